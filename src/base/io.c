@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "base/io.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/auto.h"
+#include "base/text.h"
+
+static ssize_t read_full(int fd, char *buffer, size_t size)
+{
+	size_t done = 0;
+
+	while (done < size) {
+		ssize_t n = read(fd, buffer + done, size - done);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			break;
+		done += (size_t)n;
+	}
+	return (ssize_t)done;
+}
+
+ssize_t io_read_at(int dir_fd, const char *path, void *buffer, size_t size)
+{
+	AUTO_CLOSE int fd = openat(dir_fd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+
+	if (fd < 0)
+		return -errno;
+	return read_full(fd, buffer, size);
+}
+
+ssize_t io_read_text_at(int dir_fd, const char *path, char *buffer, size_t size)
+{
+	ssize_t len = io_read_at(dir_fd, path, buffer, size);
+
+	if (len < 0)
+		return len;
+	if ((size_t)len == size)
+		return -EFBIG;
+	if (len > 0 && buffer[len - 1] == '\n')
+		len--;
+	buffer[len] = '\0';
+	return len;
+}
+
+int io_read_all_at(int dir_fd, const char *path, size_t max, char **ret_data, size_t *ret_size)
+{
+	AUTO_CLOSE int fd = openat(dir_fd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	AUTO_FREE char *data = NULL;
+	size_t size = 0, room = 4096;
+
+	if (fd < 0)
+		return -errno;
+	for (;;) {
+		char *grown = realloc(data, room + 1);
+		ssize_t n;
+
+		if (!grown)
+			return -ENOMEM;
+		data = grown;
+		n = read_full(fd, data + size, room - size);
+		if (n < 0)
+			return (int)n;
+		size += (size_t)n;
+		if (size > max)
+			return -EFBIG;
+		if (size < room)
+			break;
+		room *= 2;
+	}
+	data[size] = '\0';
+	*ret_data = TAKE_POINTER(data);
+	if (ret_size)
+		*ret_size = size;
+	return 0;
+}
+
+static int write_full(int fd, const char *data, size_t size)
+{
+	while (size) {
+		ssize_t n = write(fd, data, size);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		data += n;
+		size -= (size_t)n;
+	}
+	return 0;
+}
+
+int io_write_at(int dir_fd, const char *path, const void *data, size_t size)
+{
+	AUTO_CLOSE int fd = openat(dir_fd, path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+	ssize_t n;
+
+	if (fd < 0)
+		return -errno;
+	/* a sysfs attribute takes its value in one write; a second one would be a second request */
+	n = write(fd, data, size);
+	if (n < 0)
+		return -errno;
+	return (size_t)n == size ? 0 : -EIO;
+}
+
+int io_replace_at(int dir_fd, const char *path, const void *data, size_t size, mode_t mode)
+{
+	char temporary[4096];
+	int fd, r;
+
+	r = text_format(temporary, sizeof(temporary), "%s.%ld.new", path, (long)getpid());
+	if (r < 0)
+		return r;
+	fd = openat(dir_fd, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
+	if (fd < 0)
+		return -errno;
+	r = write_full(fd, data, size);
+	if (close(fd) < 0 && !r)
+		r = -errno;
+	if (!r && renameat(dir_fd, temporary, dir_fd, path) < 0)
+		r = -errno;
+	if (r)
+		(void)unlinkat(dir_fd, temporary, 0);
+	return r;
+}
+
+int io_make_directories_at(int dir_fd, const char *path, mode_t mode)
+{
+	char part[4096];
+	size_t i;
+
+	if (!text_copy(part, sizeof(part), path))
+		return -ENAMETOOLONG;
+	for (i = 1; part[i - 1]; i++) {
+		char c = part[i];
+
+		if (c != '/' && c != '\0')
+			continue;
+		part[i] = '\0';
+		if (mkdirat(dir_fd, part, mode) < 0 && errno != EEXIST)
+			return -errno;
+		part[i] = c;
+	}
+	return 0;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef BASE_IO_H
+#define BASE_IO_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+/*
+ * Read a file into @buffer, at most @size bytes (the rest is not read).
+ * Returns the number of bytes or a negative errno.
+ */
+ssize_t io_read_at(int dir_fd, const char *path, void *buffer, size_t size);
+
+/*
+ * Read a small text file; one trailing newline is cut and a NUL added. A file
+ * that doesn't fit is -EFBIG. Returns the length or a negative errno.
+ */
+ssize_t io_read_text_at(int dir_fd, const char *path, char *buffer, size_t size);
+
+/* Read a whole file of at most @max bytes into new memory (freed by the caller), NUL added. */
+int io_read_all_at(int dir_fd, const char *path, size_t max, char **ret_data, size_t *ret_size);
+
+/* One write(2) to an existing file. Returns 0 or a negative errno; a short write is -EIO. */
+int io_write_at(int dir_fd, const char *path, const void *data, size_t size);
+
+/*
+ * Create or replace a file whole: written beside it under a temporary name and
+ * renamed, so that a reader sees the old text or the new one. Returns 0 or a
+ * negative errno, and then the old file is still there and the temporary one gone.
+ */
+int io_replace_at(int dir_fd, const char *path, const void *data, size_t size, mode_t mode);
+
+/* mkdir -p below @dir_fd. */
+int io_make_directories_at(int dir_fd, const char *path, mode_t mode);
+
+#endif

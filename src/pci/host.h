@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The door to a machine. Everything below src/pci and src/assign reaches the
+ * kernel through a pt_host: reads relative to root_fd, changes through ops.
+ * Tests stand in the door: another root, and ops that act like a kernel.
+ */
+#ifndef PCI_HOST_H
+#define PCI_HOST_H
+
+#include <stddef.h>
+
+#include <passthru/address.h>
+#include <passthru/host.h>
+
+struct pt_host;
+
+/*
+ * The ways to change a machine. Each returns 0 or a negative errno, like the
+ * system call it stands for.
+ */
+struct host_ops {
+	/* One write(2) to the file at @path, relative to the root ("sys/bus/pci/…"). Can hang. */
+	int (*write)(struct pt_host *host, const char *path, const char *data, size_t size);
+	/* Load a module with its dependencies; 0 also when it is loaded or built in. Can hang. */
+	int (*load_module)(struct pt_host *host, const char *name);
+	/*
+	 * VFIO_DEVICE_GET_PCI_HOT_RESET_INFO: the functions a hot reset of @address takes
+	 * down; @address must be on a VFIO driver. *ret_affected is freed by the caller.
+	 */
+	int (*hot_reset_info)(struct pt_host *host, const struct pt_address *address,
+			      struct pt_address **ret_affected, size_t *ret_count);
+	/* VFIO_DEVICE_PCI_HOT_RESET: reset the bus of @address; all affected are on VFIO drivers. */
+	int (*hot_reset)(struct pt_host *host, const struct pt_address *address);
+};
+
+struct pt_host {
+	int root_fd;
+	const struct host_ops *ops;
+	void *ops_context;
+	pt_log_fn log;
+	void *log_context;
+	/* opened on first use by names.c and modules.c */
+	void *hwdb;
+	void *kmod;
+};
+
+void host_log(struct pt_host *host, enum pt_log_level level, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+#endif

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Kernel modules, through libkmod. */
+#ifndef PCI_MODULES_H
+#define PCI_MODULES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "pci/host.h"
+
+/* Load a module with its dependencies (host_ops.load_module); 0 when loaded or built in. */
+int modules_load(struct pt_host *host, const char *name);
+
+/*
+ * The modules (kernel spelling, '_' kept as in modules.alias) whose aliases match
+ * @modalias, best first: exact ids before wildcards. *@ret_names is a NULL-terminated
+ * array in one allocation with its strings; freed with free(). None found is 0 and an empty array.
+ */
+int modules_find(struct pt_host *host, const char *modalias, char ***ret_names);
+
+void modules_close(struct pt_host *host);
+
+#endif
