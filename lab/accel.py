@@ -1,0 +1,73 @@
+"""Which accelerator to trust.
+
+/dev/kvm may be there and yet not run a stock kernel (nested or emulated KVM:
+it hangs, or stops with an internal error).  So the very kernel of the lab is
+booted once under KVM, with a deadline, and the verdict kept.
+"""
+
+import json
+import os
+import subprocess
+import tempfile
+
+import initrd
+from paths import cache_root
+
+PROBE_SECONDS = 15
+QEMU = "qemu-system-x86_64"
+MARK = b"lab: accelerator works"
+
+
+def _probe(kernel):
+    with tempfile.TemporaryDirectory(prefix="passthru-accel-") as work:
+        cpio = initrd.Cpio()
+        for name in ("dev", "bin"):
+            cpio.directory(name)
+        cpio.node("dev/console", 5, 1)
+        cpio.file("bin/busybox", initrd.busybox())
+        cpio.file("init", b"#!/bin/busybox sh\n/bin/busybox echo '%s'\n"
+                          b"/bin/busybox poweroff -f\n" % MARK)
+        path = os.path.join(work, "initrd")
+        with open(path, "wb") as f:
+            f.write(cpio.finish())
+        argv = [QEMU, "-accel", "kvm", "-cpu", "max", "-M", "q35,kernel-irqchip=split", "-m", "512",
+                "-smp", "2", "-nodefaults", "-display", "none", "-no-reboot", "-serial", "stdio",
+                "-kernel", kernel.image, "-initrd", path,
+                "-append", "console=ttyS0 quiet panic=-1"]
+        try:
+            r = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                               stderr=subprocess.DEVNULL, timeout=PROBE_SECONDS)
+        except (subprocess.TimeoutExpired, OSError):
+            return False
+        return MARK in r.stdout
+
+
+def choose(wanted, kernel, say):
+    """"kvm" or "tcg" for WANTED = auto, kvm or tcg."""
+    if wanted != "auto":
+        return wanted
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        return "tcg"
+    version = subprocess.run([QEMU, "--version"], stdout=subprocess.PIPE, text=True,
+                             check=True).stdout.splitlines()[0]
+    key = "%s, kernel %s on %s" % (version, kernel.release, os.uname().release)
+    cache = os.path.join(cache_root(), "accel.json")
+    try:
+        with open(cache) as f:
+            known = json.load(f)
+    except (OSError, ValueError):
+        known = {}
+    if key not in known:
+        say("trying KVM (at most %d s; asked once)" % PROBE_SECONDS)
+        known[key] = "kvm" if _probe(kernel) else "tcg"
+        say("KVM works here" if known[key] == "kvm" else "KVM does not run this kernel; emulating")
+        with open(cache + ".tmp", "w") as f:
+            json.dump(known, f, indent=1)
+        os.rename(cache + ".tmp", cache)
+    return known[key]
+
+
+def machine_args(accel):
+    if accel == "kvm":
+        return ["-accel", "kvm", "-cpu", "max", "-M", "q35,kernel-irqchip=split"]
+    return ["-accel", "tcg,thread=multi", "-cpu", "max", "-M", "q35,kernel-irqchip=off"]

@@ -1,0 +1,328 @@
+"""The lab host machine: a QEMU machine with an emulated IOMMU, run by its state
+directory.  `Lab` is what tests and the command line use."""
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections import namedtuple
+
+import accel as accels
+import channel
+import initrd
+import kernel as kernels
+import zoo
+from paths import LabError, labs_root, source_dir
+from qmp import Qmp, QmpError
+
+Result = namedtuple("Result", "status out err")
+UPPER_MIB = 8192
+DEADLINE = 180
+
+
+class LabTimeout(LabError):
+    """A command in the lab did not end in time; it was killed."""
+
+
+def _sparse(path, mib):
+    with open(path, "xb") as f:
+        f.truncate(mib << 20)
+
+
+def _start_time(pid):
+    """When a process started (clock ticks): with the pid, its identity."""
+    try:
+        with open("/proc/%d/stat" % pid) as f:
+            fields = f.read().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] == "Z" else int(fields[19])
+
+
+class Lab:
+    def __init__(self, name="default"):
+        if not name or "/" in name or name.startswith(".") or "," in name:
+            raise LabError("%r is no name for a lab" % name)
+        self.name = name
+        self.dir = os.path.join(labs_root(), name)
+        if "," in self.dir:
+            raise LabError("%s: a comma in the path confuses QEMU's options; set "
+                           "PASSTHRU_LAB_DIR" % self.dir)
+
+    def path(self, *parts):
+        return os.path.join(self.dir, *parts)
+
+    # -- state ------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def _locked(self):
+        os.makedirs(labs_root(), exist_ok=True)
+        fd = os.open(os.path.join(labs_root(), "." + self.name + ".lock"),
+                     os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(fd)
+
+    @property
+    def config(self):
+        try:
+            with open(self.path("config.json")) as f:
+                return json.load(f)
+        except OSError:
+            return None
+
+    def _save(self, config):
+        with open(self.path("config.json.tmp"), "w") as f:
+            json.dump(config, f, indent=1)
+        os.rename(self.path("config.json.tmp"), self.path("config.json"))
+
+    @property
+    def pid(self):
+        """The pid of the lab's QEMU, or None; a recycled pid is not ours."""
+        config = self.config or {}
+        pid = config.get("pid")
+        if pid and _start_time(pid) == config.get("pid_start"):
+            return pid
+        return None
+
+    def console_tail(self, lines=30):
+        try:
+            with open(self.path("console"), "rb") as f:
+                text = f.read()[-20000:].decode(errors="replace")
+        except OSError:
+            return "(no console output)"
+        return "\n".join(text.replace("\r", "").splitlines()[-lines:]) or "(no console output)"
+
+    # -- up and down ------------------------------------------------------------
+
+    @classmethod
+    def up(cls, profile="vtd", name="default", kernel=None, accel="auto", memory=None,
+           deadline=DEADLINE, say=lambda text: None, extra=()):
+        """Bring the lab up (or find it up) and return it."""
+        lab = cls(name)
+        if profile not in zoo.PROFILES:
+            raise LabError("no profile %r; there are %s" % (profile, ", ".join(zoo.PROFILES)))
+        with lab._locked():
+            if lab.pid:
+                have = lab.config["profile"]
+                if have != profile:
+                    raise LabError("lab %s is up with profile %s; take it down first, or give "
+                                   "another --name" % (name, have))
+                lab.wait_ready(deadline)
+                say("already up")
+                return lab
+            if os.path.isdir(lab.dir):
+                shutil.rmtree(lab.dir)
+            start = time.monotonic()
+            k = kernels.find(kernel, say)
+            chosen = accels.choose(accel, k, say)
+            lab._create(zoo.PROFILES[profile], k, chosen, memory, extra)
+            prepared = time.monotonic()
+            try:
+                lab._start()
+                lab.wait_ready(deadline)
+            except LabError as e:
+                tail = lab.console_tail()
+                lab._kill()
+                raise LabError("%s\nlast words on its console (all: %s):\n%s" % (
+                    e, lab.path("console"), tail)) from e
+            config = lab.config
+            config["boot_seconds"] = round(time.monotonic() - prepared, 1)
+            lab._save(config)
+            say("up in %.1f s (%s, kernel %s, %s; boot %.1f s)" % (
+                time.monotonic() - start, profile, k.release, chosen, config["boot_seconds"]))
+        return lab
+
+    def _create(self, profile, kernel, accel, memory, extra):
+        os.makedirs(self.path("ports"), mode=0o700)
+        os.chmod(self.dir, 0o700)
+        for sub in ("disks", "x/bin", "x/guest", "x/.inside"):
+            os.makedirs(self.path(sub))
+        for name in {c.opts["disk"] for c in profile.cards if "disk" in c.opts} | {"usb0"}:
+            _sparse(self.path("disks", name), zoo.DISKS[name])
+        _sparse(self.path("disks/upper"), UPPER_MIB)
+        subprocess.run(["/sbin/mke2fs", "-q", "-t", "ext4", "-E", "lazy_itable_init=1",
+                        "-m", "0",
+                        self.path("disks/upper")], check=True)
+        initrd.build(kernel, self.path("initrd"))
+        inside = os.path.join(source_dir(), "inside")
+        for name in ("stage2", "agent.py", "shutdown"):
+            shutil.copy(os.path.join(inside, name), self.path("x/.inside", name))
+        for name in os.listdir(os.path.join(inside, "bin")):
+            shutil.copy(os.path.join(inside, "bin", name), self.path("x/bin", name))
+        shutil.copy(os.path.join(source_dir(), "record.py"), self.path("x/bin/lab-record"))
+        os.chmod(self.path("x/bin/lab-record"), 0o755)
+        with open(self.path("x/.inside/name"), "w") as f:
+            f.write("lab-%s\n" % self.name)
+        argv = self._qemu_argv(profile, kernel, accel, memory or 3072) + list(extra)
+        self._save({"profile": profile.name, "kernel": kernel.dir, "release": kernel.release,
+                    "accel": accel, "argv": argv})
+
+    def _qemu_argv(self, profile, kernel, accel, memory):
+        mem0 = memory * 2 // 3
+        cmdline = ("console=ttyS0 quiet loglevel=4 %s mitigations=off tsc=reliable "
+                   "no_timer_check panic=-1 lab.modules=%s" % (profile.cmdline, kernel.modules))
+        argv = [accels.QEMU] + accels.machine_args(accel) + [
+            "-name", "lab-" + self.name, "-smp", "2", "-m", "%dM" % memory,
+            "-object", "memory-backend-ram,id=m0,size=%dM" % mem0,
+            "-object", "memory-backend-ram,id=m1,size=%dM" % (memory - mem0),
+            "-numa", "node,nodeid=0,cpus=0,memdev=m0", "-numa", "node,nodeid=1,cpus=1,memdev=m1",
+            "-display", "none", "-vga", "none", "-nodefaults", "-daemonize",
+            "-pidfile", self.path("pid"),
+            "-kernel", kernel.image, "-initrd", self.path("initrd"), "-append", cmdline,
+            "-chardev", "file,id=console,path=%s,append=on" % self.path("console"),
+            "-serial", "chardev:console",
+            "-chardev", "socket,id=qmp,path=qmp,server=on,wait=off",
+            "-mon", "chardev=qmp,mode=control",
+            "-fsdev", "local,id=root,path=/,security_model=none,readonly=on,multidevs=remap",
+            "-fsdev", "local,id=lab,path=%s,security_model=none" % self.path("x"),
+            "-drive", "if=none,id=d_upper,format=raw,discard=unmap,file=" + self.path("disks/upper")]
+        argv += zoo.qemu_args(profile, lambda name: self.path("disks", name))
+        for n in range(channel.PORTS):
+            argv += ["-chardev", "socket,id=lab%d,path=ports/lab%d,server=on,wait=off" % (n, n),
+                     "-device", "virtserialport,bus=labcon.0,chardev=lab%d,name=lab%d" % (n, n)]
+        return argv
+
+    def _start(self):
+        config = self.config
+        # Relative socket paths: a socket address holds only 108 bytes.
+        r = subprocess.run(config["argv"], cwd=self.dir, stdin=subprocess.DEVNULL,
+                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        if r.returncode:
+            raise LabError("QEMU did not start:\n" + r.stdout.strip())
+        with open(self.path("pid")) as f:
+            config["pid"] = int(f.read())
+        config["pid_start"] = _start_time(config["pid"])
+        config["started"] = time.time()
+        config["qemu_says"] = r.stdout
+        self._save(config)
+
+    def wait_ready(self, deadline=DEADLINE, not_boot=None):
+        """Wait until the agent answers and udev has settled."""
+        until = time.monotonic() + deadline
+        while True:
+            if not self.pid:
+                raise LabError("the lab's QEMU has ended")
+            try:
+                c = channel.Channel(self.dir, min(until, time.monotonic() + 5))
+            except LabError:
+                if time.monotonic() >= until:
+                    raise LabError("lab %s did not come up in %d s" % (self.name, deadline))
+                continue
+            try:
+                if c.boot == not_boot is not None:
+                    time.sleep(0.2)
+                    continue
+                wait = "until [ -e /run/lab-ready ]; do sleep 0.1; done"
+                channel.Command(c, ["sh", "-c", wait], lambda *_: None).wait(until)
+                return
+            except (OSError, channel.LabLost):
+                if time.monotonic() >= until:
+                    raise LabError("lab %s did not come up in %d s" % (self.name, deadline))
+            finally:
+                c.close()
+
+    def _kill(self):
+        pid = self.pid
+        if pid:
+            os.kill(pid, signal.SIGKILL)
+            while self.pid:
+                time.sleep(0.02)
+
+    def down(self):
+        """Stop the machine and remove all of it.  False: there was none."""
+        with self._locked():
+            if not os.path.isdir(self.dir):
+                return False
+            self._kill()
+            shutil.rmtree(self.dir)
+        return True
+
+    def reboot(self, hard=False, deadline=DEADLINE):
+        """Shut down (or pull the power) and boot again, same disks, same cards."""
+        boot = self.run(["cat", "/proc/sys/kernel/random/boot_id"]).out.strip()
+        if hard:
+            self.qmp("system_reset")
+        else:
+            with contextlib.suppress(channel.LabLost):
+                self.run(["/lab/.inside/shutdown"], timeout=60)
+        self.wait_ready(deadline, not_boot=boot)
+
+    # -- use --------------------------------------------------------------------
+
+    def _require(self):
+        if not self.pid:
+            raise LabError("lab %s is not up" % self.name)
+
+    @contextlib.contextmanager
+    def command(self, argv, output, **kw):
+        """A running channel.Command; ended with the block."""
+        self._require()
+        c = channel.Channel(self.dir, time.monotonic() + 60)
+        try:
+            yield channel.Command(c, argv, output, **kw)
+        finally:
+            c.close()
+
+    def run(self, argv, input=None, timeout=None, cwd=None, env=None, text=True):
+        """Run ARGV (a list: exactly that; a string: through sh -c) and collect what it says."""
+        if isinstance(argv, str):
+            argv = ["sh", "-c", argv]
+        got = {"out": [], "err": []}
+        data = input.encode() if isinstance(input, str) else input
+        with self.command([str(a) for a in argv], lambda n, d: got[n].append(d),
+                          stdin=data is not None, cwd=cwd, env=env) as command:
+            if data is not None:
+                r, w = os.pipe()
+                command.feed_file(r)
+                with contextlib.suppress(BrokenPipeError), os.fdopen(w, "wb") as f:
+                    f.write(data)
+            try:
+                status = command.wait(timeout and time.monotonic() + timeout)
+            except TimeoutError as e:
+                command.send(b"kill 9")
+                raise LabTimeout("%s: no end within %s s\n%s%s" % (
+                    argv, timeout, b"".join(got["out"]).decode(errors="replace"),
+                    b"".join(got["err"]).decode(errors="replace"))) from e
+        out, err = b"".join(got["out"]), b"".join(got["err"])
+        if text:
+            out, err = out.decode(errors="replace"), err.decode(errors="replace")
+        return Result(status, out, err)
+
+    def qmp_session(self):
+        self._require()
+        return Qmp(self.path("qmp"))
+
+    def qmp(self, command, arguments=None, **kw):
+        """One QMP command to the lab's own QEMU, e.g. lab.qmp("device_del", id="nvme0")."""
+        with self.qmp_session() as q:
+            return q.command(command, arguments or {k.replace("_", "-"): v for k, v in kw.items()})
+
+    def push(self, path, dest=None):
+        """Copy a file into the lab, by default to /lab/bin; returns its path there."""
+        dest = dest or "/lab/bin/" + os.path.basename(path)
+        inside = os.path.normpath(os.path.join("/lab", dest))
+        if not inside.startswith("/lab/"):
+            raise LabError("%s: files are pushed below /lab" % dest)
+        target = self.path("x", inside[5:])
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        # A new file each time: a running program keeps the old one.
+        shutil.copy2(path, target + ".new")
+        os.rename(target + ".new", target)
+        return inside
+
+
+def all_labs():
+    root = labs_root()
+    names = sorted(os.listdir(root)) if os.path.isdir(root) else []
+    return [Lab(n) for n in names if not n.startswith(".") and
+            os.path.exists(os.path.join(root, n, "config.json"))]
+
+
+__all__ = ["Lab", "LabError", "LabTimeout", "QmpError", "Result", "all_labs"]
