@@ -37,6 +37,8 @@ enum pt_verb { PT_DETACH, PT_REATTACH, PT_RESET, PT_TAKE, PT_GIVE_BACK };
  * @is_forced: go ahead although the host hangs on a device
  * @why: the reason for @is_forced (required with it), kept in claim and log
  * @owner: for whom, with PT_TAKE and PT_GIVE_BACK; ignored otherwise
+ * @is_unreset_allowed: with PT_TAKE, take a device that has no reset at all;
+ *	what one guest left in it is then the next one's to find
  */
 struct pt_request {
 	enum pt_verb verb;
@@ -46,6 +48,7 @@ struct pt_request {
 	bool is_forced;
 	const char *why;
 	struct pt_owner owner;
+	bool is_unreset_allowed;
 };
 
 /**

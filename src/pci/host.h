@@ -39,6 +39,13 @@ struct pt_host {
 	void *ops_context;
 	pt_log_fn log;
 	void *log_context;
+	/*
+	 * Locks of the operation under way. Helper processes (helper.h) keep them open: a
+	 * lock is free only when no write under it is still going on in the kernel,
+	 * also when the process that took it has died.
+	 */
+	const int *kept_fds;
+	size_t kept_count;
 	/* opened on first use by names.c and modules.c */
 	void *hwdb;
 	void *kmod;

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What an operation means to do, on disk before it does it: one file an
+ * operation, run/passthru/journal/PID.N, holding all steps as one line of JSON and below it a
+ * line with one character a step: '.' not begun, 'x' begun. The file is
+ * written whole before the first change; beginning a step overwrites one byte
+ * in place, which needs no space, so that /run filling up can't stop an
+ * operation in its middle.
+ */
+#ifndef ASSIGN_JOURNAL_H
+#define ASSIGN_JOURNAL_H
+
+#include <passthru/plan.h>
+
+#include "assign/step.h"
+
+struct journal {
+	char name[64];
+	enum pt_verb verb;
+	const struct step *steps;
+	size_t count;
+	size_t begun; /* steps that were begun: the first @begun of them */
+	int fd;	      /* while writing; -1 */
+	off_t marks;  /* where the line of marks starts */
+};
+
+/* Write it; journal->fd is open then. */
+int journal_create(struct pt_host *host, enum pt_verb verb, const struct step *steps, size_t count,
+		   struct journal *ret_journal, struct pt_error *err);
+
+/* Note that step @index is about to be done. */
+int journal_begin(struct journal *journal, size_t index, struct pt_error *err);
+
+/* The operation is over, and nothing is left to put right: remove the file, close. */
+int journal_finish(struct pt_host *host, struct journal *journal, struct pt_error *err);
+
+/* Close, and leave the file to recovery. */
+void journal_abandon(struct journal *journal);
+
+/* A fuzz target: the bytes of a journal file. *ret_journal's steps are freed with journal_free(). */
+int journal_parse(const char *text, size_t size, struct journal *ret_journal, struct pt_error *err);
+int journal_read(struct pt_host *host, const char *name, struct journal *ret_journal,
+		 struct pt_error *err);
+void journal_free(struct journal *journal);
+
+/* Names of all journal files, NULL-terminated, one allocation; empty when there are none. */
+int journal_list(struct pt_host *host, char ***ret_names, struct pt_error *err);
+
+bool journal_touches(const struct journal *journal, const struct pt_address *address);
+
+#endif

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * One lock an IOMMU group (or a function without group): flock() on
+ * run/passthru/locks/group-N. Held by the process that changes a device of the group
+ * and by the helpers it started (see host.h), so a lock that can be had means
+ * that no write is under way, whoever died.
+ */
+#ifndef ASSIGN_LOCK_H
+#define ASSIGN_LOCK_H
+
+#include <passthru/device.h>
+
+#include "base/error.h"
+
+#define LOCK_MAX     64
+#define LOCK_WAIT_MS 10000
+
+struct locks {
+	int fds[LOCK_MAX];
+	size_t count;
+};
+
+/*
+ * Lock the groups of all @addresses, in one order everywhere, waiting at most
+ * @wait_ms. PT_BUSY names the process that holds one; then none is held.
+ */
+int locks_take(struct pt_host *host, const struct pt_address *addresses, size_t count,
+	       unsigned int wait_ms, struct locks *ret_locks, struct pt_error *err);
+void locks_drop(struct pt_host *host, struct locks *locks);
+
+#endif
