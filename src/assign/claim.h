@@ -11,6 +11,7 @@
 #include <passthru/claim.h>
 
 #include "base/error.h"
+#include "pci/binding.h"
 
 #define STATE_DIR   "run/passthru"
 #define CLAIM_DIR   STATE_DIR "/claims"
@@ -36,6 +37,9 @@ int state_parse(const char *text, size_t size, struct json_object **ret_object,
 /* Bounded string member; "" when absent and not @is_required. */
 int state_get_text(struct json_object *object, const char *key, bool is_required, char *buffer,
 		   size_t size, struct pt_error *err);
+/* A driver's name or "": it goes into paths and sysfs writes, so it must be just a name. */
+int state_get_driver(struct json_object *object, const char *key, char buffer[BINDING_NAME],
+		     struct pt_error *err);
 int state_get_number(struct json_object *object, const char *key, int64_t min, int64_t max,
 		     int64_t *ret_value, struct pt_error *err);
 int state_get_address(struct json_object *object, const char *key, struct pt_address *ret_address,

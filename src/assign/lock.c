@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "assign/lock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "assign/claim.h"
+#include "base/io.h"
+#include "base/text.h"
+#include "pci/sysfs.h"
+
+#define LOCK_NAME 64
+
+/* Members of a group share its lock; a function without group has its own. */
+static void lock_name(struct pt_host *host, const struct pt_address *address, char name[LOCK_NAME])
+{
+	char group[16], text[PT_ADDRESS_TEXT];
+
+	if (sysfs_read_link(host, address, "iommu_group", group, sizeof(group)) == 0)
+		(void)text_format(name, LOCK_NAME, "group-%s", group);
+	else
+		(void)text_format(name, LOCK_NAME, "device-%s", pt_address_format(address, text));
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Who wrote the lock file last: a hint for people, never relied on. */
+static int fail_busy(struct pt_error *err, int fd, const char *name)
+{
+	char text[128];
+	ssize_t len = pread(fd, text, sizeof(text) - 1, 0);
+
+	text[len > 0 ? len : 0] = '\0';
+	text[strcspn(text, "\n")] = '\0';
+	return pt_fail(err, PT_BUSY, EBUSY,
+		       "another process%s%s%s is changing a device of %s right now: wait for it, or "
+		       "look with passthru status",
+		       *text ? " (" : "", text, *text ? ")" : "", name);
+}
+
+static int lock_one(struct pt_host *host, const char *name, int64_t deadline, int *ret_fd,
+		    struct pt_error *err)
+{
+	char path[SYSFS_PATH], text[64];
+	int fd, r;
+
+	(void)text_format(path, sizeof(path), LOCK_DIR "/%s", name);
+	fd = openat(host->root_fd, path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return state_fail(err, errno, path);
+	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		const struct timespec pause = {.tv_nsec = 10 * 1000 * 1000};
+
+		if (errno != EWOULDBLOCK && errno != EINTR) {
+			r = state_fail(err, errno, path);
+			close(fd);
+			return r;
+		}
+		if (now_ms() >= deadline) {
+			r = fail_busy(err, fd, name);
+			close(fd);
+			return r;
+		}
+		(void)nanosleep(&pause, NULL);
+	}
+	r = text_format(text, sizeof(text), "pid %ld\n", (long)getpid());
+	if (r > 0 && pwrite(fd, text, (size_t)r, 0) == r)
+		(void)!ftruncate(fd, r);
+	*ret_fd = fd;
+	return 0;
+}
+
+int locks_take(struct pt_host *host, const struct pt_address *addresses, size_t count,
+	       unsigned int wait_ms, struct locks *ret_locks, struct pt_error *err)
+{
+	char names[LOCK_MAX][LOCK_NAME];
+	int64_t deadline = now_ms() + wait_ms;
+	struct locks *locks = ret_locks;
+	size_t i;
+	int r;
+
+	locks->count = 0;
+	if (count > LOCK_MAX)
+		return pt_fail(err, PT_INVALID, E2BIG, "%zu devices at once; at most %d", count,
+			       LOCK_MAX);
+	for (i = 0; i < count; i++)
+		lock_name(host, &addresses[i], names[i]);
+	/* the same order in every process, or two of them wait for each other */
+	qsort(names, count, LOCK_NAME, compare_names);
+	for (i = 0; i < count; i++) {
+		if (i && !strcmp(names[i], names[i - 1]))
+			continue;
+		r = lock_one(host, names[i], deadline, &locks->fds[locks->count], err);
+		if (r < 0) {
+			locks_drop(host, locks);
+			return r;
+		}
+		locks->count++;
+	}
+	host->kept_fds = locks->fds;
+	host->kept_count = locks->count;
+	return 0;
+}
+
+void locks_drop(struct pt_host *host, struct locks *locks)
+{
+	size_t i;
+
+	/* closing, not LOCK_UN: that would unlock a stuck helper's copy too */
+	for (i = 0; i < locks->count; i++)
+		close(locks->fds[i]);
+	locks->count = 0;
+	host->kept_fds = NULL;
+	host->kept_count = 0;
+}

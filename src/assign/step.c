@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "assign/step.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include <passthru/group.h>
+
+#include "base/auto.h"
+#include "base/text.h"
+
+AUTO_DEFINE(snapshot, struct pt_snapshot *, pt_snapshot_free)
+AUTO_DEFINE(reset, struct pt_reset *, pt_reset_free)
+
+/* ---- claim, release ---- */
+
+static int write_new_claim(struct pt_host *host, const struct step *step, struct pt_error *err)
+{
+	return claim_write(host, &step->new_claim, err);
+}
+
+static int restore_claim(struct pt_host *host, const struct step *step, struct pt_error *err)
+{
+	if (step->had_claim)
+		return claim_write(host, &step->old_claim, err);
+	return claim_remove(host, &step->address, err);
+}
+
+static int release_do(struct pt_host *host, const struct step *step, struct pt_error *err)
+{
+	return claim_remove(host, &step->address, err);
+}
+
+/* ---- load ---- */
+
+static int load_do(struct pt_host *host, const struct step *step, struct pt_error *err)
+{
+	return binding_load_driver(host, step->to.driver, err);
+}
+
+static int undo_nothing(struct pt_host *host, const struct step *step, struct pt_error *err)
+{
+	(void)host;
+	(void)step;
+	(void)err;
+	return 0;
+}
+
+/* ---- override, unbind, probe ---- */
+
+static bool is_wanted(const struct binding *now, const char *driver)
+{
+	if (!strcmp(driver, STEP_ANY_DRIVER))
+		return now->driver[0] && !pt_driver_is_vfio(now->driver);
+	return !strcmp(now->driver, driver);
+}
+
+static int bind_if_needed(struct pt_host *host, const struct step *step, const char *driver,
+			  struct pt_error *err)
+{
+	struct binding now;
+	int r = binding_read(host, &step->address, &now, err);
+
+	if (r < 0 || is_wanted(&now, driver))
+		return r;
+	if (now.driver[0]) {
+		r = binding_unbind(host, &step->address, BINDING_DEADLINE_MS, err);
+		if (r < 0)
+			return r;
+	}
+	if (!driver[0])
+		return 0;
+	if (!strcmp(driver, STEP_ANY_DRIVER))
+		return binding_probe(host, &step->address, "", BINDING_DEADLINE_MS, err);
+	r = binding_load_driver(host, driver, err);
+	if (r < 0)
+		return r;
+	return binding_probe(host, &step->address, driver, BINDING_DEADLINE_MS, err);
+}
+
+static int override_do(struct pt_host *host, const struct step *step, struct pt_error *err)
+{
+	return binding_set_override(host, &step->address, step->to.override, err);
+}
+
+static int override_undo(struct pt_host *host, const struct step *step, struct pt_error *err)
+{
+	int r = binding_set_override(host, &step->address, step->from.override, err);
+
+	if (r < 0)
+		return r;
+	return bind_if_needed(host, step, step->from.driver, err);
+}
+
+static int unbind_do(struct pt_host *host, const struct step *step, struct pt_error *err)
+{
+	struct binding now;
+	int r = binding_read(host, &step->address, &now, err);
+
+	if (r < 0 || !now.driver[0] || is_wanted(&now, step->to.driver))
+		return r;
+	return binding_unbind(host, &step->address, BINDING_DEADLINE_MS, err);
+}
+
+static int probe_do(struct pt_host *host, const struct step *step, struct pt_error *err)
+{
+	return bind_if_needed(host, step, step->to.driver, err);
+}
+
+static int probe_undo(struct pt_host *host, const struct step *step, struct pt_error *err)
+{
+	struct binding now;
+	int r = binding_read(host, &step->address, &now, err);
+
+	if (r < 0 || !now.driver[0] || !strcmp(now.driver, step->from.driver))
+		return r;
+	return binding_unbind(host, &step->address, BINDING_DEADLINE_MS, err);
+}
+
+/* ---- reset ---- */
+
+static int reset_do(struct pt_host *host, const struct step *step, struct pt_error *err)
+{
+	AUTO(auto_snapshot) struct pt_snapshot *snapshot = NULL;
+	AUTO(auto_reset) struct pt_reset *reset = NULL;
+	char text[PT_ADDRESS_TEXT];
+	int r = pt_snapshot_read(host, &snapshot, err);
+
+	if (r < 0)
+		return r;
+	r = pt_reset_choose(host, snapshot, &step->address, &reset, err);
+	if (r < 0)
+		return r;
+	r = reset_apply(host, &step->address, reset, err);
+	if (!r)
+		host_log(host, PT_LOG_INFO, "%s: reset (%s), answers as before",
+			 pt_address_format(&step->address, text), reset->method);
+	return r;
+}
+
+/* ---- the table ---- */
+
+typedef int (*step_fn)(struct pt_host *host, const struct step *step, struct pt_error *err);
+
+static const struct {
+	const char *name;
+	unsigned int expected_ms;
+	step_fn do_it;
+	step_fn undo;
+} steps[STEP_KIND_COUNT] = {
+	[STEP_CLAIM] = {"claim", 0, write_new_claim, restore_claim},
+	[STEP_LOAD] = {"load", 50, load_do, undo_nothing},
+	[STEP_OVERRIDE] = {"override", 0, override_do, override_undo},
+	[STEP_UNBIND] = {"unbind", 100, unbind_do, undo_nothing},
+	[STEP_PROBE] = {"probe", 20, probe_do, probe_undo},
+	/* FLR: 100 ms before the first access (PCIe 6.6.2) */
+	[STEP_RESET] = {"reset", 120, reset_do, undo_nothing},
+	[STEP_RELEASE] = {"release", 0, release_do, restore_claim},
+};
+
+const char *step_name(enum step_kind kind)
+{
+	assert(kind < STEP_KIND_COUNT);
+	return steps[kind].name;
+}
+
+unsigned int step_expected_ms(const struct step *step)
+{
+	return steps[step->kind].expected_ms;
+}
+
+int step_do(struct pt_host *host, const struct step *step, struct pt_error *err)
+{
+	return steps[step->kind].do_it(host, step, err);
+}
+
+int step_undo(struct pt_host *host, const struct step *step, struct pt_error *err)
+{
+	return steps[step->kind].undo(host, step, err);
+}
+
+const char *step_describe(const struct step *step, char *buffer, size_t size)
+{
+	const char *to = step->to.driver;
+	char owner[128];
+
+	switch (step->kind) {
+	case STEP_CLAIM:
+		(void)text_format(buffer, size, "note the claim of %s",
+				  owner_format(&step->new_claim.owner, owner));
+		break;
+	case STEP_LOAD:
+		(void)text_format(buffer, size, "load driver %s", to);
+		break;
+	case STEP_OVERRIDE:
+		(void)text_format(buffer, size, "%s driver_override%s%s",
+				  step->to.override[0] ? "set" : "clear",
+				  step->to.override[0] ? " to " : "", step->to.override);
+		break;
+	case STEP_UNBIND:
+		(void)text_format(buffer, size, "unbind from %s", step->from.driver);
+		break;
+	case STEP_PROBE:
+		(void)text_format(buffer, size, "bind to %s",
+				  strcmp(to, STEP_ANY_DRIVER) ? to : "the driver the kernel picks");
+		break;
+	case STEP_RESET:
+		(void)text_format(buffer, size, "reset, check that it answers as before");
+		break;
+	default:
+		(void)text_format(buffer, size, "forget the claim");
+	}
+	return buffer;
+}
+
+/* ---- in the journal ---- */
+
+static int add_claim(struct json_object *object, const char *key, const struct pt_claim *claim)
+{
+	struct json_object *value = claim_to_json(claim);
+
+	return value ? json_object_object_add(object, key, value) : -ENOMEM;
+}
+
+static int add_text(struct json_object *object, const char *key, const char *text)
+{
+	struct json_object *value = json_object_new_string(text);
+
+	return value ? json_object_object_add(object, key, value) : -ENOMEM;
+}
+
+struct json_object *step_to_json(const struct step *step)
+{
+	struct json_object *object = json_object_new_object();
+	char address[PT_ADDRESS_TEXT];
+	int r = 0;
+
+	if (!object)
+		return NULL;
+	r |= add_text(object, "step", step_name(step->kind));
+	r |= add_text(object, "device", pt_address_format(&step->address, address));
+	r |= add_text(object, "from_driver", step->from.driver);
+	r |= add_text(object, "from_override", step->from.override);
+	r |= add_text(object, "to_driver", step->to.driver);
+	r |= add_text(object, "to_override", step->to.override);
+	if (step->had_claim)
+		r |= add_claim(object, "old_claim", &step->old_claim);
+	if (step->kind == STEP_CLAIM)
+		r |= add_claim(object, "new_claim", &step->new_claim);
+	if (!r)
+		return object;
+	json_object_put(object);
+	return NULL;
+}
+
+static int get_claim(struct json_object *object, const char *key, bool *ret_exists,
+		     struct pt_claim *ret_claim, struct pt_error *err)
+{
+	struct json_object *value;
+	int r;
+
+	if (!json_object_object_get_ex(object, key, &value)) {
+		*ret_exists = false;
+		return 0;
+	}
+	if (!json_object_is_type(value, json_type_object))
+		return pt_fail(err, PT_CORRUPT, EBADMSG, "\"%s\" is not an object", key);
+	r = claim_from_json(value, ret_claim, err);
+	*ret_exists = !r;
+	return r;
+}
+
+static int get_kind(struct json_object *object, enum step_kind *ret_kind, struct pt_error *err)
+{
+	char name[16];
+	unsigned int kind;
+	int r = state_get_text(object, "step", true, name, sizeof(name), err);
+
+	if (r < 0)
+		return r;
+	for (kind = 0; kind < STEP_KIND_COUNT; kind++) {
+		if (!strcmp(steps[kind].name, name)) {
+			*ret_kind = (enum step_kind)kind;
+			return 0;
+		}
+	}
+	return pt_fail(err, PT_CORRUPT, EBADMSG, "unknown step \"%s\"", name);
+}
+
+int step_from_json(struct json_object *object, struct step *ret_step, struct pt_error *err)
+{
+	struct step step = {0};
+	bool has_new = false;
+	int r = get_kind(object, &step.kind, err);
+
+	if (!r)
+		r = state_get_address(object, "device", &step.address, err);
+	if (!r)
+		r = state_get_driver(object, "from_driver", step.from.driver, err);
+	if (!r)
+		r = state_get_driver(object, "from_override", step.from.override, err);
+	if (!r)
+		r = state_get_driver(object, "to_driver", step.to.driver, err);
+	if (!r)
+		r = state_get_driver(object, "to_override", step.to.override, err);
+	if (!r)
+		r = get_claim(object, "old_claim", &step.had_claim, &step.old_claim, err);
+	if (!r)
+		r = get_claim(object, "new_claim", &has_new, &step.new_claim, err);
+	if (r)
+		return r;
+	if ((step.kind == STEP_CLAIM && !has_new) ||
+	    (has_new && pt_address_compare(&step.new_claim.address, &step.address)) ||
+	    (step.had_claim && pt_address_compare(&step.old_claim.address, &step.address)))
+		return pt_fail(err, PT_CORRUPT, EBADMSG, "a step without its claim");
+	*ret_step = step;
+	return 0;
+}
