@@ -1,9 +1,7 @@
 """Build the lab's initial RAM disk: busybox, a few modules and inside/init."""
 
-import lzma
 import os
 import shutil
-import subprocess
 
 import kernel as kernels
 from paths import LabError, source_dir
@@ -43,18 +41,6 @@ class Cpio:
         return b"".join(self.parts)
 
 
-def read_module(path):
-    """A module's content, decompressed: the kernel loads plain ones fastest."""
-    with open(path, "rb") as f:
-        data = f.read()
-    if path.endswith(".xz"):
-        return lzma.decompress(data)
-    if path.endswith(".zst"):
-        return subprocess.run(["zstd", "-dcq"], input=data, stdout=subprocess.PIPE,
-                              check=True).stdout
-    return data
-
-
 def busybox():
     path = shutil.which("busybox")
     if not path:
@@ -76,7 +62,7 @@ def build(kernel, out):
     order = []
     for path in kernels.modules(kernel, MODULES):
         name = os.path.basename(path).split(".ko")[0] + ".ko"
-        cpio.file("mod/" + name, read_module(path), 0o644)
+        cpio.file("mod/" + name, kernels.read_module(path), 0o644)
         order.append(name)
     cpio.file("mod/order", ("\n".join(order) + "\n").encode(), 0o644)
     with open(os.path.join(source_dir(), "inside/init"), "rb") as f:

@@ -5,6 +5,7 @@ the machine keeps its own kernel and the lab works offline afterwards.
 """
 
 import json
+import lzma
 import os
 import re
 import shutil
@@ -15,6 +16,11 @@ from paths import LabError, cache_root
 
 # Signed Debian kernels: not the cloud flavour (few drivers), not realtime.
 DEBIAN = re.compile(r"^linux-image-(6\.12\.[0-9]+(?:\+[a-z0-9.]+)?)-amd64$")
+# Loaded at each boot or in each test: kept uncompressed, for xz is slow when emulated.
+PLAIN = ("virtio_pci virtio_console 9pnet_virtio 9p virtio_blk ext4 overlay virtio_iommu nvme igb igbvf "
+         "e1000e e1000 xhci_pci snd_hda_intel snd_hda_codec_generic bochs usb_storage uas usbhid hid_generic "
+         "ahci sd_mod i2c_i801 lpc_ich vfio_pci vfio_iommu_type1 pci_stub iTCO_wdt intel_agp dm_mod "
+         "tun bridge kvm").split()
 UBUNTU = re.compile(r"^linux-image-(6\.[0-9]+\.[0-9]+-[0-9]+)-generic$")
 
 
@@ -131,7 +137,9 @@ def fetch(say):
                 os.rename(source, os.path.join(tree, "lib/modules"))
         kernel = Kernel(tree)
         say("indexing the modules of %s" % kernel.release)
-        _run(["depmod", "-b", tree, kernel.release])
+        _run(["/sbin/depmod", "-b", tree, kernel.release])
+        if _make_plain(kernel):
+            _run(["/sbin/depmod", "-b", tree, kernel.release])
         if not _unpack_vmlinux(kernel.vmlinuz, os.path.join(tree, "vmlinux")):
             say("vmlinux not extracted (is zstd installed?); booting the compressed image")
         with open(os.path.join(tree, "kernel.json"), "w") as f:
@@ -143,6 +151,36 @@ def fetch(say):
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return Kernel(final)
+
+
+def read_module(path):
+    """A module's content, decompressed."""
+    with open(path, "rb") as f:
+        data = f.read()
+    if path.endswith(".xz"):
+        return lzma.decompress(data)
+    if path.endswith(".zst"):
+        return subprocess.run(["zstd", "-dcq"], input=data, stdout=subprocess.PIPE,
+                              check=True).stdout
+    return data
+
+
+def _make_plain(kernel):
+    """Decompress the modules of PLAIN in place; returns how many."""
+    done = 0
+    for name in PLAIN:
+        try:
+            paths = modules(kernel, [name])
+        except LabError:    # not in this kernel, or under another name
+            continue
+        for path in paths:
+            stem, ext = os.path.splitext(path)
+            if ext in (".xz", ".zst") and os.path.exists(path):
+                with open(stem, "wb") as f:
+                    f.write(read_module(path))
+                os.unlink(path)
+                done += 1
+    return done
 
 
 def find(directory=None, say=lambda text: None):

@@ -161,6 +161,7 @@ def _device_arg(card, netdev):
         opts["drive"] = "d_" + disk
     if nic:
         opts["netdev"] = netdev
+        opts.setdefault("romfile", "")
     if card.device == "pcie-root-port":
         opts.setdefault("chassis", opts.get("slot", 1))
     words = [card.device, "id=" + card.id, "bus=" + card.bus, "addr=" + card.addr]
