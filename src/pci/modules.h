@@ -18,6 +18,15 @@ int modules_load(struct pt_host *host, const char *name);
  */
 int modules_find(struct pt_host *host, const char *modalias, char ***ret_names);
 
+/*
+ * The VFIO drivers for a function by its modules.alias entries, driver names as they stand
+ * in sysfs, best first: its own variant driver if there is one, "vfio-pci" last and always. Same
+ * shape and ownership as modules_find(). Used by details.c, and by plans on their hot path: no
+ * module is loaded, nothing but the modalias attribute is read from the device.
+ */
+int modules_find_vfio_drivers(struct pt_host *host, const struct pt_address *address,
+			      char ***ret_drivers);
+
 void modules_close(struct pt_host *host);
 
 #endif
