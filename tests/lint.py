@@ -1,0 +1,140 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Static checks of all sources: clang-format, clang-tidy, gcc -fanalyzer, shellcheck.
+
+    tests/lint.py [--build DIR] [--junit FILE]
+
+Compile commands come from DIR (build-test).  A file that passed is not looked at
+again until it, any header, the checks or the tools change (DIR/lint-passed).
+"""
+
+import argparse
+import concurrent.futures
+import hashlib
+import json
+import os
+import shlex
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ET
+
+TREES = ("include", "src", "tests", "examples", "bench", "lab")
+
+
+def files(*suffixes):
+    found = []
+    for tree in TREES:
+        for where, _, names in os.walk(tree):
+            found += [os.path.join(where, n) for n in names if n.endswith(suffixes)]
+    return sorted(found)
+
+
+def digest(*parts):
+    h = hashlib.sha256()
+    for p in parts:
+        h.update(p if isinstance(p, bytes) else p.encode())
+        h.update(b"\0")
+    return h.hexdigest()
+
+
+def content(path):
+    with open(path, "rb") as f:
+        return f.read()
+
+
+def version(tool):
+    return subprocess.run([tool, "--version"], stdout=subprocess.PIPE, check=True).stdout
+
+
+def commands(build):
+    """(source, compiler arguments, directory) of every C file, once each."""
+    with open(os.path.join(build, "compile_commands.json")) as f:
+        entries = json.load(f)
+    seen = {}
+    for e in entries:
+        path = os.path.normpath(os.path.join(e["directory"], e["file"]))
+        if path.endswith(".c"):
+            seen.setdefault(os.path.relpath(path), (shlex.split(e["command"]), e["directory"]))
+    return sorted((p, a, d) for p, (a, d) in seen.items())
+
+
+def analyzer_args(args):
+    """The compile command without sanitizers and output files, plus -fanalyzer."""
+    out, skip = [], False
+    for a in args:
+        if skip:
+            skip = False
+        elif a in ("-o", "-MF", "-MQ"):
+            skip = True
+        elif not a.startswith(("-fsanitize", "-fno-sanitize", "-O", "-MD", "-g")):
+            out.append(a)
+    return out + ["-O2", "-g", "-fanalyzer", "-Werror", "-o", "/dev/null"]
+
+
+def checks(build):
+    """(name, key, argv, directory) of everything to run; equal keys give equal results."""
+    headers = digest(*[content(f) for f in files(".h")])
+    config = digest(content(".clang-tidy"), content(".clang-format"), version("clang-tidy"),
+                    version("gcc"), content(__file__))
+    layout = version("clang-format")
+    for path in files(".c", ".h"):
+        yield ("format " + path, digest("format", config, layout, content(path)),
+               ["clang-format", "--dry-run", "-Werror", path], ".")
+    for path, args, directory in commands(build):
+        key = (config, headers, content(path), " ".join(args))
+        yield "tidy " + path, digest("tidy", *key), ["clang-tidy", "--quiet", "-p", build, path], "."
+        yield "analyzer " + path, digest("analyzer", *key), analyzer_args(args), directory
+    for path in ("dev", ".ci/run"):
+        yield ("shellcheck " + path, digest("shellcheck", config, content(path)),
+               ["shellcheck", path], ".")
+
+
+def run(check):
+    name, key, argv, directory = check
+    start = time.monotonic()
+    r = subprocess.run(argv, cwd=directory, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                       text=True, errors="replace")
+    return name, key, r.returncode, r.stdout, time.monotonic() - start
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--build", default="build-test")
+    parser.add_argument("--junit")
+    args = parser.parse_args()
+    passed_path = os.path.join(args.build, "lint-passed")
+    try:
+        with open(passed_path) as f:
+            known = set(f.read().split())
+    except OSError:
+        known = set()
+    suite = ET.Element("testsuite", name="lint")
+    todo, keep, failed = [], set(), 0
+    for check in checks(args.build):
+        if check[1] in known:
+            keep.add(check[1])
+            ET.SubElement(suite, "testcase", classname="lint", name=check[0])
+        else:
+            todo.append(check)
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for name, key, status, output, seconds in pool.map(run, todo):
+            case = ET.SubElement(suite, "testcase", classname="lint", name=name,
+                                 time="%.2f" % seconds)
+            if status == 0:
+                keep.add(key)
+            else:
+                failed += 1
+                print("%s:\n%s" % (name, output))
+                ET.SubElement(case, "failure", message=output.strip().split("\n")[0])
+    with open(passed_path, "w") as f:
+        f.write("\n".join(sorted(keep)) + "\n")
+    if args.junit:
+        ET.ElementTree(suite).write(args.junit)
+    print("lint: %d checks, %d failed (%d unchanged since they passed)" % (
+        len(suite), failed, len(suite) - len(todo)))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
