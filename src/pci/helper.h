@@ -2,18 +2,59 @@
 /*
  * A write that runs driver code, made in a process of its own, because it can
  * hang for ever and then not even SIGKILL ends it.
+ *
+ * Reading driver_override or sriov_numvfs can hang just so: the kernel takes the
+ * device's lock for them, which stuck driver code never gives back.
  */
 #ifndef PCI_HELPER_H
 #define PCI_HELPER_H
 
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "base/error.h"
 #include "pci/host.h"
 
 /*
  * sysfs_write() in a helper process. Returns what the write returned, or
  * -ETIMEDOUT when it hasn't by the deadline: the helper then stays behind,
- * without any of our descriptors, and is nobody's child.
+ * without any of our descriptors, and is nobody's child. -EOWNERDEAD: the helper
+ * died before the write returned (killed, or the driver's code crashed).
  */
 int helper_write(struct pt_host *host, const char *path, const char *text,
 		 unsigned int deadline_ms);
+
+/* The most that comes back from a helper besides the result. */
+#define HELPER_REPLY 2048
+
+/*
+ * Run any work in a helper process and return what it returns, or -ETIMEDOUT or
+ * -EOWNERDEAD as above. @argument (@size bytes, at most HELPER_REPLY) is copied
+ * back when the work is done, so that is where it leaves what it found; it is
+ * untouched otherwise. @ret_helper (may be NULL) is the helper's pid, 0 when none was started.
+ *
+ * Another thread of the caller may have held any lock at that moment, so the
+ * work may only make async-signal-safe calls: no malloc, no stdio, no logging.
+ */
+int helper_run(struct pt_host *host, int (*work)(struct pt_host *host, void *argument),
+	       void *argument, size_t size, unsigned int deadline_ms, pid_t *ret_helper);
+
+/* What was tried in a helper, for helper_explain(). */
+struct helper_attempt {
+	const struct pt_address *address;
+	const char *driver; /* whose code ran, "" when unknown or none */
+	const char *what;   /* "unbind", "reset" … */
+	unsigned int deadline_ms;
+	pid_t helper;
+	int result;
+};
+
+/*
+ * Fail with the reasons that every such write shares: PT_DRIVER_STUCK,
+ * PT_DEVICE_GONE, PT_NOT_PERMITTED. Returns 0, and leaves @err alone, when the
+ * result is none of these.
+ */
+int helper_explain(struct pt_host *host, const struct helper_attempt *attempt,
+		   struct pt_error *err);
 
 #endif

@@ -1,0 +1,524 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "pci/binding.h"
+
+#include <assert.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <passthru/group.h>
+
+#include "base/io.h"
+#include "base/text.h"
+#include "pci/helper.h"
+#include "pci/sysfs.h"
+
+/* A reader has no reason to wait as long as the one who binds. */
+#define READ_DEADLINE_MS 10000
+
+static bool is_driver_name(const char *driver)
+{
+	return *driver && strlen(driver) < BINDING_NAME && !strpbrk(driver, "/\n") &&
+	       strcmp(driver, ".") && strcmp(driver, "..");
+}
+
+static int fail_driver_name(const char *driver, struct pt_error *err)
+{
+	return pt_fail(err, PT_INVALID, EINVAL, "\"%.64s\" can't be the name of a driver", driver);
+}
+
+/* The driver link needs no lock of the kernel's and never hangs. "" for no driver. */
+static int read_driver(struct pt_host *host, const struct pt_address *address,
+		       char driver[BINDING_NAME])
+{
+	int r = sysfs_read_link(host, address, "driver", driver, BINDING_NAME);
+
+	if (r != -ENOENT)
+		return r;
+	*driver = '\0';
+	return sysfs_has_device(host, address) ? 0 : -ENODEV;
+}
+
+/*
+ * Like read_driver(), after something was done to the device; what it finds instead is the
+ * failure of that.
+ */
+static int confirm_driver(struct pt_host *host, const struct pt_address *address,
+			  char driver[BINDING_NAME], struct pt_error *err)
+{
+	char text[PT_ADDRESS_TEXT];
+	int r = read_driver(host, address, driver);
+
+	pt_address_format(address, text);
+	if (r == -ENODEV)
+		return pt_fail(err, PT_DEVICE_GONE, ENODEV,
+			       "%s: the device left the machine while it was worked on", text);
+	if (r < 0)
+		return pt_fail(err, PT_SYSTEM, -r, "%s: can't read which driver it has: %s", text,
+			       strerror(-r));
+	return 0;
+}
+
+/* ---- driver_override ---- */
+
+struct override_job {
+	char path[SYSFS_PATH];
+	char write[BINDING_NAME + 2]; /* "" for reading only */
+	char value[BINDING_NAME];
+	bool is_written;
+};
+
+/*
+ * In a helper, for the kernel takes the device's lock even for reading it (Linux
+ * before 7.0), and would keep us for ever when driver code is stuck.
+ */
+static int override_work(struct pt_host *host, void *argument)
+{
+	struct override_job *job = argument;
+	ssize_t n;
+
+	if (*job->write) {
+		int r = host->ops->write(host, job->path, job->write, strlen(job->write));
+
+		if (r < 0)
+			return r;
+		job->is_written = true;
+	}
+	n = io_read_text_at(host->root_fd, job->path, job->value, sizeof(job->value));
+	if (n < 0)
+		return (int)n;
+	if (!strcmp(job->value, "(null)"))
+		*job->value = '\0';
+	return 0;
+}
+
+static int fail_override(struct pt_host *host, const struct helper_attempt *attempt,
+			 struct pt_error *err)
+{
+	char text[PT_ADDRESS_TEXT];
+	int r = helper_explain(host, attempt, err);
+
+	if (r < 0)
+		return r;
+	pt_address_format(attempt->address, text);
+	if (attempt->result == -ENOENT)
+		return pt_fail(err, PT_SYSTEM, ENOENT,
+			       "%s: the kernel offers no driver_override file for it; without one "
+			       "a single device can't be given to another driver (Linux 3.16 and "
+			       "later have it)",
+			       text);
+	return pt_fail(err, PT_SYSTEM, -attempt->result, "%s: can't %s: %s", text, attempt->what,
+		       strerror(-attempt->result));
+}
+
+int binding_read(struct pt_host *host, const struct pt_address *address,
+		 struct binding *ret_binding, struct pt_error *err)
+{
+	struct helper_attempt attempt = {.address = address,
+					 .what = "read driver_override",
+					 .deadline_ms = READ_DEADLINE_MS};
+	struct override_job job = {.write = ""};
+	struct binding binding = {.driver = ""};
+	char text[PT_ADDRESS_TEXT];
+	int r;
+
+	r = read_driver(host, address, binding.driver);
+	if (r == -ENODEV)
+		return pt_fail(
+			err, PT_NO_DEVICE, ENODEV,
+			"%s: there is no such PCI device on this host (see \"passthru list\")",
+			pt_address_format(address, text));
+	if (r < 0)
+		return pt_fail(err, PT_SYSTEM, -r, "%s: can't read which driver it has: %s",
+			       pt_address_format(address, text), strerror(-r));
+	r = sysfs_device_path(job.path, address, "driver_override");
+	assert(r == 0);
+	attempt.result = helper_run(host, override_work, &job, sizeof(job), READ_DEADLINE_MS,
+				    &attempt.helper);
+	attempt.driver = binding.driver;
+	if (attempt.result < 0)
+		return fail_override(host, &attempt, err);
+	memcpy(binding.override, job.value, sizeof(binding.override));
+	*ret_binding = binding;
+	return 0;
+}
+
+int binding_set_override(struct pt_host *host, const struct pt_address *address, const char *driver,
+			 struct pt_error *err)
+{
+	struct helper_attempt attempt = {.address = address,
+					 .driver = "",
+					 .what = "set driver_override",
+					 .deadline_ms = BINDING_DEADLINE_MS};
+	struct override_job job = {.write = ""};
+	char text[PT_ADDRESS_TEXT];
+	int r;
+
+	if (*driver && !is_driver_name(driver))
+		return fail_driver_name(driver, err);
+	r = sysfs_device_path(job.path, address, "driver_override");
+	assert(r == 0);
+	/* a lone newline clears it; writing nothing at all would not reach the kernel */
+	r = text_format(job.write, sizeof(job.write), "%s\n", driver);
+	assert(r > 0);
+	host_log(host, PT_LOG_DEBUG, "write \"%s\" to /%s", driver, job.path);
+	attempt.result = helper_run(host, override_work, &job, sizeof(job), BINDING_DEADLINE_MS,
+				    &attempt.helper);
+	if (attempt.result < 0)
+		return fail_override(host, &attempt, err);
+	if (strcmp(job.value, driver))
+		return pt_fail(
+			err, PT_SYSTEM, EIO,
+			"%s: driver_override was set to \"%s\" and reads \"%s\": someone else "
+			"(driverctl, libvirt, a udev rule) sets it at the same time",
+			pt_address_format(address, text), driver, job.value);
+	return 0;
+}
+
+/* ---- unbind ---- */
+
+static int fail_unbind(struct pt_host *host, const struct helper_attempt *attempt,
+		       const char *driver_now, struct pt_error *err)
+{
+	char text[PT_ADDRESS_TEXT];
+	int r = helper_explain(host, attempt, err);
+
+	if (r < 0)
+		return r;
+	pt_address_format(attempt->address, text);
+	if (strcmp(driver_now, attempt->driver))
+		return pt_fail(err, PT_DRIVER_REFUSED, EBUSY,
+			       "%s: %s let go of it, but %s has taken it since: someone else binds "
+			       "it at the same time (driverctl, libvirt, a udev rule)",
+			       text, attempt->driver, driver_now);
+	if (attempt->result == -ENOENT)
+		return pt_fail(
+			err, PT_DRIVER_REFUSED, ENOENT,
+			"%s: %s can't be made to let go of it: this driver has no unbind file",
+			text, attempt->driver);
+	if (attempt->result == 0)
+		return pt_fail(err, PT_DRIVER_REFUSED, EBUSY,
+			       "%s: unbinding it from %s was accepted, yet %s has it still (or "
+			       "again)",
+			       text, attempt->driver, attempt->driver);
+	return pt_fail(err, PT_DRIVER_REFUSED, -attempt->result, "%s: %s did not let go of it: %s",
+		       text, attempt->driver, strerror(-attempt->result));
+}
+
+struct write_job {
+	const char *path;
+	const char *text;
+};
+
+static int write_work(struct pt_host *host, void *argument)
+{
+	const struct write_job *job = argument;
+
+	return host->ops->write(host, job->path, job->text, strlen(job->text));
+}
+
+int binding_unbind(struct pt_host *host, const struct pt_address *address, unsigned int deadline_ms,
+		   struct pt_error *err)
+{
+	char path[SYSFS_PATH], text[PT_ADDRESS_TEXT], driver[BINDING_NAME], now[BINDING_NAME];
+	struct helper_attempt attempt = {
+		.address = address, .driver = driver, .what = "unbind", .deadline_ms = deadline_ms};
+	struct write_job job = {path, text};
+	int r;
+
+	r = confirm_driver(host, address, driver, err);
+	if (r < 0 || !*driver)
+		return r;
+	/*
+	 * Through the driver's own directory, not the device's link to it: should another
+	 * driver have come in between, it is not the one that is thrown out.
+	 */
+	r = text_format(path, sizeof(path), SYSFS_DRIVERS "/%s/unbind", driver);
+	assert(r > 0);
+	pt_address_format(address, text);
+	host_log(host, PT_LOG_DEBUG, "write \"%s\" to /%s", text, path);
+	attempt.result =
+		helper_run(host, write_work, &job, sizeof(job), deadline_ms, &attempt.helper);
+	if (attempt.result == -ETIMEDOUT || attempt.result == -EOWNERDEAD)
+		return helper_explain(host, &attempt, err);
+	r = confirm_driver(host, address, now, err);
+	if (r < 0)
+		return r;
+	/* when it is gone it is gone, whoever did it and whatever the write said */
+	if (!*now)
+		return 0;
+	return fail_unbind(host, &attempt, now, err);
+}
+
+/* ---- probe ---- */
+
+#define NOT_TRIED 1 /* no errno */
+
+struct probe_job {
+	/* read by the helper, in its copy of our memory */
+	const char *address;
+	const char *driver;
+	const char *probe_path;
+	const char *bind_path;
+	const char *override_path;
+	const char *link_path;
+	/* what it found */
+	int probe_result;
+	int bind_result;
+	char override[BINDING_NAME];
+	char bound[BINDING_NAME];
+};
+
+/* Last component of the driver link; "" without one. Async-signal-safe. */
+static void read_bound(struct pt_host *host, const char *link_path, char bound[BINDING_NAME])
+{
+	char target[SYSFS_PATH];
+	const char *base;
+	ssize_t len = readlinkat(host->root_fd, link_path, target, sizeof(target) - 1);
+
+	*bound = '\0';
+	if (len < 0)
+		return;
+	target[len] = '\0';
+	base = strrchr(target, '/');
+	(void)text_copy(bound, BINDING_NAME, base ? base + 1 : target);
+}
+
+/*
+ * All of it in one helper, for each costs a fork. drivers_probe comes first, as it works with any
+ * matching driver, also with drivers_autoprobe off; it reports no failure of a
+ * driver, so when nothing came of it the bind file is asked for the reason.
+ */
+static int probe_work(struct pt_host *host, void *argument)
+{
+	struct probe_job *job = argument;
+	size_t len = strlen(job->address);
+
+	job->probe_result = job->bind_result = NOT_TRIED;
+	if (io_read_text_at(host->root_fd, job->override_path, job->override,
+			    sizeof(job->override)) < 0 ||
+	    !strcmp(job->override, "(null)"))
+		*job->override = '\0';
+	/* another's override would make the kernel bind that other driver */
+	if (!*job->driver || !*job->override || !strcmp(job->override, job->driver))
+		job->probe_result = host->ops->write(host, job->probe_path, job->address, len);
+	read_bound(host, job->link_path, job->bound);
+	if (!*job->driver || *job->bound)
+		return 0;
+	job->bind_result = host->ops->write(host, job->bind_path, job->address, len);
+	read_bound(host, job->link_path, job->bound);
+	return 0;
+}
+
+/* Why a driver's bind file refused, in words. */
+static const char *bind_words(const char *driver, int errnum)
+{
+	bool is_vfio = pt_driver_is_vfio(driver);
+
+	switch (errnum) {
+	case ENODEV:
+		return is_vfio ? "it does not accept this device"
+			       : "it does not know this device, or found none there that works";
+	case EINVAL:
+		return is_vfio ? "the device is in no IOMMU group (is the IOMMU on?), has a "
+				 "bridge's header, or is on the driver's denylist"
+			       : "the device was not as the driver expects";
+	case EBUSY:
+		return is_vfio ? "virtual functions of it are enabled, or something else of the "
+				 "kernel's uses it"
+			       : "another device of its IOMMU group is in a guest, or its resources "
+				 "are in use";
+	case EAGAIN:
+		return "it waits for another driver to come first (deferred probe)";
+	case ENOENT:
+		return "the driver has no bind file, or was unloaded meanwhile";
+	default:
+		return strerror(errnum);
+	}
+}
+
+static int fail_probe(struct pt_host *host, const struct probe_job *job,
+		      struct helper_attempt *attempt, struct pt_error *err)
+{
+	int errnum, r;
+
+	attempt->result = job->bind_result < 0	  ? job->bind_result
+			  : job->probe_result < 0 ? job->probe_result
+						  : 0;
+	r = helper_explain(host, attempt, err);
+	if (r < 0)
+		return r;
+	if (*job->bound)
+		return pt_fail(err, PT_DRIVER_REFUSED, EBUSY,
+			       "%s: the kernel gave it to %s, not to %s", job->address, job->bound,
+			       job->driver);
+	if (*job->override && strcmp(job->override, job->driver))
+		return pt_fail(err, PT_DRIVER_REFUSED, ENODEV,
+			       "%s: driver_override is \"%s\", so %s can't have it", job->address,
+			       job->override, job->driver);
+	if (!*job->driver)
+		return pt_fail(err, PT_SYSTEM, -attempt->result, "%s: drivers_probe: %s",
+			       job->address, strerror(-attempt->result));
+	errnum = job->bind_result < 0 ? -job->bind_result : EIO;
+	return pt_fail(err, PT_DRIVER_REFUSED, errnum,
+		       "%s: %s refused it: %s (%s). The kernel's log (dmesg) may say more",
+		       job->address, job->driver,
+		       job->bind_result < 0 ? bind_words(job->driver, errnum)
+					    : "bound, and let go of it at once",
+		       strerrorname_np(errnum));
+}
+
+static int fail_unregistered(const char *address, const char *driver, struct pt_error *err)
+{
+	return pt_fail(
+		err, pt_driver_is_vfio(driver) ? PT_NO_VFIO : PT_DRIVER_REFUSED, ENOENT,
+		"%s: no driver \"%s\" is registered in the kernel: load its module (modprobe "
+		"%s)",
+		address, driver, driver);
+}
+
+static int run_probe(struct pt_host *host, const struct pt_address *address, const char *driver,
+		     unsigned int deadline_ms, struct pt_error *err)
+{
+	char text[PT_ADDRESS_TEXT], bind[SYSFS_PATH], override[SYSFS_PATH], link[SYSFS_PATH];
+	struct helper_attempt attempt = {
+		.address = address, .driver = driver, .what = "probe", .deadline_ms = deadline_ms};
+	struct probe_job job = {.address = pt_address_format(address, text),
+				.driver = driver,
+				.probe_path = "sys/bus/pci/drivers_probe",
+				.bind_path = bind,
+				.override_path = override,
+				.link_path = link};
+	char now[BINDING_NAME];
+	int r;
+
+	r = text_format(bind, sizeof(bind), SYSFS_DRIVERS "/%s/bind", driver);
+	assert(r > 0);
+	r = sysfs_device_path(override, address, "driver_override");
+	assert(r == 0);
+	r = sysfs_device_path(link, address, "driver");
+	assert(r == 0);
+	host_log(host, PT_LOG_DEBUG, "write \"%s\" to /%s", text, job.probe_path);
+	attempt.result =
+		helper_run(host, probe_work, &job, sizeof(job), deadline_ms, &attempt.helper);
+	if (attempt.result < 0) {
+		r = helper_explain(host, &attempt, err);
+		return r < 0 ? r
+			     : pt_fail(err, PT_SYSTEM, -attempt.result,
+				       "%s: can't start a helper process: %s", text,
+				       strerror(-attempt.result));
+	}
+	r = confirm_driver(host, address, now, err);
+	if (r < 0)
+		return r;
+	if (*driver ? !strcmp(now, driver) : job.probe_result == 0)
+		return 0;
+	memcpy(job.bound, now, sizeof(job.bound));
+	return fail_probe(host, &job, &attempt, err);
+}
+
+int binding_probe(struct pt_host *host, const struct pt_address *address, const char *driver,
+		  unsigned int deadline_ms, struct pt_error *err)
+{
+	char text[PT_ADDRESS_TEXT], now[BINDING_NAME];
+	int r;
+
+	if (*driver && !is_driver_name(driver))
+		return fail_driver_name(driver, err);
+	r = confirm_driver(host, address, now, err);
+	if (r < 0)
+		return r;
+	if (*now && (!*driver || !strcmp(now, driver)))
+		return 0;
+	if (*now)
+		return pt_fail(err, PT_DRIVER_REFUSED, EBUSY, "%s: %s can't have it while %s does",
+			       pt_address_format(address, text), driver, now);
+	if (*driver && !binding_has_driver(host, driver))
+		return fail_unregistered(pt_address_format(address, text), driver, err);
+	return run_probe(host, address, driver, deadline_ms, err);
+}
+
+/* ---- drivers ---- */
+
+bool binding_has_driver(struct pt_host *host, const char *driver)
+{
+	char path[SYSFS_PATH];
+
+	return is_driver_name(driver) &&
+	       text_format(path, sizeof(path), SYSFS_DRIVERS "/%s", driver) > 0 &&
+	       faccessat(host->root_fd, path, F_OK, 0) == 0;
+}
+
+/* A common reason why no module loads at all: the kernel package was exchanged under the kernel. */
+static bool has_modules(struct pt_host *host)
+{
+	struct utsname name;
+	char path[SYSFS_PATH];
+
+	return uname(&name) == 0 &&
+	       text_format(path, sizeof(path), "lib/modules/%s", name.release) > 0 &&
+	       faccessat(host->root_fd, path, F_OK, 0) == 0;
+}
+
+static int fail_load(struct pt_host *host, const char *driver, int errnum, struct pt_error *err)
+{
+	bool is_vfio = pt_driver_is_vfio(driver);
+	enum pt_reason reason = is_vfio ? PT_NO_VFIO : PT_DRIVER_REFUSED;
+
+	if (errnum == EPERM || errnum == EACCES)
+		return pt_fail(err, PT_NOT_PERMITTED, errnum, "module %s may not be loaded: %s",
+			       driver,
+			       geteuid() ? "run as root"
+					 : "forbidden even to root (a container, kernel lockdown, "
+					   "or kernel.modules_disabled=1): run \"modprobe\" for it "
+					   "on the host, early");
+	if (errnum == EKEYREJECTED || errnum == ENOKEY)
+		return pt_fail(err, reason, errnum,
+			       "module %s is not signed by a key that this kernel trusts (Secure "
+			       "Boot): install the distribution's own build of it",
+			       driver);
+	if (errnum == ENOENT && !has_modules(host))
+		return pt_fail(err, reason, errnum,
+			       "there is no module %s, nor any for the running kernel: was the "
+			       "kernel package upgraded? Reboot into the installed kernel",
+			       driver);
+	if (errnum == ENOENT && is_vfio)
+		return pt_fail(
+			err, reason, errnum,
+			"this kernel has no %s, neither built in nor as a module "
+			"(CONFIG_VFIO_PCI): install the full kernel or its module package "
+			"(linux-modules-extra-… on Ubuntu, kernel-modules on Fedora; Debian's "
+			"linux-image-amd64 has it, some cloud kernels do not), then "
+			"\"modprobe %s\"",
+			driver, driver);
+	if (errnum == ENOENT)
+		return pt_fail(
+			err, reason, errnum,
+			"this kernel has no driver \"%s\", neither built in nor as a module of "
+			"that name",
+			driver);
+	return pt_fail(err, reason, errnum,
+		       "module %s did not load: %s; see dmesg and try \"modprobe "
+		       "%s\"",
+		       driver, strerror(errnum), driver);
+}
+
+int binding_load_driver(struct pt_host *host, const char *driver, struct pt_error *err)
+{
+	int r;
+
+	if (!is_driver_name(driver))
+		return fail_driver_name(driver, err);
+	if (binding_has_driver(host, driver))
+		return 0;
+	host_log(host, PT_LOG_INFO, "load module %s", driver);
+	r = host->ops->load_module(host, driver);
+	if (r < 0)
+		return fail_load(host, driver, -r, err);
+	if (binding_has_driver(host, driver))
+		return 0;
+	return pt_fail(err, pt_driver_is_vfio(driver) ? PT_NO_VFIO : PT_DRIVER_REFUSED, ENOENT,
+		       "module %s is loaded, but no PCI driver \"%s\" came with it", driver,
+		       driver);
+}

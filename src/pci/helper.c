@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "pci/helper.h"
+
+#include <assert.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include <fcntl.h>
+
+#include "pci/sysfs.h"
+
+/* Stack of the two short-lived frames below and of the work itself. */
+#define STACK_SIZE (256 * 1024)
+
+struct launch {
+	struct pt_host *host;
+	int (*work)(struct pt_host *host, void *argument);
+	void *argument;
+	size_t size;
+	int result_fd;
+	pid_t helper; /* set by launcher(), in our memory */
+	int errnum;
+};
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* All but the two that the work needs, so that a stuck helper keeps no file, pipe or lock of ours.
+ */
+static void close_others(int a, int b)
+{
+	unsigned int low = (unsigned int)(a < b ? a : b), high = (unsigned int)(a < b ? b : a);
+
+	if (low > 0)
+		(void)close_range(0, low - 1, 0);
+	if (high > low + 1)
+		(void)close_range(low + 1, high - 1, 0);
+	(void)close_range(high + 1, ~0U, 0);
+}
+
+/*
+ * The helper. Every signal stays blocked, as launch() left it: the handlers of the
+ * program we were forked from must not run here, and SIGKILL can't be blocked.
+ */
+static _Noreturn void helper_main(const struct launch *launch)
+{
+	struct iovec reply[2];
+	int result;
+
+	(void)setsid(); /* a terminal that hangs up must not take it along */
+	if (chdir("/") < 0)
+		_exit(1);
+	(void)prctl(PR_SET_NAME, "passthru-helper");
+	close_others(launch->result_fd, launch->host->root_fd);
+
+	result = launch->work(launch->host, launch->argument);
+
+	reply[0] = (struct iovec){&result, sizeof(result)};
+	reply[1] = (struct iovec){launch->argument, launch->size};
+	/* at most PIPE_BUF, thus all of it or nothing; EPIPE when nobody waits any more */
+	_exit(writev(launch->result_fd, reply, 2) < 0);
+}
+
+/*
+ * Runs as vfork() does, in our memory while we wait: forks the helper, tells its
+ * pid and ends, whereupon the helper is init's child and not ours.
+ */
+static int launcher(void *argument)
+{
+	struct launch *launch = argument;
+	pid_t pid = _Fork();
+
+	if (pid == 0)
+		helper_main(launch);
+	launch->helper = pid;
+	launch->errnum = pid < 0 ? errno : 0;
+	return 0;
+}
+
+/*
+ * clone() instead of fork() for the first of the two processes: without an exit
+ * signal the caller of the library gets no SIGCHLD and no wait() of its own sees
+ * a strange child, and sharing the memory saves one copy of the page tables.
+ */
+static int start(struct launch *launch)
+{
+	sigset_t all, before;
+	void *stack;
+	pid_t pid;
+	int r = 0;
+
+	stack = mmap(NULL, STACK_SIZE, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE, -1, 0);
+	if (stack == MAP_FAILED)
+		return -errno;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	pid = clone(launcher, (char *)stack + STACK_SIZE, CLONE_VM | CLONE_VFORK, launch);
+	if (pid < 0)
+		r = -errno;
+	else
+		(void)waitpid(pid, NULL, __WALL);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	(void)munmap(stack, STACK_SIZE);
+	return r ? r : -launch->errnum;
+}
+
+static int wait_for_reply(int fd, void *argument, size_t size, int64_t deadline)
+{
+	struct pollfd pollfd = {.fd = fd, .events = POLLIN};
+	int result;
+	struct iovec reply[2] = {{&result, sizeof(result)}, {argument, size}};
+	ssize_t n;
+	int r;
+
+	do {
+		int64_t left = deadline - now_ms();
+
+		r = poll(&pollfd, 1, left > 0 ? (int)left : 0);
+	} while (r < 0 && errno == EINTR);
+	if (r < 0)
+		return -errno;
+	if (r == 0)
+		return -ETIMEDOUT;
+	do
+		n = readv(fd, reply, 2);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	return (size_t)n == sizeof(result) + size ? result : -EOWNERDEAD;
+}
+
+int helper_run(struct pt_host *host, int (*work)(struct pt_host *host, void *argument),
+	       void *argument, size_t size, unsigned int deadline_ms, pid_t *ret_helper)
+{
+	struct launch launch = {.host = host, .work = work, .argument = argument, .size = size};
+	int64_t deadline = now_ms() + deadline_ms;
+	int fds[2], r;
+
+	assert(size <= HELPER_REPLY);
+	if (ret_helper)
+		*ret_helper = 0;
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return -errno;
+	launch.result_fd = fds[1];
+	r = start(&launch);
+	close(fds[1]);
+	if (r == 0) {
+		if (ret_helper)
+			*ret_helper = launch.helper;
+		r = wait_for_reply(fds[0], argument, size, deadline);
+	}
+	close(fds[0]);
+	return r;
+}
+
+struct write_job {
+	const char *path;
+	const char *text;
+	size_t size;
+};
+
+static int write_work(struct pt_host *host, void *argument)
+{
+	const struct write_job *job = argument;
+
+	/* not sysfs_write(): it logs, and the log is the caller's code */
+	return host->ops->write(host, job->path, job->text, job->size);
+}
+
+int helper_write(struct pt_host *host, const char *path, const char *text, unsigned int deadline_ms)
+{
+	struct write_job job = {path, text, strlen(text)};
+
+	host_log(host, PT_LOG_DEBUG, "write \"%s\" to /%s", text, path);
+	return helper_run(host, write_work, &job, sizeof(job), deadline_ms, NULL);
+}
+
+static int explain_stuck(const struct helper_attempt *attempt, const char *address,
+			 struct pt_error *err)
+{
+	const char *driver = *attempt->driver ? attempt->driver : "the kernel";
+
+	if (attempt->result == -EOWNERDEAD)
+		return pt_fail(err, PT_DRIVER_STUCK, EOWNERDEAD,
+			       "%s: the helper process (pid %ld) died during \"%s\": %s's code "
+			       "crashed, or someone killed it. Look into the kernel's log (dmesg); "
+			       "after a crash the device is locked until the next boot",
+			       address, (long)attempt->helper, attempt->what, driver);
+	return pt_fail(err, PT_DRIVER_STUCK, ETIMEDOUT,
+		       "%s: %s has not returned from \"%s\" within %u.%u s. The helper process "
+		       "(pid %ld) is left waiting in the kernel and holds the device's lock. See "
+		       "/proc/%ld/stack and dmesg for what it waits for; if it never ends, only "
+		       "a reboot frees the device",
+		       address, driver, attempt->what, attempt->deadline_ms / 1000,
+		       attempt->deadline_ms % 1000 / 100, (long)attempt->helper,
+		       (long)attempt->helper);
+}
+
+int helper_explain(struct pt_host *host, const struct helper_attempt *attempt, struct pt_error *err)
+{
+	char address[PT_ADDRESS_TEXT];
+	int r = attempt->result;
+
+	pt_address_format(attempt->address, address);
+	if (r == -ETIMEDOUT || r == -EOWNERDEAD)
+		return explain_stuck(attempt, address, err);
+	if (!sysfs_has_device(host, attempt->address))
+		return pt_fail(err, PT_DEVICE_GONE, ENODEV,
+			       "%s: the device left the machine during \"%s\" (pulled, removed "
+			       "through sysfs, or its link went down)",
+			       address, attempt->what);
+	if (r == -EROFS)
+		return pt_fail(err, PT_NOT_PERMITTED, EROFS,
+			       "%s: can't %s, /sys is read-only here (a container?): run it on "
+			       "the host itself, or with /sys mounted read-write",
+			       address, attempt->what);
+	if ((r == -EACCES || r == -EPERM) && geteuid() != 0)
+		return pt_fail(err, PT_NOT_PERMITTED, -r,
+			       "%s: can't %s without privilege: run as root", address,
+			       attempt->what);
+	if (r == -EACCES || r == -EPERM)
+		return pt_fail(
+			err, PT_NOT_PERMITTED, -r,
+			"%s: the kernel does not permit \"%s\" even to root: a security "
+			"module (SELinux, AppArmor), a container or kernel lockdown forbids it",
+			address, attempt->what);
+	return 0;
+}
