@@ -110,7 +110,7 @@ const struct pt_function *pt_snapshot_find(const struct pt_snapshot *snapshot,
 					   const struct pt_address *address);
 
 /**
- * enum pt_class - the shapes of function that assignment cares about
+ * enum pt_kind - the shapes of function that assignment cares about
  * @PT_ENDPOINT: can be assigned
  * @PT_BRIDGE: a PCI(e) bridge, port or host bridge: stays with the host
  */

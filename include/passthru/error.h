@@ -26,6 +26,7 @@ extern "C" {
  * are part of the ABI: new reasons are added at the end.
  */
 enum pt_reason {
+	/** @PT_REASON_NONE: nothing failed */
 	PT_REASON_NONE = 0,
 	/** @PT_INVALID: the request itself is malformed (address, option, field) */
 	PT_INVALID,

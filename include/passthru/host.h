@@ -29,7 +29,10 @@ struct pt_host;
 enum pt_log_level { PT_LOG_DEBUG, PT_LOG_INFO, PT_LOG_NOTICE, PT_LOG_WARNING };
 
 /**
- * typedef pt_log_fn - receives one message, without a newline
+ * typedef pt_log_fn - receives one message
+ * @context: as given to pt_host_set_log()
+ * @level: how much it matters
+ * @message: without a newline; valid during the call
  *
  * The library itself never prints.
  */

@@ -187,6 +187,9 @@ int pt_request_apply(struct pt_host *host, const struct pt_request *request, str
 
 /**
  * typedef pt_recover_fn - told of each thing that recovery puts right
+ * @context: as given to pt_recover()
+ * @address: the device
+ * @what: what was put right, in words; valid during the call
  */
 typedef void (*pt_recover_fn)(void *context, const struct pt_address *address, const char *what);
 
