@@ -1,0 +1,157 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Rules of style that a program can check; clang-format does the layout."""
+
+import ast
+import os
+import re
+import sys
+
+import tap
+
+FILE_LINES = 600
+FUNCTION_LINES = 60
+
+# Data tables may be long: path of the file or (file, function), each with its reason.
+LONG_FILES = {}
+LONG_FUNCTIONS = {}
+
+# Python beyond the standard library, and where.
+IMPORTS = {"pytest": "tests/", "libvirt": "bench/"}
+
+# Only these files may do these things; the rest of the library asks them.
+ONLY = [
+    (r"\bio_write_at\s*\(", ("src/base/io.c", "src/base/io.h", "src/pci/host.c"),
+     "changes of the machine go through host_ops (src/pci/host.h)"),
+    (r"\b(?:secure_)?getenv\s*\(", ("src/cli/", "src/daemon/"),
+     "the library does not look at the environment"),
+    (r"\b(?:exit|abort|printf|puts|putchar|perror|vprintf)\s*\(", ("src/cli/", "src/daemon/"),
+     "the library never exits and never prints"),
+]
+
+PLACES = re.compile(r"/work/|/tmp/w/|/root/\.|/home/[a-z]")
+HOSTS = re.compile(r"https?://([\w.-]+)")
+# Pages that text may point to; the tree names no package host or mirror.
+PAGES = ("kernel.org", "gnu.org", "libvirt.org", "qemu.org", "spdx.org", "pcisig.com",
+         "freedesktop.org", "wikipedia.org", "w3.org", "example.org")
+
+
+def functions(text):
+    """(name, first line, number of lines) of each function of a C file."""
+    lines = text.split("\n")
+    start = None
+    for n, line in enumerate(lines):
+        if line == "{":
+            start = n
+        elif line == "}" and start is not None:
+            head = " ".join(lines[max(0, start - 6):start])
+            names = re.findall(r"(\w+)\s*\(", head.split(";")[-1].split("}")[-1])
+            yield names[0] if names else "?", start + 1, n - start + 1
+            start = None
+
+
+def lengths(t):
+    problems = []
+    for path in tap.files(".c", ".h", ".py"):
+        count = tap.read(path).count("\n")
+        if count > FILE_LINES and path not in LONG_FILES:
+            problems.append("%s has %d lines, more than %d" % (path, count, FILE_LINES))
+    t.check("no file is longer than %d lines" % FILE_LINES, problems)
+    problems = []
+    for path in tap.files(".c"):
+        for name, line, count in functions(tap.read(path)):
+            if count > FUNCTION_LINES and (path, name) not in LONG_FUNCTIONS:
+                problems.append("%s:%d: %s() has %d lines, more than %d" % (
+                    path, line, name, count, FUNCTION_LINES))
+    t.check("no function is longer than %d lines" % FUNCTION_LINES, problems)
+
+
+def words(t):
+    licence, places, stubs, space = [], [], [], []
+    for path in tap.tracked():
+        try:
+            text = tap.read(path)
+        except UnicodeDecodeError:
+            continue
+        if path.endswith((".c", ".h", ".py")) or text.startswith("#!"):
+            if text and "SPDX-License-Identifier: LGPL-2.1-or-later" not in text[:300]:
+                licence.append(path)
+        if path.startswith(("tests/machines/", "tests/fuzz/corpus/")) or path == "LICENSE":
+            continue
+        for n, line in enumerate(text.split("\n"), 1):
+            where = "%s:%d: %s" % (path, n, line.strip()[:100])
+            if PLACES.search(line) and path != "tests/rules/style.py":
+                places.append(where)
+            for host in HOSTS.findall(line):
+                if not host.endswith(PAGES):
+                    places.append(where)
+            if re.search(r"\b(TODO|FIXME|XXX)\b", line) and path != "tests/rules/style.py":
+                stubs.append(where)
+            if line != line.rstrip() and not path.endswith((".md", ".patch")):
+                space.append(where)
+    t.check("every source names its licence", licence)
+    t.check("no path or host of someone's machine", places)
+    t.check("nothing is left to do", stubs)
+    t.check("no spaces at the ends of lines", space)
+
+
+def c_rules(t):
+    for pattern, places, why in ONLY:
+        problems = []
+        for path in tap.files(".c", ".h", under=("src",)):
+            if path.startswith(places):
+                continue
+            text = tap.without_comments(tap.read(path))
+            problems += ["%s:%d: %s" % (path, text[:m.start()].count("\n") + 1, m.group(0))
+                         for m in re.finditer(pattern, text)]
+        t.check(why, problems)
+    problems = []
+    for path in tap.files(".h"):
+        name = "_".join(path.split("/")[-2:] if path.count("/") > 1 else path.split("/")[-1:])
+        guard = re.sub(r"\W", "_", name).upper()
+        if not re.search(r"^#ifndef \w*%s$" % re.escape(guard), tap.read(path), re.M):
+            problems.append("%s: expected a guard named %s" % (path, guard))
+    t.check("headers are guarded by their own name", problems)
+    problems = []
+    for path in tap.files(".c", ".h", under=("src", "include", "examples")):
+        text = tap.without_comments(tap.read(path))
+        problems += ["%s: %s" % (path, m.group(0)) for m in
+                     re.finditer(r"typedef struct\b[^;]*;?", text)]
+    t.check("no typedefs for structs", problems)
+
+
+def python_rules(t):
+    imports, first_lines = [], []
+    for path in tap.files(".py") + ["dev"]:
+        text = tap.read(path)
+        if text.startswith("#!") and not re.match(r"#!/usr/bin/python3\n|#!/bin/(ba)?sh\n", text):
+            first_lines.append(path)
+        executable = os.access(os.path.join(tap.ROOT, path), os.X_OK)
+        if executable != text.startswith("#!"):
+            first_lines.append(path + ": executable, or a first line with #!, but not both")
+        if not path.endswith(".py"):
+            continue
+        beside = {n[:-3] for n in os.listdir(os.path.join(tap.ROOT, os.path.dirname(path)))
+                  if n.endswith(".py")} | {p.split("/")[-1][:-3] for p in tap.files(".py", under=("lab",))}
+        for node in ast.walk(ast.parse(text)):
+            names = ([a.name for a in node.names] if isinstance(node, ast.Import) else
+                     [node.module or ""] if isinstance(node, ast.ImportFrom) else [])
+            for name in (n.split(".")[0] for n in names):
+                if name in sys.stdlib_module_names or name in beside or \
+                        path.startswith(IMPORTS.get(name, "\0")):
+                    continue
+                imports.append("%s imports %s" % (path, name))
+    t.check("Python is the standard library's", imports)
+    t.check("scripts start with /usr/bin/python3 or bash", first_lines)
+
+
+def main():
+    t = tap.Tap()
+    lengths(t)
+    words(t)
+    c_rules(t)
+    python_rules(t)
+    t.finish()
+
+
+main()
