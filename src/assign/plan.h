@@ -22,7 +22,7 @@ struct device_facts {
 	bool is_owner_alive;
 	char vfio_driver[BINDING_NAME]; /* best VFIO driver for it */
 	struct pt_reset *reset;		/* NULL where the verb doesn't need it */
-	struct pt_holders *holders;	/* NULL where the verb doesn't need them */
+	struct pt_holders *holders;	/* NULL for bridges */
 };
 
 struct facts {

@@ -119,6 +119,44 @@ static int probe_undo(struct pt_host *host, const struct step *step, struct pt_e
 
 /* ---- reset ---- */
 
+static bool same_owner(const struct pt_owner *a, const struct pt_owner *b)
+{
+	return a->kind == b->kind && a->pid == b->pid && a->start_time == b->start_time;
+}
+
+/*
+ * A bus reset takes its neighbours down: all of them must have the same owner. The plan saw
+ * to what the topology shows; once on VFIO the kernel may know of more.
+ */
+static int check_reset_set(struct pt_host *host, const struct step *step,
+			   const struct pt_snapshot *snapshot, const struct pt_reset *reset,
+			   struct pt_error *err)
+{
+	char text[PT_ADDRESS_TEXT], other[PT_ADDRESS_TEXT];
+	struct pt_claim ours, theirs;
+	bool is_claimed, is_other_claimed;
+	size_t i;
+	int r = claim_read(host, &step->address, &is_claimed, &ours, err);
+
+	for (i = 0; !r && i < reset->affected_count; i++) {
+		const struct pt_address *address = &reset->affected[i];
+		const struct pt_function *function = pt_snapshot_find(snapshot, address);
+
+		if (!function || pt_function_kind(function) == PT_BRIDGE ||
+		    pt_address_compare(address, &step->address) == 0)
+			continue;
+		r = claim_read(host, address, &is_other_claimed, &theirs, err);
+		if (!r && !(is_claimed && is_other_claimed &&
+			    same_owner(&ours.owner, &theirs.owner)))
+			r = pt_fail(err, PT_RESET_UNAVAILABLE, EBUSY,
+				    "%s can't be reset without affecting other devices: its bus "
+				    "reset also takes down %s; they must be assigned together",
+				    pt_address_format(&step->address, text),
+				    pt_address_format(address, other));
+	}
+	return r;
+}
+
 static int reset_do(struct pt_host *host, const struct step *step, struct pt_error *err)
 {
 	AUTO(auto_snapshot) struct pt_snapshot *snapshot = NULL;
@@ -131,7 +169,10 @@ static int reset_do(struct pt_host *host, const struct step *step, struct pt_err
 	r = pt_reset_choose(host, snapshot, &step->address, &reset, err);
 	if (r < 0)
 		return r;
-	r = reset_apply(host, &step->address, reset, err);
+	if (reset->scope == PT_RESET_BUS && reset->affected_count > 1)
+		r = check_reset_set(host, step, snapshot, reset, err);
+	if (!r)
+		r = reset_apply(host, &step->address, reset, err);
 	if (!r)
 		host_log(host, PT_LOG_INFO, "%s: reset (%s), answers as before",
 			 pt_address_format(&step->address, text), reset->method);

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a plan must know of the machine, read at one time. */
+#include <stdlib.h>
+
+#include "assign/plan.h"
+#include "base/auto.h"
+#include "base/text.h"
+#include "pci/host.h"
+#include "pci/modules.h"
+
+AUTO_DEFINE(facts, struct facts *, facts_free)
+
+static bool needs_reset(enum pt_verb verb)
+{
+	return verb == PT_RESET || verb == PT_TAKE || verb == PT_GIVE_BACK;
+}
+
+static int read_vfio_driver(struct pt_host *host, const struct pt_request *request,
+			    struct device_facts *device, struct pt_error *err)
+{
+	AUTO_FREE char **drivers = NULL;
+	int r;
+
+	if (request->verb != PT_DETACH && request->verb != PT_TAKE)
+		return 0;
+	if (request->driver) {
+		text_copy(device->vfio_driver, sizeof(device->vfio_driver), request->driver);
+		return 0;
+	}
+	r = modules_find_vfio_drivers(host, &device->address, &drivers);
+	if (r < 0)
+		return pt_fail(err, PT_SYSTEM, -r, "looking for VFIO drivers in modules.alias");
+	text_copy(device->vfio_driver, sizeof(device->vfio_driver),
+		  drivers[0] ? drivers[0] : "vfio-pci");
+	return 0;
+}
+
+static int read_device(struct pt_host *host, const struct pt_request *request, struct facts *facts,
+		       struct device_facts *device, struct pt_error *err)
+{
+	const struct pt_claim *claim = pt_claims_find(facts->claims, &device->address);
+	int r;
+
+	device->function = pt_snapshot_find(facts->snapshot, &device->address);
+	if (claim) {
+		device->has_claim = true;
+		device->claim = *claim;
+		device->is_owner_alive = pt_owner_is_alive(host, &claim->owner);
+	}
+	if (!device->function)
+		return 0;
+	r = binding_read(host, &device->address, &device->binding, err);
+	if (r < 0)
+		return r;
+	/* a bridge is refused whatever else is true of it */
+	if (pt_function_kind(device->function) == PT_BRIDGE)
+		return 0;
+	r = read_vfio_driver(host, request, device, err);
+	if (!r && needs_reset(request->verb))
+		r = pt_reset_choose(host, facts->snapshot, &device->address, &device->reset, err);
+	if (!r)
+		r = pt_holders_read(host, &device->address, &device->holders, err);
+	return r;
+}
+
+int facts_read(struct pt_host *host, const struct pt_request *request, struct facts **ret_facts,
+	       struct pt_error *err)
+{
+	AUTO(auto_facts) struct facts *facts = calloc(1, sizeof(*facts));
+	size_t i;
+	int r;
+
+	if (!facts)
+		return pt_fail_memory(err);
+	facts->devices = calloc(request->count, sizeof(*facts->devices));
+	if (!facts->devices)
+		return pt_fail_memory(err);
+	r = pt_snapshot_read(host, &facts->snapshot, err);
+	if (!r)
+		r = pt_claims_read(host, &facts->claims, err);
+	if (r < 0)
+		return r;
+	for (i = 0; i < pt_snapshot_count(facts->snapshot) && !facts->has_iommu; i++)
+		facts->has_iommu = pt_snapshot_at(facts->snapshot, i)->iommu_group >= 0;
+	facts->count = request->count;
+	for (i = 0; i < request->count; i++) {
+		facts->devices[i].address = request->devices[i];
+		r = read_device(host, request, facts, &facts->devices[i], err);
+		if (r < 0)
+			return r;
+	}
+	*ret_facts = TAKE_POINTER(facts);
+	return 0;
+}
+
+void facts_free(struct facts *facts)
+{
+	size_t i;
+
+	if (!facts)
+		return;
+	for (i = 0; i < facts->count; i++) {
+		pt_reset_free(facts->devices[i].reset);
+		pt_holders_free(facts->devices[i].holders);
+	}
+	free(facts->devices);
+	pt_claims_free(facts->claims);
+	pt_snapshot_free(facts->snapshot);
+	free(facts);
+}

@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "assign/operation.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <passthru/group.h>
+
+#include "base/auto.h"
+#include "base/text.h"
+#include "pci/host.h"
+#include "pci/sysfs.h"
+
+struct operation {
+	struct pt_host *host;
+	struct journal *journal;
+	bool *is_held;	/* by step: its device is left where it is */
+	bool *is_stuck; /* by step: and it still needs its journal */
+	bool is_unfinished;
+	struct pt_error *err; /* the first failure */
+	int result;
+};
+
+static bool same_device(const struct step *a, const struct step *b)
+{
+	return pt_address_compare(&a->address, &b->address) == 0;
+}
+
+static bool same_bus(const struct step *a, const struct step *b)
+{
+	return a->address.domain == b->address.domain && a->address.bus == b->address.bus;
+}
+
+static void hold(struct operation *op, size_t index, bool is_stuck,
+		 bool (*is_like)(const struct step *a, const struct step *b))
+{
+	const struct step *steps = op->journal->steps;
+	size_t i;
+
+	for (i = 0; i < op->journal->count; i++) {
+		if (is_like(&steps[i], &steps[index])) {
+			op->is_held[i] = true;
+			op->is_stuck[i] |= is_stuck;
+		}
+	}
+}
+
+/* Note in the claim what became of the device; where there is none yet, make one. */
+static void mark(struct operation *op, const struct step *step, enum pt_claim_state state,
+		 const char *why)
+{
+	struct pt_claim claim = {.address = step->address, .since = (int64_t)time(NULL)};
+	struct pt_error err;
+	bool exists = false;
+
+	if (claim_read(op->host, &step->address, &exists, &claim, &err) < 0 || !exists) {
+		text_copy(claim.driver, sizeof(claim.driver), step->from.driver);
+		text_copy(claim.driver_before, sizeof(claim.driver_before), STEP_ANY_DRIVER);
+	}
+	claim.state = state;
+	claim.owner = (struct pt_owner){.kind = PT_OWNER_MANUAL};
+	claim.is_kept = false;
+	(void)text_copy(claim.why, sizeof(claim.why), why);
+	if (claim_write(op->host, &claim, &err) < 0)
+		host_log(op->host, PT_LOG_WARNING, "%s", err.message);
+}
+
+/* A device that left the machine has no driver to move; what is kept about it still goes. */
+static bool applies(struct operation *op, const struct step *step)
+{
+	return step->kind == STEP_CLAIM || step->kind == STEP_RELEASE || step->kind == STEP_LOAD ||
+	       sysfs_has_device(op->host, &step->address);
+}
+
+static void undo_from(struct operation *op, size_t begun, const struct step *only)
+{
+	char text[PT_ADDRESS_TEXT];
+	size_t i;
+
+	for (i = begun; i-- > 0;) {
+		const struct step *step = &op->journal->steps[i];
+		struct pt_error err;
+
+		if (op->is_held[i] || (only && !same_device(step, only)) || !applies(op, step))
+			continue;
+		host_log(op->host, PT_LOG_INFO, "%s: undo %s",
+			 pt_address_format(&step->address, text), step_name(step->kind));
+		if (step_undo(op->host, step, &err) == 0)
+			continue;
+		if (err.reason == PT_DRIVER_STUCK) {
+			hold(op, i, true, same_device);
+			mark(op, step, PT_CLAIM_STUCK, err.message);
+		}
+		op->is_unfinished = true;
+		pt_error_append(op->err,
+				"\nPutting %s back as it was failed too: %s\npassthru recover tries "
+				"again.",
+				text, err.message);
+	}
+}
+
+/* Step @index failed with @err. Returns true when the operation goes on with other devices. */
+static bool take_failure(struct operation *op, size_t index, const struct pt_error *err)
+{
+	const struct step *step = &op->journal->steps[index];
+	bool goes_on = op->journal->verb == PT_GIVE_BACK;
+
+	if (!op->result) {
+		op->result = -err->errnum;
+		if (op->err)
+			*op->err = *err;
+	} else {
+		pt_error_append(op->err, "\n%s", err->message);
+	}
+	if (err->reason == PT_DRIVER_STUCK) {
+		hold(op, index, true, same_device);
+		mark(op, step, PT_CLAIM_STUCK, err->message);
+		op->is_unfinished = true;
+	} else if (step->kind == STEP_RESET && err->reason == PT_RESET_FAILED) {
+		size_t i;
+
+		/* a device on a host driver has no claim to keep, and its driver to complain */
+		if (op->journal->verb == PT_RESET && !pt_driver_is_vfio(step->from.driver))
+			return goes_on;
+		hold(op, index, false, same_bus);
+		for (i = 0; i < op->journal->count; i++) {
+			if (same_bus(&op->journal->steps[i], step))
+				mark(op, &op->journal->steps[i], PT_CLAIM_QUARANTINED,
+				     err->message);
+		}
+		pt_error_append(op->err, "\nIt is in quarantine now: kept from guests and host "
+					 "drivers until a passthru reset succeeds, or passthru "
+					 "release --quarantine.");
+	} else if (goes_on) {
+		undo_from(op, index + 1, step);
+		hold(op, index, false, same_device);
+		if (sysfs_has_device(op->host, &step->address))
+			mark(op, step, PT_CLAIM_HELD, err->message);
+		else
+			(void)claim_remove(op->host, &step->address, NULL);
+	}
+	return goes_on;
+}
+
+static void run_from(struct operation *op, size_t first)
+{
+	struct journal *journal = op->journal;
+	char text[PT_ADDRESS_TEXT];
+	struct pt_error err;
+	size_t i;
+
+	for (i = first; i < journal->count; i++) {
+		const struct step *step = &journal->steps[i];
+		int r = 0;
+
+		if (op->is_held[i])
+			continue;
+		if (journal->fd >= 0)
+			r = journal_begin(journal, i, &err);
+		if (!r) {
+			host_log(op->host, PT_LOG_INFO, "%s: %s",
+				 pt_address_format(&step->address, text), step_name(step->kind));
+			r = step_do(op->host, step, &err);
+		}
+		if (r < 0 && !take_failure(op, i, &err)) {
+			undo_from(op, i + 1, NULL);
+			return;
+		}
+	}
+}
+
+/* A stuck device keeps its own steps; those of the others must not be undone a second time. */
+static void split_journal(struct operation *op)
+{
+	struct journal *journal = op->journal;
+	struct step *steps = calloc(journal->count, sizeof(*steps));
+	struct journal rest;
+	size_t i, count = 0;
+
+	if (!steps)
+		return;
+	for (i = 0; i < journal->count; i++) {
+		if (op->is_stuck[i] && i < journal->begun)
+			steps[count++] = journal->steps[i];
+	}
+	if (count && count < journal->begun &&
+	    journal_create(op->host, journal->verb, steps, count, &rest, NULL) == 0) {
+		for (i = 0; i < count; i++)
+			(void)journal_begin(&rest, i, NULL);
+		journal_abandon(&rest);
+		(void)journal_finish(op->host, journal, NULL);
+	}
+	free(steps);
+}
+
+static bool any_stuck(const struct operation *op)
+{
+	size_t i;
+
+	for (i = 0; i < op->journal->count; i++) {
+		if (op->is_stuck[i])
+			return true;
+	}
+	return false;
+}
+
+static int finish(struct operation *op)
+{
+	struct pt_error err;
+
+	if (!op->is_unfinished) {
+		if (journal_finish(op->host, op->journal, &err) < 0)
+			host_log(op->host, PT_LOG_WARNING, "%s", err.message);
+	} else {
+		if (any_stuck(op))
+			split_journal(op);
+		journal_abandon(op->journal);
+	}
+	free(op->is_held);
+	free(op->is_stuck);
+	return op->result;
+}
+
+static int start(struct operation *op, struct pt_host *host, struct journal *journal,
+		 struct pt_error *err)
+{
+	*op = (struct operation){.host = host, .journal = journal, .err = err};
+	op->is_held = calloc(journal->count + 1, sizeof(bool));
+	op->is_stuck = calloc(journal->count + 1, sizeof(bool));
+	if (op->is_held && op->is_stuck)
+		return 0;
+	free(op->is_held);
+	free(op->is_stuck);
+	return pt_fail_memory(err);
+}
+
+int operation_run(struct pt_host *host, enum pt_verb verb, const struct step *steps, size_t count,
+		  struct pt_error *err)
+{
+	struct journal journal;
+	struct operation op;
+	int r;
+
+	if (!count)
+		return 0;
+	r = journal_create(host, verb, steps, count, &journal, err);
+	if (r < 0)
+		return r;
+	r = start(&op, host, &journal, err);
+	if (r < 0) {
+		(void)journal_finish(host, &journal, NULL);
+		return r;
+	}
+	run_from(&op, 0);
+	return finish(&op);
+}
+
+/* Devices that an interrupted give-back had already decided to leave where they are. */
+static void hold_decided(struct operation *op)
+{
+	size_t i;
+
+	for (i = 0; i < op->journal->count; i++) {
+		struct pt_claim claim;
+		bool exists;
+
+		if (claim_read(op->host, &op->journal->steps[i].address, &exists, &claim, NULL) <
+			    0 ||
+		    !exists)
+			continue;
+		if (claim.state == PT_CLAIM_QUARANTINED ||
+		    (op->journal->verb == PT_GIVE_BACK && claim.state == PT_CLAIM_HELD &&
+		     claim.owner.kind == PT_OWNER_MANUAL))
+			op->is_held[i] = true;
+	}
+}
+
+int operation_resume(struct pt_host *host, struct journal *journal, struct pt_error *err)
+{
+	struct operation op;
+	int r = start(&op, host, journal, err);
+
+	if (r < 0)
+		return r;
+	hold_decided(&op);
+	switch (journal->verb) {
+	case PT_DETACH:
+	case PT_TAKE:
+		undo_from(&op, journal->begun, NULL);
+		if (op.is_unfinished)
+			op.result = pt_fail(err, PT_DRIVER_REFUSED, EIO,
+					    "an interrupted operation could not be undone");
+		break;
+	case PT_REATTACH:
+	case PT_GIVE_BACK:
+		/* the step begun last may be half done, those before it are done */
+		if (journal->begun)
+			run_from(&op, journal->begun - 1);
+		break;
+	case PT_RESET:
+		break;
+	}
+	return finish(&op);
+}

@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Every reason against a request: all are found and told, not only the first,
+ * so that one look is enough to know what must be done.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "assign/plan.h"
+#include "base/auto.h"
+#include "base/text.h"
+
+static int refuse_missing(struct pt_plan *plan, const struct device_facts *device)
+{
+	char text[PT_ADDRESS_TEXT];
+
+	return plan_add_refusal(plan, PT_NO_DEVICE, &device->address,
+				"no PCI function %s on this host: passthru list shows what there is",
+				pt_address_format(&device->address, text));
+}
+
+static int refuse_unassignable(struct pt_plan *plan, const struct facts *facts,
+			       const struct device_facts *device)
+{
+	char text[PT_ADDRESS_TEXT];
+
+	pt_address_format(&device->address, text);
+	if (pt_function_kind(device->function) == PT_BRIDGE)
+		return plan_add_refusal(plan, PT_UNSUITABLE, &device->address,
+					"%s is a bridge, which stays with the host: assign the "
+					"functions below it (passthru tree)",
+					text);
+	if (plan->request.verb != PT_DETACH && plan->request.verb != PT_TAKE)
+		return 0;
+	if (!facts->has_iommu)
+		return plan_add_refusal(plan, PT_NO_IOMMU, &device->address,
+					"the kernel uses no IOMMU, so %s can't be isolated: enable "
+					"VT-d or AMD-Vi in the firmware's setup, and boot with "
+					"intel_iommu=on on Intel",
+					text);
+	if (device->function->iommu_group < 0)
+		return plan_add_refusal(plan, PT_NO_GROUP, &device->address,
+					"%s is in no IOMMU group, so it can't be isolated: the "
+					"IOMMU doesn't cover it (passthru tree shows what it covers)",
+					text);
+	return 0;
+}
+
+/* The claim on the device itself, and on VFs of a PF. */
+static int refuse_claimed(struct pt_plan *plan, const struct facts *facts,
+			  const struct device_facts *device)
+{
+	const struct pt_claim *claim = &device->claim;
+	const struct pt_request *request = &plan->request;
+	char text[PT_ADDRESS_TEXT], owner[128];
+	bool is_ours;
+
+	(void)facts;
+	if (!device->has_claim) {
+		if (request->verb == PT_GIVE_BACK)
+			return plan_add_refusal(plan, PT_INVALID, &device->address,
+						"%s is not claimed, so there is nothing to give back",
+						pt_address_format(&device->address, text));
+		return 0;
+	}
+	pt_address_format(&device->address, text);
+	owner_format(&claim->owner, owner);
+	if (claim->state == PT_CLAIM_QUARANTINED && request->verb != PT_RESET)
+		return plan_add_refusal(plan, PT_QUARANTINED, &device->address,
+					"%s is in quarantine (%s): try passthru reset %s; or give it "
+					"back as it is with passthru release --quarantine %s",
+					text, claim->why, text, text);
+	if (claim->state == PT_CLAIM_STUCK)
+		return plan_add_refusal(plan, PT_DRIVER_STUCK, &device->address,
+					"%s is stuck (%s): passthru recover goes on once the driver "
+					"returns; if it never does, only a reboot helps",
+					text, claim->why);
+	if (claim->owner.kind == PT_OWNER_MANUAL)
+		return 0;
+	is_ours = claim->owner.kind == request->owner.kind &&
+		  claim->owner.pid == request->owner.pid &&
+		  claim->owner.start_time == request->owner.start_time &&
+		  !strcmp(claim->owner.name, request->owner.name);
+	if (request->verb == PT_GIVE_BACK && is_ours)
+		return 0;
+	return plan_add_refusal(plan, PT_CLAIMED, &device->address,
+				"%s is in use by %s: %s", text, owner,
+				device->is_owner_alive ? "stop that first, or take another device"
+						       : "which is gone; run passthru recover");
+}
+
+static int refuse_vf_claims(struct pt_plan *plan, const struct facts *facts,
+			    const struct device_facts *device)
+{
+	size_t i;
+	int r = 0;
+
+	for (i = 0; !r && i < pt_claims_count(facts->claims); i++) {
+		const struct pt_claim *claim = pt_claims_at(facts->claims, i);
+		const struct pt_function *vf = pt_snapshot_find(facts->snapshot, &claim->address);
+		char text[PT_ADDRESS_TEXT], vf_text[PT_ADDRESS_TEXT], owner[128];
+
+		if (!vf || !vf->is_vf || pt_address_compare(&vf->physfn, &device->address) != 0)
+			continue;
+		r = plan_add_refusal(plan, PT_CLAIMED, &device->address,
+				     "%s is the physical function of %s, which is claimed by %s: give "
+				     "that back first",
+				     pt_address_format(&device->address, text),
+				     pt_address_format(&claim->address, vf_text),
+				     owner_format(&claim->owner, owner));
+	}
+	return r;
+}
+
+/* ---- holders ---- */
+
+static void print_holder(FILE *out, const struct pt_holder *holder)
+{
+	(void)fprintf(out, "\n  %s %s", pt_holder_kind_name(holder->kind), holder->what);
+	if (holder->through && *holder->through)
+		(void)fprintf(out, " through %s", holder->through);
+	if (holder->advice && *holder->advice)
+		(void)fprintf(out, ": %s", holder->advice);
+}
+
+static int refuse_held(struct pt_plan *plan, const struct device_facts *device)
+{
+	bool is_return = plan->request.verb == PT_REATTACH || plan->request.verb == PT_GIVE_BACK;
+	const char *verb = plan->request.verb == PT_RESET ? "reset"
+			   : is_return			  ? "given back"
+							  : "taken";
+	AUTO_FREE char *list = NULL;
+	char text[PT_ADDRESS_TEXT];
+	size_t i, size, count = 0;
+	bool is_guest = false;
+	FILE *out = open_memstream(&list, &size);
+
+	if (!out)
+		return -ENOMEM;
+	for (i = 0; device->holders && i < pt_holders_count(device->holders); i++) {
+		const struct pt_holder *holder = pt_holders_at(device->holders, i);
+
+		/* going back to its driver hurts only who has the device open through VFIO */
+		if (is_return && holder->kind != PT_HOLDER_GUEST)
+			continue;
+		is_guest |= holder->kind == PT_HOLDER_GUEST;
+		/* what the user accepted with a reason is no obstacle; a VFIO user would hang us */
+		if (plan->request.is_forced && holder->kind != PT_HOLDER_GUEST)
+			continue;
+		print_holder(out, holder);
+		count++;
+	}
+	if (fclose(out) != 0)
+		return -ENOMEM;
+	if (!count)
+		return 0;
+	return plan_add_refusal(plan, PT_IN_USE, &device->address,
+				"%s is in use and can't be %s:%s\n%s",
+				pt_address_format(&device->address, text), verb, list,
+				is_guest ? "Stop what uses it."
+					 : "Free it as said, or lose that with --force "
+					   "--reason TEXT.");
+}
+
+/* ---- what must go together ---- */
+
+/* "0000:05:02.0 (e1000), 0000:05:03.0 (e1000)": members that block, and as words for a command. */
+static int list_blockers(const struct pt_plan *plan, const struct pt_group *group, char **ret_list,
+			 char **ret_words)
+{
+	size_t i, size, words_size;
+	FILE *out = open_memstream(ret_list, &size);
+	FILE *words = open_memstream(ret_words, &words_size);
+	bool is_first = true;
+
+	if (!out || !words)
+		return -ENOMEM;
+	for (i = 0; i < group->count; i++) {
+		const struct pt_function *member = group->members[i];
+		char text[PT_ADDRESS_TEXT];
+
+		if (!pt_function_blocks_group(member) || plan_has_device(plan, &member->address))
+			continue;
+		pt_address_format(&member->address, text);
+		(void)fprintf(out, "%s%s (%s)", is_first ? "" : ", ", text, member->driver);
+		(void)fprintf(words, " %s", text);
+		is_first = false;
+	}
+	if (fclose(out) != 0 || fclose(words) != 0)
+		return -ENOMEM;
+	return 0;
+}
+
+static int refuse_group(struct pt_plan *plan, const struct facts *facts,
+			const struct device_facts *device)
+{
+	const struct pt_group *group =
+		pt_snapshot_group(facts->snapshot, device->function->iommu_group);
+	AUTO_FREE char *list = NULL;
+	AUTO_FREE char *words = NULL;
+	char text[PT_ADDRESS_TEXT];
+
+	if (!group || list_blockers(plan, group, &list, &words) < 0)
+		return group ? -ENOMEM : 0;
+	if (!*list)
+		return 0;
+	pt_address_format(&device->address, text);
+	/* one by one is how people detach a group; only handing it out must wait for all */
+	if (plan->request.verb == PT_DETACH)
+		return plan_add_notice(plan,
+				       "%s shares IOMMU group %d with %s: no guest can have it before "
+				       "those are free too: passthru detach%s",
+				       text, group->number, list, words);
+	return plan_add_refusal(plan, PT_GROUP_NOT_VIABLE, &device->address,
+				"%s shares IOMMU group %d with %s, and a group is handed out whole: "
+				"assign them together, or free them with passthru detach%s",
+				text, group->number, list, words);
+}
+
+/* A member that another guest has: VFIO would refuse the second user of the group, late. */
+static int refuse_group_claims(struct pt_plan *plan, const struct facts *facts,
+			       const struct device_facts *device)
+{
+	const struct pt_group *group =
+		pt_snapshot_group(facts->snapshot, device->function->iommu_group);
+	size_t i;
+	int r = 0;
+
+	for (i = 0; !r && group && i < group->count; i++) {
+		const struct pt_address *address = &group->members[i]->address;
+		const struct pt_claim *claim = pt_claims_find(facts->claims, address);
+		char text[PT_ADDRESS_TEXT], other[PT_ADDRESS_TEXT], owner[128];
+
+		if (!claim || claim->owner.kind == PT_OWNER_MANUAL ||
+		    plan_has_device(plan, address))
+			continue;
+		r = plan_add_refusal(plan, PT_CLAIMED, &device->address,
+				     "%s shares IOMMU group %d with %s, which is in use by %s: only one "
+				     "guest can have a group",
+				     pt_address_format(&device->address, text), group->number,
+				     pt_address_format(address, other),
+				     owner_format(&claim->owner, owner));
+	}
+	return r;
+}
+
+/* Functions that a bus reset takes down beside those asked for. */
+static int refuse_reset_set(struct pt_plan *plan, const struct facts *facts,
+			    const struct device_facts *device)
+{
+	const struct pt_reset *reset = device->reset;
+	AUTO_FREE char *words = NULL;
+	char text[PT_ADDRESS_TEXT];
+	size_t i, size;
+	FILE *out = open_memstream(&words, &size);
+
+	if (!out)
+		return -ENOMEM;
+	for (i = 0; i < reset->affected_count; i++) {
+		const struct pt_function *other =
+			pt_snapshot_find(facts->snapshot, &reset->affected[i]);
+		char name[PT_ADDRESS_TEXT];
+
+		if (!other || pt_function_kind(other) == PT_BRIDGE ||
+		    plan_has_device(plan, &other->address))
+			continue;
+		(void)fprintf(out, " %s", pt_address_format(&other->address, name));
+	}
+	if (fclose(out) != 0)
+		return -ENOMEM;
+	if (!*words)
+		return 0;
+	return plan_add_refusal(plan, PT_RESET_UNAVAILABLE, &device->address,
+				"%s can't be reset without affecting other devices: a bus reset also "
+				"takes down%s; name them too, they must be assigned together",
+				pt_address_format(&device->address, text), words);
+}
+
+static int refuse_reset(struct pt_plan *plan, const struct facts *facts,
+			const struct device_facts *device)
+{
+	const struct pt_reset *reset = device->reset;
+	char text[PT_ADDRESS_TEXT];
+
+	pt_address_format(&device->address, text);
+	if (reset->scope == PT_RESET_BUS && plan->request.verb == PT_RESET &&
+	    !pt_driver_is_vfio(device->binding.driver))
+		return plan_add_refusal(plan, PT_RESET_UNAVAILABLE, &device->address,
+					"%s can't be reset by itself, and the reset of its bus goes "
+					"through VFIO: detach it, and all that shares the bus, first",
+					text);
+	if (reset->scope == PT_RESET_BUS)
+		return refuse_reset_set(plan, facts, device);
+	if (reset->scope == PT_RESET_FUNCTION)
+		return 0;
+	if (plan->request.verb == PT_TAKE && plan->request.is_unreset_allowed)
+		return plan_add_notice(plan,
+				       "%s has no reset: what a guest leaves in it, the next user "
+				       "finds",
+				       text);
+	return plan_add_refusal(plan, PT_RESET_UNAVAILABLE, &device->address,
+				"%s can't be reset: the kernel knows no reset for it, and it is on a "
+				"root bus, where there is none to fall back on%s",
+				text,
+				plan->request.verb == PT_TAKE
+					? "; a guest would find, and leave, whatever state it is in "
+					  "(--no-reset accepts that)"
+					: "");
+}
+
+int plan_refuse(struct pt_plan *plan, const struct facts *facts, const struct device_facts *device)
+{
+	bool is_taking = plan->request.verb == PT_DETACH || plan->request.verb == PT_TAKE;
+	size_t before = plan->refusal_count;
+	int r;
+
+	if (!device->function)
+		return refuse_missing(plan, device);
+	r = refuse_unassignable(plan, facts, device);
+	if (r || plan->refusal_count > before)
+		return r; /* nothing else about it matters then */
+	r = refuse_claimed(plan, facts, device);
+	if (!r)
+		r = refuse_held(plan, device);
+	if (!r && is_taking)
+		r = refuse_vf_claims(plan, facts, device);
+	if (!r && is_taking)
+		r = refuse_group(plan, facts, device);
+	if (!r && plan->request.verb == PT_TAKE)
+		r = refuse_group_claims(plan, facts, device);
+	if (!r && (plan->request.verb == PT_TAKE || plan->request.verb == PT_RESET))
+		r = refuse_reset(plan, facts, device);
+	return r;
+}

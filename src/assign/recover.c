@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "assign/recover.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "assign/lock.h"
+#include "assign/operation.h"
+#include "assign/plan.h"
+#include "base/auto.h"
+#include "base/text.h"
+#include "pci/host.h"
+
+AUTO_DEFINE(claims, struct pt_claims *, pt_claims_free)
+
+struct recovery {
+	struct pt_host *host;
+	const struct pt_address *devices; /* NULL: all */
+	size_t count;
+	pt_recover_fn report;
+	void *context;
+	struct pt_error *err; /* the first failure */
+	int result;
+};
+
+static void report(const struct recovery *recovery, const struct pt_address *address,
+		   const char *what)
+{
+	char text[PT_ADDRESS_TEXT];
+
+	host_log(recovery->host, PT_LOG_NOTICE, "%s: %s", pt_address_format(address, text), what);
+	if (recovery->report)
+		recovery->report(recovery->context, address, what);
+}
+
+static void take_error(struct recovery *recovery, int r, const struct pt_error *err)
+{
+	if (recovery->result)
+		return;
+	recovery->result = r;
+	if (recovery->err)
+		*recovery->err = *err;
+}
+
+static bool is_asked_for(const struct recovery *recovery, const struct journal *journal)
+{
+	size_t i;
+
+	if (!recovery->devices)
+		return true;
+	for (i = 0; i < recovery->count; i++) {
+		if (journal_touches(journal, &recovery->devices[i]))
+			return true;
+	}
+	return false;
+}
+
+/* Its devices, each once. */
+static size_t journal_devices(const struct journal *journal, struct pt_address *devices)
+{
+	size_t i, k, count = 0;
+
+	for (i = 0; i < journal->count; i++) {
+		for (k = 0; k < count; k++) {
+			if (pt_address_compare(&devices[k], &journal->steps[i].address) == 0)
+				break;
+		}
+		if (k == count && count < LOCK_MAX)
+			devices[count++] = journal->steps[i].address;
+	}
+	return count;
+}
+
+static int resume_locked(struct recovery *recovery, const char *name,
+			 const struct pt_address *devices, size_t count, struct pt_error *err)
+{
+	struct journal journal;
+	size_t i;
+	int r = journal_read(recovery->host, name, &journal, err);
+
+	/* finished by its process between our look and our lock */
+	if (r == -ENOENT)
+		return 0;
+	if (r < 0)
+		return r;
+	r = operation_resume(recovery->host, &journal, err);
+	for (i = 0; !r && i < count; i++)
+		report(recovery, &devices[i],
+		       journal.verb == PT_DETACH || journal.verb == PT_TAKE
+			       ? "an interrupted operation was undone"
+			       : "an interrupted operation was finished");
+	journal_free(&journal);
+	return r;
+}
+
+static void recover_journal(struct recovery *recovery, const char *name)
+{
+	struct pt_address devices[LOCK_MAX];
+	struct journal journal;
+	struct pt_error err;
+	struct locks locks;
+	size_t count;
+	int r = journal_read(recovery->host, name, &journal, &err);
+
+	if (r == -ENOENT)
+		return;
+	if (r < 0) {
+		if (!recovery->devices)
+			take_error(recovery, r, &err);
+		return;
+	}
+	count = is_asked_for(recovery, &journal) ? journal_devices(&journal, devices) : 0;
+	journal_free(&journal);
+	if (!count)
+		return;
+	/* locked: its process, or a helper stuck in a driver, is still at work */
+	if (locks_take(recovery->host, devices, count, 0, &locks, &err) < 0) {
+		if (err.reason != PT_BUSY)
+			take_error(recovery, -err.errnum, &err);
+		return;
+	}
+	r = resume_locked(recovery, name, devices, count, &err);
+	if (r < 0)
+		take_error(recovery, r, &err);
+	locks_drop(recovery->host, &locks);
+}
+
+static bool same_owner(const struct pt_owner *a, const struct pt_owner *b)
+{
+	return a->kind == b->kind && a->pid == b->pid && a->start_time == b->start_time &&
+	       !strcmp(a->name, b->name);
+}
+
+static bool is_orphan(const struct recovery *recovery, const struct pt_claim *claim)
+{
+	return claim->owner.kind != PT_OWNER_MANUAL && claim->state == PT_CLAIM_HELD &&
+	       !pt_owner_is_alive(recovery->host, &claim->owner);
+}
+
+/* All devices of one dead owner go back together: they may share a bus reset. */
+static void give_back(struct recovery *recovery, const struct pt_claims *claims,
+		      const struct pt_owner *owner)
+{
+	struct pt_address devices[LOCK_MAX];
+	struct pt_request request = {.verb = PT_GIVE_BACK, .devices = devices, .owner = *owner};
+	struct pt_plan *plan = NULL;
+	struct pt_error err;
+	struct locks locks;
+	char what[192], name[128];
+	size_t i;
+	int r;
+
+	for (i = 0; i < pt_claims_count(claims) && request.count < LOCK_MAX; i++) {
+		if (same_owner(&pt_claims_at(claims, i)->owner, owner))
+			devices[request.count++] = pt_claims_at(claims, i)->address;
+	}
+	r = locks_take(recovery->host, devices, request.count, 0, &locks, &err);
+	if (r < 0) {
+		if (err.reason != PT_BUSY)
+			take_error(recovery, r, &err);
+		return;
+	}
+	r = pt_plan_make(recovery->host, &request, &plan, &err);
+	if (!r && plan->refusal_count)
+		r = pt_fail(&err, plan->refusals[0].reason, EBUSY, "%s", plan->refusals[0].message);
+	if (!r)
+		r = operation_run(recovery->host, PT_GIVE_BACK, plan->steps, plan->step_count,
+				  &err);
+	if (r < 0)
+		take_error(recovery, r, &err);
+	(void)text_format(what, sizeof(what), "given back: %s is gone", owner_format(owner, name));
+	for (i = 0; !r && i < request.count; i++)
+		report(recovery, &devices[i], what);
+	pt_plan_free(plan);
+	locks_drop(recovery->host, &locks);
+}
+
+static bool is_first_of_owner(const struct pt_claims *claims, size_t index)
+{
+	size_t i;
+
+	for (i = 0; i < index; i++) {
+		if (same_owner(&pt_claims_at(claims, i)->owner, &pt_claims_at(claims, index)->owner))
+			return false;
+	}
+	return true;
+}
+
+static bool owner_has_asked_device(const struct recovery *recovery, const struct pt_claims *claims,
+				   const struct pt_owner *owner)
+{
+	size_t i;
+
+	for (i = 0; recovery->devices && i < recovery->count; i++) {
+		const struct pt_claim *claim = pt_claims_find(claims, &recovery->devices[i]);
+
+		if (claim && same_owner(&claim->owner, owner))
+			return true;
+	}
+	return !recovery->devices;
+}
+
+static int recover(struct recovery *recovery)
+{
+	AUTO(auto_claims) struct pt_claims *claims = NULL;
+	AUTO_FREE char **names = NULL;
+	struct pt_error err;
+	size_t i;
+	int r = journal_list(recovery->host, &names, &err);
+
+	if (r < 0)
+		take_error(recovery, r, &err);
+	for (i = 0; !r && names[i]; i++)
+		recover_journal(recovery, names[i]);
+	r = pt_claims_read(recovery->host, &claims, &err);
+	if (r < 0)
+		take_error(recovery, r, &err);
+	for (i = 0; !r && i < pt_claims_count(claims); i++) {
+		const struct pt_claim *claim = pt_claims_at(claims, i);
+
+		if (is_orphan(recovery, claim) && is_first_of_owner(claims, i) &&
+		    owner_has_asked_device(recovery, claims, &claim->owner))
+			give_back(recovery, claims, &claim->owner);
+	}
+	return recovery->result;
+}
+
+int recover_devices(struct pt_host *host, const struct pt_address *devices, size_t count,
+		    struct pt_error *err)
+{
+	struct recovery recovery = {
+		.host = host, .devices = devices, .count = count, .err = err};
+
+	return recover(&recovery);
+}
+
+int recover_check(struct pt_host *host, const struct pt_address *devices, size_t count,
+		  struct pt_error *err)
+{
+	AUTO_FREE char **names = NULL;
+	struct recovery recovery = {.host = host, .devices = devices, .count = count};
+	size_t i;
+	int r = journal_list(host, &names, err);
+
+	for (i = 0; !r && names[i]; i++) {
+		struct journal journal;
+
+		if (journal_read(host, names[i], &journal, NULL) < 0)
+			continue;
+		if (is_asked_for(&recovery, &journal))
+			r = pt_fail(err, PT_BUSY, EBUSY,
+				    "an operation on this device was interrupted and is not put "
+				    "right yet: passthru recover says what is in the way");
+		journal_free(&journal);
+	}
+	return r;
+}
+
+int pt_recover(struct pt_host *host, pt_recover_fn report_fn, void *context, struct pt_error *err)
+{
+	struct recovery recovery = {
+		.host = host, .report = report_fn, .context = context, .err = err};
+	int r = state_prepare(host, err);
+
+	return r < 0 ? r : recover(&recovery);
+}
