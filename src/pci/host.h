@@ -25,10 +25,11 @@ struct host_ops {
 	int (*load_module)(struct pt_host *host, const char *name);
 	/*
 	 * VFIO_DEVICE_GET_PCI_HOT_RESET_INFO: the functions a hot reset of @address takes
-	 * down; @address must be on a VFIO driver. *ret_affected is freed by the caller.
+	 * down, at most @max of them (-E2BIG); @address must be on a VFIO driver. Like the next
+	 * one it runs in a helper process, thus without malloc. Can hang.
 	 */
 	int (*hot_reset_info)(struct pt_host *host, const struct pt_address *address,
-			      struct pt_address **ret_affected, size_t *ret_count);
+			      struct pt_address *affected, size_t max, size_t *ret_count);
 	/* VFIO_DEVICE_PCI_HOT_RESET: reset the bus of @address; all affected are on VFIO drivers. */
 	int (*hot_reset)(struct pt_host *host, const struct pt_address *address);
 };

@@ -8,9 +8,21 @@
 
 #include "pci/host.h"
 
-/* See struct host_ops. -EBUSY: the group is open elsewhere (a guest has it). */
+/* More functions than this on one bus, with all below, and the answer is -E2BIG. */
+#define VFIO_AFFECTED_MAX 128
+
+/*
+ * See struct host_ops. Both open the device through its VFIO group and make only
+ * async-signal-safe calls. Opening a VFIO device resets it where it can be reset by
+ * itself, so this is no question to ask of a device that somebody means to go on using.
+ *
+ * -EBUSY: the group is open elsewhere (a guest has it). -ENODEV: no bus reset is
+ * possible. -EPERM: no interrupt remapping, or the group is not viable.
+ * -EOPNOTSUPP: this kernel offers VFIO through IOMMUFD only, without groups; that way
+ * is not written yet.
+ */
 int vfio_hot_reset_info(struct pt_host *host, const struct pt_address *address,
-			struct pt_address **ret_affected, size_t *ret_count);
+			struct pt_address *affected, size_t max, size_t *ret_count);
 int vfio_hot_reset(struct pt_host *host, const struct pt_address *address);
 
 #endif
