@@ -120,9 +120,9 @@ enum pt_kind { PT_ENDPOINT, PT_BRIDGE };
  * pt_function_kind() - bridge or endpoint, by class code
  * @function: a function
  *
- * Base class 06 with subclass 00 (host), 04 (PCI-PCI), 09 (semi-transparent)
- * are bridges (PCI Code and ID Assignment Specification, 1.7); vfio-pci
- * refuses what has a bridge header.
+ * Base class 06 with subclass 00 (host), 04 (PCI-PCI), 07 (CardBus) and 09
+ * (semi-transparent) are bridges (PCI Code and ID Assignment Specification,
+ * 1.7); vfio-pci refuses what has a bridge header.
  *
  * Return: PT_BRIDGE or PT_ENDPOINT.
  */
@@ -151,19 +151,40 @@ const char *pt_name_vendor(struct pt_host *host, uint16_t vendor_id);
 const char *pt_name_device(struct pt_host *host, uint16_t vendor_id, uint16_t device_id);
 
 /**
+ * pt_name_subsystem() - the name of a product made with a given chip
+ * @host: the host
+ * @function: its ids and subsystem ids are looked up
+ *
+ * Return: as pt_name_vendor(); NULL also when the database knows the chip but
+ * not this product.
+ */
+const char *pt_name_subsystem(struct pt_host *host, const struct pt_function *function);
+
+/**
  * pt_name_class() - what kind of device a class code means
  * @host: the host
- * @class_code: 24 bits; the most specific level known is named
+ * @class_code: 24 bits; the subclass is named ("Non-Volatile memory
+ *	controller"), or the base class when the subclass isn't known
  *
  * Return: as pt_name_vendor().
  */
 const char *pt_name_class(struct pt_host *host, uint32_t class_code);
 
+/**
+ * pt_name_interface() - the name of a class's programming interface
+ * @host: the host
+ * @class_code: 24 bits, the last 8 are the interface ("NVM Express", "XHCI")
+ *
+ * Return: as pt_name_vendor(); most classes have no names at this level.
+ */
+const char *pt_name_interface(struct pt_host *host, uint32_t class_code);
+
 /* ---- details ---- */
 
 /**
  * struct pt_bar - one base address register, or the expansion ROM
- * @start: bus address as the kernel assigned it; 0 when unassigned
+ * @start: address as the kernel assigned it, seen from the host's processors; 0 when
+ *	unassigned
  * @size: bytes; 0 when this BAR isn't implemented
  * @is_io: I/O ports rather than memory
  * @is_64bit: memory that may lie above 4 GiB
@@ -245,6 +266,13 @@ struct pt_link {
  * @sriov_enabled: VFs it has now
  * @vfs: their addresses, @sriov_enabled of them
  * @is_boot_vga: firmware's display
+ * @has_link: a PCI Express link leads to or from it; false for what is part of
+ *	the root complex, and then the link fields are 0
+ * @port_number: of the link, from Link Capabilities (PCIe 7.5.3.6)
+ * @secondary_bus: of bridges: the bus below; 0 for endpoints
+ * @subordinate_bus: of bridges: the last bus below; 0 for endpoints
+ * @vpd_readonly_count: how many of the pairs of @vpd_fields, from the first on, are read-only;
+ *	the others can be written by software
  */
 struct pt_details {
 	uint8_t header_type;
@@ -281,6 +309,11 @@ struct pt_details {
 	uint16_t sriov_enabled;
 	const struct pt_address *vfs;
 	bool is_boot_vga;
+	bool has_link;
+	uint8_t port_number;
+	uint8_t secondary_bus;
+	uint8_t subordinate_bus;
+	size_t vpd_readonly_count;
 };
 
 /**

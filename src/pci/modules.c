@@ -1,0 +1,472 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Which modules fit a device is read from the kernel's own lists, modules.alias and
+ * modules.builtin.modinfo: libkmod finds the modules too, but not by which of
+ * their aliases, and the best match is the one with the fewest wildcards.
+ *
+ * Loading is libkmod's business (dependencies, softdeps, modprobe.d, compression,
+ * signatures). It is opened when first needed, because with libcrypto behind it its start costs
+ * more than a whole listing of devices.
+ */
+#include "pci/modules.h"
+
+#include <dirent.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include <libkmod.h>
+
+#include "base/auto.h"
+#include "base/io.h"
+#include "base/text.h"
+#include "pci/sysfs.h"
+
+#define LIST_SIZE_MAX (64U << 20)
+#define MATCHES_MAX   32
+#define NAME_SIZE     64
+#define GENERIC	      "vfio-pci"
+
+/* The functions of libkmod in use. */
+struct kmod_library {
+	void *handle;
+	typeof(&kmod_new) new;
+	typeof(&kmod_unref) unref;
+	typeof(&kmod_set_log_fn) set_log_fn;
+	typeof(&kmod_module_new_from_lookup) new_from_lookup;
+	typeof(&kmod_module_unref_list) unref_list;
+	typeof(&kmod_list_next) list_next;
+	typeof(&kmod_module_get_module) get_module;
+	typeof(&kmod_module_unref) module_unref;
+	typeof(&kmod_module_probe_insert_module) probe_insert;
+};
+
+struct modules {
+	bool has_lists;
+	char *alias; /* modules.alias; NULL when there is none */
+	size_t alias_size;
+	char *builtin; /* modules.builtin.modinfo; NULL when there is none */
+	size_t builtin_size;
+};
+
+static struct modules *modules_open(struct pt_host *host)
+{
+	if (!host->kmod)
+		host->kmod = calloc(1, sizeof(struct modules));
+	return host->kmod;
+}
+
+void modules_close(struct pt_host *host)
+{
+	struct modules *modules = host->kmod;
+
+	if (!modules)
+		return;
+	free(modules->alias);
+	free(modules->builtin);
+	free(modules);
+	host->kmod = NULL;
+}
+
+/* ---- finding ---- */
+
+/* The directory of the running kernel's modules, relative to the host's root. */
+static int find_directory(struct pt_host *host, char directory[SYSFS_PATH])
+{
+	static const char *const places[] = {"lib/modules", "usr/lib/modules"};
+	char release[128];
+	ssize_t len = io_read_text_at(host->root_fd, "proc/sys/kernel/osrelease", release,
+				      sizeof(release));
+	size_t i;
+
+	if (len < 0)
+		return (int)len;
+	if (!len || release[0] == '.' || strchr(release, '/'))
+		return -EINVAL;
+	for (i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		int r = text_format(directory, SYSFS_PATH, "%s/%s", places[i], release);
+
+		if (r < 0)
+			return r;
+		if (faccessat(host->root_fd, directory, F_OK, 0) == 0)
+			return 0;
+	}
+	return -ENOENT;
+}
+
+static int read_list(struct pt_host *host, const char *directory, const char *name, char **ret_data,
+		     size_t *ret_size)
+{
+	char path[SYSFS_PATH];
+	int r = text_format(path, sizeof(path), "%s/%s", directory, name);
+
+	if (r < 0)
+		return r;
+	r = io_read_all_at(host->root_fd, path, LIST_SIZE_MAX, ret_data, ret_size);
+	if (r < 0 && r != -ENOENT)
+		host_log(host, PT_LOG_WARNING, "/%s can't be read: %s", path, strerror(-r));
+	return r == -ENOMEM ? r : 0;
+}
+
+/* Read once: the lists of a running kernel change only when modules are installed. */
+static int read_lists(struct pt_host *host, struct modules *modules)
+{
+	char directory[SYSFS_PATH];
+	int r;
+
+	if (modules->has_lists)
+		return 0;
+	r = find_directory(host, directory);
+	if (r < 0) {
+		host_log(host, PT_LOG_INFO, "no list of this kernel's modules: %s", strerror(-r));
+		modules->has_lists = true;
+		return 0;
+	}
+	r = read_list(host, directory, "modules.alias", &modules->alias, &modules->alias_size);
+	if (!r)
+		r = read_list(host, directory, "modules.builtin.modinfo", &modules->builtin,
+			      &modules->builtin_size);
+	modules->has_lists = !r;
+	return r;
+}
+
+struct match {
+	char module[NAME_SIZE];
+	unsigned int wildcards;
+};
+
+struct matches {
+	const char *modalias;
+	size_t count;
+	struct match at[MATCHES_MAX];
+};
+
+static void add_match(struct matches *matches, const char *pattern, const char *module, size_t len)
+{
+	unsigned int wildcards = 0;
+	size_t i;
+
+	for (i = 0; pattern[i]; i++)
+		wildcards += pattern[i] == '*';
+	for (i = 0; i < matches->count; i++)
+		if (strlen(matches->at[i].module) == len &&
+		    !memcmp(matches->at[i].module, module, len))
+			break;
+	if (i == MATCHES_MAX || len >= NAME_SIZE)
+		return;
+	if (i == matches->count) {
+		matches->count++;
+		memcpy(matches->at[i].module, module, len);
+		matches->at[i].module[len] = '\0';
+		matches->at[i].wildcards = wildcards;
+	} else if (wildcards < matches->at[i].wildcards) {
+		matches->at[i].wildcards = wildcards;
+	}
+}
+
+/* Does @pattern of @len bytes match? Almost none does, and almost all show so at once. */
+static bool matches_pattern(const struct matches *matches, const char *pattern, size_t len,
+			    char copy[256])
+{
+	const char *star = memchr(pattern, '*', len);
+	size_t fixed = star ? (size_t)(star - pattern) : len;
+
+	if (len >= 256 || strncmp(pattern, matches->modalias, fixed) != 0)
+		return false;
+	memcpy(copy, pattern, len);
+	copy[len] = '\0';
+	return fnmatch(copy, matches->modalias, 0) == 0;
+}
+
+/* Lines of "alias PATTERN MODULE". */
+static void match_aliases(struct matches *matches, const char *text, size_t size)
+{
+	const char *line = text, *end = text + size;
+	size_t type_len = strcspn(matches->modalias, ":") + 1;
+	char pattern[256];
+
+	while (line < end) {
+		const char *eol = memchr(line, '\n', (size_t)(end - line));
+		const char *space;
+
+		if (!eol)
+			eol = end;
+		if ((size_t)(eol - line) > 6 + type_len && !memcmp(line, "alias ", 6) &&
+		    !memcmp(line + 6, matches->modalias, type_len) &&
+		    (space = memchr(line + 6, ' ', (size_t)(eol - line - 6))) &&
+		    matches_pattern(matches, line + 6, (size_t)(space - line - 6), pattern))
+			add_match(matches, pattern, space + 1, (size_t)(eol - space - 1));
+		line = eol + 1;
+	}
+}
+
+/* Strings of "MODULE.alias=PATTERN" among others, each ended by a NUL. */
+static void match_builtin(struct matches *matches, const char *text, size_t size)
+{
+	const char *entry = text, *end = text + size;
+	char pattern[256];
+
+	while (entry < end) {
+		size_t len = strnlen(entry, (size_t)(end - entry));
+		const char *dot = memchr(entry, '.', len);
+		size_t name_len = dot ? (size_t)(dot - entry) : len;
+
+		if (len > name_len + 7 && !memcmp(dot, ".alias=", 7) &&
+		    matches_pattern(matches, dot + 7, len - name_len - 7, pattern))
+			add_match(matches, pattern, entry, name_len);
+		entry += len + 1;
+	}
+}
+
+/* Fewest wildcards first, otherwise in the order of the lists. */
+static void sort_matches(struct matches *matches)
+{
+	size_t i, j;
+
+	for (i = 1; i < matches->count; i++) {
+		struct match match = matches->at[i];
+
+		for (j = i; j > 0 && matches->at[j - 1].wildcards > match.wildcards; j--)
+			matches->at[j] = matches->at[j - 1];
+		matches->at[j] = match;
+	}
+}
+
+/* One allocation: the pointers, a NULL, and behind them the strings. */
+static char **join_names(const struct matches *matches)
+{
+	char **names = calloc(1, (matches->count + 1) * sizeof(char *) +
+					 matches->count * (size_t)NAME_SIZE);
+	char *text;
+	size_t i;
+
+	if (!names)
+		return NULL;
+	text = (char *)(names + matches->count + 1);
+	for (i = 0; i < matches->count; i++, text += NAME_SIZE)
+		names[i] = strcpy(text, matches->at[i].module);
+	return names;
+}
+
+static int find_matches(struct pt_host *host, const char *modalias, struct matches *ret_matches)
+{
+	struct modules *modules = modules_open(host);
+	int r = modules ? read_lists(host, modules) : -ENOMEM;
+
+	if (r < 0)
+		return r;
+	*ret_matches = (struct matches){.modalias = modalias};
+	if (modules->builtin)
+		match_builtin(ret_matches, modules->builtin, modules->builtin_size);
+	if (modules->alias)
+		match_aliases(ret_matches, modules->alias, modules->alias_size);
+	sort_matches(ret_matches);
+	return 0;
+}
+
+int modules_find(struct pt_host *host, const char *modalias, char ***ret_names)
+{
+	struct matches matches;
+	char **names;
+	int r = find_matches(host, modalias, &matches);
+
+	if (r < 0)
+		return r;
+	names = join_names(&matches);
+	if (!names)
+		return -ENOMEM;
+	*ret_names = names;
+	return 0;
+}
+
+/* ---- VFIO drivers ---- */
+
+int modules_read_driver(struct pt_host *host, const char *module, char *buffer, size_t size)
+{
+	char path[SYSFS_PATH];
+	AUTO_DIR DIR *dir = NULL;
+	const struct dirent *entry;
+	int fd, r = text_format(path, sizeof(path), "sys/module/%s/drivers", module);
+
+	if (r < 0)
+		return r;
+	fd = openat(host->root_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	dir = fdopendir(fd);
+	if (!dir) {
+		close(fd);
+		return -ENOMEM;
+	}
+	while ((entry = readdir(dir)))
+		if (!strncmp(entry->d_name, "pci:", 4))
+			return text_copy(buffer, size, entry->d_name + 4) ? 0 : -ENAMETOOLONG;
+	return -ENOENT;
+}
+
+/* In place: "mlx5_vfio_pci" as it is, "hisi_acc_vfio_pci" to "hisi-acc-vfio-pci". */
+static void name_driver(struct pt_host *host, char name[NAME_SIZE])
+{
+	char driver[NAME_SIZE];
+
+	if (!strcmp(name, "vfio_pci"))
+		strcpy(name, GENERIC);
+	else if (modules_read_driver(host, name, driver, sizeof(driver)) == 0)
+		strcpy(name, driver);
+}
+
+int modules_find_vfio_drivers(struct pt_host *host, const struct pt_address *address,
+			      char ***ret_drivers)
+{
+	char modalias[256], vfio[sizeof(modalias) + 8];
+	struct matches matches;
+	char **drivers;
+	size_t i, kept = 0;
+	ssize_t len = sysfs_read(host, address, "modalias", modalias, sizeof(modalias));
+	int r;
+
+	if (len < 0)
+		return (int)len;
+	if (strncmp(modalias, "pci:", 4) != 0)
+		return -EINVAL;
+	r = text_format(vfio, sizeof(vfio), "vfio_pci:%s", modalias + 4);
+	if (r >= 0)
+		r = find_matches(host, vfio, &matches);
+	if (r < 0)
+		return r;
+	for (i = 0; i < matches.count; i++) {
+		name_driver(host, matches.at[i].module);
+		/* it goes to the end, as the one that takes every device */
+		if (strcmp(matches.at[i].module, GENERIC) != 0)
+			matches.at[kept++] = matches.at[i];
+	}
+	if (kept == MATCHES_MAX)
+		kept--;
+	strcpy(matches.at[kept++].module, GENERIC);
+	matches.count = kept;
+	drivers = join_names(&matches);
+	if (!drivers)
+		return -ENOMEM;
+	*ret_drivers = drivers;
+	return 0;
+}
+
+/* ---- loading ---- */
+
+static int open_library(struct pt_host *host, struct kmod_library *library)
+{
+	void *handle = dlopen("libkmod.so.2", RTLD_NOW | RTLD_LOCAL);
+
+	if (!handle) {
+		host_log(host, PT_LOG_WARNING, "modules can't be loaded: %s", dlerror());
+		return -ELIBACC;
+	}
+	*library = (struct kmod_library){
+		.handle = handle,
+		.new = dlsym(handle, "kmod_new"),
+		.unref = dlsym(handle, "kmod_unref"),
+		.set_log_fn = dlsym(handle, "kmod_set_log_fn"),
+		.new_from_lookup = dlsym(handle, "kmod_module_new_from_lookup"),
+		.unref_list = dlsym(handle, "kmod_module_unref_list"),
+		.list_next = dlsym(handle, "kmod_list_next"),
+		.get_module = dlsym(handle, "kmod_module_get_module"),
+		.module_unref = dlsym(handle, "kmod_module_unref"),
+		.probe_insert = dlsym(handle, "kmod_module_probe_insert_module"),
+	};
+	if (library->new && library->unref && library->set_log_fn && library->new_from_lookup &&
+	    library->unref_list && library->list_next && library->get_module &&
+	    library->module_unref && library->probe_insert)
+		return 0;
+	dlclose(handle);
+	return -ELIBBAD;
+}
+
+static void log_kmod(void *data, int priority, const char *file, int line, const char *function,
+		     const char *format, va_list args)
+{
+	char message[512];
+
+	(void)file;
+	(void)line;
+	(void)function;
+	(void)vsnprintf(message, sizeof(message), format, args);
+	message[strcspn(message, "\n")] = '\0';
+	host_log(data, priority <= LOG_WARNING ? PT_LOG_WARNING : PT_LOG_DEBUG, "libkmod: %s",
+		 message);
+}
+
+static int load(struct pt_host *host, const struct kmod_library *library, const char *name)
+{
+	char directory[SYSFS_PATH], path[SYSFS_PATH + 32];
+	struct kmod_list *list = NULL, *item;
+	struct kmod_ctx *ctx;
+	int r = find_directory(host, directory);
+
+	if (r < 0)
+		return r;
+	/* through the host's root, which need not be this process's */
+	r = text_format(path, sizeof(path), "/proc/self/fd/%d/%s", host->root_fd, directory);
+	if (r < 0)
+		return r;
+	ctx = library->new (path, NULL);
+	if (!ctx)
+		return -ENOMEM;
+	library->set_log_fn(ctx, log_kmod, host);
+	r = library->new_from_lookup(ctx, name, &list);
+	if (r >= 0 && !list)
+		r = -ENOENT;
+	for (item = list; item && r >= 0; item = library->list_next(list, item)) {
+		struct kmod_module *module = library->get_module(item);
+
+		r = library->probe_insert(module, 0, NULL, NULL, NULL, NULL);
+		library->module_unref(module);
+	}
+	library->unref_list(list);
+	library->unref(ctx);
+	return r < 0 ? r : 0;
+}
+
+/* A module with parameters has a directory also when it is built in, and no initstate then. */
+static bool is_live(struct pt_host *host, const char *name)
+{
+	char module[NAME_SIZE], path[SYSFS_PATH], state[32];
+	size_t i;
+
+	if (!text_copy(module, sizeof(module), name) || strchr(name, '/'))
+		return false;
+	for (i = 0; module[i]; i++)
+		if (module[i] == '-') /* the kernel knows both spellings, sysfs only this one */
+			module[i] = '_';
+	if (text_format(path, sizeof(path), "sys/module/%s", module) < 0 ||
+	    faccessat(host->root_fd, path, F_OK, 0) < 0)
+		return false;
+	if (text_format(path, sizeof(path), "sys/module/%s/initstate", module) < 0)
+		return false;
+	if (io_read_text_at(host->root_fd, path, state, sizeof(state)) < 0)
+		return true;
+	return !strcmp(state, "live");
+}
+
+int modules_load(struct pt_host *host, const char *name)
+{
+	struct kmod_library library;
+	int r;
+
+	if (is_live(host, name))
+		return 0;
+	r = open_library(host, &library);
+	if (r < 0)
+		return r;
+	r = load(host, &library, name);
+	dlclose(library.handle);
+	host_log(host, r < 0 ? PT_LOG_DEBUG : PT_LOG_INFO, "module %s: %s", name,
+		 r < 0 ? strerror(-r) : "loaded");
+	return r;
+}
