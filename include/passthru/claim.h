@@ -141,6 +141,19 @@ const struct pt_claim *pt_claims_find(const struct pt_claims *claims,
 const char *pt_claim_state_name(enum pt_claim_state state);
 
 /**
+ * pt_owner_of_process() - describe a process as an owner
+ * @host: the host
+ * @pid: the process, of this host
+ * @name: what to call it, cut to fit
+ * @ret_owner: its kind is PT_OWNER_PROCESS
+ * @err: PT_INVALID when there is no such process
+ *
+ * Return: 0 or a negative errno.
+ */
+int pt_owner_of_process(struct pt_host *host, pid_t pid, const char *name,
+			struct pt_owner *ret_owner, struct pt_error *err);
+
+/**
  * pt_owner_is_alive() - is the owning process still there?
  * @host: the host
  * @owner: a claim's owner

@@ -39,6 +39,8 @@ enum pt_verb { PT_DETACH, PT_REATTACH, PT_RESET, PT_TAKE, PT_GIVE_BACK };
  * @owner: for whom, with PT_TAKE and PT_GIVE_BACK; ignored otherwise
  * @is_unreset_allowed: with PT_TAKE, take a device that has no reset at all;
  *	what one guest left in it is then the next one's to find
+ * @is_quarantine_lifted: with PT_REATTACH, give a device back although it is in
+ *	quarantine
  */
 struct pt_request {
 	enum pt_verb verb;
@@ -49,6 +51,7 @@ struct pt_request {
 	const char *why;
 	struct pt_owner owner;
 	bool is_unreset_allowed;
+	bool is_quarantine_lifted;
 };
 
 /**
@@ -149,6 +152,22 @@ size_t pt_plan_notice_count(const struct pt_plan *plan);
  * Return: text owned by @plan; NULL past the end.
  */
 const char *pt_plan_notice_at(const struct pt_plan *plan, size_t index);
+
+/**
+ * typedef pt_progress_fn - told of each step that was done and verified
+ *
+ * The description says what came of it: "bound to nvme", "reset by flr, answers
+ * as before". Steps that are undone later are not taken back.
+ */
+typedef void (*pt_progress_fn)(void *context, const struct pt_step *step);
+
+/**
+ * pt_host_set_progress() - be told of steps as they are done
+ * @host: the host
+ * @progress: NULL for nobody
+ * @context: handed to @progress as it is
+ */
+void pt_host_set_progress(struct pt_host *host, pt_progress_fn progress, void *context);
 
 /**
  * pt_plan_expected_ms() - how long applying should take, roughly

@@ -524,9 +524,24 @@ int owner_read_start(struct pt_host *host, pid_t pid, uint64_t *ret_start_time)
 	p = strrchr(text, ')');
 	for (field = 2; p && field < 22; field++)
 		p = strchr(p + 1, ' ');
-	if (!p || sscanf(p, " %31[0-9]", number) != 1)
+	if (!p)
+		return -ESRCH;
+	p++;
+	if (text_format(number, sizeof(number), "%.*s", (int)strcspn(p, " "), p) < 0)
 		return -ESRCH;
 	return text_parse_number(number, 10, UINT64_MAX, ret_start_time);
+}
+
+int pt_owner_of_process(struct pt_host *host, pid_t pid, const char *name,
+			struct pt_owner *ret_owner, struct pt_error *err)
+{
+	struct pt_owner owner = {.kind = PT_OWNER_PROCESS, .pid = pid};
+
+	if (owner_read_start(host, pid, &owner.start_time) < 0)
+		return pt_fail(err, PT_INVALID, ESRCH, "there is no process %ld", (long)pid);
+	(void)text_copy(owner.name, sizeof(owner.name), name);
+	*ret_owner = owner;
+	return 0;
 }
 
 bool pt_owner_is_alive(struct pt_host *host, const struct pt_owner *owner)

@@ -143,10 +143,30 @@ static bool take_failure(struct operation *op, size_t index, const struct pt_err
 	return goes_on;
 }
 
+void pt_host_set_progress(struct pt_host *host, pt_progress_fn progress, void *context)
+{
+	host->progress = (void (*)(void))progress;
+	host->progress_context = context;
+}
+
+static void tell_progress(struct operation *op, const struct step *step, const char *note)
+{
+	pt_progress_fn progress = (pt_progress_fn)op->host->progress;
+	char description[256], text[PT_ADDRESS_TEXT];
+	struct pt_step done = {.name = step_name(step->kind), .address = step->address};
+
+	done.description = step_describe_done(step, note, description, sizeof(description));
+	host_log(op->host, PT_LOG_INFO, "%s: %s", pt_address_format(&step->address, text),
+		 description);
+	if (progress)
+		progress(op->host->progress_context, &done);
+}
+
 static void run_from(struct operation *op, size_t first)
 {
 	struct journal *journal = op->journal;
-	char text[PT_ADDRESS_TEXT];
+	bool is_return = journal->verb == PT_REATTACH || journal->verb == PT_GIVE_BACK;
+	char note[STEP_NOTE];
 	struct pt_error err;
 	size_t i;
 
@@ -158,11 +178,13 @@ static void run_from(struct operation *op, size_t first)
 			continue;
 		if (journal->fd >= 0)
 			r = journal_begin(journal, i, &err);
-		if (!r) {
-			host_log(op->host, PT_LOG_INFO, "%s: %s",
-				 pt_address_format(&step->address, text), step_name(step->kind));
-			r = step_do(op->host, step, &err);
-		}
+		/* giving back what has left the machine means to forget it */
+		if (!r && is_return && !applies(op, step))
+			continue;
+		if (!r)
+			r = step_do(op->host, step, note, &err);
+		if (!r)
+			tell_progress(op, step, note);
 		if (r < 0 && !take_failure(op, i, &err)) {
 			undo_from(op, i + 1, NULL);
 			return;

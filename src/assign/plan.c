@@ -114,12 +114,12 @@ static void add_resets(struct pt_plan *plan, const struct facts *facts)
 
 	for (i = 0; i < facts->count; i++) {
 		const struct pt_reset *reset = facts->devices[i].reset;
-		bool is_done = reset->scope == PT_RESET_NONE;
+		bool is_done = !reset || reset->scope == PT_RESET_NONE;
 
-		for (k = 0; k < i && reset->scope == PT_RESET_BUS && !is_done; k++) {
+		for (k = 0; k < i && !is_done && reset->scope == PT_RESET_BUS; k++) {
 			const struct pt_reset *other = facts->devices[k].reset;
 
-			is_done = other->scope == PT_RESET_BUS &&
+			is_done = other && other->scope == PT_RESET_BUS &&
 				  pt_address_compare(&other->affected[0], &reset->affected[0]) == 0;
 		}
 		if (!is_done)
@@ -225,6 +225,10 @@ static void plan_return_one(struct pt_plan *plan, const struct device_facts *dev
 	struct binding to = destination(device);
 	bool is_give_back = plan->request.verb == PT_GIVE_BACK;
 
+	if (!device->function) {
+		add_step(plan, STEP_RELEASE, device);
+		return;
+	}
 	if (!is_give_back && !device->has_claim && device->binding.driver[0] &&
 	    !pt_driver_is_vfio(device->binding.driver))
 		return; /* with its host driver already */

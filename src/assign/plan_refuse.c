@@ -67,7 +67,8 @@ static int refuse_claimed(struct pt_plan *plan, const struct facts *facts,
 	}
 	pt_address_format(&device->address, text);
 	owner_format(&claim->owner, owner);
-	if (claim->state == PT_CLAIM_QUARANTINED && request->verb != PT_RESET)
+	if (claim->state == PT_CLAIM_QUARANTINED && request->verb != PT_RESET &&
+	    !request->is_quarantine_lifted)
 		return plan_add_refusal(plan, PT_QUARANTINED, &device->address,
 					"%s is in quarantine (%s): try passthru reset %s; or give it "
 					"back as it is with passthru release --quarantine %s",
@@ -316,6 +317,13 @@ int plan_refuse(struct pt_plan *plan, const struct facts *facts, const struct de
 	size_t before = plan->refusal_count;
 	int r;
 
+	if (!device->function && !is_taking && plan->request.verb != PT_RESET &&
+	    device->has_claim) {
+		char text[PT_ADDRESS_TEXT];
+
+		return plan_add_notice(plan, "%s has left the machine: its claim is forgotten",
+				       pt_address_format(&device->address, text));
+	}
 	if (!device->function)
 		return refuse_missing(plan, device);
 	r = refuse_unassignable(plan, facts, device);

@@ -14,8 +14,10 @@ AUTO_DEFINE(reset, struct pt_reset *, pt_reset_free)
 
 /* ---- claim, release ---- */
 
-static int write_new_claim(struct pt_host *host, const struct step *step, struct pt_error *err)
+static int write_new_claim(struct pt_host *host, const struct step *step, char note[STEP_NOTE],
+			   struct pt_error *err)
 {
+	(void)note;
 	return claim_write(host, &step->new_claim, err);
 }
 
@@ -26,15 +28,19 @@ static int restore_claim(struct pt_host *host, const struct step *step, struct p
 	return claim_remove(host, &step->address, err);
 }
 
-static int release_do(struct pt_host *host, const struct step *step, struct pt_error *err)
+static int release_do(struct pt_host *host, const struct step *step, char note[STEP_NOTE],
+		      struct pt_error *err)
 {
+	(void)note;
 	return claim_remove(host, &step->address, err);
 }
 
 /* ---- load ---- */
 
-static int load_do(struct pt_host *host, const struct step *step, struct pt_error *err)
+static int load_do(struct pt_host *host, const struct step *step, char note[STEP_NOTE],
+		   struct pt_error *err)
 {
+	(void)note;
 	return binding_load_driver(host, step->to.driver, err);
 }
 
@@ -78,8 +84,10 @@ static int bind_if_needed(struct pt_host *host, const struct step *step, const c
 	return binding_probe(host, &step->address, driver, BINDING_DEADLINE_MS, err);
 }
 
-static int override_do(struct pt_host *host, const struct step *step, struct pt_error *err)
+static int override_do(struct pt_host *host, const struct step *step, char note[STEP_NOTE],
+		       struct pt_error *err)
 {
+	(void)note;
 	return binding_set_override(host, &step->address, step->to.override, err);
 }
 
@@ -92,19 +100,29 @@ static int override_undo(struct pt_host *host, const struct step *step, struct p
 	return bind_if_needed(host, step, step->from.driver, err);
 }
 
-static int unbind_do(struct pt_host *host, const struct step *step, struct pt_error *err)
+static int unbind_do(struct pt_host *host, const struct step *step, char note[STEP_NOTE],
+		     struct pt_error *err)
 {
 	struct binding now;
 	int r = binding_read(host, &step->address, &now, err);
 
+	(void)note;
 	if (r < 0 || !now.driver[0] || is_wanted(&now, step->to.driver))
 		return r;
 	return binding_unbind(host, &step->address, BINDING_DEADLINE_MS, err);
 }
 
-static int probe_do(struct pt_host *host, const struct step *step, struct pt_error *err)
+static int probe_do(struct pt_host *host, const struct step *step, char note[STEP_NOTE],
+		    struct pt_error *err)
 {
-	return bind_if_needed(host, step, step->to.driver, err);
+	struct binding now;
+	int r = bind_if_needed(host, step, step->to.driver, err);
+
+	if (!r)
+		r = binding_read(host, &step->address, &now, err);
+	if (!r)
+		text_copy(note, STEP_NOTE, now.driver);
+	return r;
 }
 
 static int probe_undo(struct pt_host *host, const struct step *step, struct pt_error *err)
@@ -157,11 +175,11 @@ static int check_reset_set(struct pt_host *host, const struct step *step,
 	return r;
 }
 
-static int reset_do(struct pt_host *host, const struct step *step, struct pt_error *err)
+static int reset_do(struct pt_host *host, const struct step *step, char note[STEP_NOTE],
+		    struct pt_error *err)
 {
 	AUTO(auto_snapshot) struct pt_snapshot *snapshot = NULL;
 	AUTO(auto_reset) struct pt_reset *reset = NULL;
-	char text[PT_ADDRESS_TEXT];
 	int r = pt_snapshot_read(host, &snapshot, err);
 
 	if (r < 0)
@@ -174,20 +192,21 @@ static int reset_do(struct pt_host *host, const struct step *step, struct pt_err
 	if (!r)
 		r = reset_apply(host, &step->address, reset, err);
 	if (!r)
-		host_log(host, PT_LOG_INFO, "%s: reset (%s), answers as before",
-			 pt_address_format(&step->address, text), reset->method);
+		text_copy(note, STEP_NOTE, reset->method);
 	return r;
 }
 
 /* ---- the table ---- */
 
-typedef int (*step_fn)(struct pt_host *host, const struct step *step, struct pt_error *err);
+typedef int (*step_do_fn)(struct pt_host *host, const struct step *step, char note[STEP_NOTE],
+			  struct pt_error *err);
+typedef int (*step_undo_fn)(struct pt_host *host, const struct step *step, struct pt_error *err);
 
 static const struct {
 	const char *name;
 	unsigned int expected_ms;
-	step_fn do_it;
-	step_fn undo;
+	step_do_fn do_it;
+	step_undo_fn undo;
 } steps[STEP_KIND_COUNT] = {
 	[STEP_CLAIM] = {"claim", 0, write_new_claim, restore_claim},
 	[STEP_LOAD] = {"load", 50, load_do, undo_nothing},
@@ -210,9 +229,11 @@ unsigned int step_expected_ms(const struct step *step)
 	return steps[step->kind].expected_ms;
 }
 
-int step_do(struct pt_host *host, const struct step *step, struct pt_error *err)
+int step_do(struct pt_host *host, const struct step *step, char note[STEP_NOTE],
+	    struct pt_error *err)
 {
-	return steps[step->kind].do_it(host, step, err);
+	note[0] = '\0';
+	return steps[step->kind].do_it(host, step, note, err);
 }
 
 int step_undo(struct pt_host *host, const struct step *step, struct pt_error *err)
@@ -251,6 +272,22 @@ const char *step_describe(const struct step *step, char *buffer, size_t size)
 	default:
 		(void)text_format(buffer, size, "forget the claim");
 	}
+	return buffer;
+}
+
+const char *step_describe_done(const struct step *step, const char *note, char *buffer,
+			       size_t size)
+{
+	if (step->kind == STEP_UNBIND)
+		(void)text_format(buffer, size, "unbound from %s", step->from.driver);
+	else if (step->kind == STEP_PROBE && *note)
+		(void)text_format(buffer, size, "bound to %s", note);
+	else if (step->kind == STEP_PROBE)
+		(void)text_format(buffer, size, "no driver wants it");
+	else if (step->kind == STEP_RESET)
+		(void)text_format(buffer, size, "reset by %s, answers as before", note);
+	else
+		return step_describe(step, buffer, size);
 	return buffer;
 }
 

@@ -57,10 +57,20 @@ const char *step_name(enum step_kind kind);
 /* "set driver_override to vfio-pci", in words for plans; into @buffer. */
 const char *step_describe(const struct step *step, char *buffer, size_t size);
 
+/* The same after it was done, with the note of step_do(): "bound to nvme". */
+const char *step_describe_done(const struct step *step, const char *note, char *buffer,
+			       size_t size);
+
 /* Milliseconds a step usually takes, for pt_plan_expected_ms(). */
 unsigned int step_expected_ms(const struct step *step);
 
-int step_do(struct pt_host *host, const struct step *step, struct pt_error *err);
+/*
+ * Do it and verify it. @note (STEP_NOTE bytes) says what came of it where the step alone
+ * doesn't tell: the driver that was bound, the method of the reset; else "".
+ */
+#define STEP_NOTE 64
+int step_do(struct pt_host *host, const struct step *step, char note[STEP_NOTE],
+	    struct pt_error *err);
 int step_undo(struct pt_host *host, const struct step *step, struct pt_error *err);
 
 struct json_object *step_to_json(const struct step *step);

@@ -38,17 +38,36 @@ static int64_t now_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* All but the two that the work needs, so that a stuck helper keeps no file, pipe or lock of ours.
+/*
+ * All descriptors but the ones the work needs and the operation's locks, so that a
+ * stuck helper keeps no file or pipe of ours. The locks it does keep: they say that a write
+ * is under way, also when we are gone.
  */
-static void close_others(int a, int b)
+static void close_others(const struct pt_host *host, int result_fd)
 {
-	unsigned int low = (unsigned int)(a < b ? a : b), high = (unsigned int)(a < b ? b : a);
+	unsigned int next = 0;
 
-	if (low > 0)
-		(void)close_range(0, low - 1, 0);
-	if (high > low + 1)
-		(void)close_range(low + 1, high - 1, 0);
-	(void)close_range(high + 1, ~0U, 0);
+	for (;;) {
+		unsigned int kept = ~0U;
+		size_t i;
+
+		/* the lowest descriptor to keep that is not below @next */
+		for (i = 0; i < host->kept_count; i++) {
+			unsigned int fd = (unsigned int)host->kept_fds[i];
+
+			if (fd >= next && fd < kept)
+				kept = fd;
+		}
+		if ((unsigned int)result_fd >= next && (unsigned int)result_fd < kept)
+			kept = (unsigned int)result_fd;
+		if ((unsigned int)host->root_fd >= next && (unsigned int)host->root_fd < kept)
+			kept = (unsigned int)host->root_fd;
+		if (kept > next)
+			(void)close_range(next, kept == ~0U ? ~0U : kept - 1, 0);
+		if (kept == ~0U)
+			return;
+		next = kept + 1;
+	}
 }
 
 /*
@@ -64,7 +83,7 @@ static _Noreturn void helper_main(const struct launch *launch)
 	if (chdir("/") < 0)
 		_exit(1);
 	(void)prctl(PR_SET_NAME, "passthru-helper");
-	close_others(launch->result_fd, launch->host->root_fd);
+	close_others(launch->host, launch->result_fd);
 
 	result = launch->work(launch->host, launch->argument);
 

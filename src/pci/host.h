@@ -40,6 +40,9 @@ struct pt_host {
 	void *ops_context;
 	pt_log_fn log;
 	void *log_context;
+	/* src/assign's: a pt_progress_fn (passthru/plan.h) */
+	void (*progress)(void);
+	void *progress_context;
 	/*
 	 * Locks of the operation under way. Helper processes (helper.h) keep them open: a
 	 * lock is free only when no write under it is still going on in the kernel,

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* run: managed devices for anyone's own QEMU command. */
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/auto.h"
+#include "cli/change.h"
+
+struct run {
+	struct cli_devices devices;
+	char **properties; /* what stood behind the comma of each --device, "" for nothing */
+	struct pt_request request;
+	char **command; /* argv of QEMU with -device vfio-pci added; NULL-terminated */
+	bool is_dry_run;
+};
+
+static const struct option long_options[] = {
+	{"device", required_argument, NULL, 'd'},
+	{"driver", required_argument, NULL, 'r'},
+	{"force", no_argument, NULL, 'f'},
+	{"reason", required_argument, NULL, 'w'},
+	{"no-reset", no_argument, NULL, 'n'},
+	{"dry-run", no_argument, NULL, 'y'},
+	{"json", no_argument, NULL, 'j'},
+	{NULL, 0, NULL, 0},
+};
+
+static void free_run(struct run *run)
+{
+	size_t i;
+
+	for (i = 0; i < run->devices.count; i++)
+		free(run->properties[i]);
+	free(run->properties);
+	for (i = 0; run->command && run->command[i]; i++)
+		free(run->command[i]);
+	free(run->command);
+	cli_devices_free(&run->devices);
+}
+
+/* DEVICE[,PROPERTY=VALUE…]: the rest goes to QEMU's -device as it is. */
+static int add_device(struct run *run, const char *word, struct pt_error *err)
+{
+	size_t size = strcspn(word, ",");
+	AUTO_FREE char *name = strndup(word, size);
+	char *property = strdup(word + size);
+	char **grown;
+	int r;
+
+	grown = reallocarray(run->properties, run->devices.count + 1, sizeof(*grown));
+	if (!name || !property || !grown)
+		goto no_memory;
+	run->properties = grown;
+	r = cli_devices_add(&run->devices, name, err);
+	if (r < 0) {
+		free(property);
+		return r;
+	}
+	run->properties[run->devices.count - 1] = property;
+	return 0;
+no_memory:
+	free(property);
+	err->reason = PT_NO_MEMORY;
+	(void)snprintf(err->message, sizeof(err->message), "out of memory");
+	return -ENOMEM;
+}
+
+static int take_option(struct cli *cli, struct run *run, int option, struct pt_error *err)
+{
+	switch (option) {
+	case 'd':
+		return add_device(run, optarg, err);
+	case 'r':
+		run->request.driver = optarg;
+		break;
+	case 'f':
+		run->request.is_forced = true;
+		break;
+	case 'w':
+		run->request.why = optarg;
+		break;
+	case 'n':
+		run->request.is_unreset_allowed = true;
+		break;
+	case 'y':
+		run->is_dry_run = true;
+		break;
+	default:
+		cli->is_json = true;
+	}
+	return 0;
+}
+
+static int parse(struct cli *cli, int argc, char **argv, struct run *run)
+{
+	struct pt_error err;
+	int option;
+
+	optind = 0;
+	opterr = 0;
+	/* '+': stop at the first word that is no option, QEMU's options aren't ours */
+	while ((option = getopt_long(argc, argv, "+", long_options, NULL)) != -1) {
+		if (option == '?')
+			return cli_usage(cli, "run: unknown option or missing value: %s",
+					 argv[optind - 1]);
+		if (take_option(cli, run, option, &err) < 0)
+			return cli_fail(cli, &err);
+	}
+	if (!run->devices.count)
+		return cli_usage(cli, "run: which device? --device 0000:65:00.0");
+	if (optind >= argc && !run->is_dry_run)
+		return cli_usage(cli, "run: no command: passthru run --device … -- "
+				      "qemu-system-x86_64 …");
+	if (run->request.is_forced && !run->request.why)
+		return cli_usage(cli,
+				 "run: --force needs --reason TEXT, which is kept in the log");
+	run->request.verb = PT_TAKE;
+	run->request.devices = run->devices.addresses;
+	run->request.count = run->devices.count;
+	return 0;
+}
+
+/* The user's words, then "-device vfio-pci,host=ADDRESS[,PROPERTY…]" for each device. */
+static int make_command(struct run *run, char **words, int count)
+{
+	size_t i, n = 0;
+
+	run->command = calloc((size_t)count + 2 * run->devices.count + 1, sizeof(char *));
+	if (!run->command)
+		return -ENOMEM;
+	for (i = 0; i < (size_t)count; i++) {
+		run->command[n] = strdup(words[i]);
+		if (!run->command[n++])
+			return -ENOMEM;
+	}
+	for (i = 0; i < run->devices.count; i++) {
+		char text[PT_ADDRESS_TEXT];
+
+		run->command[n] = strdup("-device");
+		if (!run->command[n++])
+			return -ENOMEM;
+		if (asprintf(&run->command[n], "vfio-pci,host=%s%s",
+			     pt_address_format(&run->devices.addresses[i], text),
+			     run->properties[i]) < 0) {
+			run->command[n] = NULL;
+			return -ENOMEM;
+		}
+		n++;
+	}
+	return 0;
+}
+
+/* Would execvp() find it? Better asked before devices are taken for it. */
+static bool is_program(const char *name)
+{
+	const char *path = getenv("PATH");
+	AUTO_FREE char *copy = strdup(path ? path : "/usr/bin:/bin");
+	char *directory, *rest = NULL;
+
+	if (strchr(name, '/'))
+		return access(name, X_OK) == 0;
+	for (directory = copy ? strtok_r(copy, ":", &rest) : NULL; directory;
+	     directory = strtok_r(NULL, ":", &rest)) {
+		AUTO_FREE char *full = NULL;
+
+		if (asprintf(&full, "%s/%s", directory, name) > 0 && access(full, X_OK) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* ---- the command ---- */
+
+void cli_signals_block(struct cli_signals *signals)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGQUIT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGPIPE);
+	sigprocmask(SIG_BLOCK, &set, &signals->before);
+}
+
+void cli_signals_restore(const struct cli_signals *signals)
+{
+	sigprocmask(SIG_SETMASK, &signals->before, NULL);
+}
+
+static _Noreturn void child(const struct run *run, const sigset_t *mask, pid_t parent)
+{
+	/* with us gone nobody would see to the devices: recovery must find them free */
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(127);
+	sigprocmask(SIG_SETMASK, mask, NULL);
+	execvp(run->command[0], run->command);
+	_exit(errno == ENOENT ? 127 : 126);
+}
+
+static void forward(pid_t pid, const siginfo_t *info)
+{
+	/* the terminal's Ctrl-C reaches the whole foreground group, the child too */
+	if ((info->si_signo == SIGINT || info->si_signo == SIGQUIT) && info->si_code == SI_KERNEL)
+		return;
+	(void)kill(pid, info->si_signo);
+}
+
+/* Runs the command in the foreground; returns its exit status, 128 + signal when killed. */
+static int run_command(const struct run *run)
+{
+	pid_t parent = getpid(), pid;
+	sigset_t set, before;
+	siginfo_t info;
+	int status;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGQUIT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGUSR1);
+	sigaddset(&set, SIGUSR2);
+	sigaddset(&set, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &set, &before);
+	pid = fork();
+	if (pid == 0)
+		child(run, &before, parent);
+	while (pid > 0) {
+		if (sigwaitinfo(&set, &info) < 0)
+			continue;
+		if (info.si_signo != SIGCHLD) {
+			forward(pid, &info);
+			continue;
+		}
+		if (waitpid(pid, &status, WNOHANG) == pid)
+			break;
+	}
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	if (pid < 0)
+		return 126;
+	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static int take_run_give_back(struct cli *cli, struct run *run)
+{
+	struct cli_signals signals;
+	struct pt_error err;
+	const char *name = strrchr(run->command[0], '/');
+	int status, result;
+
+	name = name ? name + 1 : run->command[0];
+	if (pt_owner_of_process(cli->host, getpid(), name, &run->request.owner, &err) < 0)
+		return cli_fail(cli, &err);
+	/* our words go to the error output: the output is the command's */
+	status = cli_request_apply(cli, &run->request, cli->err);
+	if (status)
+		return status;
+	cli_signals_block(&signals);
+	result = run_command(run);
+	run->request.verb = PT_GIVE_BACK;
+	status = cli_request_apply(cli, &run->request, cli->err);
+	cli_signals_restore(&signals);
+	/* the command's status, unless its end left a device where it shouldn't be */
+	return status ? status : result;
+}
+
+int verb_run(struct cli *cli, int argc, char **argv)
+{
+	struct run run = {0};
+	int status = parse(cli, argc, argv, &run);
+
+	if (!status && run.is_dry_run)
+		status = cli_show_plan(cli, &run.request);
+	else if (!status && !is_program(argv[optind]))
+		status = cli_usage(cli, "run: %s: no such program in PATH", argv[optind]);
+	else if (!status && make_command(&run, argv + optind, argc - optind) < 0)
+		status = cli_usage(cli, "out of memory");
+	else if (!status)
+		status = take_run_give_back(cli, &run);
+	free_run(&run);
+	return status;
+}

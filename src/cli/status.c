@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* status, recover: what is claimed, and what was left behind. */
+#include <string.h>
+#include <time.h>
+
+#include "base/auto.h"
+#include "cli/cli.h"
+
+AUTO_DEFINE(claims, struct pt_claims *, pt_claims_free)
+
+static const char *owner_kind(const struct pt_owner *owner)
+{
+	static const char *const names[] = {"manual", "process", "domain"};
+
+	return names[owner->kind];
+}
+
+static struct json_object *claim_to_json(struct cli *cli, const struct pt_claim *claim)
+{
+	struct json_object *object = json_object_new_object();
+	struct json_object *owner = json_object_new_object();
+	char text[PT_ADDRESS_TEXT];
+
+	json_object_object_add(
+		object, "device",
+		json_object_new_string(pt_address_format(&claim->address, text)));
+	json_object_object_add(object, "state",
+			       json_object_new_string(pt_claim_state_name(claim->state)));
+	json_object_object_add(owner, "kind", json_object_new_string(owner_kind(&claim->owner)));
+	json_object_object_add(owner, "name", json_object_new_string(claim->owner.name));
+	json_object_object_add(owner, "pid", json_object_new_int64(claim->owner.pid));
+	json_object_object_add(
+		owner, "alive",
+		json_object_new_boolean(pt_owner_is_alive(cli->host, &claim->owner)));
+	json_object_object_add(object, "owner", owner);
+	json_object_object_add(object, "driver", json_object_new_string(claim->driver));
+	json_object_object_add(object, "driver_before",
+			       json_object_new_string(claim->driver_before));
+	json_object_object_add(object, "override_before",
+			       json_object_new_string(claim->override_before));
+	json_object_object_add(object, "since", json_object_new_int64(claim->since));
+	json_object_object_add(object, "why", json_object_new_string(claim->why));
+	return object;
+}
+
+static void format_owner(struct cli *cli, const struct pt_claim *claim, char *buffer, size_t size)
+{
+	if (claim->owner.kind == PT_OWNER_MANUAL)
+		(void)snprintf(buffer, size, "by hand");
+	else if (claim->owner.kind == PT_OWNER_DOMAIN)
+		(void)snprintf(buffer, size, "guest %s", claim->owner.name);
+	else
+		(void)snprintf(buffer, size, "%s (pid %ld%s)", claim->owner.name,
+			       (long)claim->owner.pid,
+			       pt_owner_is_alive(cli->host, &claim->owner) ? "" : ", gone");
+}
+
+static void print_claim(struct cli *cli, const struct pt_claim *claim)
+{
+	char text[PT_ADDRESS_TEXT], owner[128], since[32];
+	const char *color = claim->state == PT_CLAIM_HELD ? cli_green(cli) : cli_red(cli);
+	time_t when = (time_t)claim->since;
+	struct tm local;
+
+	format_owner(cli, claim, owner, sizeof(owner));
+	if (!localtime_r(&when, &local) ||
+	    !strftime(since, sizeof(since), "%Y-%m-%d %H:%M:%S", &local))
+		since[0] = '\0';
+	(void)fprintf(cli->out, "%s%-12s%s  %s%-11s%s  %-24s  %-12s  %-12s  %s\n", cli_bold(cli),
+		      pt_address_format(&claim->address, text), cli_plain(cli), color,
+		      pt_claim_state_name(claim->state), cli_plain(cli), owner, claim->driver,
+		      claim->driver_before[0] ? claim->driver_before : "-", since);
+	if (claim->why[0])
+		(void)fprintf(cli->out, "              %s\n", claim->why);
+}
+
+int verb_status(struct cli *cli, int argc, char **argv)
+{
+	AUTO(auto_claims) struct pt_claims *claims = NULL;
+	struct pt_error err;
+	size_t i;
+
+	if (argc > 1)
+		return cli_usage(cli, "%s takes no arguments", argv[0]);
+	if (pt_claims_read(cli->host, &claims, &err) < 0)
+		return cli_fail(cli, &err);
+	if (cli->is_json) {
+		struct json_object *array = json_object_new_array();
+
+		for (i = 0; i < pt_claims_count(claims); i++)
+			json_object_array_add(array,
+					      claim_to_json(cli, pt_claims_at(claims, i)));
+		return cli_print_json(cli, array);
+	}
+	if (!pt_claims_count(claims)) {
+		(void)fprintf(cli->out, "No device is claimed.\n");
+		return 0;
+	}
+	(void)fprintf(cli->out, "%s%-12s  %-11s  %-24s  %-12s  %-12s  %s%s\n", cli_dim(cli),
+		      "DEVICE", "STATE", "OWNER", "DRIVER", "GOES BACK TO", "SINCE",
+		      cli_plain(cli));
+	for (i = 0; i < pt_claims_count(claims); i++)
+		print_claim(cli, pt_claims_at(claims, i));
+	return 0;
+}
+
+struct recovered {
+	struct cli *cli;
+	struct json_object *list;
+	size_t count;
+};
+
+static void report_recovered(void *context, const struct pt_address *address, const char *what)
+{
+	struct recovered *recovered = context;
+	char text[PT_ADDRESS_TEXT];
+
+	recovered->count++;
+	pt_address_format(address, text);
+	if (recovered->list) {
+		struct json_object *object = json_object_new_object();
+
+		json_object_object_add(object, "device", json_object_new_string(text));
+		json_object_object_add(object, "what", json_object_new_string(what));
+		json_object_array_add(recovered->list, object);
+		return;
+	}
+	(void)fprintf(recovered->cli->out, "%s%s%s: %s\n", cli_bold(recovered->cli), text,
+		      cli_plain(recovered->cli), what);
+}
+
+int verb_recover(struct cli *cli, int argc, char **argv)
+{
+	struct recovered recovered = {.cli = cli};
+	struct pt_error err;
+	int r;
+
+	if (argc > 1)
+		return cli_usage(cli, "%s takes no arguments", argv[0]);
+	if (cli->is_json)
+		recovered.list = json_object_new_array();
+	r = pt_recover(cli->host, report_recovered, &recovered, &err);
+	if (r < 0) {
+		json_object_put(recovered.list);
+		return cli_fail(cli, &err);
+	}
+	if (recovered.list)
+		return cli_print_json(cli, recovered.list);
+	if (!recovered.count)
+		(void)fprintf(cli->out, "Nothing to put right.\n");
+	return 0;
+}
