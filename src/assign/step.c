@@ -54,22 +54,22 @@ static int undo_nothing(struct pt_host *host, const struct step *step, struct pt
 
 /* ---- override, unbind, probe ---- */
 
-static bool is_wanted(const struct binding *now, const char *driver)
+static bool is_wanted(const char *bound, const char *driver)
 {
 	if (!strcmp(driver, STEP_ANY_DRIVER))
-		return now->driver[0] && !pt_driver_is_vfio(now->driver);
-	return !strcmp(now->driver, driver);
+		return bound[0] && !pt_driver_is_vfio(bound);
+	return !strcmp(bound, driver);
 }
 
 static int bind_if_needed(struct pt_host *host, const struct step *step, const char *driver,
 			  struct pt_error *err)
 {
-	struct binding now;
-	int r = binding_read(host, &step->address, &now, err);
+	char bound[BINDING_NAME];
+	int r = binding_read_driver(host, &step->address, bound, err);
 
-	if (r < 0 || is_wanted(&now, driver))
+	if (r < 0 || is_wanted(bound, driver))
 		return r;
-	if (now.driver[0]) {
+	if (bound[0]) {
 		r = binding_unbind(host, &step->address, BINDING_DEADLINE_MS, err);
 		if (r < 0)
 			return r;
@@ -103,11 +103,11 @@ static int override_undo(struct pt_host *host, const struct step *step, struct p
 static int unbind_do(struct pt_host *host, const struct step *step, char note[STEP_NOTE],
 		     struct pt_error *err)
 {
-	struct binding now;
-	int r = binding_read(host, &step->address, &now, err);
+	char bound[BINDING_NAME];
+	int r = binding_read_driver(host, &step->address, bound, err);
 
 	(void)note;
-	if (r < 0 || !now.driver[0] || is_wanted(&now, step->to.driver))
+	if (r < 0 || !bound[0] || is_wanted(bound, step->to.driver))
 		return r;
 	return binding_unbind(host, &step->address, BINDING_DEADLINE_MS, err);
 }
@@ -115,22 +115,22 @@ static int unbind_do(struct pt_host *host, const struct step *step, char note[ST
 static int probe_do(struct pt_host *host, const struct step *step, char note[STEP_NOTE],
 		    struct pt_error *err)
 {
-	struct binding now;
+	char bound[BINDING_NAME];
 	int r = bind_if_needed(host, step, step->to.driver, err);
 
 	if (!r)
-		r = binding_read(host, &step->address, &now, err);
+		r = binding_read_driver(host, &step->address, bound, err);
 	if (!r)
-		text_copy(note, STEP_NOTE, now.driver);
+		text_copy(note, STEP_NOTE, bound);
 	return r;
 }
 
 static int probe_undo(struct pt_host *host, const struct step *step, struct pt_error *err)
 {
-	struct binding now;
-	int r = binding_read(host, &step->address, &now, err);
+	char bound[BINDING_NAME];
+	int r = binding_read_driver(host, &step->address, bound, err);
 
-	if (r < 0 || !now.driver[0] || !strcmp(now.driver, step->from.driver))
+	if (r < 0 || !bound[0] || !strcmp(bound, step->from.driver))
 		return r;
 	return binding_unbind(host, &step->address, BINDING_DEADLINE_MS, err);
 }

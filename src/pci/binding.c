@@ -40,12 +40,8 @@ static int read_driver(struct pt_host *host, const struct pt_address *address,
 	return sysfs_has_device(host, address) ? 0 : -ENODEV;
 }
 
-/*
- * Like read_driver(), after something was done to the device; what it finds instead is the
- * failure of that.
- */
-static int confirm_driver(struct pt_host *host, const struct pt_address *address,
-			  char driver[BINDING_NAME], struct pt_error *err)
+int binding_read_driver(struct pt_host *host, const struct pt_address *address,
+			char driver[BINDING_NAME], struct pt_error *err)
 {
 	char text[PT_ADDRESS_TEXT];
 	int r = read_driver(host, address, driver);
@@ -227,7 +223,7 @@ int binding_unbind(struct pt_host *host, const struct pt_address *address, unsig
 	struct write_job job = {path, text};
 	int r;
 
-	r = confirm_driver(host, address, driver, err);
+	r = binding_read_driver(host, address, driver, err);
 	if (r < 0 || !*driver)
 		return r;
 	/*
@@ -242,7 +238,7 @@ int binding_unbind(struct pt_host *host, const struct pt_address *address, unsig
 		helper_run(host, write_work, &job, sizeof(job), deadline_ms, &attempt.helper);
 	if (attempt.result == -ETIMEDOUT || attempt.result == -EOWNERDEAD)
 		return helper_explain(host, &attempt, err);
-	r = confirm_driver(host, address, now, err);
+	r = binding_read_driver(host, address, now, err);
 	if (r < 0)
 		return r;
 	/* when it is gone it is gone, whoever did it and whatever the write said */
@@ -409,7 +405,7 @@ static int run_probe(struct pt_host *host, const struct pt_address *address, con
 				       "%s: can't start a helper process: %s", text,
 				       strerror(-attempt.result));
 	}
-	r = confirm_driver(host, address, now, err);
+	r = binding_read_driver(host, address, now, err);
 	if (r < 0)
 		return r;
 	if (*driver ? !strcmp(now, driver) : job.probe_result == 0)
@@ -426,7 +422,7 @@ int binding_probe(struct pt_host *host, const struct pt_address *address, const 
 
 	if (*driver && !is_driver_name(driver))
 		return fail_driver_name(driver, err);
-	r = confirm_driver(host, address, now, err);
+	r = binding_read_driver(host, address, now, err);
 	if (r < 0)
 		return r;
 	if (*now && (!*driver || !strcmp(now, driver)))

@@ -33,6 +33,13 @@ struct binding {
 int binding_read(struct pt_host *host, const struct pt_address *address, struct binding *ret_binding,
 		 struct pt_error *err);
 
+/*
+ * Only the driver, "" for none: its link needs no lock of the kernel's, so this is quick and
+ * never hangs. For a function that was there before: PT_DEVICE_GONE when it no longer is.
+ */
+int binding_read_driver(struct pt_host *host, const struct pt_address *address,
+			char driver[BINDING_NAME], struct pt_error *err);
+
 /* Set driver_override, "" to clear it; read back. Binds and unbinds nothing. */
 int binding_set_override(struct pt_host *host, const struct pt_address *address, const char *driver,
 			 struct pt_error *err);
