@@ -70,4 +70,4 @@ def choose(wanted, kernel, say):
 def machine_args(accel):
     if accel == "kvm":
         return ["-accel", "kvm", "-cpu", "max", "-M", "q35,kernel-irqchip=split"]
-    return ["-accel", "tcg,thread=multi", "-cpu", "max", "-M", "q35,kernel-irqchip=off"]
+    return ["-accel", "tcg,thread=multi", "-cpu", "max,la57=off", "-M", "q35,kernel-irqchip=off"]

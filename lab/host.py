@@ -167,7 +167,8 @@ class Lab:
     def _qemu_argv(self, profile, kernel, accel, memory):
         mem0 = memory * 2 // 3
         cmdline = ("console=ttyS0 quiet loglevel=4 %s mitigations=off tsc=reliable "
-                   "no_timer_check panic=-1 lab.modules=%s" % (profile.cmdline, kernel.modules))
+                   "no_timer_check panic=-1 initcall_blacklist=shpcd_init "
+                   "module_blacklist=uas,joydev,iTCO_wdt lab.modules=%s" % (profile.cmdline, kernel.modules))
         argv = [accels.QEMU] + accels.machine_args(accel) + [
             "-name", "lab-" + self.name, "-smp", "2", "-m", "%dM" % memory,
             "-object", "memory-backend-ram,id=m0,size=%dM" % mem0,

@@ -199,6 +199,8 @@ def parser():
 
 def main():
     args = parser().parse_args()
+    if getattr(args, "command", None) and args.command[0] == "--":
+        args.command = args.command[1:]
 
     def say(text):
         print("lab %s: %s" % (args.name, text), file=sys.stderr, flush=True)

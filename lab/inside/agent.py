@@ -60,6 +60,8 @@ class Session:
             self.stdin = self.process.stdin.fileno() if request.get("stdin") else None
             outputs = [("out", self.process.stdout.fileno()), ("err", self.process.stderr.fileno())]
         self.pumps = [threading.Thread(target=self.pump, args=o, daemon=True) for o in outputs]
+
+    def start(self):
         for t in self.pumps + [threading.Thread(target=self.wait, daemon=True),
                                threading.Thread(target=self.feed, daemon=True)]:
             t.start()
@@ -150,7 +152,9 @@ class Port:
             self.write(b"hello " + rest + b"\n")
         elif word == b"exec" and self.session is None:
             try:
+                # Known first, started second: a short command ends before we look.
                 self.session = Session(self, json.loads(base64.b64decode(rest)))
+                self.session.start()
             except (OSError, ValueError, KeyError, TypeError) as e:
                 kind = "missing" if isinstance(e, FileNotFoundError) else "error"
                 self.say("fail", json.dumps([kind, str(e)]).encode())
