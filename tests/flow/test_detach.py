@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""From the host's driver to VFIO and back: the machine is as before afterwards."""
+
+import pytest
+
+from zoo_names import EDU, LONE_NIC, NIC_A, NIC_B, NOWHERE, NVME, PORT, TWIN
+
+CLAIM = "/run/passthru/claims/"
+
+
+def test_detach_and_reattach(world):
+    before = world.snapshot()
+    world.passthru("detach", NVME).ok()
+    assert world.driver(NVME) == "vfio-pci"
+    assert world.claims() == [NVME]
+    world.passthru("reattach", NVME).ok()
+    assert world.driver(NVME) == "nvme"
+    assert world.snapshot() == before
+
+
+def test_only_the_named_one_of_two_equal_devices(world):
+    world.passthru("detach", NVME).ok()
+    assert world.driver(TWIN) == "nvme"
+    assert world.override(TWIN) is None
+
+
+def test_an_override_set_before_comes_back(world):
+    world.set_override(NVME, "nvme")
+    before = world.snapshot()
+    assert before["functions"][NVME] == ("nvme", "nvme")
+    world.passthru("detach", NVME).ok()
+    assert world.driver(NVME) == "vfio-pci"
+    world.passthru("reattach", NVME).ok()
+    assert world.snapshot() == before
+
+
+def test_a_device_without_driver(world):
+    before = world.snapshot()
+    assert before["functions"][EDU] == (None, None)
+    world.passthru("detach", EDU).ok()
+    assert world.driver(EDU) == "vfio-pci"
+    world.passthru("reattach", EDU).ok()
+    assert world.snapshot() == before
+
+
+def test_detach_twice(world):
+    before = world.snapshot()
+    world.passthru("detach", NVME).ok()
+    between = world.snapshot()
+    assert "Nothing to do" in world.passthru("detach", NVME).ok().out
+    assert world.snapshot() == between
+    # the second one must not take vfio-pci for what was there before
+    world.passthru("reattach", NVME).ok()
+    assert world.snapshot() == before
+
+
+def test_reattach_twice(world):
+    before = world.snapshot()
+    world.passthru("detach", NVME).ok()
+    world.passthru("reattach", NVME).ok()
+    assert "Nothing to do" in world.passthru("reattach", NVME).ok().out
+    assert world.snapshot() == before
+
+
+def test_reattach_of_what_was_never_detached(world):
+    before = world.snapshot()
+    world.passthru("reattach", NVME).ok()
+    assert world.snapshot() == before
+
+
+def test_several_at_once(world):
+    before = world.snapshot()
+    devices = [NVME, EDU, LONE_NIC]
+    world.passthru("detach", *devices).ok()
+    assert [world.driver(d) for d in devices] == ["vfio-pci"] * 3
+    assert world.claims() == sorted(devices)
+    world.passthru("reattach", *devices).ok()
+    assert world.snapshot() == before
+
+
+@pytest.mark.parametrize("bad, status", [(PORT, 28), (NOWHERE, 10)])
+def test_all_or_none_when_one_is_refused(world, bad, status):
+    before = world.snapshot()
+    world.passthru("detach", NVME, bad).fails(status, bad)
+    assert world.snapshot() == before
+
+
+def test_all_or_none_when_a_driver_refuses(world):
+    before = world.snapshot()
+    words = world.refusing(EDU)
+    world.passthru("detach", *words, NVME, EDU).fails(21)
+    assert world.snapshot() == before
+
+
+@pytest.mark.only("fake", reason="real drivers can't be told to refuse the second device only")
+def test_the_first_is_given_back_when_the_second_is_refused(world):
+    before = world.snapshot()
+    world.fault(LONE_NIC, "probe", "refuse")
+    world.passthru("detach", NVME, LONE_NIC).fails(21, LONE_NIC)
+    world.fault(LONE_NIC, "probe", None)
+    after = world.snapshot()
+    assert after["functions"][NVME] == before["functions"][NVME]
+    assert after["state"] == []
+
+
+def test_a_driver_that_does_not_exist(world):
+    before = world.snapshot()
+    world.passthru("detach", "--driver", "no-such-driver", NVME).fails(21, "no-such-driver")
+    assert world.snapshot() == before
+
+
+def test_detach_names_what_still_blocks_the_group(world):
+    before = world.snapshot()
+    r = world.passthru("detach", NIC_A).ok()
+    assert NIC_B in r.out + r.err
+    assert "passthru detach" in r.out + r.err
+    assert world.driver(NIC_A) == "vfio-pci"
+    assert world.driver(NIC_B) == "e1000"
+    r = world.passthru("detach", NIC_B).ok()
+    assert "shares" not in r.out + r.err
+    world.passthru("reattach", NIC_A, NIC_B).ok()
+    assert world.snapshot() == before
+
+
+def test_run_refuses_half_a_group(world):
+    before = world.snapshot()
+    world.passthru("run", "--device", NIC_A, "--", "true").fails(14, NIC_B, "passthru detach")
+    assert world.snapshot() == before
+
+
+def test_a_plan_changes_nothing(world):
+    before = world.snapshot()
+    r = world.passthru("detach", "--dry-run", NVME).ok()
+    assert "vfio-pci" in r.out
+    assert world.passthru("plan", "detach", NVME).ok().out == r.out
+    plan = world.passthru("plan", "detach", "--json", NVME).ok().json
+    assert plan["possible"] and {"override", "unbind", "probe"} <= {s["step"] for s in plan["steps"]}
+    assert world.snapshot() == before
+
+
+def test_a_plan_gives_all_reasons(world):
+    plan = world.passthru("plan", "run", "--json", PORT, NOWHERE, NIC_A)
+    assert plan.status == 28
+    found = {(r["device"], r["reason"]) for r in plan.json["refusals"]}
+    assert {(PORT, "unsuitable"), (NOWHERE, "no-device"), (NIC_A, "group-not-viable")} <= found
+
+
+def test_status_tells_of_a_detached_device(world):
+    world.passthru("detach", NVME).ok()
+    assert NVME in world.passthru("status").ok().out
+    text = world.passthru("status", "--json").ok().out
+    assert NVME in text and "nvme" in text

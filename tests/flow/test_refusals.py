@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Bad input and an unwilling machine: a clear error, a status of its own, nothing changed."""
+
+import pytest
+
+from zoo_names import EDU, NOWHERE, NVME, PORT
+
+CHANGING = ("detach", "reattach", "reset")
+
+
+@pytest.mark.parametrize("verb", CHANGING + ("show",))
+def test_unknown_device(world, verb):
+    before = world.snapshot()
+    world.passthru(verb, NOWHERE).fails(10, NOWHERE)
+    assert world.snapshot() == before
+
+
+@pytest.mark.parametrize("verb", ["detach", "show"])
+@pytest.mark.parametrize("word", [
+    "", "1", "01:00", "01:00.8", "01:20.0", "01:00.0 ", " 01:00.0", "0x01:00.0", "01:00.0x",
+    "pci_0000_01_00", "pci_0000_01_00_0_", "g000:01:00.0", "0000:01:00.0\n", "+1:00.0"])
+def test_malformed_address(world, verb, word):
+    before = world.snapshot()
+    r = world.passthru(verb, word).fails(2)
+    assert "PCI address" in r.err
+    assert world.snapshot() == before
+
+
+@pytest.mark.parametrize("words", [
+    ["detach"], ["detach", NVME, NVME], ["detach", "--nonsense", NVME], ["detach", "--driver"],
+    ["detach", "--driver", "../nvme", NVME], ["detach", "--force", NVME], ["nonsense"], [],
+    ["plan", "nonsense", NVME], ["run", "--", "true"], ["run", "--device", NVME],
+    ["run", "--device", NVME, "--", "no-such-program-anywhere"]])
+def test_malformed_command_line(world, words):
+    before = world.snapshot()
+    r = world.passthru(*words)
+    assert r.status == 2 and r.err and not r.out, str(r)
+    assert world.snapshot() == before
+
+
+@pytest.mark.parametrize("verb", ["detach", "reset"])
+def test_a_bridge_stays(world, verb):
+    before = world.snapshot()
+    world.passthru(verb, PORT).fails(28, PORT, "bridge")
+    assert world.snapshot() == before
+
+
+def test_errors_are_json_when_asked(world):
+    r = world.passthru("detach", "--json", NOWHERE)
+    assert r.status == 10
+    assert "no-device" in r.out + r.err
+
+
+@pytest.mark.only("lab", reason="the fake's files belong to whoever runs the tests")
+@pytest.mark.parametrize("verb", CHANGING)
+def test_not_root(world, verb):
+    before = world.snapshot()
+    world.passthru(verb, EDU if verb == "detach" else NVME, uid=65534).fails(20, "root")
+    assert world.snapshot() == before
+
+
+@pytest.mark.only("lab", reason="a mount of its own needs a real kernel")
+def test_read_only_sysfs(world):
+    before = world.snapshot()
+    script = "mount -o remount,ro,bind /sys && exec /lab/bin/passthru detach " + NVME
+    r = world.lab.run(["unshare", "-m", "sh", "-c", script], timeout=60)
+    assert r.status == 20 and "read-only" in r.err, r
+    assert world.snapshot() == before
+
+
+@pytest.mark.only("lab", reason="a mount of its own needs a real kernel")
+@pytest.mark.parametrize("how", ["ro", "size=4k,nr_inodes=2"])
+def test_state_that_cannot_be_written(world, how):
+    before = world.snapshot()
+    script = "mount -t tmpfs -o %s none /run && exec /lab/bin/passthru detach %s" % (how, NVME)
+    r = world.lab.run(["unshare", "-m", "sh", "-c", script], timeout=60)
+    assert r.status == 26 and r.err, r
+    assert world.snapshot() == before
+
+
+@pytest.mark.only("lab", reason="only a real kernel runs out of drivers")
+def test_vfio_is_missing(world):
+    before = world.snapshot()
+    hide = "mount -t tmpfs none /lib/modules && modprobe -r vfio-pci 2>/dev/null; "
+    r = world.lab.run(["unshare", "-m", "sh", "-c", hide + "exec /lab/bin/passthru detach " + NVME],
+                      timeout=60)
+    assert r.status == 19 and "vfio" in r.err, r
+    assert world.snapshot() == before
+
+
+@pytest.mark.only("fake", reason="the fake can make a device leave at a given instant")
+@pytest.mark.parametrize("when", ["unbind", "override", "probe"])
+def test_a_device_that_leaves_midway(world, when):
+    before = world.snapshot()
+    world.fault(NVME, when, "once gone")
+    r = world.passthru("detach", NVME, EDU)
+    assert r.status in (10, 11), str(r)
+    assert NVME in r.err
+    after = world.snapshot()
+    assert after["functions"][EDU] == before["functions"][EDU]
+    assert NVME not in after["functions"]
+    assert after["state"] == []
+
+
+@pytest.mark.only("fake", reason="the fake can make driver code hang for a given time")
+def test_a_driver_that_lies(world):
+    before = world.snapshot()
+    world.fault(NVME, "unbind", "once lie")
+    world.passthru("detach", NVME).fails(21, NVME)
+    assert world.snapshot() == before

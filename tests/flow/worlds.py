@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The two worlds a scenario can run in.
+
+Both hold the cards of lab/zoo.py: FakeWorld as a recording with the rules of the
+kernel's driver core acted out by tests/fake, LabWorld for real.
+"""
+
+import hashlib
+import json
+import os
+import shlex
+import subprocess
+import sys
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.path.join(TOP, os.environ.get("PASSTHRU_BUILD", "build-test"))
+MACHINES = os.path.join(TOP, "tests", "machines")
+DEVICES = "/sys/bus/pci/devices"
+
+# A sanitizer's report ends passthru with a status that nothing expects.
+SANITIZERS = {
+    "ASAN_OPTIONS": "exitcode=99:detect_leaks=1:strict_string_checks=1",
+    "UBSAN_OPTIONS": "exitcode=99:halt_on_error=1:print_stacktrace=1",
+}
+
+
+class Result:
+    def __init__(self, words, status, out, err):
+        self.words, self.status, self.out, self.err = words, status, out, err
+        if status == 99 or "ERROR: AddressSanitizer" in err or "runtime error:" in err:
+            raise AssertionError("sanitizer report from %s:\n%s" % (self.words, err))
+
+    @property
+    def json(self):
+        try:
+            return json.loads(self.out)
+        except ValueError as e:
+            raise AssertionError("%s\nnot JSON: %s" % (self, e)) from None
+
+    def ok(self):
+        assert self.status == 0, str(self)
+        return self
+
+    def fails(self, status, *phrases):
+        """Ended with STATUS, and said each phrase on standard error and nothing on output."""
+        assert self.status == status, str(self)
+        for p in phrases:
+            assert p in self.err, "%r is missing:\n%s" % (p, self)
+        return self
+
+    def __str__(self):
+        return "passthru %s\nstatus %d\n%s%s" % (shlex.join(self.words), self.status,
+                                                  self.out, self.err)
+
+
+class World:
+    """What scenarios use; the two worlds fill in the rest."""
+
+    def driver(self, address):
+        return self.snapshot()["functions"][address][0]
+
+    def override(self, address):
+        return self.snapshot()["functions"][address][1]
+
+    def claims(self):
+        """Addresses of the devices claimed."""
+        return [f.split("/")[-1] for f in self.snapshot()["state"] if "/claims/" in f]
+
+
+class FakeWorld(World):
+    name = "fake"
+
+    def __init__(self, tree, machine="zoo"):
+        self.tree = tree
+        self.fake = os.path.join(BUILD, "tests/fake/passthru-fake")
+        subprocess.run([self.fake, "--make", os.path.join(MACHINES, machine), tree], check=True,
+                       env={**os.environ, **SANITIZERS})
+
+    def passthru(self, *words, env=None, input=None):
+        words = [str(w) for w in words]
+        r = subprocess.run([self.fake, self.tree] + words, input=input, text=True,
+                           stdin=None if input is not None else subprocess.DEVNULL,
+                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60,
+                           env={**os.environ, **SANITIZERS, **(env or {})})
+        return Result(words, r.returncode, r.stdout, r.stderr)
+
+    def program(self):
+        """How a shell started by passthru runs passthru on the same host."""
+        return shlex.join([self.fake, self.tree])
+
+    def path(self, path):
+        return self.tree + path
+
+    def read(self, path):
+        with open(self.path(path)) as f:
+            return f.read()
+
+    def exists(self, path):
+        return os.path.lexists(self.path(path))
+
+    def set_override(self, address, driver):
+        with open(self.path("%s/%s/driver_override" % (DEVICES, address)), "w") as f:
+            f.write((driver or "(null)") + "\n")
+
+    def fault(self, address, operation, what):
+        """See tests/fake/fake.h; WHAT None takes it away."""
+        path = self.path("/fake/faults/%s/%s" % (address, operation))
+        if what is None:
+            os.unlink(path)
+            return
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w") as f:
+            f.write(what + "\n")
+
+    def refusing(self, address):
+        """Words for detach that make the new driver of ADDRESS refuse it."""
+        self.fault(address, "probe", "once refuse")
+        return []
+
+    def snapshot(self):
+        functions = {}
+        for address in os.listdir(self.path(DEVICES)):
+            at = self.path("%s/%s/" % (DEVICES, address))
+            try:
+                driver = os.path.basename(os.readlink(at + "driver"))
+            except FileNotFoundError:
+                driver = None
+            with open(at + "driver_override") as f:
+                override = f.read().strip()
+            functions[address] = (driver, None if override in ("(null)", "") else override)
+        state = []
+        for sub in ("claims", "journal"):
+            for where, _, names in os.walk(self.path("/run/passthru/" + sub)):
+                state += [os.path.join(where, n)[len(self.tree):] for n in names]
+        return {"functions": functions, "state": sorted(state)}
+
+
+class LabWorld(World):
+    name = "lab"
+
+    SNAPSHOT = r"""
+cd /sys/bus/pci/devices
+find */ -maxdepth 1 -name driver -printf '%h %l\n'
+echo =
+grep -H '' */driver_override
+echo =
+find /run/passthru/claims /run/passthru/journal -type f 2>/dev/null
+exit 0
+"""
+
+    def __init__(self, lab):
+        self.lab = lab
+        self.before = self.snapshot()
+
+    def passthru(self, *words, env=None, input=None, uid=None):
+        words = [str(w) for w in words]
+        prefix = ["setpriv", "--reuid=%d" % uid, "--clear-groups"] if uid else []
+        r = self.lab.run(prefix + ["/lab/bin/passthru"] + words, input=input, timeout=120,
+                         env={**SANITIZERS, **(env or {})})
+        return Result(words, r.status, r.out, r.err)
+
+    def program(self):
+        return "/lab/bin/passthru"
+
+    def sh(self, script, check=True):
+        r = self.lab.run(script, timeout=60)
+        assert not check or r.status == 0, "%s\nstatus %d\n%s%s" % (script, r.status, r.out, r.err)
+        return r.out
+
+    def read(self, path):
+        return self.sh("cat " + shlex.quote(path))
+
+    def exists(self, path):
+        return self.lab.run(["test", "-e", path]).status == 0
+
+    def set_override(self, address, driver):
+        self.sh("echo %s >%s/%s/driver_override" % (driver or "", DEVICES, address))
+
+    def refusing(self, address):
+        """A real driver that looks at the device and declines: it wants virtio ids."""
+        return ["--driver", "virtio-pci"]
+
+    def snapshot(self):
+        drivers, overrides, state = self.sh(self.SNAPSHOT).split("=\n")
+        functions = {}
+        for line in overrides.splitlines():
+            path, _, override = line.partition("/driver_override:")
+            functions[path] = (None, None if override in ("(null)", "") else override)
+        for line in drivers.splitlines():
+            address, target = line.split(" ")
+            address = address.strip("/")
+            functions[address] = (target.split("/")[-1], functions[address][1])
+        return {"functions": functions, "state": sorted(state.split())}
+
+    def restore(self):
+        """Put the machine back as it was when the session began, without passthru."""
+        now = self.snapshot()
+        script = ["rm -rf /run/passthru"]
+        for address, (driver, override) in self.before["functions"].items():
+            have = now["functions"].get(address)
+            if have is None:
+                raise AssertionError("%s has left the lab; the test must bring it back" % address)
+            at = "%s/%s" % (DEVICES, address)
+            if have[1] != override:
+                script.append("echo %s >%s/driver_override" % (override or "", at))
+            if have[0] != driver:
+                if have[0]:
+                    script.append("echo %s >%s/driver/unbind" % (address, at))
+                if driver:
+                    script.append("echo %s >/sys/bus/pci/drivers/%s/bind" % (address, driver))
+        self.sh("\n".join(script))
+        if len(script) > 1:
+            assert self.snapshot() == self.before
+
+
+def lab_up():
+    """(lab, whether it is ours to take down), with the programs of BUILD in it."""
+    import lab as labs
+
+    name = os.environ.get("PASSTHRU_LAB")
+    if name:
+        machine = labs.Lab(name)
+    else:
+        # one for each checkout; what a killed run left behind goes first
+        ours = "test-" + hashlib.sha256(TOP.encode()).hexdigest()[:6]
+        labs.Lab(ours).down()
+        machine = labs.Lab.up(name=ours, say=lambda text: print("lab: " + text, file=sys.stderr))
+    machine.push(os.path.join(BUILD, "src/cli/passthru"))
+    return machine, not name
