@@ -317,6 +317,8 @@ class Lab:
         os.makedirs(os.path.dirname(target), exist_ok=True)
         # A new file each time: a running program keeps the old one.
         shutil.copy2(path, target + ".new")
+        if inside.startswith("/lab/bin/"):
+            os.chmod(target + ".new", 0o755)
         os.rename(target + ".new", target)
         return inside
 
