@@ -1,0 +1,134 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Kill passthru at random instants, inside the lab, and look what is left.
+
+    kills.py ROUNDS [SEED]
+
+Each round starts an operation on a device, kills it with SIGKILL after a random time, runs
+`passthru recover`, and looks: the device must be as before or as after the operation, no
+claim, journal or override may be left over. Prints a JSON summary; ends with 1 when a round
+left something behind.
+"""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+DEVICES = "/sys/bus/pci/devices"
+STATE = "/run/passthru"
+# A drive, a NIC, both at once, and a card of two functions.
+SETS = [["0000:01:00.0"], ["0000:04:00.0"], ["0000:01:00.0", "0000:02:00.0"],
+        ["0000:06:00.0", "0000:06:00.1"]]
+
+
+def passthru(*words):
+    return subprocess.run(["passthru", *words], stdin=subprocess.DEVNULL, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120)
+
+
+def look(devices):
+    found = []
+    for device in devices:
+        try:
+            driver = os.path.basename(os.readlink("%s/%s/driver" % (DEVICES, device)))
+        except FileNotFoundError:
+            driver = None
+        with open("%s/%s/driver_override" % (DEVICES, device)) as f:
+            override = f.read().strip()
+        found.append((device, driver, None if override == "(null)" else override))
+    claims = sorted(os.listdir(STATE + "/claims")) if os.path.isdir(STATE) else []
+    journals = sorted(os.listdir(STATE + "/journal")) if os.path.isdir(STATE) else []
+    return {"functions": found, "claims": claims, "journals": journals}
+
+
+def recover():
+    """A helper of the killed process may still be in a driver: then ask again."""
+    for _ in range(200):
+        r = passthru("recover")
+        if r.returncode == 0 and not os.listdir(STATE + "/journal"):
+            return
+        time.sleep(0.05)
+    raise SystemExit("recovery doesn't come to an end: %s" % r.stdout)
+
+
+def kill_after(words, seconds):
+    """True when it was killed, False when it had ended before."""
+    p = subprocess.Popen(["passthru", *words], stdin=subprocess.DEVNULL,
+                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        p.wait(seconds)
+        return False
+    except subprocess.TimeoutExpired:
+        p.send_signal(signal.SIGKILL)
+        p.wait()
+        return True
+
+
+def words_for(verb, devices):
+    if verb == "run":
+        return ["run", "--no-reset", *[w for d in devices for w in ("--device", d)],
+                "--", "/bin/sleep.for-devices", "0.05"]
+    return [verb, *devices]
+
+
+def measure(verb, devices):
+    start = time.monotonic()
+    r = passthru(*words_for(verb, devices))
+    if r.returncode:
+        raise SystemExit("%s %s: %s" % (verb, devices, r.stdout))
+    return time.monotonic() - start
+
+
+def main():
+    rounds = int(sys.argv[1])
+    seed = int(sys.argv[2]) if len(sys.argv) > 2 else random.randrange(1 << 30)
+    rng = random.Random(seed)
+    # run appends QEMU's -device words; a sleep that takes no offence at them stands for QEMU
+    with open("/bin/sleep.for-devices", "w") as f:
+        f.write("#!/bin/sh\nexec sleep \"$1\"\n")
+    os.chmod("/bin/sleep.for-devices", 0o755)
+
+    home = {tuple(s): look(s) for s in SETS}
+    times = {}
+    for s in SETS:
+        times["detach", tuple(s)] = measure("detach", s)
+        times["reattach", tuple(s)] = measure("reattach", s)
+        times["run", tuple(s)] = measure("run", s)
+    killed = {"detach": 0, "reattach": 0, "run": 0}
+    failures = []
+    start = time.monotonic()
+    for n in range(rounds):
+        devices = rng.choice(SETS)
+        verb = rng.choice(("detach", "reattach", "run"))
+        before = home[tuple(devices)]
+        if verb == "reattach":
+            passthru("detach", *devices)
+        was = look(devices)
+        at = rng.uniform(0, 1.1 * times[verb, tuple(devices)])
+        was_killed = kill_after(words_for(verb, devices), at)
+        killed[verb] += was_killed
+        recover()
+        now = look(devices)
+        held = {"functions": [(d, "vfio-pci", "vfio-pci") for d in devices],
+                "claims": devices, "journals": []}
+        good = [was, before] + ([held] if verb == "detach" else [])
+        if now not in good:
+            failures.append({"round": n, "verb": verb, "devices": devices, "at": at, "was": was,
+                             "now": now})
+        if now != before:
+            r = passthru("reattach", *devices)
+            if look(devices) != before:
+                failures.append({"round": n, "stranded": look(devices), "said": r.stdout})
+                break
+    print(json.dumps({"rounds": rounds, "seed": seed, "killed": killed,
+                      "kills": sum(killed.values()), "failures": failures,
+                      "seconds": round(time.monotonic() - start, 1)}))
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
