@@ -20,6 +20,9 @@ struct cli {
 	bool is_json;  /* --json */
 	bool is_color; /* a terminal, and NO_COLOR isn't set */
 	bool is_verbose;
+	bool is_utf8;	    /* the terminal's character set: box drawing can be shown */
+	unsigned int width; /* columns of the terminal; 0 when there is none: nothing is cut then */
+	enum pt_log_level log_level; /* what is told of what the library logs */
 };
 
 /* One row of the verb table in cli.c. */
@@ -29,6 +32,9 @@ struct cli_verb {
 	const char *summary;
 	/* @argv[0] is the verb as typed. Returns the exit status. */
 	int (*run)(struct cli *cli, int argc, char **argv);
+	const char *options; /* for "passthru VERB --help", a line each; NULL for none */
+	bool may_change;     /* changes the machine, so it can't have --root */
+	bool is_virsh;	     /* a spelling of virsh, listed apart */
 };
 
 /* Parse global options, find the verb, run it. Returns the exit status. */
@@ -43,21 +49,37 @@ int cli_usage(struct cli *cli, const char *format, ...) __attribute__((format(pr
 /* Print a JSON value and free it; returns 0. */
 int cli_print_json(struct cli *cli, struct json_object *value);
 
+/*
+ * What getopt_long() couldn't make sense of: @c is the '?' or ':' it returned (the option
+ * string starts with ':'). Returns the exit status.
+ */
+int cli_bad_option(struct cli *cli, char **argv, int c);
+
 /* devices.c: the devices named on a command line */
 struct cli_devices {
 	struct pt_address *addresses;
 	size_t count;
+	unsigned int decimal[4];   /* domain, bus, slot, function of the one being made up */
+	unsigned int decimal_seen; /* bit N: decimal[N] was given */
 };
 
 /*
  * Read devices in every spelling (pt_address_parse(), and the seed's decimal
- * --domain/--bus/--slot/--function, which make one device together). The option parsing of a verb
- * calls cli_devices_add() for each word and cli_devices_decimal() for each decimal field.
+ * --domain/--bus/--slot/--function, which make one device together; the domain may be left out).
+ * The option parsing of a verb calls cli_devices_add() for each word, cli_devices_decimal()
+ * for each decimal field with 'd', 'b', 's' or 'f', and cli_devices_finish() at the end. A device
+ * named twice is refused.
  */
 int cli_devices_add(struct cli_devices *devices, const char *word, struct pt_error *err);
 int cli_devices_decimal(struct cli_devices *devices, char field, const char *digits,
 			struct pt_error *err);
+/* After the last word: the decimal fields must have made up a device. */
+int cli_devices_finish(struct cli_devices *devices, struct pt_error *err);
 void cli_devices_free(struct cli_devices *devices);
+
+/* The function at @address; NULL with PT_NO_DEVICE and what may have been meant instead. */
+const struct pt_function *cli_find_function(const struct pt_snapshot *snapshot,
+					    const struct pt_address *address, struct pt_error *err);
 
 /* Words in colour when the output is a terminal: "" otherwise. */
 const char *cli_bold(const struct cli *cli);

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cli/print.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include <strings.h>
+
+/* ---- classes ---- */
+
+/* PCI Code and ID Assignment Specification 1.15, chapter 1; the words are ours. */
+static const struct {
+	uint16_t code; /* base class and subclass */
+	const char *word;
+} classes[] = {
+	{0x0001, "vga"},
+	{0x0100, "scsi"},
+	{0x0101, "ide"},
+	{0x0102, "floppy"},
+	{0x0104, "raid"},
+	{0x0105, "ata"},
+	{0x0106, "sata"},
+	{0x0107, "sas"},
+	{0x0108, "nvme"},
+	{0x0109, "ufs"},
+	{0x0180, "storage"},
+	{0x0200, "ethernet"},
+	{0x0207, "infiniband"},
+	{0x0208, "fabric"},
+	{0x0280, "network"},
+	{0x0300, "vga"},
+	{0x0301, "xga"},
+	{0x0302, "3d"},
+	{0x0380, "display"},
+	{0x0400, "video"},
+	{0x0401, "audio"},
+	{0x0403, "audio"},
+	{0x0480, "multimedia"},
+	{0x0500, "ram"},
+	{0x0501, "flash"},
+	{0x0502, "cxl"},
+	{0x0580, "memory"},
+	{0x0600, "host-bridge"},
+	{0x0601, "isa-bridge"},
+	{0x0602, "eisa-bridge"},
+	{0x0604, "pci-bridge"},
+	{0x0605, "pcmcia"},
+	{0x0607, "cardbus"},
+	{0x0609, "pci-bridge"},
+	{0x060a, "ib-bridge"},
+	{0x0680, "bridge"},
+	{0x0700, "serial"},
+	{0x0701, "parallel"},
+	{0x0702, "serial"},
+	{0x0703, "modem"},
+	{0x0780, "communication"},
+	{0x0800, "pic"},
+	{0x0801, "dma"},
+	{0x0802, "timer"},
+	{0x0803, "rtc"},
+	{0x0804, "hotplug"},
+	{0x0805, "sd"},
+	{0x0806, "iommu"},
+	{0x0807, "event-collector"},
+	{0x0880, "system"},
+	{0x0900, "keyboard"},
+	{0x0902, "mouse"},
+	{0x0980, "input"},
+	{0x0b40, "coprocessor"},
+	{0x0c00, "firewire"},
+	{0x0c03, "usb"},
+	{0x0c04, "fibre-channel"},
+	{0x0c05, "smbus"},
+	{0x0c06, "infiniband"},
+	{0x0c07, "ipmi"},
+	{0x0c09, "can"},
+	{0x0c0a, "i3c"},
+	{0x0d11, "bluetooth"},
+	{0x0d80, "wireless"},
+	{0x1000, "crypto"},
+	{0x1080, "crypto"},
+	{0x1101, "perf-counter"},
+	{0x1180, "signal"},
+	{0x1200, "accelerator"},
+	{0xffff, "unassigned"},
+};
+
+const char *print_class(uint32_t class_code, char word[PRINT_CLASS])
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(classes) / sizeof(classes[0]); i++)
+		if (classes[i].code == class_code >> 8)
+			return classes[i].word;
+	(void)snprintf(word, PRINT_CLASS, "%04x", class_code >> 8 & 0xffff);
+	return word;
+}
+
+/* ---- names ---- */
+
+/* Words at the end of a company's name that tell nothing of the device. */
+static const char *const company_words[] = {
+	"Corporation", "Corp.", "Corp", "Inc.",	   "Inc",     "Incorporated", "Co.", "Co",
+	"Ltd.",	       "Ltd",	"LLC",	"Limited", "Company", "GmbH",	      "AG",  "Pte.",
+};
+
+static bool is_company_word(const char *word)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(company_words) / sizeof(company_words[0]); i++)
+		if (!strcasecmp(word, company_words[i]))
+			return true;
+	return false;
+}
+
+/* In place: "Red Hat, Inc." to "Red Hat", "Advanced Micro Devices, Inc. [AMD/ATI]" to "AMD/ATI". */
+static void shorten_vendor(char *name)
+{
+	size_t len = strlen(name);
+	char *open = strrchr(name, '['), *space;
+
+	if (len && name[len - 1] == ']' && open && open > name) {
+		memmove(name, open + 1, strlen(open + 1));
+		name[strlen(open + 1)] = '\0';
+		name[strcspn(name, "]")] = '\0';
+		return;
+	}
+	while ((space = strrchr(name, ' ')) && is_company_word(space + 1)) {
+		*space = '\0';
+		len = strlen(name);
+		while (len && (name[len - 1] == ',' || name[len - 1] == ' '))
+			name[--len] = '\0';
+	}
+}
+
+char *print_name(struct cli *cli, const struct pt_function *function, char name[PRINT_NAME])
+{
+	char device[PRINT_NAME / 2], vendor[PRINT_NAME / 2 - 1];
+	/* the device first: the answer holds its vendor too */
+	const char *text = pt_name_device(cli->host, function->vendor_id, function->device_id);
+
+	if (text)
+		(void)snprintf(device, sizeof(device), "%s", text);
+	else
+		(void)snprintf(device, sizeof(device), "device %04x", function->device_id);
+	text = pt_name_vendor(cli->host, function->vendor_id);
+	if (text) {
+		(void)snprintf(vendor, sizeof(vendor), "%s", text);
+		shorten_vendor(vendor);
+	} else {
+		(void)snprintf(vendor, sizeof(vendor), "vendor %04x", function->vendor_id);
+	}
+	(void)snprintf(name, PRINT_NAME, "%s %s", vendor, device);
+	return name;
+}
+
+char *print_nodedev_name(const struct pt_address *address, char name[PRINT_NODEDEV])
+{
+	(void)snprintf(name, PRINT_NODEDEV, "pci_%04x_%02x_%02x_%x", address->domain, address->bus,
+		       address->device, address->function);
+	return name;
+}
+
+char *print_size(uint64_t bytes, char text[PRINT_SIZE])
+{
+	static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+	size_t unit = 0;
+
+	while (bytes >= 1024 && bytes % 1024 == 0) {
+		bytes /= 1024;
+		unit++;
+	}
+	(void)snprintf(text, PRINT_SIZE, "%" PRIu64 " %s", bytes, units[unit]);
+	return text;
+}
+
+/* ---- columns ---- */
+
+static bool is_continuation(char c)
+{
+	return ((unsigned char)c & 0xc0) == 0x80;
+}
+
+size_t print_columns(const char *text)
+{
+	size_t columns = 0;
+
+	for (; *text; text++)
+		columns += !is_continuation(*text);
+	return columns;
+}
+
+void print_cut(struct cli *cli, const char *text, size_t columns)
+{
+	size_t dots = cli->is_utf8 ? 1 : 3, kept = 0;
+	const char *end = text;
+
+	if (!columns || print_columns(text) <= columns || columns <= dots) {
+		(void)fputs(columns && columns <= dots && print_columns(text) > columns ? "" : text,
+			    cli->out);
+		return;
+	}
+	while (kept < columns - dots) {
+		end++;
+		while (is_continuation(*end))
+			end++;
+		kept++;
+	}
+	(void)fprintf(cli->out, "%.*s%s", (int)(end - text), text, cli->is_utf8 ? "…" : "...");
+}
+
+void print_spaces(FILE *out, size_t count)
+{
+	(void)fprintf(out, "%*s", (int)count, "");
+}
+
+/* ---- JSON ---- */
+
+struct json_object *json_text(const char *text)
+{
+	return text ? json_object_new_string(text) : NULL;
+}
+
+struct json_object *json_address(const struct pt_address *address)
+{
+	char text[PT_ADDRESS_TEXT];
+
+	return json_object_new_string(pt_address_format(address, text));
+}
+
+struct json_object *json_hex(uint64_t value, int digits)
+{
+	char text[24];
+
+	(void)snprintf(text, sizeof(text), "0x%0*" PRIx64, digits, value);
+	return json_object_new_string(text);
+}
+
+static struct json_object *json_id(uint16_t id, const char *name)
+{
+	struct json_object *object = json_object_new_object();
+
+	json_object_object_add(object, "id", json_hex(id, 4));
+	json_object_object_add(object, "name", json_text(name));
+	return object;
+}
+
+static struct json_object *json_class(struct cli *cli, uint32_t class_code)
+{
+	struct json_object *object = json_object_new_object();
+	char word[PRINT_CLASS];
+
+	json_object_object_add(object, "code", json_hex(class_code, 6));
+	json_object_object_add(object, "word", json_text(print_class(class_code, word)));
+	json_object_object_add(object, "name", json_text(pt_name_class(cli->host, class_code)));
+	json_object_object_add(object, "interface",
+			       json_text(pt_name_interface(cli->host, class_code)));
+	return object;
+}
+
+static struct json_object *json_subsystem(struct cli *cli, const struct pt_function *function)
+{
+	struct json_object *object;
+
+	if (!function->subsystem_vendor_id && !function->subsystem_device_id)
+		return NULL;
+	object = json_object_new_object();
+	json_object_object_add(object, "vendor_id", json_hex(function->subsystem_vendor_id, 4));
+	json_object_object_add(object, "device_id", json_hex(function->subsystem_device_id, 4));
+	json_object_object_add(object, "name", json_text(pt_name_subsystem(cli->host, function)));
+	return object;
+}
+
+struct json_object *json_function(struct cli *cli, const struct pt_function *function)
+{
+	struct json_object *object = json_object_new_object();
+	const char *name;
+
+	json_object_object_add(object, "address", json_address(&function->address));
+	json_object_object_add(object, "path", json_text(function->path));
+	json_object_object_add(object, "parent",
+			       function->has_parent ? json_address(&function->parent) : NULL);
+	json_object_object_add(
+		object, "kind",
+		json_text(pt_function_kind(function) == PT_BRIDGE ? "bridge" : "endpoint"));
+	/* the device before its vendor: see print_name() */
+	name = pt_name_device(cli->host, function->vendor_id, function->device_id);
+	json_object_object_add(object, "device", json_id(function->device_id, name));
+	name = pt_name_vendor(cli->host, function->vendor_id);
+	json_object_object_add(object, "vendor", json_id(function->vendor_id, name));
+	json_object_object_add(object, "subsystem", json_subsystem(cli, function));
+	json_object_object_add(object, "class", json_class(cli, function->class_code));
+	json_object_object_add(object, "driver", json_text(function->driver));
+	json_object_object_add(
+		object, "iommu_group",
+		function->iommu_group >= 0 ? json_object_new_int(function->iommu_group) : NULL);
+	json_object_object_add(object, "physical_function",
+			       function->is_vf ? json_address(&function->physfn) : NULL);
+	return object;
+}

@@ -1,0 +1,491 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/auto.h"
+#include "base/error.h"
+#include "cli/cli.h"
+#include "cli/print.h"
+
+AUTO_DEFINE(snapshot, struct pt_snapshot *, pt_snapshot_free)
+AUTO_DEFINE(details, struct pt_details *, pt_details_free)
+
+/* One device on its way to the output. */
+struct shown {
+	struct cli *cli;
+	const struct pt_snapshot *snapshot;
+	const struct pt_function *function;
+	const struct pt_details *details;
+};
+
+/* ---- lines of "  label    value" ---- */
+
+#define LABEL 14
+
+static void begin(const struct shown *shown, const char *label)
+{
+	(void)fprintf(shown->cli->out, "  %s%-*s%s  ", cli_dim(shown->cli), LABEL, label,
+		      cli_plain(shown->cli));
+}
+
+static void print_line(const struct shown *shown, const char *label, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+static void print_line(const struct shown *shown, const char *label, const char *format, ...)
+{
+	va_list args;
+
+	begin(shown, label);
+	va_start(args, format);
+	(void)vfprintf(shown->cli->out, format, args);
+	va_end(args);
+	(void)fputc('\n', shown->cli->out);
+}
+
+/* Words after the label, on as many lines as the terminal needs. */
+struct words {
+	const struct shown *shown;
+	size_t used;
+};
+
+static void add_word(struct words *words, const char *word)
+{
+	struct cli *cli = words->shown->cli;
+	size_t width = cli->width ? cli->width : 100, len = print_columns(word);
+
+	if (words->used && LABEL + 4 + words->used + 2 + len > width) {
+		(void)fputs(",\n", cli->out);
+		print_spaces(cli->out, LABEL + 4);
+		words->used = 0;
+	} else if (words->used) {
+		(void)fputs(", ", cli->out);
+		words->used += 2;
+	}
+	(void)fputs(word, cli->out);
+	words->used += len;
+}
+
+static void print_words(const struct shown *shown, const char *label, const char *const *list)
+{
+	struct words words = {.shown = shown};
+
+	begin(shown, label);
+	if (!*list)
+		(void)fputs("none", shown->cli->out);
+	for (; *list; list++)
+		add_word(&words, *list);
+	(void)fputc('\n', shown->cli->out);
+}
+
+/* ---- sections ---- */
+
+static void print_identity(const struct shown *shown)
+{
+	const struct pt_function *function = shown->function;
+	const struct pt_details *details = shown->details;
+	struct pt_host *host = shown->cli->host;
+	const char *name = pt_name_vendor(host, function->vendor_id);
+	size_t i;
+
+	print_line(shown, "Vendor", "%04x  %s", function->vendor_id, name ? name : "unknown");
+	name = pt_name_device(host, function->vendor_id, function->device_id);
+	print_line(shown, "Device", "%04x  %s", function->device_id, name ? name : "unknown");
+	if (function->subsystem_vendor_id || function->subsystem_device_id) {
+		name = pt_name_subsystem(host, function);
+		print_line(shown, "Subsystem", "%04x:%04x%s%s", function->subsystem_vendor_id,
+			   function->subsystem_device_id, name ? "  " : "", name ? name : "");
+	}
+	begin(shown, "Class");
+	name = pt_name_class(host, function->class_code);
+	(void)fprintf(shown->cli->out, "%06x  %s", function->class_code, name ? name : "unknown");
+	name = pt_name_interface(host, function->class_code);
+	(void)fprintf(shown->cli->out, "%s%s\n", name ? ", " : "", name ? name : "");
+	print_line(shown, "Revision", "%02x", details->revision);
+	if (details->has_serial)
+		print_line(shown, "Serial number", "%016" PRIx64, details->serial);
+	if (details->vpd_name)
+		print_line(shown, "Product data", "%s", details->vpd_name);
+	for (i = 0; details->vpd_fields[i]; i += 2)
+		print_line(shown, i || details->vpd_name ? "" : "Product data", "%s  %s",
+			   details->vpd_fields[i], details->vpd_fields[i + 1]);
+}
+
+static void print_place(const struct shown *shown)
+{
+	const struct pt_function *function = shown->function;
+	const struct pt_details *details = shown->details;
+	char text[PT_ADDRESS_TEXT];
+
+	print_line(shown, "Path", "%s", function->path);
+	if (function->has_parent)
+		print_line(shown, "Below", "%s", pt_address_format(&function->parent, text));
+	if (details->header_type != 0 && details->is_config_whole)
+		print_line(shown, "Buses below", "%02x to %02x", details->secondary_bus,
+			   details->subordinate_bus);
+	if (details->numa_node >= 0)
+		print_line(shown, "NUMA node", "%d", details->numa_node);
+	print_line(shown, "Power state", "%s", details->power_state);
+	if (details->is_boot_vga)
+		print_line(shown, "Boot display", "the firmware drew on it");
+}
+
+static void print_driver(const struct shown *shown)
+{
+	const struct pt_details *details = shown->details;
+	const char *driver = shown->function->driver;
+
+	print_line(shown, "Driver", "%s%s%s",
+		   pt_driver_is_vfio(driver) ? cli_green(shown->cli) : "", driver ? driver : "none",
+		   cli_plain(shown->cli));
+	if (details->driver_override)
+		print_line(shown, "Override", "%s: no other driver binds",
+			   details->driver_override);
+	print_words(shown, "Modules", details->candidates);
+	if (pt_function_kind(shown->function) != PT_BRIDGE)
+		print_words(shown, "VFIO drivers", details->vfio_candidates);
+}
+
+static void print_member(const struct shown *shown, const struct pt_function *member)
+{
+	struct cli *cli = shown->cli;
+	char text[PT_ADDRESS_TEXT], name[PRINT_NAME];
+
+	print_spaces(cli->out, LABEL + 4);
+	(void)fprintf(cli->out, "%s  %-12s  ", pt_address_format(&member->address, text),
+		      member->driver ? member->driver : "-");
+	if (pt_function_blocks_group(member))
+		(void)fprintf(cli->out, "%sblocks the group%s  ", cli_yellow(cli), cli_plain(cli));
+	print_cut(cli, print_name(cli, member, name), cli->width > 70 ? cli->width - 70 : 0);
+	(void)fputc('\n', cli->out);
+}
+
+static void print_group(const struct shown *shown)
+{
+	const struct pt_group *group =
+		pt_snapshot_group(shown->snapshot, shown->function->iommu_group);
+	size_t i, blocking = 0;
+
+	if (!group) {
+		print_line(shown, "IOMMU group", "%snone: it can't be given to a guest%s",
+			   cli_yellow(shown->cli), cli_plain(shown->cli));
+		return;
+	}
+	for (i = 0; i < group->count; i++)
+		blocking += group->members[i] != shown->function &&
+			    pt_function_blocks_group(group->members[i]);
+	if (group->count == 1) {
+		print_line(shown, "IOMMU group", "%d, which it has for itself", group->number);
+		return;
+	}
+	print_line(shown, "IOMMU group", "%d, shared with %s", group->number,
+		   blocking ? "these; those that block it must leave their drivers first:"
+			    : "these, none of which blocks it:");
+	for (i = 0; i < group->count; i++)
+		if (group->members[i] != shown->function)
+			print_member(shown, group->members[i]);
+}
+
+static void print_sriov(const struct shown *shown)
+{
+	const struct pt_details *details = shown->details;
+	char text[PT_ADDRESS_TEXT];
+	struct words words = {.shown = shown};
+	size_t i;
+
+	if (shown->function->is_vf)
+		print_line(shown, "SR-IOV", "virtual function of %s",
+			   pt_address_format(&shown->function->physfn, text));
+	if (!details->sriov_total)
+		return;
+	print_line(shown, "SR-IOV", "%u of %u virtual functions", details->sriov_enabled,
+		   details->sriov_total);
+	if (!details->sriov_enabled)
+		return;
+	begin(shown, "");
+	for (i = 0; i < details->sriov_enabled; i++)
+		add_word(&words, pt_address_format(&details->vfs[i], text));
+	(void)fputc('\n', shown->cli->out);
+}
+
+/* "8 GT/s x4" */
+static char *format_link(const struct pt_link *link, char text[32])
+{
+	if (!link->width || !link->speed_mtps)
+		(void)snprintf(text, 32, "down");
+	else
+		(void)snprintf(text, 32, "%g GT/s x%u", link->speed_mtps / 1000.0, link->width);
+	return text;
+}
+
+static void print_link(const struct shown *shown)
+{
+	const struct pt_details *details = shown->details;
+	char now[32], max[32];
+	bool is_below = details->link_now.speed_mtps < details->link_max.speed_mtps ||
+			details->link_now.width < details->link_max.width;
+
+	if (!details->has_link)
+		return;
+	begin(shown, "Link");
+	(void)fprintf(shown->cli->out, "%s", format_link(&details->link_now, now));
+	if (is_below && details->link_now.width)
+		(void)fprintf(shown->cli->out, ", %sbelow its maximum of %s%s",
+			      cli_yellow(shown->cli), format_link(&details->link_max, max),
+			      cli_plain(shown->cli));
+	else if (is_below)
+		(void)fprintf(shown->cli->out, ", at most %s",
+			      format_link(&details->link_max, max));
+	(void)fputc('\n', shown->cli->out);
+}
+
+static void print_reset(const struct shown *shown)
+{
+	const struct pt_details *details = shown->details;
+	const char *capable[4] = {NULL};
+	size_t n = 0;
+
+	print_words(shown, "Resets", details->reset_methods);
+	if (details->has_flr)
+		capable[n++] = "function level reset";
+	if (details->has_af_flr)
+		capable[n++] = "function level reset (Advanced Features)";
+	if (details->has_pm_reset)
+		capable[n++] = "reset by D3hot";
+	if (n)
+		print_words(shown, "", capable);
+}
+
+static void print_bar(const struct shown *shown, const char *label, const struct pt_bar *bar)
+{
+	char size[PRINT_SIZE];
+
+	if (!bar->size)
+		return;
+	begin(shown, label);
+	(void)fprintf(shown->cli->out, "%8s  %s", print_size(bar->size, size),
+		      bar->is_io      ? "I/O ports"
+		      : bar->is_64bit ? "memory, 64-bit"
+				      : "memory, 32-bit");
+	if (bar->is_prefetchable)
+		(void)fputs(", prefetchable", shown->cli->out);
+	if (bar->start)
+		(void)fprintf(shown->cli->out, ", at %#" PRIx64 "\n", bar->start);
+	else
+		(void)fprintf(shown->cli->out, ", %snot assigned%s\n", cli_yellow(shown->cli),
+			      cli_plain(shown->cli));
+}
+
+static void print_resources(const struct shown *shown)
+{
+	const struct pt_details *details = shown->details;
+	struct words words = {.shown = shown};
+	char text[48];
+	size_t i;
+
+	begin(shown, "Interrupts");
+	if (details->msix_vectors) {
+		(void)snprintf(text, sizeof(text), "MSI-X %u", details->msix_vectors);
+		add_word(&words, text);
+	}
+	if (details->msi_vectors) {
+		(void)snprintf(text, sizeof(text), "MSI %u", details->msi_vectors);
+		add_word(&words, text);
+	}
+	if (details->irq) {
+		(void)snprintf(text, sizeof(text), "IRQ %d", details->irq);
+		add_word(&words, text);
+	}
+	(void)fprintf(shown->cli->out, "%s\n", words.used ? "" : "none");
+	for (i = 0; i < 6; i++) {
+		(void)snprintf(text, sizeof(text), "BAR %zu", i);
+		print_bar(shown, text, &details->bars[i]);
+	}
+	print_bar(shown, "ROM", &details->rom);
+}
+
+static void print_capabilities(const struct shown *shown)
+{
+	const struct pt_details *details = shown->details;
+	struct words words = {.shown = shown};
+	char word[64];
+	size_t i;
+
+	if (!details->is_config_whole) {
+		print_line(shown, "Capabilities", "%sonly root can read them%s",
+			   cli_yellow(shown->cli), cli_plain(shown->cli));
+		return;
+	}
+	begin(shown, "Capabilities");
+	for (i = 0; i < details->capability_count; i++) {
+		const struct pt_capability *capability = &details->capabilities[i];
+
+		if (!strcmp(capability->name, "unknown"))
+			(void)snprintf(word, sizeof(word), "%s%02x",
+				       capability->is_extended ? "x" : "", capability->id);
+		else if (!strcmp(capability->name, "pcie") && details->port_type)
+			(void)snprintf(word, sizeof(word), "pcie (%s)", details->port_type);
+		else
+			(void)snprintf(word, sizeof(word), "%s", capability->name);
+		add_word(&words, word);
+	}
+	(void)fprintf(shown->cli->out, "%s\n", details->capability_count ? "" : "none");
+	if (details->acs_capable)
+		print_line(shown, "ACS", "can %04x, enabled %04x", details->acs_capable,
+			   details->acs_enabled);
+}
+
+static void print_text(const struct shown *shown)
+{
+	char text[PT_ADDRESS_TEXT], name[PRINT_NAME];
+	struct cli *cli = shown->cli;
+
+	(void)fprintf(cli->out, "%s%s%s  %s\n", cli_bold(cli),
+		      pt_address_format(&shown->function->address, text), cli_plain(cli),
+		      print_name(cli, shown->function, name));
+	print_identity(shown);
+	(void)fputc('\n', cli->out);
+	print_driver(shown);
+	print_group(shown);
+	print_reset(shown);
+	print_sriov(shown);
+	(void)fputc('\n', cli->out);
+	print_place(shown);
+	print_link(shown);
+	print_resources(shown);
+	print_capabilities(shown);
+}
+
+/* ---- the verb ---- */
+
+enum form { FORM_TEXT, FORM_XML, FORM_HOSTDEV };
+
+struct show {
+	struct cli_devices devices;
+	enum form form;
+	struct json_object *array; /* with --json */
+};
+
+static const struct option options[] = {
+	{"xml", no_argument, NULL, 'x'},
+	{"hostdev", no_argument, NULL, 'h'},
+	{"device", required_argument, NULL, 'V'},
+	{"domain", required_argument, NULL, 'd'},
+	{"bus", required_argument, NULL, 'b'},
+	{"slot", required_argument, NULL, 's'},
+	{"function", required_argument, NULL, 'f'},
+	{NULL, 0, NULL, 0},
+};
+
+static int take_option(int option, struct show *show, struct pt_error *err)
+{
+	switch (option) {
+	case 'x':
+		show->form = FORM_XML;
+		return 0;
+	case 'h':
+		show->form = FORM_HOSTDEV;
+		return 0;
+	case 'V': /* as virsh takes it */
+		return cli_devices_add(&show->devices, optarg, err);
+	default:
+		return cli_devices_decimal(&show->devices, (char)option, optarg, err);
+	}
+}
+
+/* Returns the exit status, 0 to go on. */
+static int parse(struct cli *cli, int argc, char **argv, struct show *show)
+{
+	struct pt_error err;
+	int c;
+
+	if (!strcmp(argv[0], "nodedev-dumpxml"))
+		show->form = FORM_XML;
+	while ((c = getopt_long(argc, argv, ":", options, NULL)) != -1) {
+		if (c == '?' || c == ':')
+			return cli_bad_option(cli, argv, c);
+		if (take_option(c, show, &err) < 0)
+			return cli_fail(cli, &err);
+	}
+	for (; optind < argc; optind++)
+		if (cli_devices_add(&show->devices, argv[optind], &err) < 0)
+			return cli_fail(cli, &err);
+	if (cli_devices_finish(&show->devices, &err) < 0)
+		return cli_fail(cli, &err);
+	if (!show->devices.count)
+		return cli_usage(cli, "%s: which device? passthru list shows them", argv[0]);
+	if (cli->is_json && show->form != FORM_TEXT)
+		return cli_usage(cli, "--json and --xml exclude each other");
+	return 0;
+}
+
+static int show_one(struct show *show, struct shown *shown, struct pt_error *err)
+{
+	AUTO(auto_details) struct pt_details *details = NULL;
+	struct cli *cli = shown->cli;
+	int r;
+
+	/* needs no more than the address, but of a device that is there */
+	if (show->form == FORM_HOSTDEV) {
+		print_hostdev_xml(cli, &shown->function->address);
+		return 0;
+	}
+	r = pt_details_read(cli->host, &shown->function->address, &details, err);
+	if (r < 0)
+		return r;
+	shown->details = details;
+	if (show->form == FORM_XML)
+		print_nodedev_xml(cli, shown->snapshot, shown->function, details);
+	else if (cli->is_json)
+		json_object_array_add(show->array,
+				      json_details(cli, shown->snapshot, shown->function, details));
+	else
+		print_text(shown);
+	return 0;
+}
+
+static int show_all(struct cli *cli, struct show *show)
+{
+	AUTO(auto_snapshot) struct pt_snapshot *snapshot = NULL;
+	struct pt_error err;
+	size_t i;
+
+	if (pt_snapshot_read(cli->host, &snapshot, &err) < 0)
+		return cli_fail(cli, &err);
+	/* all of them or none: nothing is printed before all were found */
+	for (i = 0; i < show->devices.count; i++)
+		if (!cli_find_function(snapshot, &show->devices.addresses[i], &err))
+			return cli_fail(cli, &err);
+	show->array = json_object_new_array();
+	for (i = 0; i < show->devices.count; i++) {
+		struct shown shown = {
+			.cli = cli,
+			.snapshot = snapshot,
+			.function = pt_snapshot_find(snapshot, &show->devices.addresses[i]),
+		};
+
+		if (i && !cli->is_json && show->form == FORM_TEXT)
+			(void)fputc('\n', cli->out);
+		if (show_one(show, &shown, &err) < 0) {
+			json_object_put(show->array);
+			return cli_fail(cli, &err);
+		}
+	}
+	if (cli->is_json)
+		return cli_print_json(cli, show->array);
+	json_object_put(show->array);
+	return 0;
+}
+
+int verb_show(struct cli *cli, int argc, char **argv)
+{
+	struct show show = {0};
+	int status = parse(cli, argc, argv, &show);
+
+	if (!status)
+		status = show_all(cli, &show);
+	cli_devices_free(&show.devices);
+	return status;
+}
