@@ -473,7 +473,11 @@ static int show_all(struct cli *cli, struct show *show)
 			return cli_fail(cli, &err);
 		}
 	}
-	if (cli->is_json)
+	/* what was asked for as one comes as one */
+	if (cli->is_json && show->devices.count == 1)
+		(void)cli_print_json(cli,
+				     json_object_get(json_object_array_get_idx(show->array, 0)));
+	else if (cli->is_json)
 		return cli_print_json(cli, show->array);
 	json_object_put(show->array);
 	return 0;
