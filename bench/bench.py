@@ -1,0 +1,110 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Measure passthru against raw sysfs, lspci and libvirt, all in one run in the lab.
+
+    ./dev bench [--rounds N] [--vfs N] [--without-libvirt] [--json FILE]
+
+Absolute times mean little, the lab is emulated; ratios within a row mean much.
+Nothing in here is a test: a figure that matters goes to docs/bench.md by hand.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TOP = os.path.dirname(HERE)
+sys.path.insert(0, os.path.join(TOP, "lab"))
+
+import lab as labs                                                  # noqa: E402
+import zoo                                                          # noqa: E402
+
+COLUMNS = ["raw", "libpassthru", "libvirt API", "raw process", "passthru", "passthru --json",
+           "lspci -n", "lspci -nnk", "lspci -vvv", "virsh"]
+
+
+def run(lab, rounds, only_reading, with_libvirt):
+    words = ["/lab/bin/inside.py", str(rounds), "0000:" + zoo.find("nvme0").pci, "nvme"]
+    words += ["--only-reading"] if only_reading else []
+    words += [] if with_libvirt else ["--without-libvirt"]
+    shown = []
+
+    def output(name, data):
+        if name == "err":
+            sys.stderr.write(data.decode(errors="replace"))
+        else:
+            shown.append(data)
+
+    with lab.command(words, output) as command:
+        if command.wait() != 0:
+            raise SystemExit("measuring failed")
+    return json.loads(b"".join(shown))
+
+
+def table(result):
+    """Markdown: medians in ms; in brackets how many times the raw figure of its kind."""
+    out = ["", "%d functions:" % result["functions"], ""]
+    samples = result["samples"]
+    columns = [c for c in COLUMNS if any(c in actors for actors in samples.values())]
+    out.append("| work | " + " | ".join(columns) + " |")
+    out.append("| --- |" + " ---: |" * len(columns))
+    for work, actors in samples.items():
+        median = {who: statistics.median(ns) / 1e6 for who, ns in actors.items()}
+        cells = []
+        for who in columns:
+            if who not in median:
+                cells.append("")
+                continue
+            floor = "raw" if who in ("raw", "libpassthru", "libvirt API") else "raw process"
+            ratio = "" if who == floor or floor not in median else \
+                " (%.2f)" % (median[who] / median[floor])
+            cells.append("%.1f%s" % (median[who], ratio))
+        out.append("| %s | %s |" % (work, " | ".join(cells)))
+    return "\n".join(out)
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    p.add_argument("--rounds", type=int, default=9)
+    p.add_argument("--vfs", type=int, default=0, metavar="N", help="also read with N virtual "
+                   "functions on each of four controllers (127 at most; takes minutes)")
+    p.add_argument("--without-libvirt", action="store_true")
+    p.add_argument("--json", metavar="FILE", help="write all samples there")
+    args = p.parse_args()
+
+    results = []
+    for profile in ["vtd"] + (["many-vfs"] if args.vfs else []):
+        name = "bench-" + profile
+        labs.Lab(name).down()
+        lab = labs.Lab.up(profile=profile, name=name,
+                          say=lambda text: print("lab: " + text, file=sys.stderr))
+        try:
+            for path in ("build/bench/bench-raw", "build/bench/bench-lib",
+                         "build/src/cli/passthru", "bench/inside.py"):
+                lab.push(os.path.join(TOP, path))
+            if profile == "many-vfs":
+                r = lab.run(["lab-vfs", str(args.vfs)], timeout=1200)
+                if r.status:
+                    raise SystemExit("lab-vfs: " + r.out + r.err)
+            result = run(lab, args.rounds, profile != "vtd", not args.without_libvirt)
+        finally:
+            lab.down()
+        result["profile"] = profile
+        results.append(result)
+        print(table(result), flush=True)
+    tools = {t: subprocess.run(argv, stdout=subprocess.PIPE, text=True).stdout.split("\n")[0]
+             for t, argv in (("qemu", ["qemu-system-x86_64", "--version"]),
+                             ("lspci", ["lspci", "--version"]))}
+    print("\nMedians of %d, in ms; in brackets the ratio to raw (calls) or to the raw process "
+          "(commands). show all by virsh: three devices only. Kernel %s, libvirt %s, %s, %s." % (
+              args.rounds, results[0]["kernel"], results[0]["libvirt"], tools["qemu"],
+              tools["lspci"]))
+    if args.json:
+        with open(args.json, "w") as f:
+            json.dump({"rounds": args.rounds, "tools": tools, "results": results}, f, indent=1)
+
+
+main()
