@@ -70,7 +70,7 @@ class World:
 class FakeWorld(World):
     name = "fake"
 
-    def __init__(self, tree, machine="zoo"):
+    def __init__(self, tree, machine="vtd.json"):
         self.tree = tree
         self.fake = os.path.join(BUILD, "tests/fake/passthru-fake")
         subprocess.run([self.fake, "--make", os.path.join(MACHINES, machine), tree], check=True,
