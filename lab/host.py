@@ -13,6 +13,7 @@ from collections import namedtuple
 
 import accel as accels
 import channel
+import guests
 import initrd
 import kernel as kernels
 import zoo
@@ -158,6 +159,7 @@ class Lab:
             shutil.copy(os.path.join(inside, "bin", name), self.path("x/bin", name))
         shutil.copy(os.path.join(source_dir(), "record.py"), self.path("x/bin/lab-record"))
         os.chmod(self.path("x/bin/lab-record"), 0o755)
+        guests.install(self.path("x/guest"))
         with open(self.path("x/.inside/name"), "w") as f:
             f.write("lab-%s\n" % self.name)
         argv = self._qemu_argv(profile, kernel, accel, memory or 3072) + list(extra)
