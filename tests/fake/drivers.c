@@ -255,6 +255,16 @@ static int probe_vfio(const struct function *function)
 	return function_group(function) < 0 ? -EINVAL : 0;
 }
 
+/* An override brings any function to a driver, but a real driver declines what isn't its kind. */
+static bool knows(const struct fake *fake, const struct function *function, const char *driver)
+{
+	char modalias[256];
+
+	return !strcmp(driver, "pci-stub") ||
+	       (function_read(function, "modalias", modalias, sizeof(modalias)) &&
+		has_line(fake, driver, modalias, true));
+}
+
 /* A VF whose PF says so is left alone by drivers, unless an override names one. */
 static bool may_probe(const struct fake *fake, const struct function *function)
 {
@@ -289,6 +299,8 @@ static int attach(const struct fake *fake, const struct function *function, cons
 		return what[6] ? -fault_errno(what + 7) : -ENODEV;
 	if (is_vfio(driver))
 		r = probe_vfio(function);
+	else if (!knows(fake, function, driver))
+		r = -ENODEV;
 	if (r == 0)
 		set_driver(fake, function, driver);
 	return r;

@@ -56,12 +56,24 @@ static int write_numvfs(const struct fake *fake, const struct function *function
 	return r;
 }
 
+/* kstrtoul(): all of it, but for one newline. */
+static bool is_number(const char *text, unsigned long *ret_value)
+{
+	char *end;
+
+	*ret_value = strtoul(text, &end, 0);
+	return end != text && (!*end || !strcmp(end, "\n"));
+}
+
 static int write_remove(const struct fake *fake, const struct function *function, const char *text)
 {
 	char what[FAULT_SIZE];
+	unsigned long value;
 	int lock, r;
 
-	if (!atoi(text))
+	if (!is_number(text, &value))
+		return -EINVAL;
+	if (!value)
 		return 0;
 	lock = device_lock(fake, function);
 	r = fault_strike(fake, function, "remove", what);
@@ -80,6 +92,8 @@ static int write_function_file(const struct fake *fake, const struct function *f
 		return driver_override(fake, function, data, size);
 	if (!strcmp(file, "reset"))
 		return reset_write(fake, function, text);
+	if (!strcmp(file, "reset_method"))
+		return reset_set_methods(fake, function, text);
 	if (!strcmp(file, "remove"))
 		return write_remove(fake, function, text);
 	if (!strcmp(file, "sriov_numvfs"))
@@ -88,7 +102,7 @@ static int write_function_file(const struct fake *fake, const struct function *f
 		functions_rescan(fake);
 		return 0;
 	}
-	/* settings that only keep what they are told: power/control, reset_method … */
+	/* settings that only keep what they are told: power/control … */
 	tree_write(fake, function_path(function, path, file), data, size, 0644);
 	return 0;
 }
@@ -207,9 +221,8 @@ struct fake *fake_open(const char *tree)
 struct fake *fake_new(const char *recording, const char *tree)
 {
 	static const char *const directories[] = {
-		"blocked",	 "children", "crashed", "drivers",
-		"faults/module", "locks",    "modules", "open-groups",
-		"removed",	 "resets",   "tmp"};
+		"blocked", "children",	  "crashed", "drivers",	      "faults/module", "locks",
+		"modules", "open-groups", "removed", "reset-methods", "resets",	       "tmp"};
 	char temporary[64], path[TREE_PATH];
 	struct fake *fake;
 	size_t i;

@@ -79,6 +79,7 @@ void driver_add_module(const struct fake *fake, const char *module, const char *
 /* ---- resets.c ---- */
 
 int reset_write(const struct fake *fake, const struct function *function, const char *text);
+int reset_set_methods(const struct fake *fake, const struct function *function, const char *text);
 int reset_hot_info(const struct fake *fake, const struct pt_address *address,
 		   struct pt_address *affected, size_t max, size_t *ret_count);
 int reset_hot(const struct fake *fake, const struct pt_address *address);

@@ -87,6 +87,17 @@ static int finish(const struct fake *fake, const struct function *function, cons
 	return 0;
 }
 
+static bool has_word(const char *list, const char *word)
+{
+	size_t len = strlen(word);
+	const char *p;
+
+	for (p = strstr(list, word); p; p = strstr(p + 1, word))
+		if ((p == list || p[-1] == ' ') && (!p[len] || p[len] == ' '))
+			return true;
+	return false;
+}
+
 static int reset_locked(const struct fake *fake, const struct function *function)
 {
 	char list[256], what[FAULT_SIZE], *method, *next;
@@ -105,6 +116,31 @@ static int reset_locked(const struct fake *fake, const struct function *function
 		return finish(fake, function, method, what);
 	}
 	return -ENOTTY;
+}
+
+/* A choice among the methods it had at first; "default" for these, nothing for none. */
+int reset_set_methods(const struct fake *fake, const struct function *function, const char *text)
+{
+	char at_first[256], wanted[256], list[256] = "", path[TREE_PATH], *method, *next;
+
+	tree_path(fake, path, "fake/reset-methods/%s", function->name);
+	if (!tree_read(path, at_first, sizeof(at_first))) {
+		(void)function_read(function, "reset_method", at_first, sizeof(at_first));
+		tree_write_text(fake, path, 0644, "%s\n", at_first);
+	}
+	(void)text_copy(wanted, sizeof(wanted), text);
+	if (!strcmp(wanted, "default") || !strcmp(wanted, "default\n"))
+		(void)text_copy(wanted, sizeof(wanted), at_first);
+	for (method = strtok_r(wanted, " \n", &next); method;
+	     method = strtok_r(NULL, " \n", &next)) {
+		if (!has_word(at_first, method))
+			return -EINVAL;
+		(void)strcat(strcat(list, *list ? " " : ""), method);
+	}
+	/* an empty list reads as nothing at all */
+	tree_write_text(fake, function_path(function, path, "reset_method"), 0644, "%s%s", list,
+			*list ? "\n" : "");
+	return 0;
 }
 
 int reset_write(const struct fake *fake, const struct function *function, const char *text)
