@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "base/error.h"
 
-#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -53,19 +52,17 @@ int pt_reason_exit_status(enum pt_reason reason)
 	return reasons[reason].exit_status;
 }
 
-int pt_fail(struct pt_error *err, enum pt_reason reason, int errnum, const char *format, ...)
+void pt_error_set(struct pt_error *err, enum pt_reason reason, int errnum, const char *format, ...)
 {
 	va_list args;
 
-	assert(errnum > 0);
 	if (!err)
-		return -errnum;
+		return;
 	err->reason = reason;
 	err->errnum = errnum;
 	va_start(args, format);
 	(void)vsnprintf(err->message, sizeof(err->message), format, args);
 	va_end(args);
-	return -errnum;
 }
 
 void pt_error_prefix(struct pt_error *err, const char *format, ...)

@@ -2,6 +2,7 @@
 #ifndef BASE_ERROR_H
 #define BASE_ERROR_H
 
+#include <assert.h>
 #include <errno.h>
 #include <passthru/error.h>
 
@@ -12,8 +13,22 @@
  *
  * @errnum is positive. The message names the device, the reason and the next step.
  */
-int pt_fail(struct pt_error *err, enum pt_reason reason, int errnum, const char *format, ...)
+#define pt_fail(err, reason, errnum, ...)                                                          \
+	({                                                                                         \
+		int errnum_ = (errnum);                                                            \
+		pt_error_set(err, reason, errnum_, __VA_ARGS__);                                   \
+		pt_error_negative(errnum_);                                                        \
+	})
+
+void pt_error_set(struct pt_error *err, enum pt_reason reason, int errnum, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
+
+/* Inline, so that compilers and analyzers know that failing returns less than 0. */
+static inline int pt_error_negative(int errnum)
+{
+	assert(errnum > 0);
+	return -errnum;
+}
 
 /* Put words before the message that is there: "0000:01:00.0: ". */
 void pt_error_prefix(struct pt_error *err, const char *format, ...)
