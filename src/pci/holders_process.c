@@ -320,12 +320,16 @@ static void look_at_network(struct holder_scan *scan, struct process *process)
 
 /* ---- the walk ---- */
 
-static void everything_incomplete(struct holder_scan *scan)
+/* A process can't be looked at: all that is looked for could be there. */
+static void miss_process(struct holder_scan *scan)
 {
 	size_t i;
 
+	for (i = 0; i < scan->node_count; i++)
+		holders_incomplete(scan, scan->nodes[i].target);
 	for (i = 0; i < scan->target_count; i++)
-		holders_incomplete(scan, i);
+		if (scan->targets[i].is_interface_missing)
+			holders_incomplete(scan, i);
 }
 
 static void look_at_process(struct process_scan *processes, int proc_fd, const char *pid)
@@ -339,7 +343,7 @@ static void look_at_process(struct process_scan *processes, int proc_fd, const c
 		return;
 	r = look_at_files(scan, &process);
 	if (r == -EACCES || r == -EPERM)
-		everything_incomplete(scan);
+		miss_process(scan);
 	if (processes->has_unsettled && is_new_namespace(scan, &processes->mounts, &process, "mnt"))
 		look_at_mounts(scan, &process);
 	if (scan->has_missing && is_new_namespace(scan, &processes->networks, &process, "net"))
@@ -374,7 +378,7 @@ void holders_read_processes(struct holder_scan *scan)
 	if (!dir && fd >= 0)
 		close(fd);
 	if (!dir || !sees_all_processes(scan))
-		everything_incomplete(scan);
+		miss_process(scan);
 	for (i = 0; i < scan->node_count; i++)
 		processes.has_unsettled |= scan->nodes[i].is_block && !scan->nodes[i].is_settled;
 	while (dir && !scan->error && (entry = readdir(dir)))

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Small machines for the tests of holders: a temporary directory with just the
+ * files of sys, proc and run that a case shows in. Made in each test, removed after.
+ */
+#ifndef HOLDERS_TREE_H
+#define HOLDERS_TREE_H
+
+#include <fcntl.h>
+#include <ftw.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <ftw.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/io.h"
+#include "pci/holders.h"
+
+#define TREE_LINE 1024
+/* The function that most tests are about, and its directory. */
+#define DEVICE	  "0000:01:00.0"
+#define DIRECTORY "sys/devices/pci0000:00/" DEVICE
+
+static char tree[64];
+
+__attribute__((unused)) static int tree_setup(void **state)
+{
+	(void)state;
+	(void)strcpy(tree, "/tmp/holders-XXXXXX");
+	return mkdtemp(tree) ? 0 : -1;
+}
+
+static int tree_remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
+__attribute__((unused)) static int tree_teardown(void **state)
+{
+	(void)state;
+	return nftw(tree, tree_remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+__attribute__((format(printf, 2, 3))) static void tree_format(char text[TREE_LINE],
+							      const char *format, ...)
+{
+	va_list args;
+	int length;
+
+	va_start(args, format);
+	length = vsnprintf(text, TREE_LINE, format, args);
+	va_end(args);
+	assert_in_range(length, 0, TREE_LINE - 1);
+}
+
+/* The path in the tree, with the directories above it made. */
+static void tree_path(char path[TREE_LINE], const char *name)
+{
+	char *slash;
+
+	tree_format(path, "%s/%s", tree, name);
+	slash = strrchr(path, '/');
+	*slash = '\0';
+	assert_int_equal(io_make_directories_at(AT_FDCWD, path, 0755), 0);
+	*slash = '/';
+}
+
+__attribute__((unused)) static void tree_directory(const char *name)
+{
+	char path[TREE_LINE];
+
+	tree_path(path, name);
+	assert_int_equal(io_make_directories_at(AT_FDCWD, path, 0755), 0);
+}
+
+/* A file whose text ends with a newline, as those of sysfs do. */
+__attribute__((unused)) static void tree_put(const char *name, const char *text)
+{
+	char path[TREE_LINE];
+	FILE *file;
+
+	tree_path(path, name);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	assert_true(fprintf(file, "%s\n", text) > 0);
+	assert_int_equal(fclose(file), 0);
+}
+
+/* A link as in sysfs: relative, from the directory of @name to @target below the root. */
+__attribute__((unused)) static void tree_link(const char *name, const char *target)
+{
+	char path[TREE_LINE], text[TREE_LINE] = "";
+	const char *p;
+
+	tree_path(path, name);
+	for (p = strchr(name, '/'); p; p = strchr(p + 1, '/'))
+		(void)strcat(text, "../");
+	(void)strcat(text, target);
+	assert_int_equal(symlink(text, path), 0);
+}
+
+__attribute__((unused)) static int tree_exists(const char *name)
+{
+	char path[TREE_LINE];
+
+	tree_format(path, "%s/%s", tree, name);
+	return access(path, F_OK) == 0;
+}
+
+__attribute__((unused)) static void tree_remove(const char *name)
+{
+	char path[TREE_LINE];
+
+	tree_path(path, name);
+	assert_int_equal(unlink(path), 0);
+}
+
+/* A link with any text: the open files of a process. */
+__attribute__((unused)) static void tree_link_text(const char *name, const char *text)
+{
+	char path[TREE_LINE];
+
+	tree_path(path, name);
+	assert_int_equal(symlink(text, path), 0);
+}
+
+/* A PCI function at sys/devices/pci0000:00/ADDRESS. */
+__attribute__((unused)) static void tree_function(const char *address, const char *class_code,
+						  const char *driver)
+{
+	char name[TREE_LINE], target[TREE_LINE];
+
+	tree_format(target, "sys/devices/pci0000:00/%s", address);
+	tree_format(name, "%s/class", target);
+	tree_put(name, class_code);
+	tree_format(name, "%s/uevent", target);
+	tree_put(name, "PCI_CLASS=10802");
+	tree_format(name, "sys/bus/pci/devices/%s", address);
+	tree_link(name, target);
+	if (!driver)
+		return;
+	tree_format(name, "%s/driver", target);
+	tree_format(target, "sys/bus/pci/drivers/%s", driver);
+	tree_link(name, target);
+}
+
+/* A device directory with its uevent, the link to its subsystem and from its class. */
+static void tree_device(const char *directory, const char *subsystem, const char *uevent)
+{
+	char name[TREE_LINE], target[TREE_LINE];
+
+	tree_format(name, "%s/uevent", directory);
+	tree_put(name, uevent);
+	tree_format(name, "%s/subsystem", directory);
+	tree_format(target, "sys/class/%s", subsystem);
+	tree_link(name, target);
+	tree_format(name, "sys/class/%s/%s", subsystem, strrchr(directory, '/') + 1);
+	tree_link(name, directory);
+}
+
+/* A device with a node in /dev. */
+__attribute__((unused)) static void tree_node(const char *directory, const char *subsystem,
+					      unsigned int major, unsigned int minor,
+					      const char *devname)
+{
+	char uevent[TREE_LINE], name[TREE_LINE];
+
+	tree_format(uevent, "MAJOR=%u\nMINOR=%u\nDEVNAME=%s", major, minor, devname);
+	tree_device(directory, subsystem, uevent);
+	tree_format(name, "%s/dev", directory);
+	tree_format(uevent, "%u:%u", major, minor);
+	tree_put(name, uevent);
+}
+
+/* A block device; a partition when its directory lies in a disk's and is named so. */
+__attribute__((unused)) static void tree_block(const char *directory, unsigned int major,
+					       unsigned int minor)
+{
+	tree_node(directory, "block", major, minor, strrchr(directory, '/') + 1);
+}
+
+/* A process, and a file it has open. */
+__attribute__((unused)) static void tree_process(int pid, const char *name, const char *open)
+{
+	static int number;
+	char path[TREE_LINE];
+
+	tree_format(path, "proc/%d/comm", pid);
+	tree_put(path, name);
+	tree_format(path, "proc/%d/fd/%d", pid, ++number);
+	tree_link_text(path, open);
+}
+
+static void append_line(char *text, size_t size, const char *line)
+{
+	assert_true(strlen(text) + strlen(line) + 2 < size);
+	(void)strcat(text, line);
+	(void)strcat(text, "\n");
+}
+
+/* Which holders pt_holders_read() finds, a line "kind|what|through|advice" for each. */
+static void tree_read(const char *address, char *text, size_t size)
+{
+	struct pt_address parsed;
+	struct pt_holders *holders;
+	struct pt_host *host;
+	struct pt_error err;
+	size_t i;
+
+	assert_int_equal(pt_host_new(tree, &host, &err), 0);
+	assert_int_equal(pt_address_parse(address, &parsed, &err), 0);
+	assert_int_equal(pt_holders_read(host, &parsed, &holders, &err), 0);
+	*text = '\0';
+	for (i = 0; i < pt_holders_count(holders); i++) {
+		const struct pt_holder *holder = pt_holders_at(holders, i);
+		char line[TREE_LINE];
+
+		tree_format(line, "%s|%s|%s|%s", pt_holder_kind_name(holder->kind), holder->what,
+			    holder->through, holder->advice);
+		append_line(text, size, line);
+	}
+	assert_null(pt_holders_at(holders, i));
+	if (!pt_holders_is_complete(holders))
+		append_line(text, size, "incomplete");
+	pt_holders_free(holders);
+	pt_host_free(host);
+}
+
+/* @...: the lines expected, in order, "incomplete" last if so, then NULL. */
+__attribute__((unused, sentinel)) static void tree_expect(const char *address, ...)
+{
+	char found[16384], expected[16384] = "";
+	const char *line;
+	va_list lines;
+
+	va_start(lines, address);
+	while ((line = va_arg(lines, const char *)))
+		append_line(expected, sizeof(expected), line);
+	va_end(lines);
+	tree_read(address, found, sizeof(found));
+	assert_string_equal(found, expected);
+}
+
+#define TREE_TEST(name) cmocka_unit_test_setup_teardown(name, tree_setup, tree_teardown)
+
+#endif

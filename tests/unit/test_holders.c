@@ -1,0 +1,577 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Processes, guests, interfaces, consoles and VFs: who holds a function that has no disks. */
+#include "holders_tree.h"
+
+#define NETWORK DIRECTORY "/net/eth0"
+#define LINKS	"sys/devices/virtual/net/"
+
+/* ---- processes ---- */
+
+static void make_gpu(void)
+{
+	tree_function(DEVICE, "0x030000", "amdgpu");
+	tree_node(DIRECTORY "/drm/card0", "drm", 226, 0, "dri/card0");
+	tree_node(DIRECTORY "/drm/renderD128", "drm", 226, 128, "dri/renderD128");
+	tree_device(DIRECTORY "/drm/card0/card0-DP-1", "drm", "DEVTYPE=drm_connector");
+	tree_process(1, "systemd", "/dev/null");
+}
+
+static void idle_gpu(void **state)
+{
+	(void)state;
+	make_gpu();
+	tree_process(40, "reader", "/srv/dev/dri/card0");
+	tree_expect(DEVICE, NULL);
+}
+
+static void display_server(void **state)
+{
+	(void)state;
+	make_gpu();
+	tree_process(812, "Xorg", "/dev/dri/card0");
+	tree_process(900, "ha\nha\033[2J", "/dev/dri/card0");
+	tree_put("proc/812/cgroup", "0::/system.slice/gdm.service");
+	tree_expect(DEVICE, "process|Xorg (pid 812)|/dev/dri/card0|systemctl stop gdm.service",
+		    "process|ha?ha?[2J (pid 900)|/dev/dri/card0|kill 900", NULL);
+}
+
+/* One process is one holder, however many nodes it has open. */
+static void many_nodes(void **state)
+{
+	char found[4096];
+
+	(void)state;
+	make_gpu();
+	tree_process(812, "Xorg", "/dev/dri/card0");
+	tree_process(812, "Xorg", "/dev/dri/card0");
+	tree_process(812, "Xorg", "/dev/dri/renderD128");
+	tree_put("proc/812/cgroup", "0::/user.slice/user-1000.slice/session-2.scope");
+	tree_read(DEVICE, found, sizeof(found));
+	/* in the order of the directory */
+	if (!strstr(found, "|/dev/dri/renderD128, /dev/dri/card0|"))
+		assert_string_equal(found, "process|Xorg (pid 812)|/dev/dri/card0, "
+					   "/dev/dri/renderD128|kill 812\n");
+	assert_non_null(strstr(found, "|kill 812\n"));
+}
+
+static void nvidia(void **state)
+{
+	(void)state;
+	tree_function(DEVICE, "0x030000", "nvidia");
+	tree_process(1, "systemd", "/dev/null");
+	tree_put("proc/driver/nvidia/gpus/" DEVICE "/information",
+		 "Model: \t\t A100\nIRQ:   \t\t 77\nDevice Minor: \t 2\nGPU Excluded:\t No");
+	tree_process(55, "python3", "/dev/nvidia2");
+	tree_process(56, "other", "/dev/nvidia1");
+	tree_expect(DEVICE, "process|python3 (pid 55)|/dev/nvidia2|kill 55", NULL);
+}
+
+static void audio_and_input(void **state)
+{
+	(void)state;
+	tree_function(DEVICE, "0x0c0330", "xhci_hcd");
+	tree_process(1, "systemd", "/dev/null");
+	tree_node(DIRECTORY "/usb1/1-1/1-1:1.0/0003:046D:C31C.0001/input/input5/event5", "input",
+		  13, 69, "input/event5");
+	tree_node(DIRECTORY "/usb1/1-1/1-1:1.0/0003:046D:C31C.0001/hidraw/hidraw0", "hidraw", 239,
+		  0, "hidraw0");
+	tree_node(DIRECTORY "/usb1/1-2/1-2:1.0/sound/card1/pcmC1D0p", "sound", 116, 2,
+		  "snd/pcmC1D0p");
+	tree_node(DIRECTORY "/usb1/1-2", "usb", 189, 3, "bus/usb/001/004");
+	/* a keyboard that nobody reads, or that logind watches for its power key, holds nothing */
+	tree_process(600, "systemd-logind", "/dev/input/event5");
+	tree_process(601, "(udev-worker)", "/dev/hidraw0");
+	tree_expect(DEVICE, NULL);
+	tree_process(700, "mpv", "/dev/snd/pcmC1D0p");
+	tree_process(701, "Xorg", "/dev/input/event5");
+	tree_process(702, "qemu-system-x86", "/dev/bus/usb/001/004");
+	tree_process(703, "systemd-logind", "/dev/hidraw0");
+	tree_expect(DEVICE, "process|Xorg (pid 701)|/dev/input/event5|kill 701",
+		    "process|mpv (pid 700)|/dev/snd/pcmC1D0p|kill 700",
+		    "process|qemu-system-x86 (pid 702)|/dev/bus/usb/001/004|kill 702",
+		    "process|systemd-logind (pid 703)|/dev/hidraw0|kill 703", NULL);
+}
+
+/* Where process 1 isn't to be seen, others aren't either. */
+static void unseen_processes(void **state)
+{
+	(void)state;
+	make_gpu();
+	tree_link_text("proc/self", "1");
+	tree_link_text("proc/1/ns/pid", "pid:[4026531836]");
+	tree_expect(DEVICE, NULL);
+	tree_remove("proc/1/ns/pid");
+	tree_link_text("proc/1/ns/pid", "pid:[4026532000]");
+	tree_expect(DEVICE, "incomplete", NULL);
+}
+
+/* ---- guests ---- */
+
+static void make_group(void)
+{
+	tree_function(DEVICE, "0x020000", "vfio-pci");
+	tree_function("0000:01:00.1", "0x020000", "vfio-pci");
+	tree_link(DIRECTORY "/iommu_group", "sys/kernel/iommu_groups/7");
+	tree_link("sys/devices/pci0000:00/0000:01:00.1/iommu_group", "sys/kernel/iommu_groups/7");
+	tree_link("sys/kernel/iommu_groups/7/devices/" DEVICE, DIRECTORY);
+	tree_link("sys/kernel/iommu_groups/7/devices/0000:01:00.1",
+		  "sys/devices/pci0000:00/0000:01:00.1");
+	tree_node("sys/devices/virtual/vfio/7", "vfio", 511, 0, "vfio/7");
+	tree_process(1, "systemd", "/dev/null");
+}
+
+static void put_command_line(int pid, const char *words, size_t size)
+{
+	char path[TREE_LINE], name[TREE_LINE];
+	FILE *file;
+
+	tree_format(name, "proc/%d/cmdline", pid);
+	tree_path(path, name);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	assert_int_equal(fwrite(words, 1, size, file), size);
+	assert_int_equal(fclose(file), 0);
+}
+
+static void guest_by_group(void **state)
+{
+	static const char line[] = "qemu\0-name\0guest=web,debug-threads=on\0-m\0001G";
+	static const char plain[] = "qemu\0-m\0001G\0-name";
+
+	(void)state;
+	make_group();
+	tree_expect(DEVICE, NULL);
+	tree_process(90, "qemu-system-x86", "/dev/vfio/7");
+	put_command_line(90, line, sizeof(line));
+	tree_process(91, "dpdk-testpmd", "/dev/vfio/7");
+	put_command_line(91, plain, sizeof(plain));
+	tree_process(92, "else", "/dev/vfio/70");
+	tree_expect("0000:01:00.1", "guest|dpdk-testpmd (pid 91)|IOMMU group 7|kill 91",
+		    "guest|guest web (qemu-system-x86, pid 90)|IOMMU group 7|shut guest web down",
+		    NULL);
+}
+
+/* Linux 6.6 and later: each device has a node; an open one is an open group. */
+static void guest_by_device(void **state)
+{
+	(void)state;
+	make_group();
+	tree_node(DIRECTORY "/vfio-dev/vfio3", "vfio-dev", 510, 3, "vfio/devices/vfio3");
+	tree_process(90, "qemu-system-x86", "/dev/vfio/devices/vfio3");
+	tree_expect(DEVICE, "guest|qemu-system-x86 (pid 90)|/dev/vfio/devices/vfio3|kill 90", NULL);
+	tree_expect("0000:01:00.1", "guest|qemu-system-x86 (pid 90)|IOMMU group 7|kill 90", NULL);
+}
+
+/* ---- interfaces ---- */
+
+static void make_interface(const char *directory, const char *flags, const char *ifindex)
+{
+	char name[TREE_LINE], uevent[TREE_LINE];
+
+	tree_format(uevent, "INTERFACE=%s\nIFINDEX=%s", strrchr(directory, '/') + 1, ifindex);
+	tree_device(directory, "net", uevent);
+	tree_format(name, "%s/flags", directory);
+	tree_put(name, flags);
+	tree_format(name, "%s/ifindex", directory);
+	tree_put(name, ifindex);
+}
+
+static void make_nic(const char *flags)
+{
+	tree_function(DEVICE, "0x020000", "igb");
+	make_interface(NETWORK, flags, "3");
+	tree_process(1, "systemd", "/dev/null");
+	tree_put("proc/net/if_inet6", "fe8000000000000000000000000000aa 03 40 20 80     eth0\n"
+				      "00000000000000000000000000000001 01 80 10 80       lo");
+	tree_put("proc/net/packet",
+		 "sk               RefCnt Type Proto  Iface R Rmem   User   Inode");
+}
+
+#define ROUTES "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT"
+
+static void put_ipv4(const char *interface)
+{
+	char text[TREE_LINE];
+
+	tree_format(text,
+		    ROUTES "\n%s\t00000000\t0202000A\t0003\t0\t0\t0\t00000000\t0\t0\t0\n"
+			   "%s\t0002000A\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0",
+		    interface, interface);
+	tree_put("proc/net/route", text);
+	tree_put("proc/net/fib_trie", "Local:\n"
+				      "  +-- 10.0.2.0/24 2 0 2\n"
+				      "     |-- 10.0.2.0\n"
+				      "        /24 link UNICAST\n"
+				      "     |-- 10.0.2.15\n"
+				      "        /32 host LOCAL\n"
+				      "     |-- 10.0.2.255\n"
+				      "        /32 link BROADCAST\n"
+				      "     |-- 127.0.0.1\n"
+				      "        /32 host LOCAL");
+}
+
+/* Up, with the link-local address that every interface has: nothing depends on it. */
+static void idle_interface(void **state)
+{
+	(void)state;
+	make_nic("0x1003");
+	tree_put("proc/net/route", ROUTES);
+	tree_put("proc/net/ipv6_route",
+		 "fe800000000000000000000000000000 40 00000000000000000000000000000000 00 "
+		 "00000000000000000000000000000000 00000100 00000001 00000000 00000001     eth0\n"
+		 "ff000000000000000000000000000000 08 00000000000000000000000000000000 00 "
+		 "00000000000000000000000000000000 00000100 00000002 00000000 00000001     eth0");
+	tree_expect(DEVICE, NULL);
+}
+
+static void addresses(void **state)
+{
+	(void)state;
+	make_nic("0x1003");
+	put_ipv4("eth0");
+	tree_put("proc/net/if_inet6", "fd000000000000000000000000000002 03 40 00 80     eth0");
+	tree_expect(DEVICE,
+		    "network|eth0 (10.0.2.15, fd00::2, default route)||ip link set eth0 down",
+		    NULL);
+	/* an interface that is down carries nothing */
+	tree_put(NETWORK "/flags", "0x1002");
+	tree_expect(DEVICE, NULL);
+}
+
+static void routes_only(void **state)
+{
+	(void)state;
+	make_nic("0x1003");
+	tree_put("proc/net/ipv6_route",
+		 "20010db8000000000000000000000000 20 00000000000000000000000000000000 00 "
+		 "00000000000000000000000000000000 00000400 00000001 00000000 00000001     eth0");
+	tree_expect(DEVICE, "network|eth0 (routes)||ip link set eth0 down", NULL);
+}
+
+static void bridge(void **state)
+{
+	(void)state;
+	make_nic("0x1103");
+	make_interface(LINKS "br0", "0x1003", "9");
+	tree_put(LINKS "br0/bridge/stp_state", "0");
+	tree_link(NETWORK "/master", LINKS "br0");
+	tree_link(NETWORK "/upper_br0", LINKS "br0");
+	tree_expect(DEVICE, "bridge|br0 (bridge)|eth0|ip link set eth0 nomaster", NULL);
+	put_ipv4("br0");
+	tree_expect(DEVICE, "network|br0 (10.0.2.15, default route)|eth0|ip link set br0 down",
+		    "bridge|br0 (bridge)|eth0|ip link set eth0 nomaster", NULL);
+}
+
+static void bond_with_vlan(void **state)
+{
+	(void)state;
+	make_nic("0x1803");
+	make_interface(LINKS "bond0", "0x1403", "9");
+	tree_put(LINKS "bond0/bonding/mode", "802.3ad 4");
+	tree_link(NETWORK "/master", LINKS "bond0");
+	tree_link(NETWORK "/upper_bond0", LINKS "bond0");
+	make_interface(LINKS "bond0.5", "0x1003", "10");
+	tree_put(LINKS "bond0.5/uevent", "DEVTYPE=vlan\nINTERFACE=bond0.5");
+	tree_link(LINKS "bond0/upper_bond0.5", LINKS "bond0.5");
+	put_ipv4("bond0.5");
+	tree_expect(DEVICE,
+		    "network|bond0.5 (10.0.2.15, default route)|eth0 > bond0|"
+		    "ip link set bond0.5 down",
+		    "bridge|bond0 (bond)|eth0|ip link set eth0 nomaster",
+		    "bridge|bond0.5 (vlan)|eth0 > bond0|ip link delete bond0.5", NULL);
+}
+
+static void openvswitch(void **state)
+{
+	(void)state;
+	make_nic("0x1103");
+	make_interface(LINKS "ovs-system", "0x1002", "9");
+	tree_link(NETWORK "/master", LINKS "ovs-system");
+	tree_link(NETWORK "/upper_ovs-system", LINKS "ovs-system");
+	tree_expect(DEVICE, "bridge|ovs-system (openvswitch)|eth0|ovs-vsctl del-port eth0", NULL);
+}
+
+static void packet_sockets(void **state)
+{
+	(void)state;
+	make_nic("0x1003");
+	tree_put("proc/net/packet",
+		 "sk               RefCnt Type Proto  Iface R Rmem   User   Inode\n"
+		 "ffff888005ea1000 3      3    0003   3     1 0      0      5001\n"
+		 "0000000000000000 3      3    88cc   3     1 0      105    5002\n"
+		 "0000000000000000 3      3    0003   4     1 0      0      5003\n"
+		 "0000000000000000 3      3    0003   0     1 0      0      5004");
+	tree_process(30, "tcpdump", "socket:[5001]");
+	tree_process(31, "other", "socket:[5003]");
+	tree_process(32, "all", "socket:[5004]");
+	tree_expect(DEVICE, "socket|packet socket of tcpdump (pid 30)|eth0|kill 30",
+		    "socket|packet socket of user 105|eth0|", NULL);
+}
+
+/* Only a kernel that runs can tell whose AF_XDP sockets there are. */
+static void xdp_sockets(void **state)
+{
+	(void)state;
+	make_nic("0x1003");
+	tree_put("proc/net/protocols", "protocol  size sockets  memory press maxhdr  slab module\n"
+				       "XDP        960      0      -1   NI       0   no   kernel");
+	tree_expect(DEVICE, NULL);
+	tree_put("proc/net/protocols", "protocol  size sockets  memory press maxhdr  slab module\n"
+				       "PACKET    1600      0      -1   NI       0   no   kernel\n"
+				       "XDP        960      1      -1   NI       0   no   kernel");
+	tree_expect(DEVICE, "incomplete", NULL);
+}
+
+static void missing_interface(void **state)
+{
+	(void)state;
+	tree_function(DEVICE, "0x020000", "igb");
+	tree_process(1, "systemd", "/dev/null");
+	tree_link_text("proc/1/ns/net", "net:[1]");
+	tree_expect(DEVICE, "incomplete", NULL);
+	tree_process(60, "pod", "/dev/null");
+	tree_link_text("proc/60/ns/net", "net:[2]");
+	tree_directory("proc/60/root/sys/bus/pci/devices/" DEVICE "/net/eth1");
+	tree_expect(DEVICE, "network|eth1 (in the network namespace of pod, pid 60)||kill 60",
+		    NULL);
+}
+
+/* ---- consoles ---- */
+
+static void make_console(const char *name, const char *driver, const char *bind)
+{
+	char path[TREE_LINE];
+
+	tree_format(path, "sys/class/vtconsole/%s/name", name);
+	tree_put(path, driver);
+	tree_format(path, "sys/class/vtconsole/%s/bind", name);
+	tree_put(path, bind);
+}
+
+static void text_console(void **state)
+{
+	(void)state;
+	make_gpu();
+	tree_node(DIRECTORY "/graphics/fb0", "graphics", 29, 0, "fb0");
+	make_console("vtcon0", "(S) dummy device", "0");
+	make_console("vtcon1", "(M) frame buffer device", "1");
+	tree_expect(DEVICE,
+		    "console|text console|/dev/fb0|echo 0 > /sys/class/vtconsole/vtcon1/bind",
+		    NULL);
+	make_console("vtcon1", "(M) frame buffer device", "0");
+	tree_expect(DEVICE, NULL);
+}
+
+/* The console draws on the first frame buffer, which is another card's. */
+static void second_framebuffer(void **state)
+{
+	(void)state;
+	make_gpu();
+	tree_node("sys/devices/pci0000:00/0000:02:00.0/graphics/fb0", "graphics", 29, 0, "fb0");
+	tree_node(DIRECTORY "/graphics/fb1", "graphics", 29, 1, "fb1");
+	make_console("vtcon1", "(M) frame buffer device", "1");
+	tree_expect(DEVICE, NULL);
+}
+
+static void vga_console(void **state)
+{
+	(void)state;
+	tree_function(DEVICE, "0x030000", NULL);
+	tree_put(DIRECTORY "/boot_vga", "1");
+	make_console("vtcon0", "(S) VGA+", "1");
+	tree_expect(DEVICE,
+		    "console|text console|boot display|echo 0 > /sys/class/vtconsole/vtcon0/bind",
+		    NULL);
+	tree_put(DIRECTORY "/boot_vga", "0");
+	tree_expect(DEVICE, NULL);
+}
+
+static void boot_framebuffer(void **state)
+{
+	(void)state;
+	tree_function(DEVICE, "0x030000", NULL);
+	tree_put(DIRECTORY "/resource", "0x00000000fd000000 0x00000000fdffffff 0x0000000000042208\n"
+					"0x0000000000000000 0x0000000000000000 0x0000000000000000");
+	tree_put("proc/iomem", "c0000000-febfffff : PCI Bus 0000:00\n"
+			       "  fd000000-fdffffff : " DEVICE "\n"
+			       "    fd000000-fd2fffff : BOOTFB");
+	tree_expect(DEVICE,
+		    "console|boot framebuffer (BOOTFB)||boot with initcall_blacklist=sysfb_init",
+		    NULL);
+	tree_put("proc/iomem", "c0000000-febfffff : PCI Bus 0000:00\n"
+			       "  e0000000-e02fffff : efifb");
+	tree_expect(DEVICE, NULL);
+	tree_put("proc/iomem", "00000000-00000000 : BOOTFB");
+	tree_expect(DEVICE, "incomplete", NULL);
+}
+
+static void serial_console(void **state)
+{
+	(void)state;
+	tree_function(DEVICE, "0x070002", "serial");
+	tree_node(DIRECTORY "/tty/ttyS4", "tty", 4, 68, "ttyS4");
+	tree_process(1, "systemd", "/dev/null");
+	tree_put("proc/consoles", "tty0                 -WU (EC  p  )    4:7\n"
+				  "netcon0              -W- (E     a)");
+	tree_expect(DEVICE, NULL);
+	tree_put("proc/consoles", "ttyS4                -W- (EC  p a)    4:68");
+	tree_expect(DEVICE, "console|kernel console ttyS4|/dev/ttyS4|boot without console=ttyS4",
+		    NULL);
+}
+
+/* ---- virtual functions ---- */
+
+static void make_vf(unsigned int number, const char *address, const char *driver)
+{
+	char name[TREE_LINE], target[TREE_LINE];
+
+	tree_function(address, "0x020000", driver);
+	tree_format(name, DIRECTORY "/virtfn%u", number);
+	tree_format(target, "sys/devices/pci0000:00/%s", address);
+	tree_link(name, target);
+}
+
+static void virtual_functions(void **state)
+{
+	(void)state;
+	tree_function(DEVICE, "0x020000", "vfio-pci");
+	tree_put(DIRECTORY "/sriov_numvfs", "0");
+	tree_process(1, "systemd", "/dev/null");
+	tree_expect(DEVICE, NULL);
+	tree_put(DIRECTORY "/sriov_numvfs", "3");
+	make_vf(0, "0000:01:10.0", "igbvf");
+	make_vf(1, "0000:01:10.2", "vfio-pci");
+	make_vf(2, "0000:01:10.4", NULL);
+	make_interface("sys/devices/pci0000:00/0000:01:10.0/net/eth4", "0x1003", "8");
+	put_ipv4("eth4");
+	tree_link("sys/devices/pci0000:00/0000:01:10.2/iommu_group", "sys/kernel/iommu_groups/9");
+	tree_node("sys/devices/virtual/vfio/9", "vfio", 511, 1, "vfio/9");
+	tree_process(90, "qemu-system-x86", "/dev/vfio/9");
+	tree_expect(
+		DEVICE,
+		"network|eth4 (10.0.2.15, default route)|VF 0000:01:10.0|ip link set eth4 down",
+		"vf|3 VFs, 0000:01:10.0 on igbvf, 0000:01:10.2 on vfio-pci, 1 without a driver||"
+		"echo 0 > /sys/bus/pci/devices/" DEVICE "/sriov_numvfs",
+		"guest|qemu-system-x86 (pid 90)|VF 0000:01:10.2 > IOMMU group 9|kill 90", NULL);
+	/* the VF's own holders */
+	tree_expect("0000:01:10.2", "guest|qemu-system-x86 (pid 90)|IOMMU group 9|kill 90", NULL);
+}
+
+static void many_virtual_functions(void **state)
+{
+	char address[PT_ADDRESS_TEXT], found[4096];
+	unsigned int i;
+
+	(void)state;
+	tree_function(DEVICE, "0x020000", "igb");
+	tree_put(DIRECTORY "/sriov_numvfs", "20");
+	make_interface(NETWORK, "0x1002", "3");
+	for (i = 0; i < 20; i++) {
+		(void)snprintf(address, sizeof(address), "0000:01:%02x.0", i + 1);
+		make_vf(i, address, i < 10 ? "vfio-pci" : NULL);
+	}
+	tree_read(DEVICE, found, sizeof(found));
+	assert_non_null(strstr(found, "0000:01:08.0 on vfio-pci, 2 more on drivers, "
+				      "10 without a driver|"));
+}
+
+/* ---- the calls ---- */
+
+static void bridges_and_strangers(void **state)
+{
+	const struct pt_address address = {.bus = 1};
+	struct pt_holders *holders = NULL;
+	struct pt_host *host;
+	struct pt_error err;
+
+	(void)state;
+	tree_directory("sys/bus/pci/devices");
+	assert_int_equal(pt_host_new(tree, &host, &err), 0);
+	assert_int_equal(pt_holders_read(host, &address, &holders, &err), -ENODEV);
+	assert_int_equal(err.reason, PT_NO_DEVICE);
+	assert_null(holders);
+	pt_host_free(host);
+	pt_holders_free(NULL);
+	/* below a bridge are other functions, which are asked for themselves */
+	tree_function(DEVICE, "0x060400", "pcieport");
+	tree_node(DIRECTORY "/0000:02:00.0/drm/card0", "drm", 226, 0, "dri/card0");
+	tree_process(1, "systemd", "/dev/dri/card0");
+	tree_expect(DEVICE, NULL);
+}
+
+/* Several functions in one scan: each gets its own. */
+static void together(void **state)
+{
+	const struct pt_address addresses[] = {{.bus = 1}, {.bus = 2}, {.bus = 3}};
+	struct pt_holders *lists[3] = {NULL};
+	struct pt_host *host;
+	struct pt_error err;
+	size_t i;
+
+	(void)state;
+	make_gpu();
+	tree_function("0000:02:00.0", "0x030000", "amdgpu");
+	tree_node("sys/devices/pci0000:00/0000:02:00.0/drm/card1", "drm", 226, 1, "dri/card1");
+	tree_process(812, "Xorg", "/dev/dri/card1");
+	assert_int_equal(pt_host_new(tree, &host, &err), 0);
+	/* all or none */
+	assert_int_equal(holders_read_many(host, addresses, 3, lists, &err), -ENODEV);
+	assert_null(lists[0]);
+	tree_function("0000:03:00.0", "0x010802", NULL);
+	assert_int_equal(holders_read_many(host, addresses, 3, lists, &err), 0);
+	for (i = 0; i < 3; i++) {
+		assert_int_equal(pt_holders_count(lists[i]), i == 1);
+		assert_true(pt_holders_is_complete(lists[i]));
+		pt_holders_free(lists[i]);
+	}
+	pt_host_free(host);
+}
+
+static void kind_names(void **state)
+{
+	int kind;
+
+	(void)state;
+	assert_string_equal(pt_holder_kind_name(PT_HOLDER_FILESYSTEM), "filesystem");
+	assert_string_equal(pt_holder_kind_name(PT_HOLDER_GUEST), "guest");
+	assert_string_equal(pt_holder_kind_name((enum pt_holder_kind) - 1), "unknown");
+	assert_string_equal(pt_holder_kind_name((enum pt_holder_kind)(PT_HOLDER_GUEST + 1)),
+			    "unknown");
+	for (kind = 0; kind <= PT_HOLDER_GUEST; kind++)
+		assert_non_null(pt_holder_kind_name((enum pt_holder_kind)kind));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TREE_TEST(idle_gpu),
+		TREE_TEST(display_server),
+		TREE_TEST(many_nodes),
+		TREE_TEST(nvidia),
+		TREE_TEST(audio_and_input),
+		TREE_TEST(unseen_processes),
+		TREE_TEST(guest_by_group),
+		TREE_TEST(guest_by_device),
+		TREE_TEST(idle_interface),
+		TREE_TEST(addresses),
+		TREE_TEST(routes_only),
+		TREE_TEST(bridge),
+		TREE_TEST(bond_with_vlan),
+		TREE_TEST(openvswitch),
+		TREE_TEST(packet_sockets),
+		TREE_TEST(xdp_sockets),
+		TREE_TEST(missing_interface),
+		TREE_TEST(text_console),
+		TREE_TEST(second_framebuffer),
+		TREE_TEST(vga_console),
+		TREE_TEST(boot_framebuffer),
+		TREE_TEST(serial_console),
+		TREE_TEST(virtual_functions),
+		TREE_TEST(many_virtual_functions),
+		TREE_TEST(bridges_and_strangers),
+		TREE_TEST(together),
+		cmocka_unit_test(kind_names),
+	};
+
+	return cmocka_run_group_tests_name("holders", tests, NULL, NULL);
+}
