@@ -10,6 +10,7 @@
 #include <passthru/group.h>
 #include <passthru/holders.h>
 #include <passthru/host.h>
+#include <passthru/nodedev.h>
 #include <passthru/plan.h>
 #include <passthru/reset.h>
 

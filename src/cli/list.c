@@ -250,11 +250,11 @@ static int print_json(struct cli *cli, const struct pt_function *const *function
 static int print_nodedev_names(struct cli *cli, const struct pt_function *const *functions,
 			       size_t count)
 {
-	char name[PRINT_NODEDEV];
+	char name[PT_NODEDEV_NAME];
 	size_t i;
 
 	for (i = 0; i < count; i++)
-		(void)fprintf(cli->out, "%s\n", print_nodedev_name(&functions[i]->address, name));
+		(void)fprintf(cli->out, "%s\n", pt_nodedev_name(&functions[i]->address, name));
 	return 0;
 }
 

@@ -154,13 +154,6 @@ char *print_name(struct cli *cli, const struct pt_function *function, char name[
 	return name;
 }
 
-char *print_nodedev_name(const struct pt_address *address, char name[PRINT_NODEDEV])
-{
-	(void)snprintf(name, PRINT_NODEDEV, "pci_%04x_%02x_%02x_%x", address->domain, address->bus,
-		       address->device, address->function);
-	return name;
-}
-
 char *print_size(uint64_t bytes, char text[PRINT_SIZE])
 {
 	static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};

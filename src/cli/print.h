@@ -47,13 +47,7 @@ struct json_object *json_details(struct cli *cli, const struct pt_snapshot *snap
 				 const struct pt_function *function,
 				 const struct pt_details *details);
 
-/* show_xml.c: one function in libvirt's nodedev form, and as a <hostdev> element. */
-void print_nodedev_xml(struct cli *cli, const struct pt_snapshot *snapshot,
-		       const struct pt_function *function, const struct pt_details *details);
+/* show_xml.c: one function as a <hostdev> element. */
 void print_hostdev_xml(struct cli *cli, const struct pt_address *address);
-
-/* "pci_0000_01_00_0" */
-#define PRINT_NODEDEV 32
-char *print_nodedev_name(const struct pt_address *address, char name[PRINT_NODEDEV]);
 
 #endif

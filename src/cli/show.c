@@ -427,6 +427,14 @@ static int show_one(struct show *show, struct shown *shown, struct pt_error *err
 	struct cli *cli = shown->cli;
 	int r;
 
+	if (show->form == FORM_XML) {
+		AUTO_FREE char *xml = NULL;
+
+		r = pt_nodedev_xml(cli->host, &shown->function->address, &xml, err);
+		if (r == 0)
+			(void)fputs(xml, cli->out);
+		return r;
+	}
 	/* needs no more than the address, but of a device that is there */
 	if (show->form == FORM_HOSTDEV) {
 		print_hostdev_xml(cli, &shown->function->address);
@@ -436,9 +444,7 @@ static int show_one(struct show *show, struct shown *shown, struct pt_error *err
 	if (r < 0)
 		return r;
 	shown->details = details;
-	if (show->form == FORM_XML)
-		print_nodedev_xml(cli, shown->snapshot, shown->function, details);
-	else if (cli->is_json)
+	if (cli->is_json)
 		json_object_array_add(show->array,
 				      json_details(cli, shown->snapshot, shown->function, details));
 	else

@@ -345,6 +345,29 @@ static int read_functions(struct reader *reader, struct pt_error *err)
 	return 0;
 }
 
+/* Read the functions whose addresses are in the reader's snapshot, and hand it over. */
+static int finish(struct reader *reader, struct pt_snapshot **snapshot,
+		  struct pt_snapshot **ret_snapshot, struct pt_error *err)
+{
+	int r;
+
+	reader->snapshot = *snapshot;
+	r = read_functions(reader, err);
+	if (r < 0)
+		return r;
+	if (snapshot_form_groups(*snapshot) < 0)
+		return pt_fail_memory(err);
+	*ret_snapshot = TAKE_POINTER(*snapshot);
+	return 0;
+}
+
+static int fail_unreadable(struct pt_error *err, int r)
+{
+	return pt_fail(err, r == -ENOMEM ? PT_NO_MEMORY : PT_SYSTEM, -r,
+		       "/" SYSFS_DEVICES " can't be read: %s; is sysfs mounted on /sys?",
+		       strerror(-r));
+}
+
 int pt_snapshot_read(struct pt_host *host, struct pt_snapshot **ret_snapshot, struct pt_error *err)
 {
 	AUTO(auto_snapshot) struct pt_snapshot *snapshot = calloc(1, sizeof(*snapshot));
@@ -361,21 +384,45 @@ int pt_snapshot_read(struct pt_host *host, struct pt_snapshot **ret_snapshot, st
 	}
 	r = dir_fd < 0 ? -errno : read_addresses(dir_fd, snapshot);
 	if (r < 0)
-		return pt_fail(err, r == -ENOMEM ? PT_NO_MEMORY : PT_SYSTEM, -r,
-			       "/" SYSFS_DEVICES " can't be read: %s; is sysfs mounted on /sys?",
-			       strerror(-r));
-	reader.snapshot = snapshot;
+		return fail_unreadable(err, r);
 	reader.dir_fd = dir_fd;
-	r = read_functions(&reader, err);
-	if (r < 0)
-		return r;
-	r = snapshot_form_groups(snapshot);
-	if (r < 0)
+	r = finish(&reader, &snapshot, ret_snapshot, err);
+	if (r == 0)
+		host_log(host, PT_LOG_DEBUG, "%zu PCI functions in %zu IOMMU groups",
+			 (*ret_snapshot)->count, (*ret_snapshot)->group_count);
+	return r;
+}
+
+int snapshot_read_group(struct pt_host *host, const struct pt_address *address,
+			struct pt_snapshot **ret_snapshot, struct pt_error *err)
+{
+	AUTO(auto_snapshot) struct pt_snapshot *snapshot = calloc(1, sizeof(*snapshot));
+	AUTO_CLOSE int dir_fd = -1, group_fd = -1;
+	struct reader reader = {.host = host};
+	char entry[PT_ADDRESS_TEXT], path[PT_ADDRESS_TEXT + 32];
+	int r = 0;
+
+	if (!snapshot)
 		return pt_fail_memory(err);
-	host_log(host, PT_LOG_DEBUG, "%zu PCI functions in %zu IOMMU groups", snapshot->count,
-		 snapshot->group_count);
-	*ret_snapshot = TAKE_POINTER(snapshot);
-	return 0;
+	dir_fd = openat(host->root_fd, SYSFS_DEVICES, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (dir_fd < 0)
+		return fail_unreadable(err, -errno);
+	(void)text_format(path, sizeof(path), "%s/iommu_group/devices",
+			  pt_address_format(address, entry));
+	group_fd = openat(dir_fd, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (group_fd >= 0)
+		r = read_addresses(group_fd, snapshot);
+	if (r < 0)
+		return fail_unreadable(err, r);
+	if (!snapshot->count) {
+		snapshot->functions = calloc(1, sizeof(*snapshot->functions));
+		if (!snapshot->functions)
+			return pt_fail_memory(err);
+		snapshot->functions[0].address = *address;
+		snapshot->count = 1;
+	}
+	reader.dir_fd = dir_fd;
+	return finish(&reader, &snapshot, ret_snapshot, err);
 }
 
 void pt_snapshot_free(struct pt_snapshot *snapshot)

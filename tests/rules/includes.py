@@ -23,7 +23,7 @@ SEES = {
 PUBLIC = {
     "error": "base",
     "address": "pci", "host": "pci", "device": "pci", "group": "pci", "holders": "pci",
-    "identity": "pci", "reset": "pci", "sriov": "pci",
+    "identity": "pci", "nodedev": "pci", "reset": "pci", "sriov": "pci",
     "claim": "assign", "plan": "assign",
 }
 
