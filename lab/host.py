@@ -151,7 +151,7 @@ class Lab:
         subprocess.run(["/sbin/mke2fs", "-q", "-t", "ext4", "-E", "lazy_itable_init=1",
                         "-m", "0",
                         self.path("disks/upper")], check=True)
-        initrd.build(kernel, self.path("initrd"))
+        initrd.build(kernel, self.path("initrd"), profile.modules)
         inside = os.path.join(source_dir(), "inside")
         for name in ("stage2", "agent.py", "shutdown"):
             shutil.copy(os.path.join(inside, name), self.path("x/.inside", name))
@@ -159,7 +159,7 @@ class Lab:
             shutil.copy(os.path.join(inside, "bin", name), self.path("x/bin", name))
         shutil.copy(os.path.join(source_dir(), "record.py"), self.path("x/bin/lab-record"))
         os.chmod(self.path("x/bin/lab-record"), 0o755)
-        guests.install(self.path("x/guest"))
+        guests.install(kernel, self.path("x/guest"))
         with open(self.path("x/.inside/name"), "w") as f:
             f.write("lab-%s\n" % self.name)
         argv = self._qemu_argv(profile, kernel, accel, memory or 3072) + list(extra)

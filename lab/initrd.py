@@ -52,7 +52,8 @@ def busybox():
     return data
 
 
-def build(kernel, out):
+def build(kernel, out, first=()):
+    """Write the initrd; FIRST are modules that the others wait for (an IOMMU's)."""
     cpio = Cpio()
     for name in ("dev", "proc", "sys", "bin", "mod", "lower", "upper", "root"):
         cpio.directory(name)
@@ -60,7 +61,7 @@ def build(kernel, out):
     cpio.file("bin/busybox", busybox())
     cpio.symlink("bin/sh", "busybox")
     order = []
-    for path in kernels.modules(kernel, MODULES):
+    for path in kernels.modules(kernel, list(first) + MODULES):
         name = os.path.basename(path).split(".ko")[0] + ".ko"
         cpio.file("mod/" + name, kernels.read_module(path), 0o644)
         order.append(name)

@@ -126,7 +126,7 @@ for _n in range(4):
         serial="many%d" % _n, subsys="ss%d" % _n, sriov_max_vfs=127,
         max_ioqpairs=256, sriov_vq_flexible=254, sriov_vi_flexible=127, msix_qsize=129))
 
-Profile = namedtuple("Profile", "name iommu cmdline cards what")
+Profile = namedtuple("Profile", "name iommu cmdline cards what modules", defaults=[()])
 
 _VTD = "intel-iommu,intremap=%s,device-iotlb=on"
 
@@ -136,7 +136,7 @@ PROFILES = {p.name: p for p in [
     Profile("amd-iommu", ["amd-iommu,intremap=on"], "amd_iommu=on iommu=pt", ZOO,
             "AMD-Vi with interrupt remapping, the whole zoo"),
     Profile("virtio-iommu", ["virtio-iommu-pci,id=viommu,bus=pcie.0,addr=1a.0"], "iommu=pt", ZOO,
-            "virtio-iommu: translation without interrupt remapping"),
+            "virtio-iommu: translation without interrupt remapping", ["virtio_iommu"]),
     Profile("no-iommu", [], "", ZOO,
             "no IOMMU at all: no groups, nothing can be assigned safely"),
     Profile("no-intremap", [_VTD % "off"], "intel_iommu=on iommu=pt", ZOO,
@@ -173,8 +173,12 @@ def qemu_args(profile, disk_path):
 
     disk_path(name) says where the image of a disk is."""
     args = []
-    for iommu in profile.iommu:
-        args += ["-device", iommu]
+    # amd-iommu adds a function of its own at the first free address: last, so that
+    # it finds the one behind all others.
+    iommus = [word for iommu in profile.iommu for word in ("-device", iommu)]
+    late = profile.iommu and profile.iommu[0].startswith("amd-iommu")
+    if not late:
+        args += iommus
     for name in sorted({c.opts["disk"] for c in profile.cards if "disk" in c.opts}):
         args += ["-drive", "if=none,id=d_%s,format=raw,file=%s" % (name, disk_path(name))]
     for n in range(4):
@@ -194,7 +198,7 @@ def qemu_args(profile, disk_path):
                  "-device", "usb-tablet,id=usb_tablet,bus=usb_ctl.0",
                  "-device", "hda-output,id=gpu0_codec,bus=gpu0_audio.0,audiodev=silent",
                  "-audiodev", "none,id=silent"]
-    return args
+    return args + iommus if late else args
 
 
 def table():
