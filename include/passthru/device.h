@@ -273,6 +273,8 @@ struct pt_link {
  * @subordinate_bus: of bridges: the last bus below; 0 for endpoints
  * @vpd_readonly_count: how many of the pairs of @vpd_fields, from the first on, are read-only;
  *	the others can be written by software
+ * @is_stuck: driver code holds the function's lock in the kernel and didn't give it back
+ *	in 2 s; @driver_override can't be known then
  */
 struct pt_details {
 	uint8_t header_type;
@@ -314,6 +316,7 @@ struct pt_details {
 	uint8_t secondary_bus;
 	uint8_t subordinate_bus;
 	size_t vpd_readonly_count;
+	bool is_stuck;
 };
 
 /**

@@ -91,6 +91,8 @@ const char *print_class(uint32_t class_code, char word[PRINT_CLASS])
 	for (i = 0; i < sizeof(classes) / sizeof(classes[0]); i++)
 		if (classes[i].code == class_code >> 8)
 			return classes[i].word;
+	if (class_code >> 16 == 0) /* from before there were class codes */
+		return "unclassified";
 	(void)snprintf(word, PRINT_CLASS, "%04x", class_code >> 8 & 0xffff);
 	return word;
 }

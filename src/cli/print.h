@@ -45,7 +45,7 @@ struct json_object *json_text(const char *text);
 /* show_json.c: everything of one function. */
 struct json_object *json_details(struct cli *cli, const struct pt_snapshot *snapshot,
 				 const struct pt_function *function,
-				 const struct pt_details *details);
+				 const struct pt_details *details, const struct pt_reset *reset);
 
 /* show_xml.c: one function as a <hostdev> element. */
 void print_hostdev_xml(struct cli *cli, const struct pt_address *address);

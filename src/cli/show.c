@@ -12,6 +12,7 @@
 
 AUTO_DEFINE(snapshot, struct pt_snapshot *, pt_snapshot_free)
 AUTO_DEFINE(details, struct pt_details *, pt_details_free)
+AUTO_DEFINE(reset, struct pt_reset *, pt_reset_free)
 
 /* One device on its way to the output. */
 struct shown {
@@ -19,6 +20,7 @@ struct shown {
 	const struct pt_snapshot *snapshot;
 	const struct pt_function *function;
 	const struct pt_details *details;
+	const struct pt_reset *reset;
 };
 
 /* ---- lines of "  label    value" ---- */
@@ -140,25 +142,38 @@ static void print_driver(const struct shown *shown)
 	print_line(shown, "Driver", "%s%s%s",
 		   pt_driver_is_vfio(driver) ? cli_green(shown->cli) : "", driver ? driver : "none",
 		   cli_plain(shown->cli));
+	if (details->is_stuck)
+		print_line(shown, "", "%sits code hangs in the kernel and keeps the device%s",
+			   cli_red(shown->cli), cli_plain(shown->cli));
 	if (details->driver_override)
 		print_line(shown, "Override", "%s: no other driver binds",
 			   details->driver_override);
-	print_words(shown, "Modules", details->candidates);
+	/* a driver of none of the kernel's lists is built in, without aliases */
+	if (*details->candidates)
+		print_words(shown, "Modules", details->candidates);
+	else if (!driver)
+		print_line(shown, "Modules", "none: this kernel has no driver for it");
 	if (pt_function_kind(shown->function) != PT_BRIDGE)
 		print_words(shown, "VFIO drivers", details->vfio_candidates);
 }
 
-static void print_member(const struct shown *shown, const struct pt_function *member)
+/* @driver: columns for the driver's name */
+static void print_member(const struct shown *shown, const struct pt_function *member, size_t driver)
 {
+	static const char blocks[] = "blocks the group  ";
 	struct cli *cli = shown->cli;
 	char text[PT_ADDRESS_TEXT], name[PRINT_NAME];
+	const char *address = pt_address_format(&member->address, text);
+	size_t used = LABEL + 4 + strlen(address) + 2 + driver + 2;
 
 	print_spaces(cli->out, LABEL + 4);
-	(void)fprintf(cli->out, "%s  %-12s  ", pt_address_format(&member->address, text),
+	(void)fprintf(cli->out, "%s  %-*s  ", address, (int)driver,
 		      member->driver ? member->driver : "-");
-	if (pt_function_blocks_group(member))
-		(void)fprintf(cli->out, "%sblocks the group%s  ", cli_yellow(cli), cli_plain(cli));
-	print_cut(cli, print_name(cli, member, name), cli->width > 70 ? cli->width - 70 : 0);
+	if (pt_function_blocks_group(member)) {
+		(void)fprintf(cli->out, "%s%s%s", cli_yellow(cli), blocks, cli_plain(cli));
+		used += strlen(blocks);
+	}
+	print_cut(cli, print_name(cli, member, name), cli->width > used ? cli->width - used : 0);
 	(void)fputc('\n', cli->out);
 }
 
@@ -166,16 +181,22 @@ static void print_group(const struct shown *shown)
 {
 	const struct pt_group *group =
 		pt_snapshot_group(shown->snapshot, shown->function->iommu_group);
-	size_t i, blocking = 0;
+	size_t i, blocking = 0, driver = 1;
 
 	if (!group) {
 		print_line(shown, "IOMMU group", "%snone: it can't be given to a guest%s",
 			   cli_yellow(shown->cli), cli_plain(shown->cli));
 		return;
 	}
-	for (i = 0; i < group->count; i++)
-		blocking += group->members[i] != shown->function &&
-			    pt_function_blocks_group(group->members[i]);
+	for (i = 0; i < group->count; i++) {
+		const struct pt_function *member = group->members[i];
+
+		if (member == shown->function)
+			continue;
+		blocking += pt_function_blocks_group(member);
+		if (member->driver && strlen(member->driver) > driver)
+			driver = strlen(member->driver);
+	}
 	if (group->count == 1) {
 		print_line(shown, "IOMMU group", "%d, which it has for itself", group->number);
 		return;
@@ -185,7 +206,7 @@ static void print_group(const struct shown *shown)
 			    : "these, none of which blocks it:");
 	for (i = 0; i < group->count; i++)
 		if (group->members[i] != shown->function)
-			print_member(shown, group->members[i]);
+			print_member(shown, group->members[i], driver);
 }
 
 static void print_sriov(const struct shown *shown)
@@ -243,19 +264,33 @@ static void print_link(const struct shown *shown)
 
 static void print_reset(const struct shown *shown)
 {
-	const struct pt_details *details = shown->details;
-	const char *capable[4] = {NULL};
-	size_t n = 0;
+	const struct pt_reset *reset = shown->reset;
+	struct words words = {.shown = shown};
+	char text[PT_ADDRESS_TEXT];
+	size_t i;
 
-	print_words(shown, "Resets", details->reset_methods);
-	if (details->has_flr)
-		capable[n++] = "function level reset";
-	if (details->has_af_flr)
-		capable[n++] = "function level reset (Advanced Features)";
-	if (details->has_pm_reset)
-		capable[n++] = "reset by D3hot";
-	if (n)
-		print_words(shown, "", capable);
+	/* nobody resets a port but for what is below it */
+	if (pt_function_kind(shown->function) == PT_BRIDGE)
+		return;
+	if (reset->scope == PT_RESET_NONE)
+		print_line(shown, "Reset", "%snone is possible%s", cli_yellow(shown->cli),
+			   cli_plain(shown->cli));
+	else if (reset->affected_count < 2)
+		print_line(shown, "Reset", "%s, of this function alone", reset->method);
+	else if (reset->scope == PT_RESET_BUS)
+		print_line(shown, "Reset", "%s, of the bus: %sit must be assigned together with%s",
+			   reset->method, cli_yellow(shown->cli), cli_plain(shown->cli));
+	else
+		print_line(shown, "Reset", "%s, which takes these down too:", reset->method);
+	if (reset->affected_count > 1) {
+		begin(shown, "");
+		for (i = 0; i < reset->affected_count; i++)
+			if (pt_address_compare(&reset->affected[i], &shown->function->address) != 0)
+				add_word(&words, pt_address_format(&reset->affected[i], text));
+		(void)fputc('\n', shown->cli->out);
+	}
+	if (*shown->details->reset_methods)
+		print_words(shown, "Kernel lists", shown->details->reset_methods);
 }
 
 static void print_bar(const struct shown *shown, const char *label, const struct pt_bar *bar)
@@ -306,11 +341,47 @@ static void print_resources(const struct shown *shown)
 	print_bar(shown, "ROM", &details->rom);
 }
 
+/* What stands in brackets behind a capability's name. */
+static void describe_capability(const struct pt_details *details, const char *name, char *text,
+				size_t size)
+{
+	*text = '\0';
+	if (!strcmp(name, "pcie"))
+		(void)snprintf(text, size, " (%s%s)", details->port_type,
+			       details->has_flr ? ", FLR" : "");
+	else if (!strcmp(name, "pm") && details->has_pm_reset)
+		(void)snprintf(text, size, " (D3hot resets)");
+	else if (!strcmp(name, "af") && details->has_af_flr)
+		(void)snprintf(text, size, " (FLR)");
+}
+
+/* In the order of the bits of the ACS registers (PCIe 7.7.11.2). */
+static const char *const acs_names[] = {"SV", "TB", "RR", "CR", "UF", "EC", "DT"};
+
+static void print_acs(const struct shown *shown)
+{
+	const struct pt_details *details = shown->details;
+	const char *separator = "";
+	size_t i;
+
+	if (!details->acs_capable)
+		return;
+	begin(shown, "ACS");
+	for (i = 0; i < sizeof(acs_names) / sizeof(acs_names[0]); i++) {
+		if (!(details->acs_capable >> i & 1))
+			continue;
+		(void)fprintf(shown->cli->out, "%s%s%c", separator, acs_names[i],
+			      details->acs_enabled >> i & 1 ? '+' : '-');
+		separator = " ";
+	}
+	(void)fputc('\n', shown->cli->out);
+}
+
 static void print_capabilities(const struct shown *shown)
 {
 	const struct pt_details *details = shown->details;
 	struct words words = {.shown = shown};
-	char word[64];
+	char more[48], word[96];
 	size_t i;
 
 	if (!details->is_config_whole) {
@@ -322,19 +393,16 @@ static void print_capabilities(const struct shown *shown)
 	for (i = 0; i < details->capability_count; i++) {
 		const struct pt_capability *capability = &details->capabilities[i];
 
+		describe_capability(details, capability->name, more, sizeof(more));
 		if (!strcmp(capability->name, "unknown"))
 			(void)snprintf(word, sizeof(word), "%s%02x",
-				       capability->is_extended ? "x" : "", capability->id);
-		else if (!strcmp(capability->name, "pcie") && details->port_type)
-			(void)snprintf(word, sizeof(word), "pcie (%s)", details->port_type);
+				       capability->is_extended ? "extended " : "", capability->id);
 		else
-			(void)snprintf(word, sizeof(word), "%s", capability->name);
+			(void)snprintf(word, sizeof(word), "%s%s", capability->name, more);
 		add_word(&words, word);
 	}
 	(void)fprintf(shown->cli->out, "%s\n", details->capability_count ? "" : "none");
-	if (details->acs_capable)
-		print_line(shown, "ACS", "can %04x, enabled %04x", details->acs_capable,
-			   details->acs_enabled);
+	print_acs(shown);
 }
 
 static void print_text(const struct shown *shown)
@@ -424,6 +492,7 @@ static int parse(struct cli *cli, int argc, char **argv, struct show *show)
 static int show_one(struct show *show, struct shown *shown, struct pt_error *err)
 {
 	AUTO(auto_details) struct pt_details *details = NULL;
+	AUTO(auto_reset) struct pt_reset *reset = NULL;
 	struct cli *cli = shown->cli;
 	int r;
 
@@ -441,12 +510,16 @@ static int show_one(struct show *show, struct shown *shown, struct pt_error *err
 		return 0;
 	}
 	r = pt_details_read(cli->host, &shown->function->address, &details, err);
+	if (!r)
+		r = pt_reset_choose(cli->host, shown->snapshot, &shown->function->address, &reset,
+				    err);
 	if (r < 0)
 		return r;
 	shown->details = details;
+	shown->reset = reset;
 	if (cli->is_json)
-		json_object_array_add(show->array,
-				      json_details(cli, shown->snapshot, shown->function, details));
+		json_object_array_add(show->array, json_details(cli, shown->snapshot,
+								shown->function, details, reset));
 	else
 		print_text(shown);
 	return 0;

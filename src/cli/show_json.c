@@ -172,9 +172,27 @@ static struct json_object *json_acs(const struct pt_details *details)
 	return object;
 }
 
+static struct json_object *json_reset(const struct pt_reset *reset)
+{
+	struct json_object *object, *affected;
+	size_t i;
+
+	if (reset->scope == PT_RESET_NONE)
+		return NULL;
+	object = json_object_new_object();
+	affected = json_object_new_array();
+	for (i = 0; i < reset->affected_count; i++)
+		json_object_array_add(affected, json_address(&reset->affected[i]));
+	json_object_object_add(object, "scope",
+			       json_text(reset->scope == PT_RESET_BUS ? "bus" : "function"));
+	json_object_object_add(object, "method", json_text(reset->method));
+	json_object_object_add(object, "affected", affected);
+	return object;
+}
+
 struct json_object *json_details(struct cli *cli, const struct pt_snapshot *snapshot,
 				 const struct pt_function *function,
-				 const struct pt_details *details)
+				 const struct pt_details *details, const struct pt_reset *reset)
 {
 	struct json_object *object = json_function(cli, function);
 
@@ -184,8 +202,10 @@ struct json_object *json_details(struct cli *cli, const struct pt_snapshot *snap
 	ADD("is_multifunction", json_object_new_boolean(details->is_multifunction));
 	ADD("revision", json_hex(details->revision, 2));
 	ADD("driver_override", json_text(details->driver_override));
+	ADD("is_stuck", json_object_new_boolean(details->is_stuck));
 	ADD("modules", json_strings(details->candidates));
 	ADD("vfio_drivers", json_strings(details->vfio_candidates));
+	ADD("reset", json_reset(reset));
 	ADD("reset_methods", json_strings(details->reset_methods));
 	ADD("has_af_flr", json_object_new_boolean(details->has_af_flr));
 	ADD("has_pm_reset", json_object_new_boolean(details->has_pm_reset));

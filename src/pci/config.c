@@ -156,7 +156,10 @@ static void parse_pcie(const struct bytes *bytes, size_t at, struct config *conf
 
 	config->is_pcie = true;
 	config->port_type = NAME_AT(port_types, type);
-	config->has_flr = get32(bytes, at + PCI_EXP_DEVCAP) & PCI_EXP_DEVCAP_FLR;
+	/* of endpoints alone (PCIe 7.5.3.3); some switches set it all the same */
+	config->has_flr = (type == PCI_EXP_TYPE_ENDPOINT || type == PCI_EXP_TYPE_LEG_END ||
+			   type == PCI_EXP_TYPE_RC_END) &&
+			  (get32(bytes, at + PCI_EXP_DEVCAP) & PCI_EXP_DEVCAP_FLR);
 	/* what is part of the root complex has no link (PCIe 7.5.3) */
 	if (type != PCI_EXP_TYPE_RC_END && type != PCI_EXP_TYPE_RC_EC)
 		parse_link(bytes, at, config);

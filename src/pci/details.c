@@ -16,6 +16,7 @@
 #include "base/io.h"
 #include "base/text.h"
 #include "pci/config.h"
+#include "pci/helper.h"
 #include "pci/modules.h"
 #include "pci/sysfs.h"
 #include "pci/vpd.h"
@@ -121,11 +122,42 @@ static void read_attributes(struct reader *reader)
 	/* before the configuration space, reading which wakes the function */
 	text = read_text(reader, "power_state");
 	facts->power_state = text && *text ? text : "unknown";
-	text = read_text(reader, "driver_override");
-	facts->driver_override = text && *text && strcmp(text, "(null)") != 0 ? text : NULL;
 	facts->irq = read_number(reader, "irq", 0);
 	facts->numa_node = read_number(reader, "numa_node", -1);
 	facts->is_boot_vga = read_number(reader, "boot_vga", 0) == 1;
+}
+
+/* ---- driver_override ---- */
+
+#define OVERRIDE_DEADLINE_MS 2000
+
+struct override_job {
+	char path[SYSFS_PATH];
+	char value[256];
+};
+
+/* In a helper: the kernel takes the device's lock for reading it, which stuck driver code keeps. */
+static int override_work(struct pt_host *host, void *argument)
+{
+	struct override_job *job = argument;
+	ssize_t len = io_read_text_at(host->root_fd, job->path, job->value, sizeof(job->value));
+
+	return len < 0 ? (int)len : 0;
+}
+
+static int read_override(struct reader *reader)
+{
+	struct override_job job = {.value = ""};
+	int r = sysfs_device_path(job.path, reader->address, "driver_override");
+
+	if (r >= 0)
+		r = helper_run(reader->host, override_work, &job, sizeof(job), OVERRIDE_DEADLINE_MS,
+			       NULL);
+	reader->facts->is_stuck = r == -ETIMEDOUT;
+	if (r < 0 || !*job.value || !strcmp(job.value, "(null)"))
+		return 0;
+	reader->facts->driver_override = arena_copy(reader->arena, job.value, strlen(job.value));
+	return reader->facts->driver_override ? 0 : -ENOMEM;
 }
 
 /* ---- resources ---- */
@@ -307,27 +339,32 @@ static int read_vfs(struct reader *reader)
 {
 	struct pt_details *facts = reader->facts;
 	int total = read_number(reader, "sriov_totalvfs", 0);
-	int enabled = read_number(reader, "sriov_numvfs", 0);
-	struct pt_address *vfs;
+	AUTO_FREE struct pt_address *vfs = NULL;
+	size_t size;
 	int i;
 
 	facts->sriov_total = (uint16_t)(total > VFS_MAX ? VFS_MAX : total);
-	if (!facts->sriov_total || !enabled || enabled > VFS_MAX)
+	if (!facts->sriov_total)
 		return 0;
-	vfs = arena_alloc(reader->arena, (size_t)enabled * sizeof(*vfs));
+	vfs = calloc(facts->sriov_total, sizeof(*vfs));
 	if (!vfs)
 		return -ENOMEM;
-	for (i = 0; i < enabled; i++) {
+	/* the links tell without the lock that sriov_numvfs waits for */
+	for (i = 0; i < facts->sriov_total; i++) {
 		char name[32], target[PT_ADDRESS_TEXT];
 
 		if (text_format(name, sizeof(name), "virtfn%d", i) < 0 ||
 		    sysfs_read_link(reader->host, reader->address, name, target, sizeof(target)) <
 			    0 ||
-		    pt_address_parse(target, &vfs[facts->sriov_enabled], NULL) < 0)
-			continue; /* being made, or on its way out */
-		facts->sriov_enabled++;
+		    pt_address_parse(target, &vfs[i], NULL) < 0)
+			break;
 	}
-	facts->vfs = vfs;
+	facts->sriov_enabled = (uint16_t)i;
+	size = (size_t)i * sizeof(*vfs);
+	facts->vfs = arena_alloc(reader->arena, size);
+	if (!facts->vfs)
+		return -ENOMEM;
+	memcpy((void *)facts->vfs, vfs, size);
 	return 0;
 }
 
@@ -386,7 +423,9 @@ static int read_all(struct reader *reader, struct pt_error *err)
 	r = read_config(reader, &has_vpd, err);
 	if (r < 0)
 		return r;
-	r = read_reset_methods(reader);
+	r = read_override(reader);
+	if (!r)
+		r = read_reset_methods(reader);
 	if (!r)
 		r = read_vfs(reader);
 	if (!r)

@@ -112,7 +112,8 @@ bool uevent_parse(const char *text, size_t len, struct uevent *ret_uevent)
 struct reader {
 	struct pt_host *host;
 	struct pt_snapshot *snapshot;
-	int dir_fd; /* SYSFS_DEVICES */
+	int dir_fd;	 /* SYSFS_DEVICES */
+	bool is_partial; /* not all functions are read */
 	const char *last_driver;
 	/* the directory of the function at work relative to dir_fd; files are appended to it */
 	char path[PATH_MAX + 32];
@@ -252,7 +253,7 @@ static void read_physfn(struct reader *reader, struct pt_function *function)
 {
 	char name[PT_ADDRESS_TEXT];
 
-	if (may_be_vf(reader->snapshot, function) &&
+	if ((reader->is_partial || may_be_vf(reader->snapshot, function)) &&
 	    read_link(reader, "/physfn", name, sizeof(name)) == 0)
 		function->is_vf = pt_address_parse(name, &function->physfn, NULL) == 0;
 }
@@ -345,6 +346,30 @@ static int read_functions(struct reader *reader, struct pt_error *err)
 	return 0;
 }
 
+/*
+ * Who follows parents must come to an end, also in a recording that somebody made up: a
+ * parent's directory holds the function's.
+ */
+static void check_parents(struct pt_snapshot *snapshot)
+{
+	size_t i;
+
+	for (i = 0; i < snapshot->count; i++) {
+		struct pt_function *function = &snapshot->functions[i];
+		const struct pt_function *parent;
+		size_t len;
+
+		if (!function->has_parent)
+			continue;
+		parent = pt_snapshot_find(snapshot, &function->parent);
+		if (!parent)
+			continue;
+		len = strlen(parent->path);
+		function->has_parent =
+			!strncmp(function->path, parent->path, len) && function->path[len] == '/';
+	}
+}
+
 /* Read the functions whose addresses are in the reader's snapshot, and hand it over. */
 static int finish(struct reader *reader, struct pt_snapshot **snapshot,
 		  struct pt_snapshot **ret_snapshot, struct pt_error *err)
@@ -355,6 +380,7 @@ static int finish(struct reader *reader, struct pt_snapshot **snapshot,
 	r = read_functions(reader, err);
 	if (r < 0)
 		return r;
+	check_parents(*snapshot);
 	if (snapshot_form_groups(*snapshot) < 0)
 		return pt_fail_memory(err);
 	*ret_snapshot = TAKE_POINTER(*snapshot);
@@ -398,7 +424,7 @@ int snapshot_read_group(struct pt_host *host, const struct pt_address *address,
 {
 	AUTO(auto_snapshot) struct pt_snapshot *snapshot = calloc(1, sizeof(*snapshot));
 	AUTO_CLOSE int dir_fd = -1, group_fd = -1;
-	struct reader reader = {.host = host};
+	struct reader reader = {.host = host, .is_partial = true};
 	char entry[PT_ADDRESS_TEXT], path[PT_ADDRESS_TEXT + 32];
 	int r = 0;
 
