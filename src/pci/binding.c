@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/utsname.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <passthru/group.h>
@@ -28,15 +29,38 @@ static int fail_driver_name(const char *driver, struct pt_error *err)
 	return pt_fail(err, PT_INVALID, EINVAL, "\"%.64s\" can't be the name of a driver", driver);
 }
 
-/* The driver link needs no lock of the kernel's and never hangs. "" for no driver. */
+/* The uevent file tells of the driver until the last of its code has run. "" for none. */
+static void read_uevent_driver(struct pt_host *host, const struct pt_address *address,
+			       char driver[BINDING_NAME])
+{
+	char text[4096], *line, *next;
+
+	*driver = '\0';
+	if (sysfs_read(host, address, "uevent", text, sizeof(text)) < 0)
+		return;
+	for (line = strtok_r(text, "\n", &next); line; line = strtok_r(NULL, "\n", &next))
+		if (!strncmp(line, "DRIVER=", 7))
+			(void)text_copy(driver, BINDING_NAME, line + 7);
+}
+
+/*
+ * Neither of the two files takes a lock, so this never hangs. "" for no driver.
+ *
+ * Unbinding takes away the link first and then calls the driver, so without a link
+ * the driver may still be at it, or stuck there for ever: @ret_is_leaving (may be NULL).
+ */
 static int read_driver(struct pt_host *host, const struct pt_address *address,
-		       char driver[BINDING_NAME])
+		       char driver[BINDING_NAME], bool *ret_is_leaving)
 {
 	int r = sysfs_read_link(host, address, "driver", driver, BINDING_NAME);
 
+	if (ret_is_leaving)
+		*ret_is_leaving = false;
 	if (r != -ENOENT)
 		return r;
-	*driver = '\0';
+	read_uevent_driver(host, address, driver);
+	if (ret_is_leaving)
+		*ret_is_leaving = *driver != '\0';
 	return sysfs_has_device(host, address) ? 0 : -ENODEV;
 }
 
@@ -44,7 +68,7 @@ int binding_read_driver(struct pt_host *host, const struct pt_address *address,
 			char driver[BINDING_NAME], struct pt_error *err)
 {
 	char text[PT_ADDRESS_TEXT];
-	int r = read_driver(host, address, driver);
+	int r = read_driver(host, address, driver, NULL);
 
 	pt_address_format(address, text);
 	if (r == -ENODEV)
@@ -54,6 +78,37 @@ int binding_read_driver(struct pt_host *host, const struct pt_address *address,
 		return pt_fail(err, PT_SYSTEM, -r, "%s: can't read which driver it has: %s", text,
 			       strerror(-r));
 	return 0;
+}
+
+/*
+ * The driver, once nobody else's unbind of it is under way any more. Ours is
+ * known to be stuck by its deadline; this is for those that began before us.
+ */
+static int read_settled_driver(struct pt_host *host, const struct pt_address *address,
+			       char driver[BINDING_NAME], unsigned int deadline_ms,
+			       struct pt_error *err)
+{
+	struct timespec pause = {.tv_nsec = 10 * 1000000L};
+	char text[PT_ADDRESS_TEXT];
+	unsigned int waited;
+	bool is_leaving;
+	int r;
+
+	for (waited = 0; waited <= deadline_ms; waited += 10) {
+		r = read_driver(host, address, driver, &is_leaving);
+		if (r < 0)
+			return binding_read_driver(host, address, driver, err);
+		if (!is_leaving)
+			return 0;
+		nanosleep(&pause, NULL);
+	}
+	return pt_fail(
+		err, PT_DRIVER_STUCK, ETIMEDOUT,
+		"%s: %s is letting go of it and has not finished within %u.%u s: an unbind by "
+		"someone else, or an earlier one, hangs in the kernel. If it is a VFIO driver, "
+		"end the guest that has the device; see dmesg for what else it waits for",
+		pt_address_format(address, text), driver, deadline_ms / 1000,
+		deadline_ms % 1000 / 100);
 }
 
 /* ---- driver_override ---- */
@@ -66,8 +121,8 @@ struct override_job {
 };
 
 /*
- * In a helper, for the kernel takes the device's lock even for reading it (Linux
- * before 7.0), and would keep us for ever when driver code is stuck.
+ * In a helper, for many kernels take the device's lock not only for setting it but
+ * also for reading, and would keep us for ever when driver code is stuck.
  */
 static int override_work(struct pt_host *host, void *argument)
 {
@@ -119,7 +174,7 @@ int binding_read(struct pt_host *host, const struct pt_address *address,
 	char text[PT_ADDRESS_TEXT];
 	int r;
 
-	r = read_driver(host, address, binding.driver);
+	r = read_driver(host, address, binding.driver, NULL);
 	if (r == -ENODEV)
 		return pt_fail(
 			err, PT_NO_DEVICE, ENODEV,
@@ -223,7 +278,7 @@ int binding_unbind(struct pt_host *host, const struct pt_address *address, unsig
 	struct write_job job = {path, text};
 	int r;
 
-	r = binding_read_driver(host, address, driver, err);
+	r = read_settled_driver(host, address, driver, deadline_ms, err);
 	if (r < 0 || !*driver)
 		return r;
 	/*
@@ -422,7 +477,7 @@ int binding_probe(struct pt_host *host, const struct pt_address *address, const 
 
 	if (*driver && !is_driver_name(driver))
 		return fail_driver_name(driver, err);
-	r = binding_read_driver(host, address, now, err);
+	r = read_settled_driver(host, address, now, deadline_ms, err);
 	if (r < 0)
 		return r;
 	if (*now && (!*driver || !strcmp(now, driver)))

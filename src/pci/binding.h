@@ -34,8 +34,9 @@ int binding_read(struct pt_host *host, const struct pt_address *address, struct 
 		 struct pt_error *err);
 
 /*
- * Only the driver, "" for none: its link needs no lock of the kernel's, so this is quick and
- * never hangs. For a function that was there before: PT_DEVICE_GONE when it no longer is.
+ * Only the driver, "" for none: this needs no lock of the kernel's, so it is quick and never
+ * hangs. A driver that is letting go and hasn't finished counts as having it still.
+ * For a function that was there before: PT_DEVICE_GONE when it no longer is.
  */
 int binding_read_driver(struct pt_host *host, const struct pt_address *address,
 			char driver[BINDING_NAME], struct pt_error *err);

@@ -219,14 +219,20 @@ static int explain_stuck(const struct helper_attempt *attempt, const char *addre
 			       "crashed, or someone killed it. Look into the kernel's log (dmesg); "
 			       "after a crash the device is locked until the next boot",
 			       address, (long)attempt->helper, attempt->what, driver);
-	return pt_fail(err, PT_DRIVER_STUCK, ETIMEDOUT,
-		       "%s: %s has not returned from \"%s\" within %u.%u s. The helper process "
-		       "(pid %ld) is left waiting in the kernel and holds the device's lock. See "
-		       "/proc/%ld/stack and dmesg for what it waits for; if it never ends, only "
-		       "a reboot frees the device",
-		       address, driver, attempt->what, attempt->deadline_ms / 1000,
-		       attempt->deadline_ms % 1000 / 100, (long)attempt->helper,
-		       (long)attempt->helper);
+	pt_fail(err, PT_DRIVER_STUCK, ETIMEDOUT,
+		"%s: %s has not returned from \"%s\" within %u.%u s. The helper process (pid %ld) is "
+		"left waiting in the kernel and holds the device's lock. ",
+		address, driver, attempt->what, attempt->deadline_ms / 1000,
+		attempt->deadline_ms % 1000 / 100, (long)attempt->helper);
+	if (strstr(attempt->driver, "vfio"))
+		pt_error_append(err,
+				"VFIO waits for the guest that has the device: end that guest");
+	else
+		pt_error_append(err,
+				"See /proc/%ld/stack and dmesg for what it waits for; if it never "
+				"ends, only a reboot frees the device",
+				(long)attempt->helper);
+	return -ETIMEDOUT;
 }
 
 int helper_explain(struct pt_host *host, const struct helper_attempt *attempt, struct pt_error *err)

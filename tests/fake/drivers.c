@@ -206,32 +206,69 @@ static void add_vfio_device(const struct fake *fake, const struct function *func
 	tree_make_directories(function_path(function, path, name));
 }
 
-/* The function has @driver, or none when it is "". Its lock is held. */
-static void set_driver(const struct fake *fake, const struct function *function, const char *driver)
+/*
+ * dev->driver of the kernel: the uevent file tells it. It is set before the links come and
+ * cleared after they went and the driver's code has run.
+ */
+static bool current_driver(const struct function *function, char driver[NAME_SIZE])
 {
-	char path[TREE_PATH], target[TREE_PATH], before[NAME_SIZE] = "";
+	char text[4096], *line, *next;
+
+	if (!function_read(function, "uevent", text, sizeof(text)))
+		return false;
+	for (line = strtok_r(text, "\n", &next); line; line = strtok_r(NULL, "\n", &next))
+		if (!strncmp(line, "DRIVER=", 7))
+			return text_copy(driver, NAME_SIZE, line + 7);
+	return false;
+}
+
+/* First step of a bind: all can see the driver, which has yet to say yes. */
+static void show_driver(const struct fake *fake, const struct function *function,
+			const char *driver)
+{
+	char path[TREE_PATH], target[TREE_PATH];
+
+	write_uevent(fake, function, driver);
+	tree_path(fake, target, "sys/bus/pci/drivers/%s", driver);
+	tree_path(fake, path, "sys/bus/pci/drivers/%s/%s", driver, function->name);
+	tree_link(fake, path, function->dir);
+	tree_link(fake, function_path(function, path, "driver"), target);
+}
+
+/* First step of an unbind: the links go, before the driver is called. */
+static void hide_driver(const struct fake *fake, const struct function *function,
+			const char *driver)
+{
+	char path[TREE_PATH];
+
+	(void)unlink(tree_path(fake, path, "sys/bus/pci/drivers/%s/%s", driver, function->name));
+	(void)unlink(function_path(function, path, "driver"));
+}
+
+static void finish_bind(const struct fake *fake, const struct function *function,
+			const char *driver)
+{
 	int group = function_group(function);
 
-	if (function_link(function, "driver", before, sizeof(before))) {
-		(void)unlink(
-			tree_path(fake, path, "sys/bus/pci/drivers/%s/%s", before, function->name));
-		(void)unlink(function_path(function, path, "driver"));
-		if (is_vfio(before))
-			tree_remove(function_path(function, path, "vfio-dev"));
-		else
-			move_children(fake, function, before, false);
-	}
-	if (*driver) {
-		if (is_vfio(driver))
-			add_vfio_device(fake, function);
-		else
-			move_children(fake, function, driver, true);
-		tree_path(fake, target, "sys/bus/pci/drivers/%s", driver);
-		tree_path(fake, path, "sys/bus/pci/drivers/%s/%s", driver, function->name);
-		tree_link(fake, path, function->dir);
-		tree_link(fake, function_path(function, path, "driver"), target);
-	}
-	write_uevent(fake, function, driver);
+	if (is_vfio(driver))
+		add_vfio_device(fake, function);
+	else
+		move_children(fake, function, driver, true);
+	if (group >= 0)
+		update_group_file(fake, group);
+}
+
+static void finish_unbind(const struct fake *fake, const struct function *function,
+			  const char *driver)
+{
+	int group = function_group(function);
+	char path[TREE_PATH];
+
+	if (is_vfio(driver))
+		tree_remove(function_path(function, path, "vfio-dev"));
+	else
+		move_children(fake, function, driver, false);
+	write_uevent(fake, function, "");
 	if (group >= 0)
 		update_group_file(fake, group);
 }
@@ -277,33 +314,49 @@ static bool may_probe(const struct fake *fake, const struct function *function)
 	return *override != '\0';
 }
 
+/* What the driver's probe function says. */
+static int probe(const struct fake *fake, const struct function *function, const char *driver)
+{
+	char what[FAULT_SIZE];
+	int r = fault_strike(fake, function, "probe", what);
+
+	if (r < 0)
+		return r;
+	if (!strncmp(what, "refuse", 6))
+		return what[6] ? -fault_errno(what + 7) : -ENODEV;
+	/* the write succeeds and nothing is bound, as when the next driver would be asked */
+	if (!strcmp(what, "lie"))
+		return 1;
+	if (is_vfio(driver))
+		return probe_vfio(function);
+	return knows(fake, function, driver) ? 0 : -ENODEV;
+}
+
 /* Bind; the lock is held, and the driver matches. */
 static int attach(const struct fake *fake, const struct function *function, const char *driver)
 {
-	char what[FAULT_SIZE], before[NAME_SIZE], path[TREE_PATH];
+	char before[NAME_SIZE], path[TREE_PATH];
 	int r;
 
-	if (function_link(function, "driver", before, sizeof(before)))
+	if (current_driver(function, before))
 		return -EBUSY;
 	/* a driver that does its own DMA can't have it while a guest has the group */
 	if (!is_vfio(driver) && is_group_open(fake, function_group(function), path))
 		return -EBUSY;
 	if (!may_probe(fake, function))
 		return -ENODEV;
-	r = fault_strike(fake, function, "probe", what);
-	if (r < 0)
-		return r;
-	if (!strcmp(what, "lie"))
+	show_driver(fake, function, driver);
+	r = probe(fake, function, driver);
+	if (r == 0) {
+		finish_bind(fake, function, driver);
 		return 0;
-	if (!strncmp(what, "refuse", 6))
-		return what[6] ? -fault_errno(what + 7) : -ENODEV;
-	if (is_vfio(driver))
-		r = probe_vfio(function);
-	else if (!knows(fake, function, driver))
-		r = -ENODEV;
-	if (r == 0)
-		set_driver(fake, function, driver);
-	return r;
+	}
+	/* unless it left meanwhile */
+	if (tree_exists(function->dir)) {
+		hide_driver(fake, function, driver);
+		write_uevent(fake, function, "");
+	}
+	return r < 0 ? r : 0;
 }
 
 void driver_attach_any(const struct fake *fake, const struct function *function)
@@ -325,14 +378,15 @@ void driver_detach(const struct fake *fake, const struct function *function)
 	char driver[NAME_SIZE], path[TREE_PATH];
 	int group = function_group(function);
 
-	if (!function_link(function, "driver", driver, sizeof(driver)))
+	if (!current_driver(function, driver))
 		return;
+	hide_driver(fake, function, driver);
 	/* VFIO waits for its user */
 	if (is_vfio(driver) && is_group_open(fake, group, path))
 		device_hang(fake, function, path, "open");
 	if (driver_has_flag(fake, driver, "drops-vfs"))
 		function_drop_vfs(fake, function);
-	set_driver(fake, function, "");
+	finish_unbind(fake, function, driver);
 }
 
 /* ---- the files bind, unbind, drivers_probe ---- */
@@ -351,16 +405,22 @@ int driver_bind(const struct fake *fake, const char *driver, const char *name)
 }
 
 /* How an unbind goes; the lock is held. */
-static int let_go(const struct fake *fake, const struct function *function)
+static int let_go(const struct fake *fake, const struct function *function, const char *driver)
 {
 	char what[FAULT_SIZE];
-	int r = fault_strike(fake, function, "unbind", what);
+	int r;
 
+	/* a driver that takes its time takes it with its links gone already */
+	if (fault_is_slow(fake, function, "unbind"))
+		hide_driver(fake, function, driver);
+	r = fault_strike(fake, function, "unbind", what);
 	if (r < 0 || !strcmp(what, "lie"))
 		return r;
 	driver_detach(fake, function);
-	if (!strncmp(what, "steal ", 6))
-		set_driver(fake, function, what + 6);
+	if (!strncmp(what, "steal ", 6)) {
+		show_driver(fake, function, what + 6);
+		finish_bind(fake, function, what + 6);
+	}
 	return 0;
 }
 
@@ -368,17 +428,15 @@ int driver_unbind(const struct fake *fake, const char *driver, const char *name)
 {
 	struct function function;
 	char now[NAME_SIZE];
-	int lock, r = -ENODEV;
+	int lock, r = 0;
 
-	if (!function_find(fake, name, &function))
-		return -ENODEV;
 	/* the kernel compares before it takes the lock, and again under it */
-	if (!function_link(&function, "driver", now, sizeof(now)) || strcmp(now, driver) != 0)
+	if (!function_find(fake, name, &function) || !current_driver(&function, now) ||
+	    strcmp(now, driver) != 0)
 		return -ENODEV;
 	lock = device_lock(fake, &function);
-	r = function_link(&function, "driver", now, sizeof(now)) && !strcmp(now, driver)
-		    ? let_go(fake, &function)
-		    : 0;
+	if (current_driver(&function, now) && !strcmp(now, driver))
+		r = let_go(fake, &function, driver);
 	close(lock);
 	return r;
 }
@@ -391,7 +449,7 @@ int driver_probe_any(const struct fake *fake, const char *name)
 
 	if (!function_find(fake, name, &function))
 		return -ENODEV;
-	if (function_link(&function, "driver", driver, sizeof(driver)))
+	if (current_driver(&function, driver))
 		return 0;
 	lock = device_lock(fake, &function);
 	driver_attach_any(fake, &function);
@@ -433,8 +491,7 @@ static void bind_all(const struct fake *fake, const char *driver)
 		int lock;
 
 		if (!function_find(fake, names.names[i], &function) ||
-		    function_link(&function, "driver", now, sizeof(now)) ||
-		    !is_match(fake, &function, driver))
+		    current_driver(&function, now) || !is_match(fake, &function, driver))
 			continue;
 		lock = device_lock(fake, &function);
 		(void)attach(fake, &function, driver);

@@ -134,6 +134,18 @@ static void take_fault(const char *path, char what[FAULT_SIZE])
 	}
 }
 
+bool fault_is_slow(const struct fake *fake, const struct function *function, const char *operation)
+{
+	char path[TREE_PATH], what[FAULT_SIZE], *p = what;
+
+	tree_path(fake, path, "fake/faults/%s/%s", function->name, operation);
+	if (!tree_read(path, what, sizeof(what)))
+		return false;
+	if (!strncmp(p, "once ", 5))
+		p += 5;
+	return !strncmp(p, "hang", 4) || !strncmp(p, "delay", 5) || !strncmp(p, "crash", 5);
+}
+
 int fault_strike(const struct fake *fake, const struct function *function, const char *operation,
 		 char what[FAULT_SIZE])
 {

@@ -48,6 +48,8 @@ void function_drop_vfs(const struct fake *fake, const struct function *function)
  */
 int fault_strike(const struct fake *fake, const struct function *function, const char *operation,
 		 char what[FAULT_SIZE]);
+/* Is it one that takes time (hang, delay, crash), or for ever? */
+bool fault_is_slow(const struct fake *fake, const struct function *function, const char *operation);
 int fault_errno(const char *name); /* "EBUSY": EBUSY; 0 for unknown */
 
 /* Take the device's lock; waits as the kernel does. Closing the descriptor gives it back. */
