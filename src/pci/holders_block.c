@@ -420,21 +420,28 @@ bool holders_expand_block(struct block_scan *blocks, const struct block_place *f
 	return is_used || place.is_layer;
 }
 
-/* A filesystem that a virtio device shares by its tag (9p, virtiofs). */
-static void add_shares(struct block_scan *blocks)
+/*
+ * A filesystem that a virtio device shares by its tag (9p, virtiofs). Nothing but a mount
+ * shows that it is in use, and that can be out of sight.
+ */
+static void add_share(struct block_scan *blocks, const struct holder_share *share)
 {
 	struct holder_scan *scan = blocks->scan;
-	size_t i, j;
+	bool is_mounted = false;
+	size_t i;
 
-	for (i = 0; i < scan->share_count; i++)
-		for (j = 0; j < blocks->mount_count; j++) {
-			const struct mount_line *line = &blocks->mounts[j].line;
+	for (i = 0; i < blocks->mount_count; i++) {
+		const struct mount_line *line = &blocks->mounts[i].line;
 
-			if ((!strcmp(line->type, "9p") || !strcmp(line->type, "virtiofs")) &&
-			    !strcmp(line->source, scan->shares[i].tag))
-				holders_add_mount(scan, scan->shares[i].target, line->point,
-						  scan->targets[scan->shares[i].target].prefix);
-		}
+		if ((strcmp(line->type, "9p") != 0 && strcmp(line->type, "virtiofs") != 0) ||
+		    strcmp(line->source, share->tag) != 0)
+			continue;
+		is_mounted = true;
+		holders_add_mount(scan, share->target, line->point,
+				  scan->targets[share->target].prefix);
+	}
+	if (!is_mounted)
+		holders_incomplete(scan, share->target);
 }
 
 void holders_read_blocks(struct holder_scan *scan)
@@ -468,7 +475,8 @@ void holders_read_blocks(struct holder_scan *scan)
 					      .note = block->note,
 					      .before = scan->targets[block->target].prefix});
 	}
-	add_shares(&blocks);
+	for (i = 0; i < scan->share_count; i++)
+		add_share(&blocks, &scan->shares[i]);
 	free(blocks.mounts);
 	free(blocks.swaps);
 	free(blocks.loops);

@@ -332,15 +332,30 @@ static void miss_process(struct holder_scan *scan)
 			holders_incomplete(scan, i);
 }
 
+/* No program: a thread of the kernel or a zombie. They have nothing open, and are the most. */
+static bool has_program(struct holder_scan *scan, int proc_fd, const char *pid)
+{
+	char path[32], target[8];
+
+	if (!scan->has_procfs)
+		return true;
+	(void)text_format(path, sizeof(path), "%s/exe", pid);
+	return readlinkat(proc_fd, path, target, sizeof(target)) >= 0 || errno != ENOENT;
+}
+
 static void look_at_process(struct process_scan *processes, int proc_fd, const char *pid)
 {
 	struct holder_scan *scan = processes->scan;
-	AUTO_CLOSE int fd = openat(proc_fd, pid, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	struct process process = {.pid = atoi(pid), .fd = fd};
+	struct process process = {.pid = atoi(pid)};
+	AUTO_CLOSE int fd = -1;
 	int r;
 
+	if (!has_program(scan, proc_fd, pid))
+		return;
+	fd = openat(proc_fd, pid, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return;
+	process.fd = fd;
 	r = look_at_files(scan, &process);
 	if (r == -EACCES || r == -EPERM)
 		miss_process(scan);

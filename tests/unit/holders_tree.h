@@ -3,8 +3,8 @@
  * Small machines for the tests of holders: a temporary directory with just the
  * files of sys, proc and run that a case shows in. Made in each test, removed after.
  */
-#ifndef HOLDERS_TREE_H
-#define HOLDERS_TREE_H
+#ifndef UNIT_HOLDERS_TREE_H
+#define UNIT_HOLDERS_TREE_H
 
 #include <fcntl.h>
 #include <ftw.h>

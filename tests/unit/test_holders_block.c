@@ -399,6 +399,9 @@ static void virtio_shares(void **state)
 	put_mounts("30 22 0:33 / /host rw - 9p home rw,trans=virtio\n"
 		   "31 22 0:34 / /else rw - 9p other rw,trans=virtio");
 	tree_expect(DEVICE, "filesystem|/host||umount /host", NULL);
+	/* mounted or not, who can tell */
+	put_mounts("");
+	tree_expect(DEVICE, "incomplete", NULL);
 }
 
 /* A tree that a kernel can't have must still come to an end. */
