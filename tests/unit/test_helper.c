@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The helper process: its result, its deadline, and what it keeps of the caller. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "pci/helper.h"
+
+static struct pt_host *host;
+static volatile sig_atomic_t children_ended;
+
+static int set_up(void **state)
+{
+	(void)state;
+	return pt_host_new(NULL, &host, NULL);
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	pt_host_free(host);
+	return 0;
+}
+
+static long now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void count_child(int number)
+{
+	(void)number;
+	children_ended++;
+}
+
+/* Ends a helper that a test left behind, and waits until it is gone. */
+static void end_helper(pid_t pid)
+{
+	int i;
+
+	assert_true(pid > 1);
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	for (i = 0; i < 500 && kill(pid, 0) == 0; i++)
+		(void)usleep(10000);
+	assert_int_equal(kill(pid, 0), -1);
+}
+
+struct numbers {
+	int in;
+	int out;
+	char room[HELPER_REPLY - 2 * sizeof(int)];
+};
+
+static int double_it(struct pt_host *h, void *argument)
+{
+	struct numbers *numbers = argument;
+
+	(void)h;
+	numbers->out = numbers->in * 2;
+	memset(numbers->room, 'r', sizeof(numbers->room));
+	return -numbers->in;
+}
+
+static _Noreturn int hang(struct pt_host *h, void *argument)
+{
+	(void)h;
+	*(int *)argument = 1;
+	for (;;)
+		pause();
+}
+
+static int die(struct pt_host *h, void *argument)
+{
+	(void)h;
+	*(int *)argument = 1;
+	(void)kill(getpid(), SIGKILL);
+	return 0;
+}
+
+static void test_result(void **state)
+{
+	struct numbers numbers = {.in = 21};
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(helper_run(host, double_it, &numbers, sizeof(numbers), 10000, &pid), -21);
+	assert_int_equal(numbers.out, 42);
+	assert_int_equal(numbers.room[sizeof(numbers.room) - 1], 'r');
+	assert_true(pid > 0);
+	assert_int_not_equal(pid, getpid());
+	assert_int_equal(helper_write(host, "no/such/file", "1", 10000), -ENOENT);
+	assert_int_equal(helper_write(host, "dev/null", "1", 10000), 0);
+	assert_int_equal(helper_write(host, "dev/full", "1", 10000), -ENOSPC);
+}
+
+static void test_deadline(void **state)
+{
+	long start = now_ms();
+	int value = 0;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(helper_run(host, hang, &value, sizeof(value), 300, &pid), -ETIMEDOUT);
+	assert_true(now_ms() - start >= 299);
+	assert_true(now_ms() - start < 5000);
+	assert_int_equal(value, 0);
+	assert_int_equal(kill(pid, 0), 0);
+	end_helper(pid);
+}
+
+static void test_death(void **state)
+{
+	int value = 0;
+
+	(void)state;
+	assert_int_equal(helper_run(host, die, &value, sizeof(value), 10000, NULL), -EOWNERDEAD);
+	assert_int_equal(value, 0);
+}
+
+static long read_parent(pid_t pid)
+{
+	char path[64], text[256];
+	long parent = -1, session = -1;
+	FILE *file;
+
+	(void)snprintf(path, sizeof(path), "/proc/%ld/stat", (long)pid);
+	file = fopen(path, "re");
+	assert_non_null(file);
+	assert_non_null(fgets(text, sizeof(text), file));
+	(void)fclose(file);
+	assert_int_equal(sscanf(strrchr(text, ')') + 4, "%ld %*d %ld", &parent, &session), 2);
+	assert_int_equal(session, pid);
+	return parent;
+}
+
+static void test_nobodys_child(void **state)
+{
+	struct sigaction count = {.sa_handler = count_child}, before;
+	struct numbers numbers = {.in = 1};
+	sigset_t mask_before = {0}, mask_after = {0};
+	int value = 0;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(sigaction(SIGCHLD, &count, &before), 0);
+	assert_int_equal(pthread_sigmask(SIG_SETMASK, NULL, &mask_before), 0);
+	children_ended = 0;
+	assert_int_equal(helper_run(host, double_it, &numbers, sizeof(numbers), 10000, NULL), -1);
+	assert_int_equal(helper_run(host, hang, &value, sizeof(value), 50, &pid), -ETIMEDOUT);
+	/* neither of the two processes is to be waited for, and none has announced itself */
+	assert_int_equal(waitpid(-1, NULL, WNOHANG | __WALL), -1);
+	assert_int_equal(errno, ECHILD);
+	assert_int_not_equal(read_parent(pid), getpid());
+	end_helper(pid);
+	assert_int_equal(children_ended, 0);
+	assert_int_equal(pthread_sigmask(SIG_SETMASK, NULL, &mask_after), 0);
+	assert_memory_equal(&mask_before, &mask_after, sizeof(mask_before));
+	assert_int_equal(sigaction(SIGCHLD, &before, NULL), 0);
+}
+
+/* Whoever waits for the end of our pipes, or for our locks, must not wait for a stuck helper. */
+static void test_descriptors(void **state)
+{
+	int value = 0, fds[2], high, kept, again;
+	char byte;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(pipe(fds), 0);
+	high = fcntl(fds[1], F_DUPFD, 200);
+	assert_true(high >= 200);
+	assert_int_equal(helper_run(host, hang, &value, sizeof(value), 50, &pid), -ETIMEDOUT);
+	close(fds[1]);
+	close(high);
+	assert_int_equal(read(fds[0], &byte, 1), 0);
+	close(fds[0]);
+	end_helper(pid);
+
+	/* but the locks of the operation under way stay held as long as it is */
+	kept = open("/dev/shm", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_true(kept >= 0);
+	host->kept_fds = &kept;
+	host->kept_count = 1;
+	assert_int_equal(flock(kept, LOCK_EX), 0);
+	assert_int_equal(helper_run(host, hang, &value, sizeof(value), 50, &pid), -ETIMEDOUT);
+	close(kept);
+	host->kept_fds = NULL;
+	host->kept_count = 0;
+	again = open("/dev/shm", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(flock(again, LOCK_EX | LOCK_NB), -1);
+	end_helper(pid);
+	assert_int_equal(flock(again, LOCK_EX | LOCK_NB), 0);
+	close(again);
+}
+
+/* Without standard streams, as daemons may be started, the pipe gets a low number. */
+static void test_no_standard_streams(void **state)
+{
+	struct numbers numbers = {.in = 5};
+	int status;
+	pid_t pid = fork();
+
+	(void)state;
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		close(0);
+		close(1);
+		close(2);
+		if (helper_run(host, double_it, &numbers, sizeof(numbers), 10000, NULL) != -5)
+			_exit(1);
+		_exit(numbers.out == 10 ? 0 : 2);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+static void *run_many(void *argument)
+{
+	struct pt_host *own;
+	size_t i, *good = argument;
+
+	if (pt_host_new(NULL, &own, NULL) < 0)
+		return NULL;
+	for (i = 0; i < 50; i++) {
+		struct numbers numbers = {.in = (int)i + 1};
+
+		if (helper_run(own, double_it, &numbers, sizeof(numbers), 20000, NULL) ==
+			    -numbers.in &&
+		    numbers.out == 2 * numbers.in)
+			(*good)++;
+	}
+	pt_host_free(own);
+	return NULL;
+}
+
+static void test_threads(void **state)
+{
+	pthread_t threads[4];
+	size_t good[4] = {0}, i;
+
+	(void)state;
+	for (i = 0; i < 4; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, run_many, &good[i]), 0);
+	for (i = 0; i < 4; i++) {
+		assert_int_equal(pthread_join(threads[i], NULL), 0);
+		assert_int_equal(good[i], 50);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_result),	    cmocka_unit_test(test_deadline),
+		cmocka_unit_test(test_death),	    cmocka_unit_test(test_nobodys_child),
+		cmocka_unit_test(test_descriptors), cmocka_unit_test(test_no_standard_streams),
+		cmocka_unit_test(test_threads),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}
