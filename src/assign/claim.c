@@ -214,7 +214,7 @@ static int get_enum(struct json_object *object, const char *key, const char *con
 static int owner_from_json(struct json_object *object, struct pt_owner *owner, struct pt_error *err)
 {
 	struct json_object *value;
-	unsigned int kind;
+	unsigned int kind = 0;
 	int64_t number;
 	int r;
 
@@ -261,7 +261,7 @@ static int ids_from_json(struct json_object *object, struct pt_claim *claim, str
 int claim_from_json(struct json_object *object, struct pt_claim *ret_claim, struct pt_error *err)
 {
 	struct pt_claim claim = {0};
-	unsigned int state;
+	unsigned int state = 0;
 	int r;
 
 	r = state_get_address(object, "device", &claim.address, err);

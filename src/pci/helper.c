@@ -78,6 +78,7 @@ static _Noreturn void helper_main(const struct launch *launch)
 {
 	struct iovec reply[2];
 	int result;
+	size_t i;
 
 	(void)setsid(); /* a terminal that hangs up must not take it along */
 	if (chdir("/") < 0)
@@ -87,6 +88,9 @@ static _Noreturn void helper_main(const struct launch *launch)
 
 	result = launch->work(launch->host, launch->argument);
 
+	/* before the reply: who hears that it is done must find the locks as he left them */
+	for (i = 0; i < launch->host->kept_count; i++)
+		(void)close(launch->host->kept_fds[i]);
 	reply[0] = (struct iovec){&result, sizeof(result)};
 	reply[1] = (struct iovec){launch->argument, launch->size};
 	/* at most PIPE_BUF, thus all of it or nothing; EPIPE when nobody waits any more */

@@ -169,7 +169,7 @@ static void stop_at_undo(void *context, enum pt_log_level level, const char *mes
 }
 
 /* Runs in a child: an operation, or recovery when @scenario is NULL. Returns its exit status. */
-static int run_child(struct fake *fake, const struct scenario *scenario,
+static int run_child(struct fake *machine, const struct scenario *scenario,
 		     const struct pt_owner *owner, size_t after_step, size_t at_undo)
 {
 	struct stop stop = {.after_step = after_step, .at_undo = at_undo};
@@ -178,7 +178,7 @@ static int run_child(struct fake *fake, const struct scenario *scenario,
 
 	assert_true(pid >= 0);
 	if (pid == 0) {
-		struct pt_host *host = fake_host(fake);
+		struct pt_host *host = fake_host(machine);
 		struct pt_owner self;
 		struct pt_error err;
 		int r;
@@ -205,9 +205,9 @@ static int run_child(struct fake *fake, const struct scenario *scenario,
 }
 
 /* A helper may still be at it, holding the lock: recovery leaves that alone, so ask again. */
-static void recover_all(struct fake *fake)
+static void recover_all(struct fake *machine)
 {
-	struct pt_host *host = fake_host(fake);
+	struct pt_host *host = fake_host(machine);
 	struct pt_error err;
 	int i, r = -1;
 
@@ -252,10 +252,10 @@ static const struct pt_owner first_owner = {
 	.kind = PT_OWNER_PROCESS, .name = "first", .pid = 4242, .start_time = 1};
 
 /* The first owner lives as long as its file in the fake's /proc. */
-static void set_alive(struct fake *fake, bool is_alive)
+static void set_alive(struct fake *machine, bool is_alive)
 {
 	static const char stat[] = "4242 (fi) rst) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 1 0 0\n";
-	struct pt_host *host = fake_host(fake);
+	struct pt_host *host = fake_host(machine);
 
 	if (is_alive) {
 		assert_int_equal(io_make_directories_at(host->root_fd, "proc/4242", 0755), 0);
@@ -263,31 +263,54 @@ static void set_alive(struct fake *fake, bool is_alive)
 					       sizeof(stat) - 1, 0644),
 				 0);
 	} else {
-		assert_int_equal(unlinkat(host->root_fd, "proc/4242/stat", 0), 0);
+		(void)unlinkat(host->root_fd, "proc/4242/stat", 0);
 	}
 	assert_int_equal(pt_owner_is_alive(host, &first_owner), is_alive);
 }
 
-static struct fake *prepare(const struct scenario *scenario)
+/*
+ * One machine serves all points of all scenarios: between two of them it is brought back
+ * to how it was recorded, by giving back what is claimed.
+ */
+static struct fake *fake;
+static char *recorded;
+
+static void prepare(const struct scenario *scenario)
 {
-	struct fake *fake = fake_new(recording(), NULL);
 	struct pt_error err = {0};
 
 	set_alive(fake, true);
 	if (scenario->has_before &&
 	    request(fake_host(fake), scenario->before, scenario, &first_owner, &err) < 0)
 		fail_msg("%s: %s", scenario->name, err.message);
-	return fake;
 }
 
-static void check(struct fake *fake, const char *name, const char *where, size_t point,
-		  const char *before, const char *after)
+static void clean_up(const struct scenario *scenario)
 {
+	struct pt_error err = {0};
 	char *now;
 
+	recover_all(fake);
+	if (request(fake_host(fake), PT_REATTACH, scenario, &first_owner, &err) < 0)
+		fail_msg("%s: %s", scenario->name, err.message);
+	now = describe(fake_host(fake));
+	assert_string_equal(now, recorded);
+	free(now);
+}
+
+/* The first owner dies too: what it had taken goes back in the end, whatever happens. */
+static char *settle(void)
+{
 	set_alive(fake, false);
 	recover_all(fake);
-	now = describe(fake_host(fake));
+	return describe(fake_host(fake));
+}
+
+static void check(const char *name, const char *where, size_t point, const char *before,
+		  const char *after)
+{
+	char *now = settle();
+
 	if (strcmp(now, before) != 0 && strcmp(now, after) != 0)
 		fail_msg("%s, %s %zu:\nnow\n%s\nbefore\n%s\nafter\n%s", name, where, point, now,
 			 before, after);
@@ -295,56 +318,46 @@ static void check(struct fake *fake, const char *name, const char *where, size_t
 	points++;
 }
 
-/* Before a take there is no owner, after it one that is dead by the time of recovery. */
 static char *describe_after(const struct scenario *scenario)
 {
-	struct fake *fake = prepare(scenario);
 	char *after;
 
+	prepare(scenario);
 	assert_int_equal(run_child(fake, scenario, &first_owner, NO_POINT, NO_POINT), FINISHED);
-	set_alive(fake, false);
-	recover_all(fake);
-	after = describe(fake_host(fake));
-	fake_free(fake);
+	after = settle();
+	clean_up(scenario);
 	return after;
 }
 
 static char *describe_before(const struct scenario *scenario)
 {
-	struct fake *fake = prepare(scenario);
 	char *before;
 
-	/* the first owner is dead: what it had taken goes back in the end, whatever happens */
-	set_alive(fake, false);
-	recover_all(fake);
-	before = describe(fake_host(fake));
-	fake_free(fake);
+	prepare(scenario);
+	before = settle();
+	clean_up(scenario);
 	return before;
 }
 
 static void stop_everywhere(const struct scenario *scenario)
 {
+	static const char *const variants[] = {"after step", "with the step begun after",
+					       "recovery stopped too, after step"};
 	char *before = describe_before(scenario), *after = describe_after(scenario);
 	int variant, status = CRASHED;
 	size_t point;
 
 	for (point = 0; status == CRASHED; point++) {
 		for (variant = 0; variant < 3 && status == CRASHED; variant++) {
-			struct fake *fake = prepare(scenario);
-
+			prepare(scenario);
 			status = run_child(fake, scenario, &first_owner, point, NO_POINT);
 			if (status == CRASHED && variant == 1)
 				(void)begin_next(fake_host(fake));
 			/* recovery itself dies after its first step, or at its first undo */
 			if (status == CRASHED && variant == 2)
 				(void)run_child(fake, NULL, NULL, 0, 0);
-			if (status == CRASHED)
-				check(fake, scenario->name,
-				      variant == 0   ? "after step"
-				      : variant == 1 ? "with the step begun after"
-						     : "recovery stopped too, after step",
-				      point, before, after);
-			fake_free(fake);
+			check(scenario->name, variants[variant], point, before, after);
+			clean_up(scenario);
 		}
 	}
 	assert_int_equal(status, FINISHED);
@@ -363,7 +376,7 @@ static void test_stop_everywhere(void **state)
 	print_message("# %zu points\n", points);
 }
 
-/* The last device's driver refuses, so everything is undone, and that is stopped too. */
+/* The last device's driver doesn't let go, so everything is undone, and that is stopped too. */
 static void test_stop_undoing(void **state)
 {
 	static const struct scenario scenario = {
@@ -374,12 +387,12 @@ static void test_stop_undoing(void **state)
 
 	(void)state;
 	for (point = 0; status == CRASHED; point++) {
-		struct fake *fake = prepare(&scenario);
-
-		fake_fault(fake, "0000:02:00.0", "probe", "once refuse");
+		prepare(&scenario);
+		fake_fault(fake, "0000:02:00.0", "unbind", "EBUSY");
 		status = run_child(fake, &scenario, &first_owner, NO_POINT, point);
-		check(fake, scenario.name, "at undo", point, before, before);
-		fake_free(fake);
+		check(scenario.name, "at undo", point, before, before);
+		fake_fault(fake, "0000:02:00.0", "unbind", NULL);
+		clean_up(&scenario);
 	}
 	assert_int_equal(status, FAILED);
 	assert_true(point > 3);
@@ -397,10 +410,10 @@ static void test_stop_in_driver(void **state)
 
 	(void)state;
 	for (i = 0; i < sizeof(operations) / sizeof(operations[0]); i++) {
-		struct fake *fake = prepare(&scenario);
 		int status;
 		pid_t pid;
 
+		prepare(&scenario);
 		fake_fault(fake, "0000:01:00.0", operations[i], "once delay 300");
 		pid = fork();
 		assert_true(pid >= 0);
@@ -411,10 +424,30 @@ static void test_stop_in_driver(void **state)
 		(void)usleep(150000);
 		(void)kill(pid, SIGKILL);
 		assert_int_equal(waitpid(pid, &status, 0), pid);
-		check(fake, scenario.name, operations[i], i, before, before);
-		fake_free(fake);
+		check(scenario.name, operations[i], i, before, before);
+		clean_up(&scenario);
 	}
 	free(before);
+}
+
+static int make_fake(void **state)
+{
+	struct pt_error err;
+
+	(void)state;
+	fake = fake_new(recording(), NULL);
+	/* the state directory exists from the first operation on */
+	assert_int_equal(pt_recover(fake_host(fake), NULL, NULL, &err), 0);
+	recorded = describe(fake_host(fake));
+	return 0;
+}
+
+static int free_fake(void **state)
+{
+	(void)state;
+	free(recorded);
+	fake_free(fake);
+	return 0;
 }
 
 int main(void)
@@ -425,5 +458,5 @@ int main(void)
 		cmocka_unit_test(test_stop_in_driver),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, make_fake, free_fake);
 }
