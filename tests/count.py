@@ -21,8 +21,9 @@ class Count:
         self.failed = []
         self.skipped = []
 
-    def fail(self, part, name, why=""):
-        self.failed.append("%s: %s%s" % (part, name, why and ": " + why))
+    def fail(self, part, name, why="", details=""):
+        """WHY is one line, DETAILS those that a program printed about it."""
+        self.failed.append("%s: %s%s%s" % (part, name, why and ": " + why, details))
 
     def skip(self, part, name, why):
         if part == "lab" and os.environ.get("CI"):
@@ -37,14 +38,14 @@ def tap(count, part, test):
     found = len(count.failed)
     plan = re.search(r"^1\.\.([0-9]+)", out, re.M)
     seen = 0
-    for bad, name in re.findall(r"^(not )?ok [0-9]+ ?(?:- )?(.*)$", out, re.M):
+    for bad, name, details in re.findall(r"^(not )?ok [0-9]+ ?(?:- )?(.*)((?:\n#.*)*)$", out, re.M):
         seen += 1
         where = "%s: %s" % (test["name"], name)
         skip = re.search(r"# SKIP ?(.*)", name)
         if skip:
             count.skip(part, where, skip.group(1) or "no reason given")
         elif bad:
-            count.fail(part, where)
+            count.fail(part, where, details=details)
         else:
             count.passed += 1
     if test["result"] != "OK" and len(count.failed) == found or not plan:

@@ -114,7 +114,7 @@ class FakeWorld(World):
 
     def refusing(self, address):
         """Words for detach that make the new driver of ADDRESS refuse it."""
-        self.fault(address, "probe", "once refuse")
+        self.fault(address, "probe", "refuse")
         return []
 
     def snapshot(self):

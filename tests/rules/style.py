@@ -107,10 +107,10 @@ def c_rules(t):
         t.check(why, problems)
     problems = []
     for path in tap.files(".h"):
-        name = "_".join(path.split("/")[-2:] if path.count("/") > 1 else path.split("/")[-1:])
-        guard = re.sub(r"\W", "_", name).upper()
-        if not re.search(r"^#ifndef \w*%s$" % re.escape(guard), tap.read(path), re.M):
-            problems.append("%s: expected a guard named %s" % (path, guard))
+        guard = re.sub(r"\W", "_", os.path.basename(path)).upper()
+        if not re.search(r"^#ifndef (\w+_)?%s\n#define (\w+_)?%s$" % (guard, guard),
+                         tap.read(path), re.M):
+            problems.append("%s: expected a guard named …%s" % (path, guard))
     t.check("headers are guarded by their own name", problems)
     problems = []
     for path in tap.files(".c", ".h", under=("src", "include", "examples")):
@@ -132,7 +132,8 @@ def python_rules(t):
         if not path.endswith(".py"):
             continue
         beside = {n[:-3] for n in os.listdir(os.path.join(tap.ROOT, os.path.dirname(path)))
-                  if n.endswith(".py")} | {p.split("/")[-1][:-3] for p in tap.files(".py", under=("lab",))}
+                  if n.endswith(".py")}
+        beside |= {os.path.basename(p)[:-3] for p in tap.files(".py", under=("lab", "tests/flow"))}
         for node in ast.walk(ast.parse(text)):
             names = ([a.name for a in node.names] if isinstance(node, ast.Import) else
                      [node.module or ""] if isinstance(node, ast.ImportFrom) else [])
