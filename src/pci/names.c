@@ -7,6 +7,7 @@
  */
 #include "pci/names.h"
 
+#include <errno.h>
 #include <passthru/device.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,6 +40,13 @@ static struct names *names_open(struct pt_host *host)
 		host_log(host, PT_LOG_INFO, "no hardware database: devices stay without names");
 	host->hwdb = names;
 	return names;
+}
+
+int names_do_without(struct pt_host *host)
+{
+	names_close(host);
+	host->hwdb = calloc(1, sizeof(struct names));
+	return host->hwdb ? 0 : -ENOMEM;
 }
 
 void names_close(struct pt_host *host)
