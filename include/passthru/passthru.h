@@ -10,7 +10,9 @@
 #include <passthru/group.h>
 #include <passthru/holders.h>
 #include <passthru/host.h>
+#include <passthru/identity.h>
 #include <passthru/nodedev.h>
+#include <passthru/persist.h>
 #include <passthru/plan.h>
 #include <passthru/reset.h>
 

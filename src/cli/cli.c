@@ -111,6 +111,32 @@ static const struct cli_verb verbs[] = {
 		.run = verb_recover,
 		.may_change = true,
 	},
+	{
+		.name = "persist",
+		.arguments = "DEVICE…",
+		.summary = "keep devices from the host, from the next boot on",
+		.run = verb_persist,
+		.options =
+			"  --driver NAME       the driver to have them, instead of vfio-pci\n"
+			"  --now               detach them now, too\n"
+			"  --force --reason WHY  although the host needs the device\n"
+			"  --apply             without devices: bind what is persisted (done at boot)\n" DEVICE_OPTIONS,
+		.may_change = true,
+	},
+	{
+		.name = "unpersist",
+		.arguments = "DEVICE…",
+		.summary = "let the host have them again, from the next boot on",
+		.run = verb_unpersist,
+		.options = DEVICE_OPTIONS,
+		.may_change = true,
+	},
+	{
+		.name = "persisted",
+		.arguments = "",
+		.summary = "what is kept from the host, and what has become of it",
+		.run = verb_persisted,
+	},
 	{.name = "nodedev-list",
 	 .arguments = "[--tree] [--cap pci]",
 	 .summary = "list, or tree",

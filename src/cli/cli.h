@@ -100,6 +100,9 @@ int verb_plan(struct cli *cli, int argc, char **argv);
 int verb_recover(struct cli *cli, int argc, char **argv);
 int verb_status(struct cli *cli, int argc, char **argv);
 int verb_release(struct cli *cli, int argc, char **argv);
+int verb_persist(struct cli *cli, int argc, char **argv);
+int verb_unpersist(struct cli *cli, int argc, char **argv);
+int verb_persisted(struct cli *cli, int argc, char **argv);
 int verb_run(struct cli *cli, int argc, char **argv);
 
 #endif

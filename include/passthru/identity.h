@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef PASSTHRU_IDENTITY_H
+#define PASSTHRU_IDENTITY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <passthru/device.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/**
+ * DOC: Identity
+ *
+ * What a device is, as opposed to where it is (&struct pt_address). Whatever is
+ * kept longer than the kernel runs keeps both, and when they disagree the device
+ * is refused, not guessed.
+ *
+ * The ids and the slot are always known. A serial number is not: it comes from the
+ * Device Serial Number capability (PCIe 7.9.3) or the "SN" field of Vital Product
+ * Data (PCIe 6.28), and many devices have neither; that of an NVMe drive is
+ * known only to its driver. Two devices of one model without serial numbers that
+ * change places can't be told apart.
+ */
+
+/** PT_SERIAL_TEXT - room for a serial number */
+#define PT_SERIAL_TEXT 80
+
+/** PT_SLOT_TEXT - room for a slot path; PCI allows no deeper chain than 256 buses */
+#define PT_SLOT_TEXT 512
+
+/**
+ * struct pt_identity - what a function is
+ * @vendor_id: 16 bits, as are the next three
+ * @device_id: see @vendor_id
+ * @subsystem_vendor_id: 0 where the function has none
+ * @subsystem_device_id: see @subsystem_vendor_id
+ * @class_code: 24 bits
+ * @revision: 8 bits
+ * @is_serial_known: false when it couldn't be looked for, for want of privilege
+ * @serial: "dsn:52-54-00-ff-ff-1a-b0-02", "vpd:ABC123", or "" when there is none
+ * @slot: the way to it from its root bus, as device.function of each bridge and at
+ *	last its own: "0000:00/1c.0/00.0". No bus number below the root is in it, so it
+ *	stays the same when a card elsewhere makes the firmware count buses anew.
+ *	"" when it can't be known (a copy of a sysfs without its links)
+ */
+struct pt_identity {
+	uint16_t vendor_id;
+	uint16_t device_id;
+	uint16_t subsystem_vendor_id;
+	uint16_t subsystem_device_id;
+	uint32_t class_code;
+	uint8_t revision;
+	bool is_serial_known;
+	char serial[PT_SERIAL_TEXT];
+	char slot[PT_SLOT_TEXT];
+};
+
+/**
+ * pt_identity_read() - what is at an address
+ * @host: the host
+ * @address: which
+ * @ret_identity: untouched on failure
+ * @err: PT_NO_DEVICE; PT_DEVICE_GONE when it doesn't answer
+ *
+ * Reads configuration space, and Vital Product Data where there is no serial
+ * number capability, which may take the device tens of milliseconds.
+ * Without root the serial number stays unknown.
+ *
+ * Return: 0 or a negative errno.
+ */
+int pt_identity_read(struct pt_host *host, const struct pt_address *address,
+		     struct pt_identity *ret_identity, struct pt_error *err);
+
+/**
+ * enum pt_identity_match - how two identities compare
+ * @PT_IDENTITY_SAME: the same device in the same slot
+ * @PT_IDENTITY_MOVED: the same device in another slot; without a serial number, a
+ *	device of the same model in another slot
+ * @PT_IDENTITY_OTHER: another device
+ */
+enum pt_identity_match { PT_IDENTITY_SAME, PT_IDENTITY_MOVED, PT_IDENTITY_OTHER };
+
+/**
+ * pt_identity_compare() - is this still that device?
+ * @was: what was kept
+ * @is: what is there now
+ * @text: the difference in words; may be NULL
+ * @size: of @text in bytes
+ *
+ * A serial number or slot that isn't known on one side is not compared. The
+ * revision counts only where no serial number settles it.
+ *
+ * Return: how they compare; @text is "" for PT_IDENTITY_SAME.
+ */
+enum pt_identity_match pt_identity_compare(const struct pt_identity *was,
+					   const struct pt_identity *is, char *text, size_t size);
+
+/**
+ * pt_identity_find() - where is that device now?
+ * @host: the host
+ * @snapshot: the functions to look among
+ * @identity: the device
+ * @ret_address: where it is
+ * @err: PT_NO_DEVICE names the functions of the same model, when there are any
+ *
+ * A device with a serial number is found in any slot, one without only in its own.
+ *
+ * Return: 0 or a negative errno.
+ */
+int pt_identity_find(struct pt_host *host, const struct pt_snapshot *snapshot,
+		     const struct pt_identity *identity, struct pt_address *ret_address,
+		     struct pt_error *err);
+
+/** PT_IDENTITY_TEXT - room for an identity in words */
+#define PT_IDENTITY_TEXT 192
+
+/**
+ * pt_identity_format() - an identity in words
+ * @identity: what to write
+ * @text: at least PT_IDENTITY_TEXT bytes: "8086:10c9, serial number dsn:…" or
+ *	"8086:10c9 without serial number"
+ *
+ * Return: @text.
+ */
+char *pt_identity_format(const struct pt_identity *identity, char text[PT_IDENTITY_TEXT]);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

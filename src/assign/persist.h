@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Persisted devices on disk: etc/passthru/devices.d/ADDRESS.json, one JSON object a
+ * file, replaced whole and synced. persist_file.c reads and writes them, persist.c says what has
+ * become of them, persist_apply.c gives them to their drivers.
+ */
+#ifndef ASSIGN_PERSIST_H
+#define ASSIGN_PERSIST_H
+
+#include <json-c/json.h>
+#include <passthru/persist.h>
+
+#include "base/error.h"
+
+#define PERSIST_DIR "etc/passthru/devices.d"
+
+struct pt_persist_list {
+	struct pt_persisted *items; /* in address order */
+	size_t count;
+	struct pt_snapshot *snapshot; /* read when a device has to be looked for */
+	struct pt_error corrupt;      /* the first file that doesn't parse; errnum 0: none */
+};
+
+/* ---- files ---- */
+
+/* What stands in the file; the fields about now stay zero. NULL without memory. */
+struct json_object *persist_to_json(const struct pt_persisted *persisted);
+
+/* A fuzz target: the bytes of a file. */
+int persist_parse(const char *text, size_t size, struct pt_persisted *ret_persisted,
+		  struct pt_error *err);
+
+/*
+ * All files that parse, not yet looked at on the machine. One that doesn't is noted in
+ * the list and keeps nobody from the others: at boot they matter more.
+ */
+int persist_load(struct pt_host *host, struct pt_persist_list **ret_list, struct pt_error *err);
+int persist_store(struct pt_host *host, const struct pt_persisted *persisted, struct pt_error *err);
+int persist_erase(struct pt_host *host, const struct pt_address *address, struct pt_error *err);
+
+/* ---- what has become of them ---- */
+
+/* Fill the fields about now of one item of @list. */
+int persist_examine(struct pt_host *host, struct pt_persist_list *list,
+		    struct pt_persisted *persisted, struct pt_error *err);
+
+#endif
