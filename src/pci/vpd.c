@@ -58,10 +58,10 @@ static int parse_fields(const uint8_t *bytes, size_t start, size_t end, bool is_
 		if (field[0] == 'R' && field[1] == 'V') {
 			if (!len || !checksum_holds(bytes, (size_t)(field + 3 - bytes)))
 				return -EBADMSG;
-			break; /* the rest of the item is reserved */
+			return 0; /* the rest of the item is reserved */
 		}
-		if (field[0] == 'R' && field[1] == 'W')
-			break;
+		if (is_writable && field[0] == 'R' && field[1] == 'W')
+			return 0;
 		if (!trim_text(field + 3, &len) || !len || vpd->field_count == VPD_FIELDS_MAX)
 			continue;
 		vpd->fields[vpd->field_count++] = (struct vpd_field){
@@ -71,7 +71,8 @@ static int parse_fields(const uint8_t *bytes, size_t start, size_t end, bool is_
 			.len = len,
 		};
 	}
-	return 0;
+	/* without a checksum there is no read-only item (PCIe 6.28.2.2) */
+	return is_writable ? 0 : -EBADMSG;
 }
 
 static int parse_item(const uint8_t *bytes, size_t start, size_t len, struct vpd *vpd)
