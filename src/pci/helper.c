@@ -4,11 +4,10 @@
 #include <assert.h>
 #include <poll.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -17,17 +16,12 @@
 
 #include "pci/sysfs.h"
 
-/* Stack of the two short-lived frames below and of the work itself. */
-#define STACK_SIZE (256 * 1024)
-
 struct launch {
 	struct pt_host *host;
 	int (*work)(struct pt_host *host, void *argument);
 	void *argument;
 	size_t size;
 	int result_fd;
-	pid_t helper; /* set by launcher(), in our memory */
-	int errnum;
 };
 
 static int64_t now_ms(void)
@@ -71,7 +65,7 @@ static void close_others(const struct pt_host *host, int result_fd)
 }
 
 /*
- * The helper. Every signal stays blocked, as launch() left it: the handlers of the
+ * The helper. Every signal stays blocked, as start() left it: the handlers of the
  * program we were forked from must not run here, and SIGKILL can't be blocked.
  */
 static _Noreturn void helper_main(const struct launch *launch)
@@ -98,47 +92,55 @@ static _Noreturn void helper_main(const struct launch *launch)
 }
 
 /*
- * Runs as vfork() does, in our memory while we wait: forks the helper, tells its
- * pid and ends, whereupon the helper is init's child and not ours.
+ * A fork that nobody but us notices: without an exit signal the caller of the library
+ * gets no SIGCHLD, and no wait() of its own (unless with __WALL) sees a strange child. All
+ * arguments being 0, their order, which differs between architectures, doesn't matter.
+ *
+ * Not a second fork, after which init would be the parent: in a container the first
+ * process is often one that reaps nobody, and each write would leave a zombie for good.
  */
-static int launcher(void *argument)
+static pid_t fork_quietly(void)
 {
-	struct launch *launch = argument;
-	pid_t pid = _Fork();
-
-	if (pid == 0)
-		helper_main(launch);
-	launch->helper = pid;
-	launch->errnum = pid < 0 ? errno : 0;
-	return 0;
+	return (pid_t)syscall(SYS_clone, 0, 0, 0, 0, 0);
 }
 
-/*
- * clone() instead of fork() for the first of the two processes: without an exit
- * signal the caller of the library gets no SIGCHLD and no wait() of its own sees
- * a strange child, and sharing the memory saves one copy of the page tables.
- */
-static int start(struct launch *launch)
+static pid_t start(const struct launch *launch)
 {
 	sigset_t all, before;
-	void *stack;
 	pid_t pid;
-	int r = 0;
 
-	stack = mmap(NULL, STACK_SIZE, PROT_READ | PROT_WRITE,
-		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE, -1, 0);
-	if (stack == MAP_FAILED)
-		return -errno;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	pid = clone(launcher, (char *)stack + STACK_SIZE, CLONE_VM | CLONE_VFORK, launch);
+	pid = fork_quietly();
+	if (pid == 0)
+		helper_main(launch);
 	if (pid < 0)
-		r = -errno;
-	else
-		(void)waitpid(pid, NULL, __WALL);
+		pid = -errno;
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	(void)munmap(stack, STACK_SIZE);
-	return r ? r : -launch->errnum;
+	return pid;
+}
+
+void helper_reap(struct pt_host *host)
+{
+	size_t i;
+
+	for (i = 0; i < HOST_LEFT_HELPERS; i++)
+		if (host->left_helpers[i] &&
+		    waitpid(host->left_helpers[i], NULL, WNOHANG | __WALL) != 0)
+			host->left_helpers[i] = 0;
+}
+
+/* It stays a zombie when it ends, until the next call, or until we end. */
+static void leave_helper(struct pt_host *host, pid_t pid)
+{
+	size_t i;
+
+	for (i = 0; i < HOST_LEFT_HELPERS; i++) {
+		if (host->left_helpers[i])
+			continue;
+		host->left_helpers[i] = pid;
+		return;
+	}
 }
 
 static int wait_for_reply(int fd, void *argument, size_t size, int64_t deadline)
@@ -172,21 +174,30 @@ int helper_run(struct pt_host *host, int (*work)(struct pt_host *host, void *arg
 	struct launch launch = {.host = host, .work = work, .argument = argument, .size = size};
 	int64_t deadline = now_ms() + deadline_ms;
 	int fds[2], r;
+	pid_t pid;
 
 	assert(size <= HELPER_REPLY);
+	helper_reap(host);
 	if (ret_helper)
 		*ret_helper = 0;
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return -errno;
 	launch.result_fd = fds[1];
-	r = start(&launch);
+	pid = start(&launch);
 	close(fds[1]);
-	if (r == 0) {
-		if (ret_helper)
-			*ret_helper = launch.helper;
-		r = wait_for_reply(fds[0], argument, size, deadline);
+	if (pid < 0) {
+		close(fds[0]);
+		return pid;
 	}
+	r = wait_for_reply(fds[0], argument, size, deadline);
 	close(fds[0]);
+	if (ret_helper)
+		*ret_helper = pid;
+	if (r == -ETIMEDOUT)
+		leave_helper(host, pid);
+	else
+		while (waitpid(pid, NULL, __WALL) < 0 && errno == EINTR)
+			;
 	return r;
 }
 

@@ -17,9 +17,11 @@
 
 /*
  * sysfs_write() in a helper process. Returns what the write returned, or
- * -ETIMEDOUT when it hasn't by the deadline: the helper then stays behind,
- * without any of our descriptors, and is nobody's child. -EOWNERDEAD: the helper
+ * -ETIMEDOUT when it hasn't by the deadline: the helper then stays behind, in a session of its
+ * own and without any of our descriptors but the operation's locks. -EOWNERDEAD: the helper
  * died before the write returned (killed, or the driver's code crashed).
+ *
+ * The caller of the library sees neither SIGCHLD nor a child to wait for.
  */
 int helper_write(struct pt_host *host, const char *path, const char *text,
 		 unsigned int deadline_ms);
@@ -38,6 +40,9 @@ int helper_write(struct pt_host *host, const char *path, const char *text,
  */
 int helper_run(struct pt_host *host, int (*work)(struct pt_host *host, void *argument),
 	       void *argument, size_t size, unsigned int deadline_ms, pid_t *ret_helper);
+
+/* Reap helpers that were left behind and have ended since; for pt_host_free(). */
+void helper_reap(struct pt_host *host);
 
 /* What was tried in a helper, for helper_explain(). */
 struct helper_attempt {

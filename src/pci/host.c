@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/io.h"
+#include "pci/helper.h"
 #include "pci/modules.h"
 #include "pci/names.h"
 #include "pci/vfio.h"
@@ -49,6 +50,7 @@ void pt_host_free(struct pt_host *host)
 {
 	if (!host)
 		return;
+	helper_reap(host);
 	names_close(host);
 	modules_close(host);
 	close(host->root_fd);

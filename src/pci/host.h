@@ -8,6 +8,7 @@
 #define PCI_HOST_H
 
 #include <stddef.h>
+#include <sys/types.h>
 
 #include <passthru/address.h>
 #include <passthru/host.h>
@@ -34,6 +35,8 @@ struct host_ops {
 	int (*hot_reset)(struct pt_host *host, const struct pt_address *address);
 };
 
+#define HOST_LEFT_HELPERS 8
+
 struct pt_host {
 	int root_fd;
 	const struct host_ops *ops;
@@ -50,6 +53,8 @@ struct pt_host {
 	 */
 	const int *kept_fds;
 	size_t kept_count;
+	/* helper.c's: past their deadline and not reaped yet, 0 for none */
+	pid_t left_helpers[HOST_LEFT_HELPERS];
 	/* opened on first use by names.c and modules.c */
 	void *hwdb;
 	void *kmod;
