@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Which modules fit a device is read from the kernel's own lists, modules.alias and
- * modules.builtin.modinfo: libkmod finds the modules too, but not by which of
- * their aliases, and the best match is the one with the fewest wildcards.
+ * modules.builtin.modinfo: libkmod finds the modules too, but doesn't tell by which of
+ * their aliases, and the best match is the least vague one.
  *
  * Loading is libkmod's business (dependencies, softdeps, modprobe.d, compression,
  * signatures). It is opened when first needed, because with libcrypto behind it its start costs
@@ -139,7 +139,7 @@ static int read_lists(struct pt_host *host, struct modules *modules)
 
 struct match {
 	char module[NAME_SIZE];
-	unsigned int wildcards;
+	unsigned int vagueness;
 };
 
 struct matches {
@@ -148,26 +148,41 @@ struct matches {
 	struct match at[MATCHES_MAX];
 };
 
-static void add_match(struct matches *matches, const char *pattern, const char *module, size_t len)
+/*
+ * How little an alias says: "pci:v00008086d000010D3sv*sd*bc*sc*i*" is of one chip,
+ * "pci:v*d*sv*sd*bc01sc08i02*" of all NVMe drives. Wildcards among the ids count for more than
+ * those behind, in the class.
+ */
+static unsigned int rate_vagueness(const char *pattern)
 {
-	unsigned int wildcards = 0;
+	const char *class_code = strstr(pattern, "bc");
+	unsigned int vagueness = 0;
 	size_t i;
 
 	for (i = 0; pattern[i]; i++)
-		wildcards += pattern[i] == '*';
+		if (pattern[i] == '*')
+			vagueness += !class_code || pattern + i < class_code ? 256 : 1;
+	return vagueness;
+}
+
+static void add_match(struct matches *matches, const char *pattern, const char *module, size_t len)
+{
+	unsigned int vagueness = rate_vagueness(pattern);
+	size_t i;
+
 	for (i = 0; i < matches->count; i++)
 		if (strlen(matches->at[i].module) == len &&
 		    !memcmp(matches->at[i].module, module, len))
 			break;
-	if (i == MATCHES_MAX || len >= NAME_SIZE)
+	if (i == MATCHES_MAX || !len || len >= NAME_SIZE)
 		return;
 	if (i == matches->count) {
 		matches->count++;
 		memcpy(matches->at[i].module, module, len);
 		matches->at[i].module[len] = '\0';
-		matches->at[i].wildcards = wildcards;
-	} else if (wildcards < matches->at[i].wildcards) {
-		matches->at[i].wildcards = wildcards;
+		matches->at[i].vagueness = vagueness;
+	} else if (vagueness < matches->at[i].vagueness) {
+		matches->at[i].vagueness = vagueness;
 	}
 }
 
@@ -225,7 +240,7 @@ static void match_builtin(struct matches *matches, const char *text, size_t size
 	}
 }
 
-/* Fewest wildcards first, otherwise in the order of the lists. */
+/* The least vague first, otherwise in the order of the lists. */
 static void sort_matches(struct matches *matches)
 {
 	size_t i, j;
@@ -233,7 +248,7 @@ static void sort_matches(struct matches *matches)
 	for (i = 1; i < matches->count; i++) {
 		struct match match = matches->at[i];
 
-		for (j = i; j > 0 && matches->at[j - 1].wildcards > match.wildcards; j--)
+		for (j = i; j > 0 && matches->at[j - 1].vagueness > match.vagueness; j--)
 			matches->at[j] = matches->at[j - 1];
 		matches->at[j] = match;
 	}
