@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "daemon/log.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <systemd/sd-daemon.h>
+
+static enum pt_log_level least = PT_LOG_NOTICE;
+
+/* What the journal takes for the priority of a line; a terminal gets words alone. */
+static const char *priority(enum pt_log_level level)
+{
+	if (!getenv("JOURNAL_STREAM"))
+		return "passthrud: ";
+	switch (level) {
+	case PT_LOG_DEBUG:
+		return SD_DEBUG;
+	case PT_LOG_INFO:
+		return SD_INFO;
+	case PT_LOG_NOTICE:
+		return SD_NOTICE;
+	case PT_LOG_WARNING:
+		break;
+	}
+	return SD_WARNING;
+}
+
+void log_set_level(enum pt_log_level level)
+{
+	least = level;
+}
+
+void log_message(enum pt_log_level level, const char *format, ...)
+{
+	char text[2400];
+	va_list args;
+
+	if (level < least)
+		return;
+	va_start(args, format);
+	(void)vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	/* one call, so that lines of several threads don't mix */
+	(void)fprintf(stderr, "%s%s\n", priority(level), text);
+}
+
+void log_library(void *context, enum pt_log_level level, const char *message)
+{
+	(void)context;
+	log_message(level, "%s", message);
+}

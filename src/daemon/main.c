@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <getopt.h>
+#include <grp.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <systemd/sd-daemon.h>
+
+#include "base/auto.h"
+#include "daemon/daemon.h"
+#include "daemon/log.h"
+#include "daemon/server.h"
+
+#define SOCKET	       "/run/passthru/passthru-sock"
+#define LIBVIRT_SOCKET "/run/libvirt/virtqemud-sock"
+
+#define SOCKETS_MAX 16
+
+AUTO_DEFINE(daemon, struct daemon *, daemon_free)
+
+struct options {
+	const char *sockets[SOCKETS_MAX];
+	size_t count;
+	const char *group; /* NULL: the first there is of "passthru" and "libvirt" */
+};
+
+static int usage(FILE *out)
+{
+	(void)fputs("usage: passthrud [OPTION…]\n"
+		    "\n"
+		    "  --socket PATH     listen at PATH, and read-only at PATH-ro (" SOCKET ");\n"
+		    "                    may be given several times\n"
+		    "  --libvirt-socket  listen also where libvirt's clients look: " LIBVIRT_SOCKET
+		    "\n"
+		    "  --group NAME      who may change devices, beside root\n"
+		    "                    (passthru, or else libvirt, where there is such a group)\n"
+		    "  --verbose         say more; twice: much more\n"
+		    "  --version, --help\n"
+		    "\n"
+		    "virsh -c 'qemu+unix:///system?socket=" SOCKET "' nodedev-list --tree\n",
+		    out);
+	return out == stdout ? EXIT_SUCCESS : 2;
+}
+
+/* -1 to go on, else the exit status. */
+static int parse(int argc, char **argv, struct options *options)
+{
+	static const struct option longs[] = {{"socket", required_argument, NULL, 's'},
+					      {"libvirt-socket", no_argument, NULL, 'l'},
+					      {"group", required_argument, NULL, 'g'},
+					      {"verbose", no_argument, NULL, 'v'},
+					      {"version", no_argument, NULL, 'V'},
+					      {"help", no_argument, NULL, 'h'},
+					      {0}};
+	enum pt_log_level level = PT_LOG_NOTICE;
+	const char *libvirt = NULL;
+	int c;
+
+	while ((c = getopt_long(argc, argv, "vh", longs, NULL)) >= 0) {
+		switch (c) {
+		case 's':
+			if (options->count >= SOCKETS_MAX - 1)
+				return usage(stderr);
+			options->sockets[options->count++] = optarg;
+			break;
+		case 'l':
+			libvirt = LIBVIRT_SOCKET;
+			break;
+		case 'g':
+			options->group = optarg;
+			break;
+		case 'v':
+			level = level == PT_LOG_NOTICE ? PT_LOG_INFO : PT_LOG_DEBUG;
+			break;
+		case 'V':
+			(void)puts("passthrud " PASSTHRU_VERSION);
+			return EXIT_SUCCESS;
+		case 'h':
+			return usage(stdout);
+		default:
+			return usage(stderr);
+		}
+	}
+	if (optind < argc)
+		return usage(stderr);
+	log_set_level(level);
+	if (!options->count)
+		options->sockets[options->count++] = SOCKET;
+	if (libvirt)
+		options->sockets[options->count++] = libvirt;
+	return -1;
+}
+
+static int choose_group(const struct options *options, gid_t *ret_gid, struct pt_error *err)
+{
+	const struct group *group = getgrnam(options->group ? options->group : "passthru");
+
+	if (!group && options->group)
+		return pt_fail(err, PT_INVALID, ENOENT, "there is no group \"%s\"", options->group);
+	if (!group)
+		group = getgrnam("libvirt");
+	*ret_gid = group ? group->gr_gid : 0;
+	return 0;
+}
+
+static int listen_all(struct daemon *daemon, const struct options *options, struct pt_error *err)
+{
+	int inherited = sd_listen_fds(true), r;
+	gid_t gid;
+	size_t i;
+
+	if (inherited > 0)
+		return listen_inherited(daemon, SD_LISTEN_FDS_START, inherited, err);
+	r = choose_group(options, &gid, err);
+	for (i = 0; r == 0 && i < options->count; i++)
+		r = listen_at(daemon, options->sockets[i], gid, err);
+	return r;
+}
+
+/* The machine is read anew for each call, so there is nothing to reload. */
+static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *info, void *context)
+{
+	(void)source;
+	(void)info;
+	(void)context;
+	log_message(PT_LOG_NOTICE, "nothing to reload");
+	return 0;
+}
+
+static int prepare_signals(struct daemon *daemon)
+{
+	sigset_t set;
+	int r;
+
+	/* before any thread is started, so that none of them takes these */
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGTERM);
+	(void)sigaddset(&set, SIGINT);
+	(void)sigaddset(&set, SIGHUP);
+	(void)sigprocmask(SIG_BLOCK, &set, NULL);
+	r = sd_event_add_signal(daemon->loop, NULL, SIGTERM, NULL, NULL);
+	if (r >= 0)
+		r = sd_event_add_signal(daemon->loop, NULL, SIGINT, NULL, NULL);
+	if (r >= 0)
+		r = sd_event_add_signal(daemon->loop, NULL, SIGHUP, on_hangup, NULL);
+	if (r >= 0)
+		r = sd_event_set_watchdog(daemon->loop, true);
+	return r;
+}
+
+/* A descriptor each for thousands of clients. */
+static void raise_limits(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+static int serve(const struct options *options, struct pt_error *err)
+{
+	static const struct daemon_config config = {0};
+	AUTO(auto_daemon) struct daemon *daemon = NULL;
+	int r = daemon_new(&config, &daemon, err);
+
+	if (r < 0)
+		return r;
+	r = prepare_signals(daemon);
+	if (r < 0)
+		return pt_fail(err, PT_SYSTEM, -r, "signals can't be handled: %s", strerror(-r));
+	r = listen_all(daemon, options, err);
+	if (r < 0)
+		return r;
+	(void)sd_notify(false, "READY=1");
+	log_message(PT_LOG_INFO, "ready");
+	r = sd_event_loop(daemon->loop);
+	(void)sd_notify(false, "STOPPING=1\nSTATUS=Finishing what is under way");
+	if (r < 0)
+		return pt_fail(err, PT_SYSTEM, -r, "the event loop broke: %s", strerror(-r));
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct options options = {0};
+	struct pt_error err;
+	int status = parse(argc, argv, &options);
+
+	if (status >= 0)
+		return status;
+	/* a heap for each thread would be memory that is never used again */
+	(void)mallopt(M_ARENA_MAX, 2);
+	raise_limits();
+	if (serve(&options, &err) < 0) {
+		log_message(PT_LOG_WARNING, "%s", err.message);
+		return pt_reason_exit_status(err.reason);
+	}
+	return EXIT_SUCCESS;
+}
