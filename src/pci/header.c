@@ -11,7 +11,7 @@
 #include "pci/sysfs.h"
 
 /* After the kernel is done (it waits up to 60 s itself) this is for drivers that set up again. */
-#define SETTLE_MS 3000
+#define SETTLE_MS 2000
 
 static uint32_t get(const struct header *header, size_t offset, size_t size)
 {
@@ -45,23 +45,30 @@ struct field {
 	const char *name;
 	uint8_t offset, size;
 	uint8_t header_types; /* bit 0: endpoints, bit 1: bridges */
+	uint8_t mask;	      /* of the lowest byte, where not all of it counts; else 0 */
 	bool may_change;      /* over a hot reset, for VFIO enables the device for that */
 };
 
+/*
+ * I/O and memory decoding. The other bits of the command register are the driver's: nvme gives up
+ * bus mastering in reset_prepare and takes it back some time after reset_done.
+ */
+#define COMMAND_DECODE 0x03
+
 static const struct field fields[] = {
-	{"vendor ID", 0x00, 2, 3, false},
-	{"device ID", 0x02, 2, 3, false},
-	{"class and revision", 0x08, 4, 3, false},
-	{"header type", 0x0e, 1, 3, false},
-	{"subsystem IDs", 0x2c, 4, 1, false},
-	{"BAR 0", 0x10, 4, 3, false},
-	{"BAR 1", 0x14, 4, 3, false},
-	{"BAR 2", 0x18, 4, 1, false},
-	{"BAR 3", 0x1c, 4, 1, false},
-	{"BAR 4", 0x20, 4, 1, false},
-	{"BAR 5", 0x24, 4, 1, false},
-	{"bus numbers", 0x18, 3, 2, false},
-	{"command", 0x04, 2, 3, true},
+	{"vendor ID", 0x00, 2, 3, 0, false},
+	{"device ID", 0x02, 2, 3, 0, false},
+	{"class and revision", 0x08, 4, 3, 0, false},
+	{"header type", 0x0e, 1, 3, 0, false},
+	{"subsystem IDs", 0x2c, 4, 1, 0, false},
+	{"BAR 0", 0x10, 4, 3, 0, false},
+	{"BAR 1", 0x14, 4, 3, 0, false},
+	{"BAR 2", 0x18, 4, 1, 0, false},
+	{"BAR 3", 0x1c, 4, 1, 0, false},
+	{"BAR 4", 0x20, 4, 1, 0, false},
+	{"BAR 5", 0x24, 4, 1, 0, false},
+	{"bus numbers", 0x18, 3, 2, 0, false},
+	{"command", 0x04, 2, 3, COMMAND_DECODE, true},
 };
 
 static const struct field *find_difference(const struct header *before, const struct header *after,
@@ -73,8 +80,10 @@ static const struct field *find_difference(const struct header *before, const st
 	for (i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
 		const struct field *f = &fields[i];
 
-		if ((f->header_types & type) && !(f->may_change && is_hot) &&
-		    get(before, f->offset, f->size) != get(after, f->offset, f->size))
+		if (!(f->header_types & type) || (f->may_change && is_hot))
+			continue;
+		if ((get(before, f->offset, f->size) ^ get(after, f->offset, f->size)) &
+		    (f->mask ? f->mask : ~0U))
 			return f;
 	}
 	return NULL;

@@ -262,13 +262,14 @@ static int fail_function(struct pt_host *host, const struct helper_attempt *atte
 }
 
 static int apply_function(struct pt_host *host, const struct pt_address *address,
-			  const struct pt_reset *reset, struct pt_error *err)
+			  const struct pt_reset *reset, unsigned int deadline_ms,
+			  struct pt_error *err)
 {
 	char config[SYSFS_PATH], path[SYSFS_PATH], driver[METHOD_NAME * 2];
 	struct helper_attempt attempt = {.address = address,
 					 .driver = read_driver(host, address, driver),
 					 .what = "reset",
-					 .deadline_ms = RESET_DEADLINE_MS};
+					 .deadline_ms = deadline_ms};
 	struct function_job job = {.config_path = config, .reset_path = path};
 	int r;
 
@@ -277,8 +278,8 @@ static int apply_function(struct pt_host *host, const struct pt_address *address
 	r = sysfs_device_path(path, address, "reset");
 	assert(r == 0);
 	host_log(host, PT_LOG_DEBUG, "write \"1\" to /%s", path);
-	attempt.result = helper_run(host, function_work, &job, sizeof(job), RESET_DEADLINE_MS,
-				    &attempt.helper);
+	attempt.result =
+		helper_run(host, function_work, &job, sizeof(job), deadline_ms, &attempt.helper);
 	if (attempt.result == -ETIMEDOUT || attempt.result == -EOWNERDEAD ||
 	    attempt.result == -EACCES || attempt.result == -EPERM || attempt.result == -EROFS)
 		return fail_function(host, &attempt, reset->method, err);
@@ -408,19 +409,19 @@ static int read_headers(struct pt_host *host, const struct pt_reset *reset, stru
 }
 
 static int run_hot(struct pt_host *host, const struct pt_address *address,
-		   const struct pt_reset *reset, struct pt_error *err)
+		   const struct pt_reset *reset, unsigned int deadline_ms, struct pt_error *err)
 {
 	struct helper_attempt attempt = {.address = address,
 					 .driver = "vfio-pci",
 					 .what = "bus reset",
-					 .deadline_ms = RESET_DEADLINE_MS};
+					 .deadline_ms = deadline_ms};
 	struct hot_job job = {.address = address, .reset = reset};
 	char text[2][PT_ADDRESS_TEXT];
 
 	pt_address_format(address, text[0]);
 	host_log(host, PT_LOG_DEBUG, "%s: bus reset through VFIO", text[0]);
 	attempt.result =
-		helper_run(host, hot_work, &job, sizeof(job), RESET_DEADLINE_MS, &attempt.helper);
+		helper_run(host, hot_work, &job, sizeof(job), deadline_ms, &attempt.helper);
 	if (attempt.result < 0)
 		return fail_hot(host, &attempt, &job, err);
 	if (job.is_wider)
@@ -436,7 +437,7 @@ static int run_hot(struct pt_host *host, const struct pt_address *address,
 }
 
 static int apply_hot(struct pt_host *host, const struct pt_address *address,
-		     const struct pt_reset *reset, struct pt_error *err)
+		     const struct pt_reset *reset, unsigned int deadline_ms, struct pt_error *err)
 {
 	AUTO_FREE struct header *before = calloc(reset->affected_count, sizeof(*before));
 	size_t i;
@@ -447,7 +448,7 @@ static int apply_hot(struct pt_host *host, const struct pt_address *address,
 	r = read_headers(host, reset, before, err);
 	if (r < 0)
 		return r;
-	r = run_hot(host, address, reset, err);
+	r = run_hot(host, address, reset, deadline_ms, err);
 	if (r < 0)
 		return r;
 	for (i = 0; i < reset->affected_count; i++) {
@@ -458,8 +459,8 @@ static int apply_hot(struct pt_host *host, const struct pt_address *address,
 	return 0;
 }
 
-int reset_apply(struct pt_host *host, const struct pt_address *address,
-		const struct pt_reset *reset, struct pt_error *err)
+int reset_apply_within(struct pt_host *host, const struct pt_address *address,
+		       const struct pt_reset *reset, unsigned int deadline_ms, struct pt_error *err)
 {
 	char text[PT_ADDRESS_TEXT];
 
@@ -468,9 +469,9 @@ int reset_apply(struct pt_host *host, const struct pt_address *address,
 			       pt_address_format(address, text));
 	switch (reset->scope) {
 	case PT_RESET_FUNCTION:
-		return apply_function(host, address, reset, err);
+		return apply_function(host, address, reset, deadline_ms, err);
 	case PT_RESET_BUS:
-		return apply_hot(host, address, reset, err);
+		return apply_hot(host, address, reset, deadline_ms, err);
 	case PT_RESET_NONE:
 		break;
 	}
@@ -479,4 +480,10 @@ int reset_apply(struct pt_host *host, const struct pt_address *address,
 		"%s: there is no way to reset it (no reset method, and no bridge above it whose "
 		"bus could be reset)",
 		pt_address_format(address, text));
+}
+
+int reset_apply(struct pt_host *host, const struct pt_address *address,
+		const struct pt_reset *reset, struct pt_error *err)
+{
+	return reset_apply_within(host, address, reset, RESET_DEADLINE_MS, err);
 }

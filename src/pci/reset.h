@@ -13,10 +13,21 @@
  * Reset @address as @reset says, then check that configuration space answers and
  * that ids, header and BARs are what they were. For PT_RESET_BUS with more
  * than this function all affected must be on VFIO drivers; the caller has
- * seen to it that they are ours. PT_RESET_UNAVAILABLE, PT_RESET_FAILED, PT_DRIVER_STUCK.
+ * seen to it that they are ours; a kernel that would take down more than
+ * @reset foresees is not let. PT_RESET_UNAVAILABLE, PT_RESET_FAILED, PT_DRIVER_STUCK,
+ * PT_DEVICE_GONE, PT_NOT_PERMITTED.
+ *
+ * On a host driver the kernel calls that driver's reset_prepare and reset_done, if it has
+ * them; whether it survives is the driver's doing, and the decision the caller's. A
+ * sleeping function is woken by the kernel first. A reset that claims success and did nothing
+ * can't be told from one that was done.
  */
 int reset_apply(struct pt_host *host, const struct pt_address *address,
 		const struct pt_reset *reset, struct pt_error *err);
+/* With a deadline of one's own. */
+int reset_apply_within(struct pt_host *host, const struct pt_address *address,
+		       const struct pt_reset *reset, unsigned int deadline_ms,
+		       struct pt_error *err);
 
 /*
  * Wait until configuration space answers and matches @vendor_id and @device_id.

@@ -296,16 +296,17 @@ static const struct fault faults[] = {
 	{"probe", "hang", PROBE, PT_DRIVER_STUCK, "nvme has not returned", "nvme", NULL},
 };
 
-static int act(enum action action, const struct pt_address *address, struct pt_error *err)
+static int act(const struct fault *fault, const struct pt_address *address, struct pt_error *err)
 {
-	/* the crashed and the hanging keep their lock: others would wait for it */
-	switch (action) {
+	unsigned int deadline_ms = strcmp(fault->what, "hang") != 0 ? LONG : SHORT;
+
+	switch (fault->action) {
 	case OVERRIDE:
 		return binding_set_override(host, address, "vfio-pci", err);
 	case UNBIND:
-		return binding_unbind(host, address, SHORT, err);
+		return binding_unbind(host, address, deadline_ms, err);
 	case PROBE:
-		return binding_probe(host, address, "nvme", SHORT, err);
+		return binding_probe(host, address, "nvme", deadline_ms, err);
 	}
 	return 0;
 }
@@ -325,8 +326,7 @@ static void test_faults(void **state)
 		if (fault->action == PROBE)
 			assert_int_equal(binding_unbind(host, &address, LONG, &err), 0);
 		fake_fault(fake, NVME, fault->operation, fault->what);
-		assert_failure(act(fault->action, &address, &err), &err, fault->reason,
-			       fault->phrase);
+		assert_failure(act(fault, &address, &err), &err, fault->reason, fault->phrase);
 		if (fault->override) {
 			assert_state(NVME, fault->driver, fault->override);
 		} else {
