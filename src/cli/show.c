@@ -90,6 +90,7 @@ static void print_identity(const struct shown *shown)
 	const struct pt_details *details = shown->details;
 	struct pt_host *host = shown->cli->host;
 	const char *name = pt_name_vendor(host, function->vendor_id);
+	char word[PRINT_CLASS];
 	size_t i;
 
 	print_line(shown, "Vendor", "%04x  %s", function->vendor_id, name ? name : "unknown");
@@ -102,7 +103,8 @@ static void print_identity(const struct shown *shown)
 	}
 	begin(shown, "Class");
 	name = pt_name_class(host, function->class_code);
-	(void)fprintf(shown->cli->out, "%06x  %s", function->class_code, name ? name : "unknown");
+	(void)fprintf(shown->cli->out, "%06x  %s", function->class_code,
+		      name ? name : print_class(function->class_code, word));
 	name = pt_name_interface(host, function->class_code);
 	(void)fprintf(shown->cli->out, "%s%s\n", name ? ", " : "", name ? name : "");
 	print_line(shown, "Revision", "%02x", details->revision);
@@ -198,12 +200,11 @@ static void print_group(const struct shown *shown)
 			driver = strlen(member->driver);
 	}
 	if (group->count == 1) {
-		print_line(shown, "IOMMU group", "%d, which it has for itself", group->number);
+		print_line(shown, "IOMMU group", "%d, its own", group->number);
 		return;
 	}
-	print_line(shown, "IOMMU group", "%d, shared with %s", group->number,
-		   blocking ? "these; those that block it must leave their drivers first:"
-			    : "these, none of which blocks it:");
+	print_line(shown, "IOMMU group", "%d, shared; %s", group->number,
+		   blocking ? "to give it to a guest, free what blocks it:" : "nothing blocks it:");
 	for (i = 0; i < group->count; i++)
 		if (group->members[i] != shown->function)
 			print_member(shown, group->members[i], driver);
@@ -265,6 +266,8 @@ static void print_link(const struct shown *shown)
 static void print_reset(const struct shown *shown)
 {
 	const struct pt_reset *reset = shown->reset;
+	/* they are listed further down */
+	bool takes_vfs = reset->affected_count == shown->details->sriov_enabled + 1U;
 	struct words words = {.shown = shown};
 	char text[PT_ADDRESS_TEXT];
 	size_t i;
@@ -280,9 +283,12 @@ static void print_reset(const struct shown *shown)
 	else if (reset->scope == PT_RESET_BUS)
 		print_line(shown, "Reset", "%s, of the bus: %sit must be assigned together with%s",
 			   reset->method, cli_yellow(shown->cli), cli_plain(shown->cli));
+	else if (takes_vfs)
+		print_line(shown, "Reset", "%s, which takes its virtual functions down too",
+			   reset->method);
 	else
 		print_line(shown, "Reset", "%s, which takes these down too:", reset->method);
-	if (reset->affected_count > 1) {
+	if (reset->affected_count > 1 && !takes_vfs) {
 		begin(shown, "");
 		for (i = 0; i < reset->affected_count; i++)
 			if (pt_address_compare(&reset->affected[i], &shown->function->address) != 0)
