@@ -248,8 +248,11 @@ const char *step_describe(const struct step *step, char *buffer, size_t size)
 
 	switch (step->kind) {
 	case STEP_CLAIM:
-		(void)text_format(buffer, size, "note the claim of %s",
-				  owner_format(&step->new_claim.owner, owner));
+		if (step->new_claim.owner.kind == PT_OWNER_MANUAL)
+			(void)text_format(buffer, size, "note that it is detached by hand");
+		else
+			(void)text_format(buffer, size, "note that %s has it",
+					  owner_format(&step->new_claim.owner, owner));
 		break;
 	case STEP_LOAD:
 		(void)text_format(buffer, size, "load driver %s", to);

@@ -3,6 +3,7 @@
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/auto.h"
 #include "cli/change.h"
@@ -173,7 +174,9 @@ int cli_request_apply(struct cli *cli, const struct pt_request *request, FILE *o
 	shown.out = out;
 	if (cli->is_json)
 		report.steps = json_object_new_array();
-	pt_host_set_progress(cli->host, report_step, &report);
+	/* with -v the log tells each step as it is done */
+	if (!cli->is_verbose || cli->is_json)
+		pt_host_set_progress(cli->host, report_step, &report);
 	cli_signals_block(&signals);
 	r = pt_request_apply(cli->host, request, &err);
 	cli_signals_restore(&signals);
@@ -190,7 +193,7 @@ int cli_request_apply(struct cli *cli, const struct pt_request *request, FILE *o
 		json_object_object_add(object, "steps", report.steps);
 		return cli_print_json(&shown, object);
 	}
-	if (!report.is_open)
+	if (!report.is_open && !cli->is_verbose)
 		(void)fprintf(out, "Nothing to do: the %s already as asked.\n",
 			      request->count > 1 ? "devices are" : "device is");
 	return 0;
@@ -283,6 +286,9 @@ static int change(struct cli *cli, enum pt_verb verb, bool is_dry_run, int argc,
 {
 	struct words words = {.request.verb = verb, .is_dry_run = is_dry_run};
 	int status = parse(cli, argc, argv, &words);
+
+	/* whom plan run would take them for */
+	(void)pt_owner_of_process(cli->host, getpid(), "QEMU", &words.request.owner, NULL);
 
 	if (!status && words.is_quarantine)
 		status = cli_usage(cli, "%s: --quarantine goes with release", argv[0]);
