@@ -408,9 +408,13 @@ static int fail_probe(struct pt_host *host, const struct probe_job *job,
 		return pt_fail(err, PT_DRIVER_REFUSED, ENODEV,
 			       "%s: driver_override is \"%s\", so %s can't have it", job->address,
 			       job->override, job->driver);
+	/* the one thing that drivers_probe doesn't pass over in silence, and that as EINVAL */
 	if (!*job->driver)
-		return pt_fail(err, PT_SYSTEM, -attempt->result, "%s: drivers_probe: %s",
-			       job->address, strerror(-attempt->result));
+		return pt_fail(
+			err, PT_DRIVER_REFUSED, -attempt->result,
+			"%s: the kernel keeps host drivers from it (%s): a guest has another "
+			"device of its IOMMU group. End that guest, or give it this one too",
+			job->address, strerrorname_np(-attempt->result));
 	errnum = job->bind_result < 0 ? -job->bind_result : EIO;
 	return pt_fail(err, PT_DRIVER_REFUSED, errnum,
 		       "%s: %s refused it: %s (%s). The kernel's log (dmesg) may say more",

@@ -275,8 +275,10 @@ static void finish_unbind(const struct fake *fake, const struct function *functi
 
 /* ---- probe functions of drivers ---- */
 
-static bool is_group_open(const struct fake *fake, int group, char path[TREE_PATH])
+static bool is_group_open(const struct fake *fake, int group)
 {
+	char path[TREE_PATH];
+
 	return group >= 0 && tree_exists(tree_path(fake, path, "fake/open-groups/%d", group));
 }
 
@@ -332,17 +334,20 @@ static int probe(const struct fake *fake, const struct function *function, const
 	return knows(fake, function, driver) ? 0 : -ENODEV;
 }
 
+/* The group's DMA belongs to a guest: the search for a driver stops at that. No errno. */
+#define ATTACH_OWNED 1
+
 /* Bind; the lock is held, and the driver matches. */
 static int attach(const struct fake *fake, const struct function *function, const char *driver)
 {
-	char before[NAME_SIZE], path[TREE_PATH];
+	char before[NAME_SIZE];
 	int r;
 
 	if (current_driver(function, before))
 		return -EBUSY;
 	/* a driver that does its own DMA can't have it while a guest has the group */
-	if (!is_vfio(driver) && is_group_open(fake, function_group(function), path))
-		return -EBUSY;
+	if (!is_vfio(driver) && is_group_open(fake, function_group(function)))
+		return ATTACH_OWNED;
 	if (!may_probe(fake, function))
 		return -ENODEV;
 	show_driver(fake, function, driver);
@@ -359,31 +364,31 @@ static int attach(const struct fake *fake, const struct function *function, cons
 	return r < 0 ? r : 0;
 }
 
-void driver_attach_any(const struct fake *fake, const struct function *function)
+int driver_attach_any(const struct fake *fake, const struct function *function)
 {
 	char path[TREE_PATH];
 	struct tree_names names = tree_list(tree_path(fake, path, "sys/bus/pci/drivers"));
+	int r = -ENODEV;
 	size_t i;
 
 	/* what a driver's probe returns is nobody's business here: the next one has a try */
-	for (i = 0; i < names.count; i++)
-		if (is_match(fake, function, names.names[i]) &&
-		    attach(fake, function, names.names[i]) == 0)
-			break;
+	for (i = 0; i < names.count && r != 0 && r != ATTACH_OWNED; i++)
+		if (is_match(fake, function, names.names[i]))
+			r = attach(fake, function, names.names[i]);
 	tree_free_names(&names);
+	return r == ATTACH_OWNED ? -EBUSY : 0;
 }
 
 void driver_detach(const struct fake *fake, const struct function *function)
 {
 	char driver[NAME_SIZE], path[TREE_PATH];
-	int group = function_group(function);
 
 	if (!current_driver(function, driver))
 		return;
 	hide_driver(fake, function, driver);
 	/* VFIO waits for its user */
-	if (is_vfio(driver) && is_group_open(fake, group, path))
-		device_hang(fake, function, path, "open");
+	tree_path(fake, path, "fake/open-devices/%s", function->name);
+	device_hang(fake, function, path, "open");
 	if (driver_has_flag(fake, driver, "drops-vfs"))
 		function_drop_vfs(fake, function);
 	finish_unbind(fake, function, driver);
@@ -401,7 +406,7 @@ int driver_bind(const struct fake *fake, const char *driver, const char *name)
 	lock = device_lock(fake, &function);
 	r = attach(fake, &function, driver);
 	close(lock);
-	return r;
+	return r == ATTACH_OWNED ? -EBUSY : r;
 }
 
 /* How an unbind goes; the lock is held. */
@@ -445,16 +450,17 @@ int driver_probe_any(const struct fake *fake, const char *name)
 {
 	struct function function;
 	char driver[NAME_SIZE];
-	int lock;
+	int lock, r;
 
 	if (!function_find(fake, name, &function))
 		return -ENODEV;
 	if (current_driver(&function, driver))
 		return 0;
 	lock = device_lock(fake, &function);
-	driver_attach_any(fake, &function);
+	r = driver_attach_any(fake, &function);
 	close(lock);
-	return 0;
+	/* drivers_probe has one errno for all that goes wrong */
+	return r < 0 ? -EINVAL : 0;
 }
 
 int driver_override(const struct fake *fake, const struct function *function, const char *data,

@@ -221,14 +221,17 @@ struct fake *fake_open(const char *tree)
 struct fake *fake_new(const char *recording, const char *tree)
 {
 	static const char *const directories[] = {
-		"blocked", "children",	  "crashed", "drivers",	      "faults/module", "locks",
-		"modules", "open-groups", "removed", "reset-methods", "resets",	       "tmp"};
+		"blocked",	 "children", "crashed",	    "drivers",	    "faults/module",
+		"locks",	 "modules",  "open-groups", "open-devices", "removed",
+		"reset-methods", "resets",   "tmp"};
 	char temporary[64], path[TREE_PATH];
 	struct fake *fake;
 	size_t i;
 
 	/* thousands of small files: in memory where there is such a place */
 	(void)strcpy(temporary, "/dev/shm/passthru-fake-XXXXXX");
+	if (access(recording, R_OK) < 0)
+		tree_die("%s: %s", recording, strerror(errno));
 	if (!tree && !mkdtemp(temporary)) {
 		(void)strcpy(temporary, "/tmp/passthru-fake-XXXXXX");
 		if (!mkdtemp(temporary))
@@ -299,10 +302,30 @@ void fake_unregister(struct fake *fake, const char *driver)
 	driver_unregister(fake, driver);
 }
 
+/* The guest opens what of the group is on a VFIO driver by then. */
+static void visit_open(const struct fake *tree, const struct function *function, void *context)
+{
+	char driver[NAME_SIZE], path[TREE_PATH];
+
+	if (function_group(function) == *(const int *)context &&
+	    function_link(function, "driver", driver, sizeof(driver)) && strstr(driver, "vfio"))
+		tree_write_text(tree, tree_path(tree, path, "fake/open-devices/%s", function->name),
+				0644, "open\n");
+}
+
+static void visit_close(const struct fake *tree, const struct function *function, void *context)
+{
+	char path[TREE_PATH];
+
+	if (function_group(function) == *(const int *)context)
+		(void)unlink(tree_path(tree, path, "fake/open-devices/%s", function->name));
+}
+
 void fake_open_group(struct fake *fake, int group, bool is_open)
 {
 	char path[TREE_PATH];
 
+	functions_visit(fake, "", is_open ? visit_open : visit_close, &group);
 	tree_path(fake, path, "fake/open-groups/%d", group);
 	if (is_open)
 		tree_write_text(fake, path, 0644, "open\n");

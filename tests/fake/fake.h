@@ -20,7 +20,8 @@
  *	fake/modules/NAME     a module that can be loaded, '_' for '-'; its lines name its drivers
  *	fake/removed/         functions removed, for rescan
  *	fake/resets/ADDRESS   a line for each reset done: its method
- *	fake/open-groups/N    present while a guest has group N open (fake_open_group())
+ *	fake/open-groups/N    present while a guest has group N open (fake_open_group()), and
+ *	fake/open-devices/ADDRESS    those of its devices that were on a VFIO driver then
  *	fake/faults/ADDRESS/OPERATION    see below
  *	fake/faults/module/NAME          the errno that loading it fails with
  *	fake/faults/sys                  the errno of any write below /sys (EROFS …)

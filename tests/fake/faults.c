@@ -105,6 +105,8 @@ void device_hang(const struct fake *fake, const struct function *function, const
 {
 	char text[FAULT_SIZE];
 
+	if (!tree_exists(path))
+		return;
 	block_readers(fake, function);
 	while (tree_read(path, text, sizeof(text)) && !strcmp(text, while_it_reads))
 		wait_in(fake);

@@ -190,7 +190,7 @@ static void discover(const struct fake *fake, const char *dir)
 		if (tree_read(path, number, sizeof(number)) && *number == '1') {
 			int lock = device_lock(fake, &function);
 
-			driver_attach_any(fake, &function);
+			(void)driver_attach_any(fake, &function);
 			close(lock);
 		}
 	}
@@ -349,7 +349,7 @@ static void add_vf(const struct fake *fake, const struct function *pf, unsigned 
 	tree_link(fake, function_path(pf, path, link), dir);
 	tree_link(fake, function_path(&vf, path, "subsystem"), tree_path(fake, dir, "sys/bus/pci"));
 	lock = device_lock(fake, &vf);
-	driver_attach_any(fake, &vf);
+	(void)driver_attach_any(fake, &vf);
 	close(lock);
 }
 

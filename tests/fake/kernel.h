@@ -67,8 +67,9 @@ int driver_unbind(const struct fake *fake, const char *driver, const char *name)
 int driver_probe_any(const struct fake *fake, const char *name);
 int driver_override(const struct fake *fake, const struct function *function, const char *data,
 		    size_t size);
-/* As when a function was discovered: bind the first driver that takes it. Lock held. */
-void driver_attach_any(const struct fake *fake, const struct function *function);
+/* As when a function was discovered: bind the first driver that takes it. None is no failure.
+ * Lock held. */
+int driver_attach_any(const struct fake *fake, const struct function *function);
 /* The driver lets go. Lock held. */
 void driver_detach(const struct fake *fake, const struct function *function);
 int driver_load_module(const struct fake *fake, const char *module);

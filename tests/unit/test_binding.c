@@ -186,8 +186,14 @@ static void test_group_in_use(void **state)
 	fake_open_group(fake, 8, true);
 	assert_failure(binding_probe(host, &b, "e1000", LONG, &err), &err, PT_DRIVER_REFUSED,
 		       "in a guest");
+	assert_failure(binding_probe(host, &b, "", LONG, &err), &err, PT_DRIVER_REFUSED,
+		       "End that guest");
 	assert_state(NIC_B, "", "");
-	/* and VFIO does not let go of what the guest has */
+	/* what came to VFIO after the guest had opened the group is not in its hands */
+	assert_int_equal(binding_set_override(host, &b, "vfio-pci", &err), 0);
+	assert_int_equal(binding_probe(host, &b, "vfio-pci", LONG, &err), 0);
+	assert_int_equal(binding_unbind(host, &b, LONG, &err), 0);
+	/* VFIO does not let go of what the guest has */
 	assert_failure(binding_unbind(host, &a, SHORT, &err), &err, PT_DRIVER_STUCK,
 		       "end that guest");
 	assert_failure(binding_probe(host, &a, "e1000", SHORT, &err), &err, PT_DRIVER_STUCK,
