@@ -125,6 +125,15 @@ __attribute__((unused)) static void tree_remove(const char *name)
 	assert_int_equal(unlink(path), 0);
 }
 
+__attribute__((unused)) static void tree_rename(const char *from, const char *to)
+{
+	char path[TREE_LINE], target[TREE_LINE];
+
+	tree_path(path, from);
+	tree_path(target, to);
+	assert_int_equal(rename(path, target), 0);
+}
+
 /* A link with any text: the open files of a process. */
 __attribute__((unused)) static void tree_link_text(const char *name, const char *text)
 {

@@ -103,6 +103,10 @@ static void unseen_processes(void **state)
 	tree_remove("proc/1/ns/pid");
 	tree_link_text("proc/1/ns/pid", "pid:[4026532000]");
 	tree_expect(DEVICE, "incomplete", NULL);
+	tree_remove("proc/1/ns/pid");
+	tree_expect(DEVICE, NULL);
+	tree_rename("proc/1", "proc/2");
+	tree_expect(DEVICE, "incomplete", NULL);
 }
 
 /* ---- guests ---- */

@@ -377,6 +377,9 @@ static void other_namespace(void **state)
 					      "dockerd, pid 5"));
 		assert_null(strchr(strchr(found, '\n') + 1, '\n'));
 	}
+	/* mounted here too, it is enough to say that */
+	put_mounts("30 22 259:1 / /here rw - vfat /dev/nvme0n1p1 rw");
+	tree_expect(DEVICE, "filesystem|/here|nvme0n1p1|umount /here", NULL);
 }
 
 /* The kernel has it mounted, but no process that can be seen does. */
