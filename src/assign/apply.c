@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <string.h>
 
+#include "assign/audit.h"
 #include "assign/lock.h"
 #include "assign/operation.h"
 #include "assign/plan.h"
@@ -77,6 +78,7 @@ static int apply(struct pt_host *host, const struct pt_request *request,
 		return r;
 	r = apply_locked(host, request, expected, err);
 	locks_drop(host, &locks);
+	audit_operation(host, request, r, err);
 	return r;
 }
 

@@ -228,16 +228,18 @@ static bool is_lasting(enum pt_holder_kind kind)
 	return false;
 }
 
-static int refuse_held(struct pt_host *host, const struct pt_address *address, int *result,
-		       struct pt_error *err)
+static void refuse_held(struct pt_host *host, const struct pt_address *address, int *result,
+			struct pt_error *err)
 {
 	AUTO(auto_holders) struct pt_holders *holders = NULL;
 	char line[512], text[PT_ADDRESS_TEXT];
+	struct pt_error problem;
 	size_t i;
-	int r = pt_holders_read(host, address, &holders, err);
 
-	if (r < 0)
-		return r;
+	if (pt_holders_read(host, address, &holders, &problem) < 0) {
+		refuse(err, result, problem.reason, problem.errnum, problem.message);
+		return;
+	}
 	for (i = 0; i < pt_holders_count(holders); i++) {
 		const struct pt_holder *holder = pt_holders_at(holders, i);
 
@@ -250,7 +252,6 @@ static int refuse_held(struct pt_host *host, const struct pt_address *address, i
 			       *holder->through ? ")" : "");
 		refuse(err, result, PT_IN_USE, EBUSY, line);
 	}
-	return 0;
 }
 
 static bool is_bridge(struct pt_host *host, const struct pt_address *address)
@@ -287,18 +288,17 @@ static void refuse_other(const struct pt_persist_list *list, const struct pt_per
 }
 
 /* Adds the reasons against one device to @err; *result is 0 while there are none. */
-static int check_one(struct pt_host *host, const struct pt_persist_request *request,
-		     const struct pt_persist_list *list, struct pt_persisted *made, int *result,
-		     struct pt_error *err)
+static void check_one(struct pt_host *host, const struct pt_persist_request *request,
+		      const struct pt_persist_list *list, struct pt_persisted *made, int *result,
+		      struct pt_error *err)
 {
 	char line[256], text[PT_ADDRESS_TEXT];
 	struct pt_error problem;
-	int r;
 
 	pt_address_format(&made->address, text);
 	if (pt_identity_read(host, &made->address, &made->identity, &problem) < 0) {
 		refuse(err, result, problem.reason, problem.errnum, problem.message);
-		return 0;
+		return;
 	}
 	if (is_bridge(host, &made->address)) {
 		(void)snprintf(line, sizeof(line),
@@ -306,15 +306,11 @@ static int check_one(struct pt_host *host, const struct pt_persist_request *requ
 			       "is assigned",
 			       text);
 		refuse(err, result, PT_UNSUITABLE, EINVAL, line);
-		return 0;
+		return;
 	}
 	refuse_other(list, made, result, err);
-	if (request->is_forced)
-		return 0;
-	r = refuse_held(host, &made->address, result, &problem);
-	if (r < 0)
-		refuse(err, result, problem.reason, problem.errnum, problem.message);
-	return 0;
+	if (!request->is_forced)
+		refuse_held(host, &made->address, result, err);
 }
 
 static bool is_guest_driver(const char *driver)
@@ -417,9 +413,7 @@ static int add_all(struct pt_host *host, const struct pt_persist_request *reques
 		text_copy(made[i].driver, sizeof(made[i].driver),
 			  request->driver ? request->driver : DEFAULT_DRIVER);
 		text_copy(made[i].why, sizeof(made[i].why), request->is_forced ? request->why : "");
-		r = check_one(host, request, list, &made[i], &result, err);
-		if (r < 0)
-			return r;
+		check_one(host, request, list, &made[i], &result, err);
 	}
 	if (result == -EBUSY)
 		pt_error_append(err, "\nTo persist it all the same: --force --reason TEXT");

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The audit trail, as it arrives at the sockets of a journal and of a syslog. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <passthru/passthru.h>
+
+#include "assign/audit.h"
+#include "read_tree.h"
+
+#define DRIVE "0000:01:00.0"
+
+/* Listen at @path of the fake machine. */
+static int listen_at(struct fake *fake, const char *path)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	/* makes the directory; the file itself is in the socket's way */
+	put_text(fake_host(fake), path, "");
+	put_away(fake_host(fake), path);
+	(void)snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/%s",
+		       fake_host(fake)->root_fd, path);
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	return fd;
+}
+
+/* The next datagram; its length, -1 when there is none. */
+static ssize_t receive(int fd, char *text, size_t size)
+{
+	ssize_t len = recv(fd, text, size - 1, 0);
+
+	text[len > 0 ? len : 0] = '\0';
+	return len;
+}
+
+/* The first field of that name in a journal entry, all of which are in the long form. */
+static bool find_field(const char *entry, ssize_t size, const char *name, char *value, size_t room)
+{
+	ssize_t i = 0;
+
+	while (i < size) {
+		const char *eol = memchr(entry + i, '\n', (size_t)(size - i));
+		uint64_t len = 0;
+		bool is_it;
+		int n;
+
+		assert_non_null(eol);
+		is_it = strlen(name) == (size_t)(eol - entry - i) &&
+			!memcmp(entry + i, name, strlen(name));
+		i = eol - entry + 1;
+		for (n = 0; n < 8; n++)
+			len |= (uint64_t)(unsigned char)entry[i + n] << (8 * n);
+		i += 8;
+		assert_true(len <= (uint64_t)(size - i));
+		if (is_it) {
+			(void)snprintf(value, room, "%.*s", (int)len, entry + i);
+			return true;
+		}
+		i += (ssize_t)len;
+		assert_int_equal(entry[i++], '\n');
+	}
+	return false;
+}
+
+static void detach(struct pt_host *host, bool is_forced, int expected)
+{
+	struct pt_address drive;
+	struct pt_request request = {.verb = PT_DETACH, .devices = &drive, .count = 1};
+	struct pt_error err;
+
+	assert_int_equal(pt_address_parse(DRIVE, &drive, &err), 0);
+	request.is_forced = is_forced;
+	request.why = is_forced ? "line one\nMESSAGE=forged" : NULL;
+	assert_int_equal(pt_request_apply(host, &request, &err), expected);
+}
+
+static void test_journal(void **state)
+{
+	struct fake *fake = open_vtd();
+	struct pt_host *host = fake_host(fake);
+	int journal = listen_at(fake, "run/systemd/journal/socket");
+	int syslog_fd = listen_at(fake, "dev/log");
+	char entry[8192], value[1024];
+	ssize_t size;
+
+	(void)state;
+	put_text(host, "proc/self/loginuid", "1000");
+	put_bytes(host, "proc/self/cmdline", "passthru\0detach\0" DRIVE, 28);
+	detach(host, true, 0);
+	size = receive(journal, entry, sizeof(entry));
+	assert_true(size > 0);
+	assert_true(find_field(entry, size, "MESSAGE", value, sizeof(value)));
+	assert_string_equal(value, "detach " DRIVE ": done, forced: line one MESSAGE=forged");
+	assert_true(find_field(entry, size, "PASSTHRU_DEVICE", value, sizeof(value)));
+	assert_string_equal(value, DRIVE);
+	assert_true(find_field(entry, size, "PASSTHRU_RESULT", value, sizeof(value)));
+	assert_string_equal(value, "done");
+	assert_true(find_field(entry, size, "PASSTHRU_FORCED", value, sizeof(value)));
+	assert_string_equal(value, "line one\nMESSAGE=forged");
+	assert_true(find_field(entry, size, "PASSTHRU_LOGINUID", value, sizeof(value)));
+	assert_string_equal(value, "1000");
+	assert_true(find_field(entry, size, "PASSTHRU_COMMAND", value, sizeof(value)));
+	assert_string_equal(value, "passthru detach " DRIVE);
+	assert_true(find_field(entry, size, "PRIORITY", value, sizeof(value)));
+	assert_string_equal(value, "4");
+	/* one mechanism, not both */
+	assert_int_equal(receive(syslog_fd, entry, sizeof(entry)), -1);
+	assert_int_equal(receive(journal, entry, sizeof(entry)), -1);
+	close(journal);
+	close(syslog_fd);
+	fake_free(fake);
+}
+
+static void test_syslog(void **state)
+{
+	struct fake *fake = open_vtd();
+	struct pt_host *host = fake_host(fake);
+	int fd = listen_at(fake, "dev/log");
+	char line[8192];
+
+	(void)state;
+	detach(host, false, 0);
+	assert_true(receive(fd, line, sizeof(line)) > 0);
+	/* authpriv.notice */
+	assert_int_equal(strncmp(line, "<85>passthru[", 13), 0);
+	assert_non_null(strstr(line, "]: detach " DRIVE ": done (uid "));
+	assert_null(strchr(line, '\n'));
+	close(fd);
+	fake_free(fake);
+}
+
+static void test_failure(void **state)
+{
+	struct fake *fake = open_vtd();
+	struct pt_host *host = fake_host(fake);
+	int journal = listen_at(fake, "run/systemd/journal/socket");
+	char entry[8192], value[1024];
+	ssize_t size;
+
+	(void)state;
+	fake_fault(fake, DRIVE, "unbind", "EBUSY");
+	detach(host, false, -EBUSY);
+	size = receive(journal, entry, sizeof(entry));
+	assert_true(size > 0);
+	assert_true(find_field(entry, size, "PASSTHRU_RESULT", value, sizeof(value)));
+	assert_string_equal(value, "driver-refused");
+	assert_true(find_field(entry, size, "PASSTHRU_ERROR", value, sizeof(value)));
+	assert_non_null(strstr(value, DRIVE));
+	assert_true(find_field(entry, size, "PRIORITY", value, sizeof(value)));
+	assert_string_equal(value, "4");
+	close(journal);
+	fake_free(fake);
+}
+
+/* Nobody listens: nothing fails for it. */
+static void test_no_log(void **state)
+{
+	struct fake *fake = open_vtd();
+
+	(void)state;
+	detach(fake_host(fake), false, 0);
+	fake_free(fake);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_journal),
+		cmocka_unit_test(test_syslog),
+		cmocka_unit_test(test_failure),
+		cmocka_unit_test(test_no_log),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
