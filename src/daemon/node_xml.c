@@ -232,8 +232,9 @@ static void write_number(const struct writer *writer, const char *name, const ch
 		(void)fprintf(writer->out, "    <%s>%" PRIu64 "</%s>\n", name, number, name);
 }
 
+/* The database's names are better than those in the device, which may be anything. */
 static void write_usb_id(const struct writer *writer, const char *name, const char *id,
-			 const char *text)
+			 const char *property, const char *text)
 {
 	char value[VALUE];
 
@@ -242,7 +243,10 @@ static void write_usb_id(const struct writer *writer, const char *name, const ch
 	(void)fprintf(writer->out, "    <%s id='0x", name);
 	xml_text(writer->out, value);
 	(void)fputs("'>", writer->out);
-	xml_text(writer->out, attribute(writer, text, value));
+	*value = '\0';
+	if (writer->is_this_machine)
+		node_property(writer->node->path, property, value, sizeof(value));
+	xml_text(writer->out, *value ? value : attribute(writer, text, value));
 	(void)fprintf(writer->out, "</%s>\n", name);
 }
 
@@ -250,8 +254,8 @@ static void write_usb_device(const struct writer *writer)
 {
 	write_number(writer, "bus", "busnum", 10);
 	write_number(writer, "device", "devnum", 10);
-	write_usb_id(writer, "product", "idProduct", "product");
-	write_usb_id(writer, "vendor", "idVendor", "manufacturer");
+	write_usb_id(writer, "product", "idProduct", "ID_MODEL_FROM_DATABASE", "product");
+	write_usb_id(writer, "vendor", "idVendor", "ID_VENDOR_FROM_DATABASE", "manufacturer");
 }
 
 static void write_usb_interface(const struct writer *writer)

@@ -108,22 +108,28 @@ static bool has_attribute(struct pt_host *host, const char *path, const char *na
 
 void node_drive_type(bool is_this_machine, const struct node *node, char *value, size_t size)
 {
-	static const char *const disks[] = {"vd", "nvme", "pmem", "sd", "mmcblk"};
+	static const char *const disks[] = {"vd", "nvme", "pmem", "mmcblk"};
+	static const char *const layers[] = {"loop", "ram", "zram", "dm-", "md", "nbd"};
 	char type[64] = "";
 	size_t i;
 
 	*value = '\0';
+	for (i = 0; i < sizeof(layers) / sizeof(layers[0]); i++)
+		if (!strncmp(node->entry, layers[i], strlen(layers[i])))
+			return;
+	for (i = 0; i < sizeof(disks) / sizeof(disks[0]); i++)
+		if (!strncmp(node->entry, disks[i], strlen(disks[i]))) {
+			(void)text_copy(value, size, "disk");
+			return;
+		}
 	if (is_this_machine)
 		node_property(node->path, "ID_TYPE", type, sizeof(type));
-	if (!strcmp(type, "cd") || !strncmp(node->entry, "sr", 2)) {
+	if (!strcmp(type, "cd") || (!*type && !strncmp(node->entry, "sr", 2)))
 		(void)text_copy(value, size, "cdrom");
-	} else if (!strcmp(type, "disk") || !strcmp(type, "floppy")) {
+	else if (!strcmp(type, "disk") || !strcmp(type, "floppy"))
 		(void)text_copy(value, size, type);
-	} else {
-		for (i = 0; i < sizeof(disks) / sizeof(disks[0]); i++)
-			if (!strncmp(node->entry, disks[i], strlen(disks[i])))
-				(void)text_copy(value, size, "disk");
-	}
+	else if (!*type && !strncmp(node->entry, "sd", 2))
+		(void)text_copy(value, size, "disk");
 }
 
 /* ---- one node ---- */
@@ -140,7 +146,9 @@ static bool read_extra(struct pt_host *host, bool is_this_machine, const struct 
 		node_attribute(host, node->path, "address", extra, EXTRA);
 		break;
 	case NODE_STORAGE:
-		if (has_attribute(host, node->path, "partition"))
+		/* "hidden": one path of many to a disk (NVMe multipath), without a node in /dev */
+		node_attribute(host, node->path, "hidden", type, sizeof(type));
+		if (has_attribute(host, node->path, "partition") || !strcmp(type, "1"))
 			return false;
 		node_drive_type(is_this_machine, node, type, sizeof(type));
 		if (!*type)
@@ -168,6 +176,19 @@ static char *make_name(struct arena *arena, const char *subsystem, const char *e
 		if (!isalnum((unsigned char)*c))
 			*c = '_';
 	return arena_copy(arena, name, strlen(name));
+}
+
+/* Names begin with subsystem and entry, so most entries need no reading to be ruled out. */
+static bool may_be_name(const char *subsystem, const char *entry, const char *name)
+{
+	size_t len = strlen(subsystem);
+
+	if (strncmp(name, subsystem, len) != 0 || name[len] != '_')
+		return false;
+	for (name += len + 1; *entry; entry++, name++)
+		if (*name != (isalnum((unsigned char)*entry) ? *entry : '_'))
+			return false;
+	return true;
 }
 
 /*
@@ -215,15 +236,19 @@ struct finder {
 	bool is_this_machine;
 	bool has_paths;
 	struct nodes *nodes;
+	const char *wanted; /* the one name looked for; NULL: all */
 };
 
 /* Add the entry of a folder. 0 also when it is no node; -ENOMEM. */
 static int add_entry(struct finder *finder, const struct source *source, const char *entry)
 {
 	struct nodes *nodes = finder->nodes;
-	struct node *node = next_node(nodes);
+	struct node *node;
 	char extra[EXTRA] = "";
 
+	if (finder->wanted && !may_be_name(source->subsystem, entry, finder->wanted))
+		return 0;
+	node = next_node(nodes);
 	if (!node)
 		return -ENOMEM;
 	node->kind = source->kind;
@@ -285,19 +310,27 @@ static int read_folder(struct finder *finder, const struct source *source)
 	return r;
 }
 
-int nodes_read(struct pt_host *host, bool is_this_machine, unsigned int kinds, bool has_paths,
-	       struct nodes *ret_nodes)
+static int read_kinds(struct finder *finder, unsigned int kinds)
 {
-	struct nodes nodes = {0};
-	struct finder finder = {host, is_this_machine, has_paths, &nodes};
 	unsigned int i;
 	int r = 0;
 
 	for (i = 0; r == 0 && i < NODE_KIND_COUNT; i++) {
 		if (!(kinds & (1u << i)))
 			continue;
-		r = sources[i].folder ? read_folder(&finder, &sources[i]) : add_system(&nodes);
+		r = sources[i].folder ? read_folder(finder, &sources[i])
+				      : add_system(finder->nodes);
 	}
+	return r;
+}
+
+int nodes_read(struct pt_host *host, bool is_this_machine, unsigned int kinds, bool has_paths,
+	       struct nodes *ret_nodes)
+{
+	struct nodes nodes = {0};
+	struct finder finder = {host, is_this_machine, has_paths, &nodes, NULL};
+	int r = read_kinds(&finder, kinds);
+
 	if (r < 0) {
 		nodes_free(&nodes);
 		return r;
@@ -331,13 +364,30 @@ static int pick(struct nodes *nodes, const char *name)
 	return -ENOENT;
 }
 
+/* Kinds whose subsystem a name begins with. */
+static unsigned int kinds_of_name(const char *name)
+{
+	unsigned int i, kinds = 0;
+
+	for (i = 0; i < NODE_KIND_COUNT; i++) {
+		const char *subsystem = sources[i].subsystem;
+		size_t len = subsystem ? strlen(subsystem) : 0;
+
+		if (i == NODE_PCI)
+			continue;
+		if (subsystem ? !strncmp(name, subsystem, len) && name[len] == '_'
+			      : !strcmp(name, "computer"))
+			kinds |= 1u << i;
+	}
+	return kinds;
+}
+
 int node_find(struct pt_host *host, bool is_this_machine, const char *name, struct nodes *ret_nodes)
 {
 	struct nodes nodes = {0};
-	struct finder finder = {host, is_this_machine, true, &nodes};
+	struct finder finder = {host, is_this_machine, true, &nodes, name};
 	char own[PT_NODEDEV_NAME], entry[PT_ADDRESS_TEXT];
 	struct pt_address address;
-	unsigned int i, kinds = 0;
 	int r;
 
 	if (pt_address_parse(name, &address, NULL) == 0) {
@@ -346,14 +396,7 @@ int node_find(struct pt_host *host, bool is_this_machine, const char *name, stru
 			return -ENOENT;
 		r = add_entry(&finder, &sources[NODE_PCI], pt_address_format(&address, entry));
 	} else {
-		for (i = 0; i < NODE_KIND_COUNT; i++) {
-			const char *subsystem = sources[i].subsystem;
-			size_t len = subsystem ? strlen(subsystem) : 0;
-
-			if (!subsystem || (!strncmp(name, subsystem, len) && name[len] == '_'))
-				kinds |= 1u << i;
-		}
-		r = nodes_read(host, is_this_machine, kinds & ~(1u << NODE_PCI), true, &nodes);
+		r = read_kinds(&finder, kinds_of_name(name));
 	}
 	if (r == 0)
 		r = pick(&nodes, name);
@@ -388,7 +431,7 @@ int node_of_path(struct pt_host *host, bool is_this_machine, const char *path,
 		 struct nodes *ret_nodes)
 {
 	struct nodes nodes = {0};
-	struct finder finder = {host, is_this_machine, true, &nodes};
+	struct finder finder = {host, is_this_machine, true, &nodes, NULL};
 	const char *entry = strrchr(path, '/');
 	char subsystem[64];
 	unsigned int i;
