@@ -31,6 +31,7 @@ struct node {
 struct tree {
 	struct cli *cli;
 	bool shows_all;
+	bool has_virsh_names; /* as nodedev-list --tree: pci_0000_01_00_0 */
 	struct node *functions; /* in address order, as the snapshot */
 	size_t count;
 	struct node *roots; /* as many as there may be */
@@ -156,15 +157,23 @@ static void describe_vfs(const struct tree *tree, const struct node *above, char
 
 /* ---- drawing ---- */
 
+static const char *node_name(const struct tree *tree, const struct pt_function *function,
+			     char name[PT_NODEDEV_NAME])
+{
+	if (tree->has_virsh_names)
+		return pt_nodedev_name(&function->address, name);
+	return pt_address_format(&function->address, name);
+}
+
 static void measure(struct tree *tree, const struct node *node, size_t depth)
 {
-	char text[PT_ADDRESS_TEXT], word[PRINT_CLASS];
+	char text[PT_NODEDEV_NAME], word[PRINT_CLASS];
 	bool folded = is_folded(tree, node);
 
 	for (node = node->child; node; node = node->next) {
 		const struct pt_function *function = node->function;
 		size_t label =
-			strlen(pt_address_format(&function->address, text)) + INDENT * (depth + 1);
+			strlen(node_name(tree, function, text)) + INDENT * (depth + 1);
 		size_t driver = function->driver ? strlen(function->driver) : 1;
 		size_t class_word = strlen(print_class(function->class_code, word));
 
@@ -197,8 +206,8 @@ static void print_branches(const struct tree *tree, size_t depth, uint64_t is_la
 static void print_node(const struct tree *tree, const struct pt_function *function, size_t depth)
 {
 	struct cli *cli = tree->cli;
-	char text[PT_ADDRESS_TEXT], word[PRINT_CLASS], group[16] = "-", name[PRINT_NAME];
-	const char *address = pt_address_format(&function->address, text);
+	char text[PT_NODEDEV_NAME], word[PRINT_CLASS], group[16] = "-", name[PRINT_NAME];
+	const char *address = node_name(tree, function, text);
 	size_t used = tree->label + tree->driver + tree->class_word + 2 + 5 + 2 + 2 + 2;
 	bool is_bridge = pt_function_kind(function) == PT_BRIDGE;
 	bool is_vfio = pt_driver_is_vfio(function->driver);
@@ -318,7 +327,7 @@ static const struct option options[] = {
 int verb_tree(struct cli *cli, int argc, char **argv)
 {
 	AUTO(auto_snapshot) struct pt_snapshot *snapshot = NULL;
-	struct tree tree = {.cli = cli};
+	struct tree tree = {.cli = cli, .has_virsh_names = !strcmp(argv[0], "nodedev-list")};
 	struct pt_error err;
 	int c, status;
 
