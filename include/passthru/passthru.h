@@ -15,5 +15,6 @@
 #include <passthru/persist.h>
 #include <passthru/plan.h>
 #include <passthru/reset.h>
+#include <passthru/watch.h>
 
 #endif

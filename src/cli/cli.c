@@ -98,6 +98,12 @@ static const struct cli_verb verbs[] = {
 		.run = verb_status,
 	},
 	{
+		.name = "watch",
+		.arguments = "[DEVICE…]",
+		.summary = "what happens to devices, as it happens",
+		.run = verb_watch,
+	},
+	{
 		.name = "release",
 		.arguments = "--quarantine DEVICE…",
 		.summary = "let go of devices that failed their reset",

@@ -103,6 +103,7 @@ int verb_release(struct cli *cli, int argc, char **argv);
 int verb_persist(struct cli *cli, int argc, char **argv);
 int verb_unpersist(struct cli *cli, int argc, char **argv);
 int verb_persisted(struct cli *cli, int argc, char **argv);
+int verb_watch(struct cli *cli, int argc, char **argv);
 int verb_run(struct cli *cli, int argc, char **argv);
 
 #endif

@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Three sources of events as one: uevents, the directory of claims, the kernel's log. */
+#include <passthru/watch.h>
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/inotify.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "assign/claim.h"
+#include "base/auto.h"
+#include "base/text.h"
+#include "pci/host.h"
+#include "pci/kmsg.h"
+#include "pci/uevents.h"
+
+#define INOTIFY_SIZE 4096
+
+struct pt_watch {
+	struct pt_host *host;
+	int epoll_fd;
+	struct uevents *uevents; /* NULL where there are none */
+	int kmsg_fd;		 /* -1 where it can't be read */
+	int inotify_fd;		 /* -1 where there is no directory of claims */
+	/* what inotify gave at once and hasn't been looked at */
+	_Alignas(struct inotify_event) char news[INOTIFY_SIZE];
+	size_t news_at;
+	size_t news_size;
+};
+
+static const char *const kind_names[] = {
+	[PT_EVENT_APPEARED] = "appeared",   [PT_EVENT_LEFT] = "left",
+	[PT_EVENT_BOUND] = "bound",	    [PT_EVENT_UNBOUND] = "unbound",
+	[PT_EVENT_CLAIMED] = "claimed",	    [PT_EVENT_RELEASED] = "released",
+	[PT_EVENT_BUS_ERROR] = "bus-error", [PT_EVENT_DMA_FAULT] = "dma-fault",
+	[PT_EVENT_LOST] = "lost",
+};
+
+AUTO_DEFINE(watch, struct pt_watch *, pt_watch_free)
+AUTO_DEFINE(snapshot, struct pt_snapshot *, pt_snapshot_free)
+
+const char *pt_event_kind_name(enum pt_event_kind kind)
+{
+	return (size_t)kind < sizeof(kind_names) / sizeof(kind_names[0]) ? kind_names[kind]
+									 : "unknown";
+}
+
+/* ---- opening ---- */
+
+static int add_source(struct pt_watch *watch, int fd)
+{
+	struct epoll_event event = {.events = EPOLLIN};
+
+	return epoll_ctl(watch->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+}
+
+static void silent(struct pt_watch *watch, const char *what, const char *why)
+{
+	host_log(watch->host, PT_LOG_NOTICE, "not watched: %s: %s", what, why);
+}
+
+static int open_uevents(struct pt_watch *watch)
+{
+	struct pt_error err;
+
+	if (uevents_open(watch->host, &watch->uevents, &err) < 0) {
+		silent(watch, "devices and drivers", err.message);
+		return 0;
+	}
+	return add_source(watch, uevents_fd(watch->uevents));
+}
+
+static int open_kmsg(struct pt_watch *watch)
+{
+	watch->kmsg_fd = openat(watch->host->root_fd, "dev/kmsg",
+				O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+	if (watch->kmsg_fd < 0) {
+		silent(watch, "bus errors and DMA faults (/dev/kmsg)", strerror(errno));
+		return 0;
+	}
+	/* what is there already happened before; a test's pipe can't be sought in */
+	(void)lseek(watch->kmsg_fd, 0, SEEK_END);
+	return add_source(watch, watch->kmsg_fd);
+}
+
+static int watch_claims(struct pt_watch *watch)
+{
+	char path[64];
+	int dir_fd, r = 0;
+
+	/* make it, that it can be watched; without privilege it has to be there */
+	(void)state_prepare(watch->host, NULL);
+	dir_fd = openat(watch->host->root_fd, CLAIM_DIR, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (dir_fd < 0)
+		return -errno;
+	(void)text_format(path, sizeof(path), "/proc/self/fd/%d", dir_fd);
+	if (inotify_add_watch(watch->inotify_fd, path, IN_MOVED_TO | IN_DELETE | IN_ONLYDIR) < 0)
+		r = -errno;
+	close(dir_fd);
+	return r;
+}
+
+static int open_claims(struct pt_watch *watch)
+{
+	int r;
+
+	watch->inotify_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	if (watch->inotify_fd < 0)
+		return -errno;
+	r = watch_claims(watch);
+	if (r < 0) {
+		silent(watch, "claims (/" CLAIM_DIR ")", strerror(-r));
+		return 0;
+	}
+	return add_source(watch, watch->inotify_fd);
+}
+
+int pt_watch_new(struct pt_host *host, struct pt_watch **ret_watch, struct pt_error *err)
+{
+	AUTO(auto_watch) struct pt_watch *watch = calloc(1, sizeof(*watch));
+	int r;
+
+	if (!watch)
+		return pt_fail_memory(err);
+	watch->host = host;
+	watch->kmsg_fd = -1;
+	watch->inotify_fd = -1;
+	watch->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	r = watch->epoll_fd < 0 ? -errno : 0;
+	if (!r)
+		r = open_uevents(watch);
+	if (!r)
+		r = open_kmsg(watch);
+	if (!r)
+		r = open_claims(watch);
+	if (r < 0)
+		return pt_fail(err, PT_SYSTEM, -r, "watching: %s", strerror(-r));
+	*ret_watch = TAKE_POINTER(watch);
+	return 0;
+}
+
+void pt_watch_free(struct pt_watch *watch)
+{
+	if (!watch)
+		return;
+	uevents_close(watch->uevents);
+	if (watch->kmsg_fd >= 0)
+		close(watch->kmsg_fd);
+	if (watch->inotify_fd >= 0)
+		close(watch->inotify_fd);
+	if (watch->epoll_fd >= 0)
+		close(watch->epoll_fd);
+	free(watch);
+}
+
+int pt_watch_fd(const struct pt_watch *watch)
+{
+	return watch->epoll_fd;
+}
+
+/* ---- events ---- */
+
+static void begin_event(struct pt_event *event, enum pt_event_kind kind)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	*event = (struct pt_event){
+		.kind = kind,
+		.time_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000,
+	};
+}
+
+/* A claim that can't be read is told of by those who need it; an event goes without. */
+static void look_up_claim(struct pt_watch *watch, struct pt_event *event)
+{
+	bool exists = false;
+
+	event->has_claim =
+		claim_read(watch->host, &event->address, &exists, &event->claim, NULL) == 0 &&
+		exists;
+}
+
+static int next_uevent(struct pt_watch *watch, struct pt_event *event)
+{
+	static const enum pt_event_kind kinds[] = {
+		[UEVENT_ADD] = PT_EVENT_APPEARED, [UEVENT_REMOVE] = PT_EVENT_LEFT,
+		[UEVENT_BIND] = PT_EVENT_BOUND,	  [UEVENT_UNBIND] = PT_EVENT_UNBOUND,
+		[UEVENT_LOST] = PT_EVENT_LOST,
+	};
+	static const char *const words[] = {
+		[UEVENT_ADD] = "appeared",
+		[UEVENT_REMOVE] = "left the machine",
+		[UEVENT_BIND] = "bound to",
+		[UEVENT_UNBIND] = "its driver has let go",
+		[UEVENT_LOST] = "events of the kernel were lost",
+	};
+	struct uevent_news news;
+	int r = watch->uevents ? uevents_next(watch->uevents, &news) : 0;
+
+	if (r <= 0)
+		return r;
+	begin_event(event, kinds[news.action]);
+	(void)text_format(event->words, sizeof(event->words), "%s%s%s", words[news.action],
+			  news.action == UEVENT_BIND ? " " : "",
+			  news.action == UEVENT_BIND ? news.driver : "");
+	if (news.action == UEVENT_LOST)
+		return 1;
+	event->address = news.address;
+	text_copy(event->driver, sizeof(event->driver), news.driver);
+	look_up_claim(watch, event);
+	return 1;
+}
+
+/* VT-d leaves out the domain: the one function with that bus and number, domain 0 first. */
+static void find_domain(struct pt_watch *watch, struct pt_address *address)
+{
+	AUTO(auto_snapshot) struct pt_snapshot *snapshot = NULL;
+	size_t i;
+
+	if (pt_snapshot_read(watch->host, &snapshot, NULL) < 0)
+		return;
+	for (i = 0; i < pt_snapshot_count(snapshot); i++) {
+		const struct pt_address *other = &pt_snapshot_at(snapshot, i)->address;
+
+		if (other->bus == address->bus && other->device == address->device &&
+		    other->function == address->function) {
+			*address = *other;
+			return;
+		}
+	}
+}
+
+static int next_kmsg(struct pt_watch *watch, struct pt_event *event)
+{
+	char record[KMSG_RECORD];
+
+	while (watch->kmsg_fd >= 0) {
+		ssize_t len = read(watch->kmsg_fd, record, sizeof(record));
+		struct kmsg_error error;
+
+		if (len < 0 && errno == EINTR)
+			continue;
+		if (len < 0 && errno == EPIPE) { /* overwritten before it was read */
+			begin_event(event, PT_EVENT_LOST);
+			text_copy(event->words, sizeof(event->words),
+				  "messages of the kernel were lost");
+			return 1;
+		}
+		if (len <= 0)
+			return len == 0 || errno == EAGAIN ? 0 : -errno;
+		if (!kmsg_parse(record, (size_t)len, &error))
+			continue;
+		begin_event(event,
+			    error.kind == KMSG_BUS_ERROR ? PT_EVENT_BUS_ERROR : PT_EVENT_DMA_FAULT);
+		event->address = error.address;
+		if (!error.has_domain)
+			find_domain(watch, &event->address);
+		text_copy(event->words, sizeof(event->words), error.words);
+		look_up_claim(watch, event);
+		return 1;
+	}
+	return 0;
+}
+
+static void describe_claim(struct pt_event *event)
+{
+	char owner[128];
+
+	if (!event->has_claim)
+		text_copy(event->words, sizeof(event->words), "no claim on it any more");
+	else
+		(void)text_format(event->words, sizeof(event->words), "%s: %s",
+				  pt_claim_state_name(event->claim.state),
+				  owner_format(&event->claim.owner, owner));
+}
+
+static bool take_claim_news(struct pt_watch *watch, const struct inotify_event *news,
+			    struct pt_event *event)
+{
+	struct pt_address address;
+	char text[PT_ADDRESS_TEXT];
+
+	if (news->mask & IN_Q_OVERFLOW) {
+		begin_event(event, PT_EVENT_LOST);
+		text_copy(event->words, sizeof(event->words), "changes of claims were lost");
+		return true;
+	}
+	/* files being written have longer names */
+	if (!news->len || pt_address_parse(news->name, &address, NULL) < 0 ||
+	    strcmp(pt_address_format(&address, text), news->name) != 0)
+		return false;
+	begin_event(event, PT_EVENT_CLAIMED);
+	event->address = address;
+	look_up_claim(watch, event);
+	if (!event->has_claim)
+		event->kind = PT_EVENT_RELEASED;
+	describe_claim(event);
+	return true;
+}
+
+static int next_claim(struct pt_watch *watch, struct pt_event *event)
+{
+	while (watch->inotify_fd >= 0) {
+		const struct inotify_event *news;
+
+		if (watch->news_at == watch->news_size) {
+			ssize_t len = read(watch->inotify_fd, watch->news, sizeof(watch->news));
+
+			if (len < 0 && errno == EINTR)
+				continue;
+			if (len <= 0)
+				return len == 0 || errno == EAGAIN ? 0 : -errno;
+			watch->news_at = 0;
+			watch->news_size = (size_t)len;
+		}
+		news = (const struct inotify_event *)(const void *)(watch->news + watch->news_at);
+		watch->news_at += sizeof(*news) + news->len;
+		if (take_claim_news(watch, news, event))
+			return 1;
+	}
+	return 0;
+}
+
+int pt_watch_next(struct pt_watch *watch, struct pt_event *ret_event, struct pt_error *err)
+{
+	struct pt_event event;
+	int r = next_uevent(watch, &event);
+
+	if (!r)
+		r = next_kmsg(watch, &event);
+	if (!r)
+		r = next_claim(watch, &event);
+	if (r < 0)
+		return pt_fail(err, PT_SYSTEM, -r, "watching: %s", strerror(-r));
+	if (r > 0)
+		*ret_event = event;
+	return r;
+}
