@@ -41,7 +41,7 @@ int main(int argc, char **argv)
 	static struct pt_address addresses[DEVICES_MAX];
 	static struct pt_holders *lists[DEVICES_MAX];
 	const char *root = NULL;
-	struct pt_host *host;
+	struct pt_host *host = NULL;
 	struct pt_error err;
 	int64_t best = INT64_MAX;
 	long times = 1;
@@ -84,6 +84,7 @@ int main(int argc, char **argv)
 	pt_host_free(host);
 	return 0;
 failed:
+	pt_host_free(host);
 	fprintf(stderr, "holders-dump: %s\n", err.message);
 	return pt_reason_exit_status(err.reason);
 }
