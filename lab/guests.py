@@ -43,7 +43,9 @@ LINUX_CMDLINE = (
     "console=ttyS0 quiet loglevel=3 acpi=off nosmp nokaslr mitigations=off nopti tsc=reliable "
     "lpj=4000000 no_timer_check 8250.nr_uarts=1 cryptomgr.notests audit=0 apparmor=0 selinux=0 "
     "random.trust_cpu=on rcupdate.rcu_expedited=1 panic=-1 reboot=t,force initcall_blacklist="
-    "jent_mod_init,load_system_certificate_list,shpcd_init,init_kprobe_trace,inet6_init")
+    "jent_mod_init,load_system_certificate_list,shpcd_init,init_kprobe_trace,inet6_init,"
+    "trace_eval_init,bpf_tcp_ca_kfunc_init,bpf_dummy_struct_ops_init,init_encrypted,"
+    "crypto_kdf108_init,drbg_init,hugetlb_init rodata=off")
 LINUX_MODULES = ["nvme"]
 
 

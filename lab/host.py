@@ -22,7 +22,7 @@ from qmp import Qmp, QmpError
 
 Result = namedtuple("Result", "status out err")
 UPPER_MIB = 8192
-DEADLINE = 180
+DEADLINE = 240
 
 
 class LabTimeout(LabError):

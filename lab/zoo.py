@@ -133,7 +133,7 @@ _VTD = "intel-iommu,intremap=%s,device-iotlb=on"
 PROFILES = {p.name: p for p in [
     Profile("vtd", [_VTD % "on"], "intel_iommu=on iommu=pt", ZOO,
             "Intel VT-d with interrupt remapping, the whole zoo"),
-    Profile("amd-iommu", ["amd-iommu,intremap=on"], "amd_iommu=on iommu=pt", ZOO,
+    Profile("amd-iommu", ["amd-iommu,intremap=on"], "iommu=pt", ZOO,
             "AMD-Vi with interrupt remapping, the whole zoo"),
     Profile("virtio-iommu", ["virtio-iommu-pci,id=viommu,bus=pcie.0,addr=1a.0"], "iommu=pt", ZOO,
             "virtio-iommu: translation without interrupt remapping", ["virtio_iommu"]),
