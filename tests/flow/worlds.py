@@ -88,6 +88,13 @@ class FakeWorld(World):
         """How a shell started by passthru runs passthru on the same host."""
         return shlex.join([self.fake, self.tree])
 
+    def sh(self, script, check=True, timeout=60):
+        r = subprocess.run(["sh", "-c", script], stdin=subprocess.DEVNULL, text=True,
+                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=timeout,
+                           env={**os.environ, **SANITIZERS})
+        assert not check or r.returncode == 0, "%s\n%s%s" % (script, r.stdout, r.stderr)
+        return r.stdout
+
     def path(self, path):
         return self.tree + path
 
@@ -162,8 +169,8 @@ exit 0
     def program(self):
         return "/lab/bin/passthru"
 
-    def sh(self, script, check=True):
-        r = self.lab.run(script, timeout=60)
+    def sh(self, script, check=True, timeout=60):
+        r = self.lab.run(script, timeout=timeout)
         assert not check or r.status == 0, "%s\nstatus %d\n%s%s" % (script, r.status, r.out, r.err)
         return r.out
 
