@@ -173,7 +173,8 @@ int rpc_decode(xdrproc_t type, size_t struct_size, const void *bytes, size_t siz
 	if (!args)
 		return -ENOMEM;
 	xdrmem_create(&xdr, (char *)(uintptr_t)bytes, (u_int)size, XDR_DECODE);
-	if (!type(&xdr, args) || xdr_getpos(&xdr) != size) {
+	/* a string with a NUL in it has lost what follows, so it is shorter now */
+	if (!type(&xdr, args) || xdr_getpos(&xdr) != size || xdr_sizeof(type, args) != size) {
 		rpc_free(type, args);
 		return -EBADMSG;
 	}
