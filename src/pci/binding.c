@@ -4,7 +4,6 @@
 #include <assert.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -17,17 +16,6 @@
 
 /* A reader has no reason to wait as long as the one who binds. */
 #define READ_DEADLINE_MS 10000
-
-static bool is_driver_name(const char *driver)
-{
-	return *driver && strlen(driver) < BINDING_NAME && !strpbrk(driver, "/\n") &&
-	       strcmp(driver, ".") && strcmp(driver, "..");
-}
-
-static int fail_driver_name(const char *driver, struct pt_error *err)
-{
-	return pt_fail(err, PT_INVALID, EINVAL, "\"%.64s\" can't be the name of a driver", driver);
-}
 
 /* The uevent file tells of the driver until the last of its code has run. "" for none. */
 static void read_uevent_driver(struct pt_host *host, const struct pt_address *address,
@@ -206,8 +194,8 @@ int binding_set_override(struct pt_host *host, const struct pt_address *address,
 	char text[PT_ADDRESS_TEXT];
 	int r;
 
-	if (*driver && !is_driver_name(driver))
-		return fail_driver_name(driver, err);
+	if (*driver && !binding_is_driver_name(driver))
+		return binding_fail_driver_name(driver, err);
 	r = sysfs_device_path(job.path, address, "driver_override");
 	assert(r == 0);
 	/* a lone newline clears it; writing nothing at all would not reach the kernel */
@@ -362,33 +350,6 @@ static int probe_work(struct pt_host *host, void *argument)
 	return 0;
 }
 
-/* Why a driver's bind file refused, in words. */
-static const char *bind_words(const char *driver, int errnum)
-{
-	bool is_vfio = pt_driver_is_vfio(driver);
-
-	switch (errnum) {
-	case ENODEV:
-		return is_vfio ? "it does not accept this device"
-			       : "it does not know this device, or found none there that works";
-	case EINVAL:
-		return is_vfio ? "the device is in no IOMMU group (is the IOMMU on?), has a "
-				 "bridge's header, or is on the driver's denylist"
-			       : "the device was not as the driver expects";
-	case EBUSY:
-		return is_vfio ? "virtual functions of it are enabled, or something else of the "
-				 "kernel's uses it"
-			       : "another device of its IOMMU group is in a guest, or its resources "
-				 "are in use";
-	case EAGAIN:
-		return "it waits for another driver to come first (deferred probe)";
-	case ENOENT:
-		return "the driver has no bind file, or was unloaded meanwhile";
-	default:
-		return strerror(errnum);
-	}
-}
-
 static int fail_probe(struct pt_host *host, const struct probe_job *job,
 		      struct helper_attempt *attempt, struct pt_error *err)
 {
@@ -419,8 +380,9 @@ static int fail_probe(struct pt_host *host, const struct probe_job *job,
 	return pt_fail(err, PT_DRIVER_REFUSED, errnum,
 		       "%s: %s refused it: %s (%s). The kernel's log (dmesg) may say more",
 		       job->address, job->driver,
-		       job->bind_result < 0 ? bind_words(job->driver, errnum)
-					    : "bound, and let go of it at once",
+		       job->bind_result < 0
+			       ? binding_words(host, attempt->address, job->driver, errnum)
+			       : "bound, and let go of it at once",
 		       strerrorname_np(errnum));
 }
 
@@ -479,8 +441,8 @@ int binding_probe(struct pt_host *host, const struct pt_address *address, const 
 	char text[PT_ADDRESS_TEXT], now[BINDING_NAME];
 	int r;
 
-	if (*driver && !is_driver_name(driver))
-		return fail_driver_name(driver, err);
+	if (*driver && !binding_is_driver_name(driver))
+		return binding_fail_driver_name(driver, err);
 	r = read_settled_driver(host, address, now, deadline_ms, err);
 	if (r < 0)
 		return r;
@@ -492,88 +454,4 @@ int binding_probe(struct pt_host *host, const struct pt_address *address, const 
 	if (*driver && !binding_has_driver(host, driver))
 		return fail_unregistered(pt_address_format(address, text), driver, err);
 	return run_probe(host, address, driver, deadline_ms, err);
-}
-
-/* ---- drivers ---- */
-
-bool binding_has_driver(struct pt_host *host, const char *driver)
-{
-	char path[SYSFS_PATH];
-
-	return is_driver_name(driver) &&
-	       text_format(path, sizeof(path), SYSFS_DRIVERS "/%s", driver) > 0 &&
-	       faccessat(host->root_fd, path, F_OK, 0) == 0;
-}
-
-/* A common reason why no module loads at all: the kernel package was exchanged under the kernel. */
-static bool has_modules(struct pt_host *host)
-{
-	struct utsname name;
-	char path[SYSFS_PATH];
-
-	return uname(&name) == 0 &&
-	       text_format(path, sizeof(path), "lib/modules/%s", name.release) > 0 &&
-	       faccessat(host->root_fd, path, F_OK, 0) == 0;
-}
-
-static int fail_load(struct pt_host *host, const char *driver, int errnum, struct pt_error *err)
-{
-	bool is_vfio = pt_driver_is_vfio(driver);
-	enum pt_reason reason = is_vfio ? PT_NO_VFIO : PT_DRIVER_REFUSED;
-
-	if (errnum == EPERM || errnum == EACCES)
-		return pt_fail(err, PT_NOT_PERMITTED, errnum, "module %s may not be loaded: %s",
-			       driver,
-			       geteuid() ? "run as root"
-					 : "forbidden even to root (a container, kernel lockdown, "
-					   "or kernel.modules_disabled=1): run \"modprobe\" for it "
-					   "on the host, early");
-	if (errnum == EKEYREJECTED || errnum == ENOKEY)
-		return pt_fail(err, reason, errnum,
-			       "module %s is not signed by a key that this kernel trusts (Secure "
-			       "Boot): install the distribution's own build of it",
-			       driver);
-	if (errnum == ENOENT && !has_modules(host))
-		return pt_fail(err, reason, errnum,
-			       "there is no module %s, nor any for the running kernel: was the "
-			       "kernel package upgraded? Reboot into the installed kernel",
-			       driver);
-	if (errnum == ENOENT && is_vfio)
-		return pt_fail(
-			err, reason, errnum,
-			"this kernel has no %s, neither built in nor as a module "
-			"(CONFIG_VFIO_PCI): install the full kernel or its module package "
-			"(linux-modules-extra-… on Ubuntu, kernel-modules on Fedora; Debian's "
-			"linux-image-amd64 has it, some cloud kernels do not), then "
-			"\"modprobe %s\"",
-			driver, driver);
-	if (errnum == ENOENT)
-		return pt_fail(
-			err, reason, errnum,
-			"this kernel has no driver \"%s\", neither built in nor as a module of "
-			"that name",
-			driver);
-	return pt_fail(err, reason, errnum,
-		       "module %s did not load: %s; see dmesg and try \"modprobe "
-		       "%s\"",
-		       driver, strerror(errnum), driver);
-}
-
-int binding_load_driver(struct pt_host *host, const char *driver, struct pt_error *err)
-{
-	int r;
-
-	if (!is_driver_name(driver))
-		return fail_driver_name(driver, err);
-	if (binding_has_driver(host, driver))
-		return 0;
-	host_log(host, PT_LOG_INFO, "load module %s", driver);
-	r = host->ops->load_module(host, driver);
-	if (r < 0)
-		return fail_load(host, driver, -r, err);
-	if (binding_has_driver(host, driver))
-		return 0;
-	return pt_fail(err, pt_driver_is_vfio(driver) ? PT_NO_VFIO : PT_DRIVER_REFUSED, ENOENT,
-		       "module %s is loaded, but no PCI driver \"%s\" came with it", driver,
-		       driver);
 }

@@ -30,8 +30,8 @@ struct binding {
 };
 
 /* PT_NO_DEVICE when the function isn't there. */
-int binding_read(struct pt_host *host, const struct pt_address *address, struct binding *ret_binding,
-		 struct pt_error *err);
+int binding_read(struct pt_host *host, const struct pt_address *address,
+		 struct binding *ret_binding, struct pt_error *err);
 
 /*
  * Only the driver, "" for none: this needs no lock of the kernel's, so it is quick and never
@@ -57,6 +57,14 @@ int binding_unbind(struct pt_host *host, const struct pt_address *address, unsig
  */
 int binding_probe(struct pt_host *host, const struct pt_address *address, const char *driver,
 		  unsigned int deadline_ms, struct pt_error *err);
+
+/* Can it be a driver's name at all, as part of a path? PT_INVALID for one that can't. */
+bool binding_is_driver_name(const char *driver);
+int binding_fail_driver_name(const char *driver, struct pt_error *err);
+
+/* Why @driver's bind file refused with @errnum, in words. */
+const char *binding_words(struct pt_host *host, const struct pt_address *address,
+			  const char *driver, int errnum);
 
 /* True when a driver of that name is registered on the PCI bus. */
 bool binding_has_driver(struct pt_host *host, const char *driver);

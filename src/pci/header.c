@@ -32,6 +32,11 @@ bool header_is_silent(const struct header *header)
 	return get(header, 0x04, 2) == 0xffff || get(header, 0x00, 4) == 0xffff0001;
 }
 
+bool header_is_bridge(const struct header *header)
+{
+	return (header->bytes[0x0e] & 0x7f) != 0 && !header_is_silent(header);
+}
+
 int header_read(struct pt_host *host, const char *path, struct header *header)
 {
 	ssize_t n = io_read_at(host->root_fd, path, header->bytes, sizeof(header->bytes));

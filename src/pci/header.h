@@ -20,6 +20,8 @@ int header_read(struct pt_host *host, const char *path, struct header *header);
 /* True when no device answered. */
 bool header_is_silent(const struct header *header);
 
+bool header_is_bridge(const struct header *header); /* of whatever kind: type 1 or 2 */
+
 /*
  * Wait until configuration space answers with these ids, or is what it was in
  * @before (ids, class, BARs; the command register too unless @is_hot). After some seconds

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Drivers by name: registered or not, loading them, and why one refuses a device. */
+#include "pci/binding.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <passthru/group.h>
+
+#include "base/text.h"
+#include "pci/header.h"
+#include "pci/sysfs.h"
+
+bool binding_is_driver_name(const char *driver)
+{
+	return *driver && strlen(driver) < BINDING_NAME && !strpbrk(driver, "/\n") &&
+	       strcmp(driver, ".") != 0 && strcmp(driver, "..") != 0;
+}
+
+int binding_fail_driver_name(const char *driver, struct pt_error *err)
+{
+	return pt_fail(err, PT_INVALID, EINVAL, "\"%.64s\" can't be the name of a driver", driver);
+}
+
+/* vfio-pci says EINVAL for several reasons; some of them can be looked up. */
+static const char *vfio_invalid_words(struct pt_host *host, const struct pt_address *address)
+{
+	char path[SYSFS_PATH];
+	struct header header;
+
+	if (sysfs_device_path(path, address, "config") == 0 &&
+	    header_read(host, path, &header) == 0 && header_is_bridge(&header))
+		return "it is a bridge, and those stay with the host";
+	if (sysfs_device_path(path, address, "iommu_group") == 0 &&
+	    faccessat(host->root_fd, path, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+		return "it is in no IOMMU group: the IOMMU is off (firmware setting, or kernel "
+		       "parameter intel_iommu=on), or does not cover it";
+	return "the device is on the driver's denylist, or its IOMMU can't keep memory coherent";
+}
+
+const char *binding_words(struct pt_host *host, const struct pt_address *address,
+			  const char *driver, int errnum)
+{
+	bool is_vfio = pt_driver_is_vfio(driver);
+
+	switch (errnum) {
+	case ENODEV:
+		return is_vfio ? "it does not accept this device (is driver_override set to it?)"
+			       : "it does not know this device, or found none there that works";
+	case EINVAL:
+		return is_vfio ? vfio_invalid_words(host, address)
+			       : "the device was not as the driver expects";
+	case EBUSY:
+		return is_vfio ? "virtual functions of it are enabled, or something else of the "
+				 "kernel's uses it"
+			       : "another device of its IOMMU group is in a guest, or its resources "
+				 "are in use";
+	case EAGAIN:
+		return "it waits for another driver to come first (deferred probe)";
+	case ENOENT:
+		return "the driver has no bind file, or was unloaded meanwhile";
+	default:
+		return strerror(errnum);
+	}
+}
+
+bool binding_has_driver(struct pt_host *host, const char *driver)
+{
+	char path[SYSFS_PATH];
+
+	return binding_is_driver_name(driver) &&
+	       text_format(path, sizeof(path), SYSFS_DRIVERS "/%s", driver) > 0 &&
+	       faccessat(host->root_fd, path, F_OK, 0) == 0;
+}
+
+/* A common reason why no module loads at all: the kernel package was exchanged under the kernel. */
+static bool has_modules(struct pt_host *host)
+{
+	struct utsname name;
+	char path[SYSFS_PATH];
+
+	return uname(&name) == 0 &&
+	       text_format(path, sizeof(path), "lib/modules/%s", name.release) > 0 &&
+	       faccessat(host->root_fd, path, F_OK, 0) == 0;
+}
+
+static int fail_load(struct pt_host *host, const char *driver, int errnum, struct pt_error *err)
+{
+	bool is_vfio = pt_driver_is_vfio(driver);
+	enum pt_reason reason = is_vfio ? PT_NO_VFIO : PT_DRIVER_REFUSED;
+
+	if (errnum == EPERM || errnum == EACCES)
+		return pt_fail(err, PT_NOT_PERMITTED, errnum, "module %s may not be loaded: %s",
+			       driver,
+			       geteuid() ? "run as root"
+					 : "forbidden even to root (a container, kernel lockdown, "
+					   "or kernel.modules_disabled=1): run \"modprobe\" for it "
+					   "on the host, early");
+	if (errnum == EKEYREJECTED || errnum == ENOKEY)
+		return pt_fail(err, reason, errnum,
+			       "module %s is not signed by a key that this kernel trusts (Secure "
+			       "Boot): install the distribution's own build of it",
+			       driver);
+	if (errnum == ENOENT && !has_modules(host))
+		return pt_fail(err, reason, errnum,
+			       "there is no module %s, nor any for the running kernel: was the "
+			       "kernel package upgraded? Reboot into the installed kernel",
+			       driver);
+	if (errnum == ENOENT && is_vfio)
+		return pt_fail(
+			err, reason, errnum,
+			"this kernel has no %s, neither built in nor as a module "
+			"(CONFIG_VFIO_PCI): install the full kernel or its module package "
+			"(linux-modules-extra-… on Ubuntu, kernel-modules on Fedora; Debian's "
+			"linux-image-amd64 has it, some cloud kernels do not), then "
+			"\"modprobe %s\"",
+			driver, driver);
+	if (errnum == ENOENT)
+		return pt_fail(
+			err, reason, errnum,
+			"this kernel has no driver \"%s\", neither built in nor as a module of "
+			"that name",
+			driver);
+	return pt_fail(err, reason, errnum,
+		       "module %s did not load: %s; see dmesg and try \"modprobe "
+		       "%s\"",
+		       driver, strerror(errnum), driver);
+}
+
+int binding_load_driver(struct pt_host *host, const char *driver, struct pt_error *err)
+{
+	int r;
+
+	if (!binding_is_driver_name(driver))
+		return binding_fail_driver_name(driver, err);
+	if (binding_has_driver(host, driver))
+		return 0;
+	host_log(host, PT_LOG_INFO, "load module %s", driver);
+	r = host->ops->load_module(host, driver);
+	if (r < 0)
+		return fail_load(host, driver, -r, err);
+	if (binding_has_driver(host, driver))
+		return 0;
+	return pt_fail(err, pt_driver_is_vfio(driver) ? PT_NO_VFIO : PT_DRIVER_REFUSED, ENOENT,
+		       "module %s is loaded, but no PCI driver \"%s\" came with it", driver,
+		       driver);
+}
