@@ -148,7 +148,7 @@ class Lab:
         for name in {c.opts["disk"] for c in profile.cards if "disk" in c.opts} | {"usb0"}:
             _sparse(self.path("disks", name), zoo.DISKS[name])
         _sparse(self.path("disks/upper"), UPPER_MIB)
-        subprocess.run(["/sbin/mke2fs", "-q", "-t", "ext4", "-E", "lazy_itable_init=1",
+        subprocess.run(["/sbin/mke2fs", "-q", "-t", "ext4", "-E", "lazy_itable_init=1,root_owner=0:0",
                         "-m", "0",
                         self.path("disks/upper")], check=True)
         initrd.build(kernel, self.path("initrd"), profile.modules)

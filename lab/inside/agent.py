@@ -6,7 +6,7 @@ its argument (base64 where it is data), so that a client that died in the middle
 of one leaves nothing worse than a line that does not parse.
 
 from the client                    to the client
-  hello NONCE                        agent BOOT       whenever a client connects
+  hello NONCE                        agent BOOT       when it starts, and before "hello"
   exec BASE64(json)                  hello NONCE      answer; forget all before it
   in BASE64 | eof                    out BASE64 | err BASE64
   size ROWS COLS | kill SIGNAL       exit STATUS | fail BASE64(message)
@@ -149,7 +149,7 @@ class Port:
         word, _, rest = line.partition(b" ")
         if word == b"hello":
             self.drop()
-            self.write(b"hello " + rest + b"\n")
+            self.write(b"agent %s\nhello %s\n" % (BOOT.encode(), rest))
         elif word == b"exec" and self.session is None:
             try:
                 # Known first, started second: a short command ends before we look.
@@ -174,22 +174,37 @@ class Port:
         if session:
             session.abandon()
 
+    def is_alone(self):
+        """Has the client really gone?  News of a hang-up takes another way than data: that the
+        last client left may be heard when the next one has said hello and begun a command."""
+        until = time.monotonic() + 1
+        while time.monotonic() < until:
+            poll = select.poll()
+            poll.register(self.fd, select.POLLIN)
+            if not any(event & select.POLLHUP for _, event in poll.poll(0)):
+                return False
+            time.sleep(0.1)
+        return True
+
     def serve(self):
+        # Said once, and waited for: a client whose agent died hears it in the middle.
+        self.write(b"agent %s\n" % BOOT.encode())
+        rest = b""
         while True:
-            # Writing blocks until a client is connected: that is how to wait for one.
-            self.write(b"agent %s\n" % BOOT.encode())
-            rest = b""
-            while True:
-                data = os.read(self.fd, CHUNK)
-                if not data:        # the client hung up
-                    break
-                *lines, rest = (rest + data).split(b"\n")
-                for line in lines:
-                    try:
-                        self.line(line)
-                    except (ValueError, OSError):
-                        pass
-            self.drop()
+            data = os.read(self.fd, CHUNK)
+            if not data:
+                rest = b""
+                if self.is_alone():
+                    self.drop()
+                    # Writing blocks until a client is connected: that is how to wait for one.
+                    self.write(b"\n")
+                continue
+            *lines, rest = (rest + data).split(b"\n")
+            for line in lines:
+                try:
+                    self.line(line)
+                except (ValueError, OSError):
+                    pass
 
 
 def main():
