@@ -16,7 +16,6 @@
 
 #include "base/auto.h"
 #include "base/error.h"
-#include "base/io.h"
 #include "base/text.h"
 #include "pci/sysfs.h"
 
@@ -182,11 +181,20 @@ static int read_path(struct reader *reader, struct pt_function *function)
 	return 0;
 }
 
+/* A file of sysfs comes whole with the first read(); there is no need to ask for its end. */
+static ssize_t read_once(int dir_fd, const char *path, char *buffer, size_t size)
+{
+	AUTO_CLOSE int fd = openat(dir_fd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	ssize_t len = fd < 0 ? -1 : TEMP_FAILURE_RETRY(read(fd, buffer, size));
+
+	return len < 0 ? -errno : len;
+}
+
 static int read_uevent(struct reader *reader, struct pt_function *function)
 {
 	char text[UEVENT_SIZE], address[PT_ADDRESS_TEXT];
 	struct uevent uevent;
-	ssize_t len = io_read_at(reader->dir_fd, file_of(reader, "/uevent"), text, sizeof(text));
+	ssize_t len = read_once(reader->dir_fd, file_of(reader, "/uevent"), text, sizeof(text));
 
 	if (len < 0)
 		return (int)len;
