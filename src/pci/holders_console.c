@@ -90,16 +90,41 @@ static void read_terminals(struct holder_scan *scan)
 
 /* ---- firmware's frame buffer ---- */
 
-static bool is_framebuffer(const char *name)
+/*
+ * How its memory is named in /proc/iomem, and the platform device whose driver claimed it. The
+ * memory of simple-framebuffer is the device's own and stays claimed without a driver.
+ */
+static const struct {
+	const char *memory;
+	const char *device;
+} framebuffers[] = {
+	{"efifb", "efi-framebuffer.0"},
+	{"vesafb", "vesa-framebuffer.0"},
+	{"BOOTFB", NULL},
+	{"simplefb", NULL},
+	{"simple-framebuffer", NULL},
+	{"simpledrm", NULL},
+};
+
+/* Which of these, or -1. */
+static int find_framebuffer(const char *name)
 {
-	static const char *const names[] = {
-		"BOOTFB", "efifb", "vesafb", "simplefb", "simple-framebuffer", "simpledrm"};
 	size_t i;
 
-	for (i = 0; i < sizeof(names) / sizeof(*names); i++)
-		if (!strncmp(name, names[i], strlen(names[i])))
-			return true;
-	return false;
+	for (i = 0; i < sizeof(framebuffers) / sizeof(*framebuffers); i++)
+		if (!strncmp(name, framebuffers[i].memory, strlen(framebuffers[i].memory)))
+			return (int)i;
+	return -1;
+}
+
+static const char *framebuffer_advice(struct holder_scan *scan, int which)
+{
+	const char *device = framebuffers[which].device;
+
+	if (device && holders_exists(scan, "sys/bus/platform/devices/%s/driver", device))
+		return holders_text(scan, "echo %s > /sys/bus/platform/devices/%s/driver/unbind",
+				    device, device);
+	return "boot with initcall_blacklist=sysfb_init";
 }
 
 static bool is_in_bar(struct holder_scan *scan, size_t target, const struct region_line *region)
@@ -140,7 +165,9 @@ static void read_boot_framebuffers(struct holder_scan *scan)
 	text = holders_read_proc(scan, "proc/iomem");
 	cursor = text;
 	while (text && iomem_next(&cursor, &region)) {
-		if (!is_framebuffer(region.name))
+		int which = find_framebuffer(region.name);
+
+		if (which < 0)
 			continue;
 		for (i = 0; i < scan->target_count; i++) {
 			if (!is_display(scan, i))
@@ -151,8 +178,7 @@ static void read_boot_framebuffers(struct holder_scan *scan)
 				holders_add(
 					scan, i, PT_HOLDER_CONSOLE, 0,
 					holders_text(scan, "boot framebuffer (%s)", region.name),
-					scan->targets[i].prefix,
-					"boot with initcall_blacklist=sysfb_init");
+					scan->targets[i].prefix, framebuffer_advice(scan, which));
 		}
 	}
 }

@@ -405,6 +405,12 @@ static void boot_framebuffer(void **state)
 	tree_put("proc/iomem", "c0000000-febfffff : PCI Bus 0000:00\n"
 			       "  e0000000-e02fffff : efifb");
 	tree_expect(DEVICE, NULL);
+	tree_put("proc/iomem", "    fd000000-fd2fffff : efifb");
+	tree_put("sys/bus/platform/devices/efi-framebuffer.0/driver/module", "");
+	tree_expect(DEVICE,
+		    "console|boot framebuffer (efifb)||echo efi-framebuffer.0 > "
+		    "/sys/bus/platform/devices/efi-framebuffer.0/driver/unbind",
+		    NULL);
 	tree_put("proc/iomem", "00000000-00000000 : BOOTFB");
 	tree_expect(DEVICE, "incomplete", NULL);
 }
