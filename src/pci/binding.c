@@ -245,25 +245,12 @@ static int fail_unbind(struct pt_host *host, const struct helper_attempt *attemp
 		       text, attempt->driver, strerror(-attempt->result));
 }
 
-struct write_job {
-	const char *path;
-	const char *text;
-};
-
-static int write_work(struct pt_host *host, void *argument)
-{
-	const struct write_job *job = argument;
-
-	return host->ops->write(host, job->path, job->text, strlen(job->text));
-}
-
 int binding_unbind(struct pt_host *host, const struct pt_address *address, unsigned int deadline_ms,
 		   struct pt_error *err)
 {
 	char path[SYSFS_PATH], text[PT_ADDRESS_TEXT], driver[BINDING_NAME], now[BINDING_NAME];
 	struct helper_attempt attempt = {
 		.address = address, .driver = driver, .what = "unbind", .deadline_ms = deadline_ms};
-	struct write_job job = {path, text};
 	int r;
 
 	r = read_settled_driver(host, address, driver, deadline_ms, err);
@@ -276,9 +263,7 @@ int binding_unbind(struct pt_host *host, const struct pt_address *address, unsig
 	r = text_format(path, sizeof(path), SYSFS_DRIVERS "/%s/unbind", driver);
 	assert(r > 0);
 	pt_address_format(address, text);
-	host_log(host, PT_LOG_DEBUG, "write \"%s\" to /%s", text, path);
-	attempt.result =
-		helper_run(host, write_work, &job, sizeof(job), deadline_ms, &attempt.helper);
+	attempt.result = helper_write_by(host, path, text, deadline_ms, &attempt.helper);
 	if (attempt.result == -ETIMEDOUT || attempt.result == -EOWNERDEAD)
 		return helper_explain(host, &attempt, err);
 	r = binding_read_driver(host, address, now, err);
@@ -294,65 +279,51 @@ int binding_unbind(struct pt_host *host, const struct pt_address *address, unsig
 
 #define NOT_TRIED 1 /* no errno */
 
+#define PROBE_PATH "sys/bus/pci/drivers_probe"
+
 struct probe_job {
-	/* read by the helper, in its copy of our memory */
-	const char *address;
-	const char *driver;
-	const char *probe_path;
-	const char *bind_path;
-	const char *override_path;
-	const char *link_path;
-	/* what it found */
+	struct pt_address address;
+	char driver[BINDING_NAME];
+	/* what the helper found */
 	int probe_result;
 	int bind_result;
 	char override[BINDING_NAME];
 	char bound[BINDING_NAME];
 };
 
-/* Last component of the driver link; "" without one. Async-signal-safe. */
-static void read_bound(struct pt_host *host, const char *link_path, char bound[BINDING_NAME])
-{
-	char target[SYSFS_PATH];
-	const char *base;
-	ssize_t len = readlinkat(host->root_fd, link_path, target, sizeof(target) - 1);
-
-	*bound = '\0';
-	if (len < 0)
-		return;
-	target[len] = '\0';
-	base = strrchr(target, '/');
-	(void)text_copy(bound, BINDING_NAME, base ? base + 1 : target);
-}
-
 /*
- * All of it in one helper, for each costs a fork. drivers_probe comes first, as it works with any
+ * All of it in one go. drivers_probe comes first, as it works with any
  * matching driver, also with drivers_autoprobe off; it reports no failure of a
  * driver, so when nothing came of it the bind file is asked for the reason.
  */
 static int probe_work(struct pt_host *host, void *argument)
 {
+	char text[PT_ADDRESS_TEXT], path[SYSFS_PATH];
 	struct probe_job *job = argument;
-	size_t len = strlen(job->address);
+	size_t len;
 
+	len = strlen(pt_address_format(&job->address, text));
 	job->probe_result = job->bind_result = NOT_TRIED;
-	if (io_read_text_at(host->root_fd, job->override_path, job->override,
-			    sizeof(job->override)) < 0 ||
+	if (sysfs_read(host, &job->address, "driver_override", job->override,
+		       sizeof(job->override)) < 0 ||
 	    !strcmp(job->override, "(null)"))
 		*job->override = '\0';
 	/* another's override would make the kernel bind that other driver */
 	if (!*job->driver || !*job->override || !strcmp(job->override, job->driver))
-		job->probe_result = host->ops->write(host, job->probe_path, job->address, len);
-	read_bound(host, job->link_path, job->bound);
-	if (!*job->driver || *job->bound)
+		job->probe_result = host->ops->write(host, PROBE_PATH, text, len);
+	if (!*job->driver ||
+	    sysfs_read_link(host, &job->address, "driver", job->bound, sizeof(job->bound)) == 0)
 		return 0;
-	job->bind_result = host->ops->write(host, job->bind_path, job->address, len);
-	read_bound(host, job->link_path, job->bound);
+	if (text_format(path, sizeof(path), SYSFS_DRIVERS "/%s/bind", job->driver) > 0)
+		job->bind_result = host->ops->write(host, path, text, len);
 	return 0;
 }
 
-static int fail_probe(struct pt_host *host, const struct probe_job *job,
+/* @now: the driver it has ended up with. */
+static int fail_probe(struct pt_host *host, const struct probe_job *job, const char *now,
 		      struct helper_attempt *attempt, struct pt_error *err)
 {
+	char text[PT_ADDRESS_TEXT];
 	int errnum, r;
 
 	attempt->result = job->bind_result < 0	  ? job->bind_result
@@ -361,13 +332,13 @@ static int fail_probe(struct pt_host *host, const struct probe_job *job,
 	r = helper_explain(host, attempt, err);
 	if (r < 0)
 		return r;
-	if (*job->bound)
+	pt_address_format(attempt->address, text);
+	if (*now)
 		return pt_fail(err, PT_DRIVER_REFUSED, EBUSY,
-			       "%s: the kernel gave it to %s, not to %s", job->address, job->bound,
-			       job->driver);
+			       "%s: the kernel gave it to %s, not to %s", text, now, job->driver);
 	if (*job->override && strcmp(job->override, job->driver))
 		return pt_fail(err, PT_DRIVER_REFUSED, ENODEV,
-			       "%s: driver_override is \"%s\", so %s can't have it", job->address,
+			       "%s: driver_override is \"%s\", so %s can't have it", text,
 			       job->override, job->driver);
 	/* the one thing that drivers_probe doesn't pass over in silence, and that as EINVAL */
 	if (!*job->driver)
@@ -375,11 +346,11 @@ static int fail_probe(struct pt_host *host, const struct probe_job *job,
 			err, PT_DRIVER_REFUSED, -attempt->result,
 			"%s: the kernel keeps host drivers from it (%s): a guest has another "
 			"device of its IOMMU group. End that guest, or give it this one too",
-			job->address, strerrorname_np(-attempt->result));
+			text, strerrorname_np(-attempt->result));
 	errnum = job->bind_result < 0 ? -job->bind_result : EIO;
 	return pt_fail(err, PT_DRIVER_REFUSED, errnum,
-		       "%s: %s refused it: %s (%s). The kernel's log (dmesg) may say more",
-		       job->address, job->driver,
+		       "%s: %s refused it: %s (%s). The kernel's log (dmesg) may say more", text,
+		       job->driver,
 		       job->bind_result < 0
 			       ? binding_words(host, attempt->address, job->driver, errnum)
 			       : "bound, and let go of it at once",
@@ -398,25 +369,15 @@ static int fail_unregistered(const char *address, const char *driver, struct pt_
 static int run_probe(struct pt_host *host, const struct pt_address *address, const char *driver,
 		     unsigned int deadline_ms, struct pt_error *err)
 {
-	char text[PT_ADDRESS_TEXT], bind[SYSFS_PATH], override[SYSFS_PATH], link[SYSFS_PATH];
 	struct helper_attempt attempt = {
 		.address = address, .driver = driver, .what = "probe", .deadline_ms = deadline_ms};
-	struct probe_job job = {.address = pt_address_format(address, text),
-				.driver = driver,
-				.probe_path = "sys/bus/pci/drivers_probe",
-				.bind_path = bind,
-				.override_path = override,
-				.link_path = link};
-	char now[BINDING_NAME];
+	struct probe_job job = {.address = *address};
+	char text[PT_ADDRESS_TEXT], now[BINDING_NAME];
 	int r;
 
-	r = text_format(bind, sizeof(bind), SYSFS_DRIVERS "/%s/bind", driver);
-	assert(r > 0);
-	r = sysfs_device_path(override, address, "driver_override");
-	assert(r == 0);
-	r = sysfs_device_path(link, address, "driver");
-	assert(r == 0);
-	host_log(host, PT_LOG_DEBUG, "write \"%s\" to /%s", text, job.probe_path);
+	(void)text_copy(job.driver, sizeof(job.driver), driver);
+	host_log(host, PT_LOG_DEBUG, "write \"%s\" to /" PROBE_PATH,
+		 pt_address_format(address, text));
 	attempt.result =
 		helper_run(host, probe_work, &job, sizeof(job), deadline_ms, &attempt.helper);
 	if (attempt.result < 0) {
@@ -431,8 +392,7 @@ static int run_probe(struct pt_host *host, const struct pt_address *address, con
 		return r;
 	if (*driver ? !strcmp(now, driver) : job.probe_result == 0)
 		return 0;
-	memcpy(job.bound, now, sizeof(job.bound));
-	return fail_probe(host, &job, &attempt, err);
+	return fail_probe(host, &job, now, &attempt, err);
 }
 
 int binding_probe(struct pt_host *host, const struct pt_address *address, const char *driver,

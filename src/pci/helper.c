@@ -2,26 +2,44 @@
 #include "pci/helper.h"
 
 #include <assert.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-#include <fcntl.h>
 
+#include "base/text.h"
 #include "pci/sysfs.h"
 
-struct launch {
-	struct pt_host *host;
+/*
+ * A helper serves one request after the other, for a fork costs more than most of the writes.
+ * Between requests it holds nothing of ours but the root, and ends after a while.
+ */
+#define IDLE_MS 1000
+
+/* The kernel's limit on descriptors in one message. */
+#define LOCKS_MAX 253
+
+/* What goes to the helper, the argument and the operation's locks with it. */
+struct request {
 	int (*work)(struct pt_host *host, void *argument);
-	void *argument;
 	size_t size;
-	int result_fd;
+};
+
+/* A message in either direction: head, then argument. */
+struct message {
+	struct iovec parts[2];
+	struct msghdr header;
+	union {
+		char bytes[CMSG_SPACE(LOCKS_MAX * sizeof(int))];
+		struct cmsghdr align;
+	} control;
 };
 
 static int64_t now_ms(void)
@@ -32,64 +50,92 @@ static int64_t now_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/*
- * All descriptors but the ones the work needs and the operation's locks, so that a
- * stuck helper keeps no file or pipe of ours. The locks it does keep: they say that a write
- * is under way, also when we are gone.
- */
-static void close_others(const struct pt_host *host, int result_fd)
+static void prepare_message(struct message *message, void *head, size_t head_size, void *argument,
+			    size_t size)
 {
-	unsigned int next = 0;
+	message->parts[0] = (struct iovec){head, head_size};
+	message->parts[1] = (struct iovec){argument, size};
+	message->header = (struct msghdr){.msg_iov = message->parts, .msg_iovlen = 2};
+}
 
-	for (;;) {
-		unsigned int kept = ~0U;
-		size_t i;
+/* ---- in the helper ---- */
 
-		/* the lowest descriptor to keep that is not below @next */
-		for (i = 0; i < host->kept_count; i++) {
-			unsigned int fd = (unsigned int)host->kept_fds[i];
+static void close_others(int a, int b)
+{
+	unsigned int low = (unsigned int)(a < b ? a : b), high = (unsigned int)(a < b ? b : a);
 
-			if (fd >= next && fd < kept)
-				kept = fd;
+	if (low > 0)
+		(void)close_range(0, low - 1, 0);
+	if (high > low + 1)
+		(void)close_range(low + 1, high - 1, 0);
+	(void)close_range(high + 1, ~0U, 0);
+}
+
+static void close_locks(struct msghdr *header)
+{
+	struct cmsghdr *control;
+
+	for (control = CMSG_FIRSTHDR(header); control; control = CMSG_NXTHDR(header, control)) {
+		size_t i, count = (control->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+
+		for (i = 0; i < count; i++) {
+			int fd;
+
+			memcpy(&fd, CMSG_DATA(control) + i * sizeof(fd), sizeof(fd));
+			close(fd);
 		}
-		if ((unsigned int)result_fd >= next && (unsigned int)result_fd < kept)
-			kept = (unsigned int)result_fd;
-		if ((unsigned int)host->root_fd >= next && (unsigned int)host->root_fd < kept)
-			kept = (unsigned int)host->root_fd;
-		if (kept > next)
-			(void)close_range(next, kept == ~0U ? ~0U : kept - 1, 0);
-		if (kept == ~0U)
-			return;
-		next = kept + 1;
 	}
 }
 
 /*
- * The helper. Every signal stays blocked, as start() left it: the handlers of the
- * program we were forked from must not run here, and SIGKILL can't be blocked.
+ * The next request; false when there is none to come. An idle helper closes its door before it
+ * leaves and looks once more, so that no request is taken in and lost.
  */
-static _Noreturn void helper_main(const struct launch *launch)
+static bool receive_request(int fd, struct message *message)
 {
-	struct iovec reply[2];
+	struct pollfd pollfd = {.fd = fd, .events = POLLIN};
+	int flags = 0;
+
+	if (poll(&pollfd, 1, IDLE_MS) == 0) {
+		(void)shutdown(fd, SHUT_RD);
+		flags = MSG_DONTWAIT;
+	}
+	message->header.msg_control = message->control.bytes;
+	message->header.msg_controllen = sizeof(message->control.bytes);
+	return recvmsg(fd, &message->header, flags) >= (ssize_t)sizeof(struct request);
+}
+
+/*
+ * Every signal stays blocked, as start_helper() left it: the handlers of the program we
+ * were forked from must not run here, and SIGKILL can't be blocked.
+ */
+static _Noreturn void helper_main(struct pt_host *host, int fd)
+{
+	char argument[HELPER_REPLY] __attribute__((aligned(16)));
+	struct message message;
+	struct request request;
 	int result;
-	size_t i;
 
 	(void)setsid(); /* a terminal that hangs up must not take it along */
 	if (chdir("/") < 0)
 		_exit(1);
 	(void)prctl(PR_SET_NAME, "passthru-helper");
-	close_others(launch->host, launch->result_fd);
-
-	result = launch->work(launch->host, launch->argument);
-
-	/* before the reply: who hears that it is done must find the locks as he left them */
-	for (i = 0; i < launch->host->kept_count; i++)
-		(void)close(launch->host->kept_fds[i]);
-	reply[0] = (struct iovec){&result, sizeof(result)};
-	reply[1] = (struct iovec){launch->argument, launch->size};
-	/* at most PIPE_BUF, thus all of it or nothing; EPIPE when nobody waits any more */
-	_exit(writev(launch->result_fd, reply, 2) < 0);
+	close_others(fd, host->root_fd);
+	for (;;) {
+		prepare_message(&message, &request, sizeof(request), argument, sizeof(argument));
+		if (!receive_request(fd, &message))
+			_exit(0);
+		result = request.work(host, argument);
+		/* before the reply: who hears that it is done must find the locks as he left them
+		 */
+		close_locks(&message.header);
+		prepare_message(&message, &result, sizeof(result), argument, request.size);
+		if (sendmsg(fd, &message.header, MSG_NOSIGNAL) < 0)
+			_exit(0); /* nobody waits any more */
+	}
 }
+
+/* ---- its life, seen from outside ---- */
 
 /*
  * A fork that nobody but us notices: without an exit signal the caller of the library
@@ -97,30 +143,57 @@ static _Noreturn void helper_main(const struct launch *launch)
  * arguments being 0, their order, which differs between architectures, doesn't matter.
  *
  * Not a second fork, after which init would be the parent: in a container the first
- * process is often one that reaps nobody, and each write would leave a zombie for good.
+ * process is often one that reaps nobody, and each helper would leave a zombie for good.
  */
 static pid_t fork_quietly(void)
 {
 	return (pid_t)syscall(SYS_clone, 0, 0, 0, 0, 0);
 }
 
-static pid_t start(const struct launch *launch)
+static int start_helper(struct pt_host *host)
 {
 	sigset_t all, before;
+	int fds[2];
 	pid_t pid;
 
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
+		return -errno;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	pid = fork_quietly();
 	if (pid == 0)
-		helper_main(launch);
+		helper_main(host, fds[1]);
 	if (pid < 0)
 		pid = -errno;
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return pid;
+	close(fds[1]);
+	if (pid < 0) {
+		close(fds[0]);
+		return (int)pid;
+	}
+	host->helper = (struct host_helper){.pid = pid, .owner = getpid(), .fd = fds[0]};
+	return 0;
 }
 
-void helper_reap(struct pt_host *host)
+static void reap(pid_t pid)
+{
+	while (waitpid(pid, NULL, __WALL) < 0 && errno == EINTR)
+		;
+}
+
+/* It has nothing to do, so it ends at once; and its end is waited for, lest it stay a zombie. */
+static void dismiss_helper(struct pt_host *host)
+{
+	if (!host->helper.pid)
+		return;
+	close(host->helper.fd);
+	/* in a child of the process that started it, it is somebody else's */
+	if (host->helper.owner == getpid())
+		reap(host->helper.pid);
+	host->helper.pid = 0;
+}
+
+static void reap_left(struct pt_host *host)
 {
 	size_t i;
 
@@ -130,81 +203,113 @@ void helper_reap(struct pt_host *host)
 			host->left_helpers[i] = 0;
 }
 
-/* It stays a zombie when it ends, until the next call, or until we end. */
-static void leave_helper(struct pt_host *host, pid_t pid)
+/* It is past its deadline. It stays a zombie when it ends, until the next call, or our end. */
+static void leave_helper(struct pt_host *host)
 {
 	size_t i;
 
+	close(host->helper.fd);
 	for (i = 0; i < HOST_LEFT_HELPERS; i++) {
 		if (host->left_helpers[i])
 			continue;
-		host->left_helpers[i] = pid;
-		return;
+		host->left_helpers[i] = host->helper.pid;
+		break;
 	}
+	host->helper.pid = 0;
 }
 
-static int wait_for_reply(int fd, void *argument, size_t size, int64_t deadline)
+void helper_end(struct pt_host *host)
 {
-	struct pollfd pollfd = {.fd = fd, .events = POLLIN};
-	int result;
-	struct iovec reply[2] = {{&result, sizeof(result)}, {argument, size}};
+	dismiss_helper(host);
+	reap_left(host);
+}
+
+/* ---- requests ---- */
+
+/* The locks go along: they are free only when no write under them is going on any more. */
+static void attach_locks(const struct pt_host *host, struct message *message)
+{
+	struct cmsghdr *control = &message->control.align;
+	size_t size = host->kept_count * sizeof(int);
+
+	assert(host->kept_count <= LOCKS_MAX);
+	if (!size)
+		return;
+	message->header.msg_control = message->control.bytes;
+	message->header.msg_controllen = CMSG_SPACE(size);
+	*control = (struct cmsghdr){
+		.cmsg_len = CMSG_LEN(size), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
+	memcpy(CMSG_DATA(control), host->kept_fds, size);
+}
+
+static int send_request(struct pt_host *host, struct request *request, void *argument)
+{
+	struct message message;
+	int r, tries;
+
+	if (host->helper.pid && host->helper.owner != getpid())
+		dismiss_helper(host);
+	for (tries = 0; tries < 2; tries++) {
+		if (!host->helper.pid) {
+			r = start_helper(host);
+			if (r < 0)
+				return r;
+		}
+		prepare_message(&message, request, sizeof(*request), argument, request->size);
+		attach_locks(host, &message);
+		if (sendmsg(host->helper.fd, &message.header, MSG_NOSIGNAL) >= 0)
+			return 0;
+		r = -errno;
+		/* it has just left, as idle helpers do, and has not seen the request */
+		dismiss_helper(host);
+	}
+	return r;
+}
+
+static int receive_reply(struct pt_host *host, void *argument, size_t size, int64_t deadline)
+{
+	struct pollfd pollfd = {.fd = host->helper.fd, .events = POLLIN};
+	struct message message;
+	int result, r;
 	ssize_t n;
-	int r;
 
 	do {
 		int64_t left = deadline - now_ms();
 
 		r = poll(&pollfd, 1, left > 0 ? (int)left : 0);
 	} while (r < 0 && errno == EINTR);
-	if (r < 0)
-		return -errno;
-	if (r == 0)
+	if (r <= 0) {
+		leave_helper(host);
 		return -ETIMEDOUT;
+	}
+	prepare_message(&message, &result, sizeof(result), argument, size);
 	do
-		n = readv(fd, reply, 2);
+		n = recvmsg(host->helper.fd, &message.header, 0);
 	while (n < 0 && errno == EINTR);
-	if (n < 0)
-		return -errno;
-	return (size_t)n == sizeof(result) + size ? result : -EOWNERDEAD;
+	if (n == (ssize_t)(sizeof(result) + size))
+		return result;
+	dismiss_helper(host);
+	return -EOWNERDEAD;
 }
 
 int helper_run(struct pt_host *host, int (*work)(struct pt_host *host, void *argument),
 	       void *argument, size_t size, unsigned int deadline_ms, pid_t *ret_helper)
 {
-	struct launch launch = {.host = host, .work = work, .argument = argument, .size = size};
+	struct request request = {.work = work, .size = size};
 	int64_t deadline = now_ms() + deadline_ms;
-	int fds[2], r;
-	pid_t pid;
+	int r;
 
 	assert(size <= HELPER_REPLY);
-	helper_reap(host);
+	reap_left(host);
+	r = send_request(host, &request, argument);
 	if (ret_helper)
-		*ret_helper = 0;
-	if (pipe2(fds, O_CLOEXEC) < 0)
-		return -errno;
-	launch.result_fd = fds[1];
-	pid = start(&launch);
-	close(fds[1]);
-	if (pid < 0) {
-		close(fds[0]);
-		return pid;
-	}
-	r = wait_for_reply(fds[0], argument, size, deadline);
-	close(fds[0]);
-	if (ret_helper)
-		*ret_helper = pid;
-	if (r == -ETIMEDOUT)
-		leave_helper(host, pid);
-	else
-		while (waitpid(pid, NULL, __WALL) < 0 && errno == EINTR)
-			;
-	return r;
+		*ret_helper = r < 0 ? 0 : host->helper.pid;
+	return r < 0 ? r : receive_reply(host, argument, size, deadline);
 }
 
 struct write_job {
-	const char *path;
-	const char *text;
-	size_t size;
+	char path[SYSFS_PATH];
+	char text[1024];
 };
 
 static int write_work(struct pt_host *host, void *argument)
@@ -212,15 +317,24 @@ static int write_work(struct pt_host *host, void *argument)
 	const struct write_job *job = argument;
 
 	/* not sysfs_write(): it logs, and the log is the caller's code */
-	return host->ops->write(host, job->path, job->text, job->size);
+	return host->ops->write(host, job->path, job->text, strlen(job->text));
+}
+
+int helper_write_by(struct pt_host *host, const char *path, const char *text,
+		    unsigned int deadline_ms, pid_t *ret_helper)
+{
+	struct write_job job;
+
+	if (!text_copy(job.path, sizeof(job.path), path) ||
+	    !text_copy(job.text, sizeof(job.text), text))
+		return -E2BIG;
+	host_log(host, PT_LOG_DEBUG, "write \"%s\" to /%s", text, path);
+	return helper_run(host, write_work, &job, sizeof(job), deadline_ms, ret_helper);
 }
 
 int helper_write(struct pt_host *host, const char *path, const char *text, unsigned int deadline_ms)
 {
-	struct write_job job = {path, text, strlen(text)};
-
-	host_log(host, PT_LOG_DEBUG, "write \"%s\" to /%s", text, path);
-	return helper_run(host, write_work, &job, sizeof(job), deadline_ms, NULL);
+	return helper_write_by(host, path, text, deadline_ms, NULL);
 }
 
 static int explain_stuck(const struct helper_attempt *attempt, const char *address,

@@ -26,23 +26,28 @@
 int helper_write(struct pt_host *host, const char *path, const char *text,
 		 unsigned int deadline_ms);
 
-/* The most that comes back from a helper besides the result. */
+/* The same, telling the helper's pid (0 when none could be started). */
+int helper_write_by(struct pt_host *host, const char *path, const char *text,
+		    unsigned int deadline_ms, pid_t *ret_helper);
+
+/* The most that goes to a helper and comes back. */
 #define HELPER_REPLY 2048
 
 /*
  * Run any work in a helper process and return what it returns, or -ETIMEDOUT or
- * -EOWNERDEAD as above. @argument (@size bytes, at most HELPER_REPLY) is copied
- * back when the work is done, so that is where it leaves what it found; it is
- * untouched otherwise. @ret_helper (may be NULL) is the helper's pid, 0 when none was started.
+ * -EOWNERDEAD as above. @argument (@size bytes, at most HELPER_REPLY) is sent there, and back when
+ * the work is done, so that is where it leaves what it found; it is untouched otherwise.
+ * @ret_helper may be NULL.
  *
- * Another thread of the caller may have held any lock at that moment, so the
- * work may only make async-signal-safe calls: no malloc, no stdio, no logging.
+ * The helper may be one that was forked before, so the argument may hold no pointers. And
+ * another thread of the caller may have held any lock when it was, so the work may only
+ * make async-signal-safe calls: no malloc, no stdio, no logging.
  */
 int helper_run(struct pt_host *host, int (*work)(struct pt_host *host, void *argument),
 	       void *argument, size_t size, unsigned int deadline_ms, pid_t *ret_helper);
 
-/* Reap helpers that were left behind and have ended since; for pt_host_free(). */
-void helper_reap(struct pt_host *host);
+/* End the helper that waits for more, reap those that have ended; for pt_host_free(). */
+void helper_end(struct pt_host *host);
 
 /* What was tried in a helper, for helper_explain(). */
 struct helper_attempt {

@@ -50,7 +50,7 @@ void pt_host_free(struct pt_host *host)
 {
 	if (!host)
 		return;
-	helper_reap(host);
+	helper_end(host);
 	names_close(host);
 	modules_close(host);
 	close(host->root_fd);

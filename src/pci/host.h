@@ -31,8 +31,16 @@ struct host_ops {
 	 */
 	int (*hot_reset_info)(struct pt_host *host, const struct pt_address *address,
 			      struct pt_address *affected, size_t max, size_t *ret_count);
-	/* VFIO_DEVICE_PCI_HOT_RESET: reset the bus of @address; all affected are on VFIO drivers. */
+	/* VFIO_DEVICE_PCI_HOT_RESET: reset the bus of @address; all affected are on VFIO drivers.
+	 */
 	int (*hot_reset)(struct pt_host *host, const struct pt_address *address);
+};
+
+/* helper.c's: the process that waits for the next request; pid 0 for none. */
+struct host_helper {
+	pid_t pid;
+	pid_t owner; /* who started it: not a child that has inherited this host */
+	int fd;
 };
 
 #define HOST_LEFT_HELPERS 8
@@ -53,7 +61,8 @@ struct pt_host {
 	 */
 	const int *kept_fds;
 	size_t kept_count;
-	/* helper.c's: past their deadline and not reaped yet, 0 for none */
+	struct host_helper helper;
+	/* helper.c's too: past their deadline and not reaped yet, 0 for none */
 	pid_t left_helpers[HOST_LEFT_HELPERS];
 	/* opened on first use by names.c and modules.c */
 	void *hwdb;

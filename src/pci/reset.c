@@ -18,7 +18,6 @@
  */
 #include "pci/reset.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -214,8 +213,7 @@ static const char *read_driver(struct pt_host *host, const struct pt_address *ad
 }
 
 struct function_job {
-	const char *config_path;
-	const char *reset_path;
+	struct pt_address address;
 	struct header before;
 	int read_result;
 };
@@ -227,9 +225,13 @@ struct function_job {
 static int function_work(struct pt_host *host, void *argument)
 {
 	struct function_job *job = argument;
+	char path[SYSFS_PATH];
+	int r;
 
-	job->read_result = header_read(host, job->config_path, &job->before);
-	return host->ops->write(host, job->reset_path, "1", 1);
+	r = sysfs_device_path(path, &job->address, "config");
+	job->read_result = r < 0 ? r : header_read(host, path, &job->before);
+	r = sysfs_device_path(path, &job->address, "reset");
+	return r < 0 ? r : host->ops->write(host, path, "1", 1);
 }
 
 static int fail_function(struct pt_host *host, const struct helper_attempt *attempt,
@@ -265,19 +267,16 @@ static int apply_function(struct pt_host *host, const struct pt_address *address
 			  const struct pt_reset *reset, unsigned int deadline_ms,
 			  struct pt_error *err)
 {
-	char config[SYSFS_PATH], path[SYSFS_PATH], driver[METHOD_NAME * 2];
+	char text[PT_ADDRESS_TEXT], driver[METHOD_NAME * 2];
 	struct helper_attempt attempt = {.address = address,
 					 .driver = read_driver(host, address, driver),
 					 .what = "reset",
 					 .deadline_ms = deadline_ms};
-	struct function_job job = {.config_path = config, .reset_path = path};
+	struct function_job job = {.address = *address};
 	int r;
 
-	r = sysfs_device_path(config, address, "config");
-	assert(r == 0);
-	r = sysfs_device_path(path, address, "reset");
-	assert(r == 0);
-	host_log(host, PT_LOG_DEBUG, "write \"1\" to /%s", path);
+	host_log(host, PT_LOG_DEBUG, "write \"1\" to /" SYSFS_DEVICES "/%s/reset",
+		 pt_address_format(address, text));
 	attempt.result =
 		helper_run(host, function_work, &job, sizeof(job), deadline_ms, &attempt.helper);
 	if (attempt.result == -ETIMEDOUT || attempt.result == -EOWNERDEAD ||
@@ -298,22 +297,22 @@ static int apply_function(struct pt_host *host, const struct pt_address *address
 /* ---- hot reset of a bus ---- */
 
 struct hot_job {
-	/* read by the helper, in its copy of our memory */
-	const struct pt_address *address;
-	const struct pt_reset *reset;
-	/* what it found */
+	struct pt_address address;
+	struct pt_address foreseen[VFIO_AFFECTED_MAX];
+	size_t foreseen_count;
+	/* what the helper found */
 	bool is_asked;
 	bool is_wider;
 	size_t count;
 	struct pt_address unexpected;
 };
 
-static bool has_address(const struct pt_reset *reset, const struct pt_address *address)
+static bool is_foreseen(const struct hot_job *job, const struct pt_address *address)
 {
 	size_t i;
 
-	for (i = 0; i < reset->affected_count; i++)
-		if (is_same(&reset->affected[i], address))
+	for (i = 0; i < job->foreseen_count; i++)
+		if (is_same(&job->foreseen[i], address))
 			return true;
 	return false;
 }
@@ -326,18 +325,19 @@ static int hot_work(struct pt_host *host, void *argument)
 	size_t i;
 	int r;
 
-	r = host->ops->hot_reset_info(host, job->address, affected, VFIO_AFFECTED_MAX, &job->count);
+	r = host->ops->hot_reset_info(host, &job->address, affected, VFIO_AFFECTED_MAX,
+				      &job->count);
 	if (r < 0)
 		return r;
 	job->is_asked = true;
 	for (i = 0; i < job->count; i++) {
-		if (has_address(job->reset, &affected[i]))
+		if (is_foreseen(job, &affected[i]))
 			continue;
 		job->is_wider = true;
 		job->unexpected = affected[i];
 		return 0;
 	}
-	return host->ops->hot_reset(host, job->address);
+	return host->ops->hot_reset(host, &job->address);
 }
 
 static const char *hot_words(int errnum)
@@ -415,10 +415,16 @@ static int run_hot(struct pt_host *host, const struct pt_address *address,
 					 .driver = "vfio-pci",
 					 .what = "bus reset",
 					 .deadline_ms = deadline_ms};
-	struct hot_job job = {.address = address, .reset = reset};
+	struct hot_job job = {.address = *address, .foreseen_count = reset->affected_count};
 	char text[2][PT_ADDRESS_TEXT];
 
 	pt_address_format(address, text[0]);
+	if (reset->affected_count > VFIO_AFFECTED_MAX)
+		return pt_fail(err, PT_RESET_UNAVAILABLE, E2BIG,
+			       "%s: %zu functions on its bus and below are more than can be reset "
+			       "together",
+			       text[0], reset->affected_count);
+	memcpy(job.foreseen, reset->affected, reset->affected_count * sizeof(job.foreseen[0]));
 	host_log(host, PT_LOG_DEBUG, "%s: bus reset through VFIO", text[0]);
 	attempt.result =
 		helper_run(host, hot_work, &job, sizeof(job), deadline_ms, &attempt.helper);

@@ -59,7 +59,7 @@ static void end_helper(pid_t pid)
 	assert_int_equal(kill(pid, SIGKILL), 0);
 	for (i = 0; i < 500 && kill(pid, 0) == 0; i++) {
 		(void)usleep(10000);
-		helper_reap(host);
+		helper_end(host);
 	}
 	assert_int_equal(kill(pid, 0), -1);
 }
@@ -164,6 +164,9 @@ static void test_nothing_to_wait_for(void **state)
 	assert_int_equal(pthread_sigmask(SIG_SETMASK, NULL, &mask_before), 0);
 	children_ended = 0;
 	assert_int_equal(helper_run(host, double_it, &numbers, sizeof(numbers), 10000, NULL), -1);
+	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+	assert_int_equal(errno, ECHILD);
+	helper_end(host);
 	assert_int_equal(waitpid(-1, NULL, WNOHANG | __WALL), -1);
 	assert_int_equal(errno, ECHILD);
 	/* one that is left behind isn't seen by an ordinary wait(), nor does it tell of its end */
@@ -236,6 +239,60 @@ static void test_no_standard_streams(void **state)
 	assert_int_equal(status, 0);
 }
 
+/* One helper serves many requests, and leaves when none comes; then there is another. */
+static void test_reuse(void **state)
+{
+	struct numbers numbers = {.in = 3};
+	pid_t first, second, third;
+	int value = 0, i;
+
+	(void)state;
+	helper_end(host);
+	assert_int_equal(helper_run(host, double_it, &numbers, sizeof(numbers), 10000, &first), -3);
+	assert_int_equal(helper_run(host, double_it, &numbers, sizeof(numbers), 10000, &second),
+			 -3);
+	assert_int_equal(first, second);
+	assert_int_equal(helper_run(host, die, &value, sizeof(value), 10000, &second), -EOWNERDEAD);
+	assert_int_equal(first, second);
+	assert_int_equal(helper_run(host, double_it, &numbers, sizeof(numbers), 10000, &third), -3);
+	assert_int_not_equal(first, third);
+	/* around the instant at which it leaves, no request may be lost */
+	for (i = 0; i < 8; i++) {
+		(void)usleep((useconds_t)(997000 + 1000 * i));
+		numbers.out = 0;
+		assert_int_equal(
+			helper_run(host, double_it, &numbers, sizeof(numbers), 10000, &second), -3);
+		assert_int_equal(numbers.out, 6);
+	}
+	(void)usleep(1500000);
+	assert_int_equal(helper_run(host, double_it, &numbers, sizeof(numbers), 10000, &third), -3);
+	assert_int_not_equal(second, third);
+}
+
+/* A child that has inherited a host doesn't talk to its parent's helper. */
+static void test_inherited(void **state)
+{
+	struct numbers numbers = {.in = 4};
+	pid_t first, second = 0, pid;
+	int status;
+
+	(void)state;
+	assert_int_equal(helper_run(host, double_it, &numbers, sizeof(numbers), 10000, &first), -4);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		if (helper_run(host, double_it, &numbers, sizeof(numbers), 10000, &second) != -4)
+			_exit(1);
+		helper_end(host);
+		_exit(second == first ? 2 : 0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_int_equal(helper_run(host, double_it, &numbers, sizeof(numbers), 10000, &second),
+			 -4);
+	assert_int_equal(first, second);
+}
+
 static void *run_many(void *argument)
 {
 	struct pt_host *own;
@@ -275,6 +332,7 @@ int main(void)
 		cmocka_unit_test(test_result),	    cmocka_unit_test(test_deadline),
 		cmocka_unit_test(test_death),	    cmocka_unit_test(test_nothing_to_wait_for),
 		cmocka_unit_test(test_descriptors), cmocka_unit_test(test_no_standard_streams),
+		cmocka_unit_test(test_reuse),	    cmocka_unit_test(test_inherited),
 		cmocka_unit_test(test_threads),
 	};
 
