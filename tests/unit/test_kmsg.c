@@ -24,6 +24,10 @@ static const struct example examples[] = {
 	{"3,1011,91212,-;e1000e 0000:04:00.0: AER: PCIe Bus Error: severity=Uncorrectable "
 	 "(Non-Fatal), type=Transaction Layer, (Requester ID)\n SUBSYSTEM=pci\n",
 	 KMSG_BUS_ERROR, "0000:04:00.0", true, "non-fatal: Transaction Layer, (Requester ID)"},
+	/* as seen in the lab */
+	{"4,1011,890747064,-;pcieport 0000:00:03.0: PCIe Bus Error: severity=Correctable, "
+	 "type=Physical Layer, (Receiver ID)\n SUBSYSTEM=pci\n DEVICE=+pci:0000:00:03.0\n",
+	 KMSG_BUS_ERROR, "0000:00:03.0", true, "corrected: Physical Layer, (Receiver ID)"},
 	{"4,1,1,-;nvme 0001:04:00.0: PCIe Bus Error: severity=Corrected, type=Physical Layer, "
 	 "(Receiver ID)",
 	 KMSG_BUS_ERROR, "0001:04:00.0", true, "corrected: Physical Layer, (Receiver ID)"},
