@@ -136,7 +136,7 @@ static void test_tree(void **state)
 	enable_vfs(world, "2");
 	assert_golden(world, "tree-ascii.txt", "tree");
 	world->cli.is_utf8 = true;
-	assert_golden(world, "tree.txt", "nodedev-list --tree");
+	assert_golden(world, "nodedev-tree.txt", "nodedev-list --tree");
 	assert_golden(world, "tree.txt", "tree --all");
 }
 
