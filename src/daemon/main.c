@@ -14,8 +14,10 @@
 #include "daemon/log.h"
 #include "daemon/server.h"
 
-#define SOCKET	       "/run/passthru/passthru-sock"
-#define LIBVIRT_SOCKET "/run/libvirt/virtqemud-sock"
+#define SOCKET "/run/passthru/passthru-sock"
+/* Where libvirt's clients look for qemu:///system, and where they look without any URI. */
+#define LIBVIRT_SOCKET	   "/run/libvirt/virtqemud-sock"
+#define LIBVIRT_ANY_SOCKET "/run/libvirt/libvirt-sock"
 
 #define SOCKETS_MAX 16
 
@@ -33,8 +35,8 @@ static int usage(FILE *out)
 		    "\n"
 		    "  --socket PATH     listen at PATH, and read-only at PATH-ro (" SOCKET ");\n"
 		    "                    may be given several times\n"
-		    "  --libvirt-socket  listen also where libvirt's clients look: " LIBVIRT_SOCKET
-		    "\n"
+		    "  --libvirt-socket  listen also where libvirt's clients look:\n"
+		    "                    " LIBVIRT_SOCKET ", " LIBVIRT_ANY_SOCKET "\n"
 		    "  --group NAME      who may change devices, beside root\n"
 		    "                    (passthru, or else libvirt, where there is such a group)\n"
 		    "  --verbose         say more; twice: much more\n"
@@ -56,18 +58,18 @@ static int parse(int argc, char **argv, struct options *options)
 					      {"help", no_argument, NULL, 'h'},
 					      {0}};
 	enum pt_log_level level = PT_LOG_NOTICE;
-	const char *libvirt = NULL;
+	bool is_libvirt = false;
 	int c;
 
 	while ((c = getopt_long(argc, argv, "vh", longs, NULL)) >= 0) {
 		switch (c) {
 		case 's':
-			if (options->count >= SOCKETS_MAX - 1)
+			if (options->count >= SOCKETS_MAX - 2)
 				return usage(stderr);
 			options->sockets[options->count++] = optarg;
 			break;
 		case 'l':
-			libvirt = LIBVIRT_SOCKET;
+			is_libvirt = true;
 			break;
 		case 'g':
 			options->group = optarg;
@@ -89,8 +91,10 @@ static int parse(int argc, char **argv, struct options *options)
 	log_set_level(level);
 	if (!options->count)
 		options->sockets[options->count++] = SOCKET;
-	if (libvirt)
-		options->sockets[options->count++] = libvirt;
+	if (is_libvirt) {
+		options->sockets[options->count++] = LIBVIRT_SOCKET;
+		options->sockets[options->count++] = LIBVIRT_ANY_SOCKET;
+	}
 	return -1;
 }
 
