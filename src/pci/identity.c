@@ -125,7 +125,7 @@ static bool is_real_serial(uint64_t serial)
 static int read_config(struct pt_host *host, const struct pt_address *address,
 		       struct pt_identity *identity, struct pt_error *err)
 {
-	AUTO_FREE struct config *config = malloc(sizeof(*config));
+	AUTO_FREE struct config *config = calloc(1, sizeof(*config));
 	char path[SYSFS_PATH], text[PT_ADDRESS_TEXT];
 	uint8_t bytes[CONFIG_SIZE];
 	ssize_t len;
@@ -275,7 +275,7 @@ int pt_identity_find(struct pt_host *host, const struct pt_snapshot *snapshot,
 	for (i = 0; i < pt_snapshot_count(snapshot); i++) {
 		const struct pt_function *function = pt_snapshot_at(snapshot, i);
 		enum pt_identity_match match;
-		struct pt_identity is;
+		struct pt_identity is = {0};
 		int n;
 
 		if (!may_be(identity, function) || !same_function(identity, &function->address) ||

@@ -63,8 +63,7 @@ static const char *const others[] = {
 	"6,1,1,-;e1000e 0000:04:00.0 eth0: NIC Link is Up",
 	"4,1,1,-;pcieport 0000:00:04.0: AER: Corrected error message received from 0000:04:00.0",
 	"3,1,1,-;DMAR: DRHD: handling fault status reg 2",
-	"3,1,1,-;DMAR: [INTR-REMAP] Request device [f0:1f.0] fault index 0x0 [fault reason 0x22] "
-	"Present field in the IRTE entry is clear",
+	"3,1,1,-;DMAR: [INTR-REMAP] Request device [f0:1f.0] fault index 0x0 [fault reason 0x22] x",
 	/* a program wrote this: its facility is 1 */
 	"11,1,1,-;e1000e 0000:04:00.0: AER: PCIe Bus Error: severity=Corrected, type=x",
 	"3,1,1,-;e1000e 0000:04:20.0: AER: PCIe Bus Error: severity=Corrected, type=x",
