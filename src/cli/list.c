@@ -174,28 +174,18 @@ static void measure(const struct pt_function *const *functions, size_t count,
 	}
 }
 
-/* Hundreds of virtual functions in a row are all the same product. */
-struct last_name {
-	uint16_t vendor_id;
-	uint16_t device_id;
-	char name[PRINT_NAME];
-};
-
 static void print_row(struct cli *cli, const struct pt_function *function,
-		      const struct columns *columns, struct last_name *last)
+		      const struct columns *columns)
 {
-	char text[PT_ADDRESS_TEXT], word[PRINT_CLASS], group[16] = "-", line[PRINT_NAME + 64];
+	char text[PT_ADDRESS_TEXT], word[PRINT_CLASS], group[16] = "-";
+	char name[PRINT_NAME], line[PRINT_NAME + 64];
 	const char *driver = function->driver ? function->driver : "-";
 	size_t used = columns->address + columns->group + columns->driver + 9 +
 		      columns->class_word + 2 * 5;
+	size_t room = cli->width > used ? cli->width - used : 0;
 	bool is_bridge = pt_function_kind(function) == PT_BRIDGE;
 
-	if (!*last->name || last->vendor_id != function->vendor_id ||
-	    last->device_id != function->device_id) {
-		last->vendor_id = function->vendor_id;
-		last->device_id = function->device_id;
-		print_name(cli, function, last->name);
-	}
+	print_name_within(cli, function, room, name);
 	if (function->iommu_group >= 0)
 		(void)snprintf(group, sizeof(group), "%d", function->iommu_group);
 	(void)fprintf(cli->out, "%s%-*s%s  %*s  ", is_bridge ? cli_dim(cli) : cli_bold(cli),
@@ -208,17 +198,16 @@ static void print_row(struct cli *cli, const struct pt_function *function,
 		      function->vendor_id, function->device_id, (int)columns->class_word,
 		      print_class(function->class_code, word));
 	if (function->is_vf)
-		(void)snprintf(line, sizeof(line), "%s (VF of %s)", last->name,
+		(void)snprintf(line, sizeof(line), "%s (VF of %s)", name,
 			       pt_address_format(&function->physfn, text));
 	else
-		(void)snprintf(line, sizeof(line), "%s", last->name);
-	print_cut(cli, line, cli->width > used ? cli->width - used : 0);
+		(void)snprintf(line, sizeof(line), "%s", name);
+	print_cut(cli, line, room);
 	(void)fprintf(cli->out, "%s\n", is_bridge ? cli_plain(cli) : "");
 }
 
 static int print_table(struct cli *cli, const struct pt_function *const *functions, size_t count)
 {
-	struct last_name last = {0};
 	struct columns columns;
 	size_t i;
 
@@ -232,7 +221,7 @@ static int print_table(struct cli *cli, const struct pt_function *const *functio
 		      (int)columns.driver, "DRIVER", "ID", (int)columns.class_word, "CLASS",
 		      cli_plain(cli));
 	for (i = 0; i < count; i++)
-		print_row(cli, functions[i], &columns, &last);
+		print_row(cli, functions[i], &columns);
 	return 0;
 }
 

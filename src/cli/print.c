@@ -52,7 +52,7 @@ static const struct {
 	{0x0701, "parallel"},
 	{0x0702, "serial"},
 	{0x0703, "modem"},
-	{0x0780, "communication"},
+	{0x0780, "comm"},
 	{0x0800, "pic"},
 	{0x0801, "dma"},
 	{0x0802, "timer"},
@@ -92,7 +92,7 @@ const char *print_class(uint32_t class_code, char word[PRINT_CLASS])
 		if (classes[i].code == class_code >> 8)
 			return classes[i].word;
 	if (class_code >> 16 == 0) /* from before there were class codes */
-		return "unclassified";
+		return "other";
 	(void)snprintf(word, PRINT_CLASS, "%04x", class_code >> 8 & 0xffff);
 	return word;
 }
@@ -138,7 +138,6 @@ static void shorten_vendor(char *name)
 char *print_name(struct cli *cli, const struct pt_function *function, char name[PRINT_NAME])
 {
 	char device[PRINT_NAME / 2], vendor[PRINT_NAME / 2 - 1];
-	/* the device first: the answer holds its vendor too */
 	const char *text = pt_name_device(cli->host, function->vendor_id, function->device_id);
 
 	if (text)
@@ -153,6 +152,22 @@ char *print_name(struct cli *cli, const struct pt_function *function, char name[
 		(void)snprintf(vendor, sizeof(vendor), "vendor %04x", function->vendor_id);
 	}
 	(void)snprintf(name, PRINT_NAME, "%s %s", vendor, device);
+	return name;
+}
+
+/* Below this, there is no room for both. */
+#define COLUMNS_FOR_VENDOR 36
+
+char *print_name_within(struct cli *cli, const struct pt_function *function, size_t columns,
+			char name[PRINT_NAME])
+{
+	const char *device = NULL;
+
+	if (columns && columns < COLUMNS_FOR_VENDOR)
+		device = pt_name_device(cli->host, function->vendor_id, function->device_id);
+	if (!device)
+		return print_name(cli, function, name);
+	(void)snprintf(name, PRINT_NAME, "%s", device);
 	return name;
 }
 
@@ -278,7 +293,6 @@ struct json_object *json_function(struct cli *cli, const struct pt_function *fun
 	json_object_object_add(
 		object, "kind",
 		json_text(pt_function_kind(function) == PT_BRIDGE ? "bridge" : "endpoint"));
-	/* the device before its vendor: see print_name() */
 	name = pt_name_device(cli->host, function->vendor_id, function->device_id);
 	json_object_object_add(object, "device", json_id(function->device_id, name));
 	name = pt_name_vendor(cli->host, function->vendor_id);

@@ -17,6 +17,10 @@ const char *print_class(uint32_t class_code, char word[PRINT_CLASS]);
 /* Vendor and product, the vendor without "Inc." and the like; ids where there are no names. */
 char *print_name(struct cli *cli, const struct pt_function *function, char name[PRINT_NAME]);
 
+/* The same, without the vendor when @columns are too few for both; 0: as many as it takes. */
+char *print_name_within(struct cli *cli, const struct pt_function *function, size_t columns,
+			char name[PRINT_NAME]);
+
 /* "256 MiB" */
 #define PRINT_SIZE 24
 char *print_size(uint64_t bytes, char text[PRINT_SIZE]);

@@ -166,7 +166,7 @@ static void print_member(const struct shown *shown, const struct pt_function *me
 	struct cli *cli = shown->cli;
 	char text[PT_ADDRESS_TEXT], name[PRINT_NAME];
 	const char *address = pt_address_format(&member->address, text);
-	size_t used = LABEL + 4 + strlen(address) + 2 + driver + 2;
+	size_t used = LABEL + 4 + strlen(address) + 2 + driver + 2, room;
 
 	print_spaces(cli->out, LABEL + 4);
 	(void)fprintf(cli->out, "%s  %-*s  ", address, (int)driver,
@@ -175,7 +175,8 @@ static void print_member(const struct shown *shown, const struct pt_function *me
 		(void)fprintf(cli->out, "%s%s%s", cli_yellow(cli), blocks, cli_plain(cli));
 		used += strlen(blocks);
 	}
-	print_cut(cli, print_name(cli, member, name), cli->width > used ? cli->width - used : 0);
+	room = cli->width > used ? cli->width - used : 0;
+	print_cut(cli, print_name_within(cli, member, room, name), room);
 	(void)fputc('\n', cli->out);
 }
 

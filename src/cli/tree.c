@@ -31,7 +31,7 @@ struct node {
 struct tree {
 	struct cli *cli;
 	bool shows_all;
-	bool has_virsh_names; /* as nodedev-list --tree: pci_0000_01_00_0 */
+	bool has_virsh_names;	/* as nodedev-list --tree: pci_0000_01_00_0 */
 	struct node *functions; /* in address order, as the snapshot */
 	size_t count;
 	struct node *roots; /* as many as there may be */
@@ -172,8 +172,7 @@ static void measure(struct tree *tree, const struct node *node, size_t depth)
 
 	for (node = node->child; node; node = node->next) {
 		const struct pt_function *function = node->function;
-		size_t label =
-			strlen(node_name(tree, function, text)) + INDENT * (depth + 1);
+		size_t label = strlen(node_name(tree, function, text)) + INDENT * (depth + 1);
 		size_t driver = function->driver ? strlen(function->driver) : 1;
 		size_t class_word = strlen(print_class(function->class_code, word));
 
@@ -209,6 +208,7 @@ static void print_node(const struct tree *tree, const struct pt_function *functi
 	char text[PT_NODEDEV_NAME], word[PRINT_CLASS], group[16] = "-", name[PRINT_NAME];
 	const char *address = node_name(tree, function, text);
 	size_t used = tree->label + tree->driver + tree->class_word + 2 + 5 + 2 + 2 + 2;
+	size_t room = cli->width > used ? cli->width - used : 0;
 	bool is_bridge = pt_function_kind(function) == PT_BRIDGE;
 	bool is_vfio = pt_driver_is_vfio(function->driver);
 
@@ -223,7 +223,7 @@ static void print_node(const struct tree *tree, const struct pt_function *functi
 		      print_class(function->class_code, word));
 	if (is_bridge)
 		(void)fputs(cli_dim(cli), cli->out);
-	print_cut(cli, print_name(cli, function, name), cli->width > used ? cli->width - used : 0);
+	print_cut(cli, print_name_within(cli, function, room, name), room);
 	(void)fprintf(cli->out, "%s\n", is_bridge ? cli_plain(cli) : "");
 }
 
