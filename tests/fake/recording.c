@@ -131,8 +131,10 @@ static void write_links(const char *dir, struct json_object *links)
 
 	json_object_object_foreach(links, name, target)
 	{
-		if (!string(target) || text_format(path, sizeof(path), "%s/%s", dir, name) < 0 ||
-		    symlink(string(target), path) < 0)
+		const char *text = string(target);
+
+		if (!text || text_format(path, sizeof(path), "%s/%s", dir, name) < 0 ||
+		    symlink(text, path) < 0)
 			tree_die("link %s/%s: %s", dir, name, strerror(errno));
 	}
 }

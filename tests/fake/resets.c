@@ -122,6 +122,7 @@ static int reset_locked(const struct fake *fake, const struct function *function
 int reset_set_methods(const struct fake *fake, const struct function *function, const char *text)
 {
 	char at_first[256], wanted[256], list[256] = "", path[TREE_PATH], *method, *next;
+	size_t len;
 
 	tree_path(fake, path, "fake/reset-methods/%s", function->name);
 	if (!tree_read(path, at_first, sizeof(at_first))) {
@@ -135,7 +136,8 @@ int reset_set_methods(const struct fake *fake, const struct function *function, 
 	     method = strtok_r(NULL, " \n", &next)) {
 		if (!has_word(at_first, method))
 			return -EINVAL;
-		(void)strcat(strcat(list, *list ? " " : ""), method);
+		len = strlen(list);
+		(void)snprintf(list + len, sizeof(list) - len, "%s%s", len ? " " : "", method);
 	}
 	/* an empty list reads as nothing at all */
 	tree_write_text(fake, function_path(function, path, "reset_method"), 0644, "%s%s", list,

@@ -17,7 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/io.h"
+#include "base/text.h"
 #include "fake/fake.h"
 #include "pci/host.h"
 #include "pci/sysfs.h"
@@ -159,8 +159,8 @@ static void look(struct pt_host *host, const char *address, char driver[64], cha
 
 	assert_int_equal(pt_address_parse(address, &parsed, NULL), 0);
 	if (!sysfs_has_device(host, &parsed)) {
-		(void)strcpy(driver, GONE);
-		(void)strcpy(override, GONE);
+		(void)text_copy(driver, 64, GONE);
+		(void)text_copy(override, 64, GONE);
 		return;
 	}
 	if (sysfs_read_link(host, &parsed, "driver", driver, 64) < 0)

@@ -92,12 +92,12 @@ static void assert_choice(const char *text, enum pt_reset_scope scope, const cha
 {
 	struct pt_reset *reset = choose(text);
 	char list[1024] = "", address[PT_ADDRESS_TEXT];
-	size_t i;
+	size_t i, len;
 
 	for (i = 0; i < reset->affected_count; i++) {
-		if (i)
-			(void)strcat(list, " ");
-		(void)strcat(list, pt_address_format(&reset->affected[i], address));
+		len = strlen(list);
+		(void)snprintf(list + len, sizeof(list) - len, "%s%s", len ? " " : "",
+			       pt_address_format(&reset->affected[i], address));
 	}
 	if (reset->scope != scope || strcmp(reset->method ? reset->method : "-", method) != 0 ||
 	    strcmp(list, affected) != 0)
