@@ -93,8 +93,12 @@ static int override_do(struct pt_host *host, const struct step *step, char note[
 
 static int override_undo(struct pt_host *host, const struct step *step, struct pt_error *err)
 {
-	int r = binding_set_override(host, &step->address, step->from.override, err);
+	struct binding now;
+	int r = binding_read(host, &step->address, &now, err);
 
+	/* where the kernel refused to set it, it would refuse to set it back as well */
+	if (!r && strcmp(now.override, step->from.override) != 0)
+		r = binding_set_override(host, &step->address, step->from.override, err);
 	if (r < 0)
 		return r;
 	return bind_if_needed(host, step, step->from.driver, err);

@@ -61,6 +61,17 @@ def test_not_root(world, verb):
     assert world.snapshot() == before
 
 
+@pytest.mark.only("fake", reason="the real thing is the next test")
+@pytest.mark.parametrize("error, status", [("EROFS", 20), ("EACCES", 20), ("EINVAL", 1)])
+def test_writes_that_the_kernel_refuses(world, error, status):
+    before = world.snapshot()
+    for operation in ("override", "unbind", "probe"):
+        world.fault(NVME, operation, error)
+    r = world.passthru("detach", EDU, NVME).fails(status, NVME)
+    assert "Putting" not in r.err
+    assert world.snapshot() == before
+
+
 @pytest.mark.only("lab", reason="a mount of its own needs a real kernel")
 def test_read_only_sysfs(world):
     before = world.snapshot()
