@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """Which accelerator to trust.
 
 /dev/kvm may be there and yet not run a stock kernel (nested or emulated KVM:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """The host's end of the lab's command channel (see inside/agent.py)."""
 
 import base64

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """The guests that run inside the lab: built once, kept in the cache by content."""
 
 import hashlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """The lab host machine: a QEMU machine with an emulated IOMMU, run by its state
 directory.  `Lab` is what tests and the command line use."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """Build the lab's initial RAM disk: busybox, a few modules and inside/init."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """Find and fetch a distribution kernel without installing it.
 
 The package is downloaded with apt's own tools and unpacked below the cache, so

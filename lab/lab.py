@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """lab: a passthrough host without the hardware.  See README.md beside this file."""
 
 import argparse

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """A small QMP client for the lab's own machine."""
 
 import fcntl

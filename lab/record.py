@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """Record the PCI side of a running machine's /sys as JSON on standard output.
 
 The fake kernel of the unit tests is built from such a recording.  Attributes are

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """The machines that the lab can build, as data.
 
 ZOO is the card rack of the default profile: what is plugged in, where, in which

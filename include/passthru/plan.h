@@ -155,6 +155,8 @@ const char *pt_plan_notice_at(const struct pt_plan *plan, size_t index);
 
 /**
  * typedef pt_progress_fn - told of each step that was done and verified
+ * @context: as given to pt_host_set_progress()
+ * @step: the step; valid during the call
  *
  * The description says what came of it: "bound to nvme", "reset by flr, answers
  * as before". Steps that are undone later are not taken back.

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
 # build.sh OUT: build the freestanding test guest as OUT (a PVH ELF for -kernel).
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)/payload

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """The lab's agent: runs commands that arrive over virtio-serial ports.
 
 Each port serves one client at a time.  Both directions are lines, a word and
