@@ -24,6 +24,7 @@ struct subscription {
 };
 
 struct known {
+	struct known *next;
 	char *path;
 	char *name;
 };
@@ -34,7 +35,6 @@ struct events {
 	struct udev_monitor *monitor;
 	sd_event_source *source;
 	struct known *known;
-	size_t count, room;
 	unsigned int listeners;
 };
 
@@ -42,53 +42,49 @@ struct events {
 
 static struct known *find(struct events *events, const char *path)
 {
-	size_t i;
+	struct known *known = events->known;
 
-	for (i = 0; i < events->count; i++)
-		if (!strcmp(events->known[i].path, path))
-			return &events->known[i];
-	return NULL;
+	while (known && strcmp(known->path, path) != 0)
+		known = known->next;
+	return known;
 }
 
-static struct known *keep(struct events *events, const char *path, const char *name)
+/* False for want of memory. */
+static bool keep(struct events *events, const char *path, const char *name)
 {
-	struct known *known;
+	struct known *known = calloc(1, sizeof(*known));
 
-	if (events->count == events->room) {
-		size_t room = events->room ? events->room * 2 : 64;
-
-		known = reallocarray(events->known, room, sizeof(*known));
-		if (!known)
-			return NULL;
-		events->known = known;
-		events->room = room;
-	}
-	known = &events->known[events->count];
+	if (!known)
+		return false;
 	known->path = strdup(path);
 	known->name = strdup(name);
 	if (!known->path || !known->name) {
 		free(known->path);
 		free(known->name);
-		return NULL;
+		free(known);
+		return false;
 	}
-	events->count++;
-	return known;
+	known->next = events->known;
+	events->known = known;
+	return true;
 }
 
 static void forget(struct events *events, struct known *known)
 {
+	struct known **at = &events->known;
+
+	while (*at != known)
+		at = &(*at)->next;
+	*at = known->next;
 	free(known->path);
 	free(known->name);
-	*known = events->known[--events->count];
+	free(known);
 }
 
 static void forget_all(struct events *events)
 {
-	while (events->count)
-		forget(events, &events->known[events->count - 1]);
-	free(events->known);
-	events->known = NULL;
-	events->room = 0;
+	while (events->known)
+		forget(events, events->known);
 }
 
 /* ---- telling clients ---- */
@@ -190,20 +186,22 @@ void events_handle(struct daemon *daemon, const char *action, const char *path)
 static void look_again(struct daemon *daemon)
 {
 	struct events *events = daemon->events;
+	struct known *known, *next;
 	struct nodes nodes;
 	size_t i;
 
 	if (nodes_read(daemon->host, daemon_is_this_machine(daemon),
 		       NODES_ALL & ~(1u << NODE_SYSTEM), true, &nodes) < 0)
 		return;
-	for (i = events->count; i-- > 0;) {
+	for (known = events->known; known; known = next) {
 		struct nodes found;
 
-		if (node_of_path(daemon->host, daemon_is_this_machine(daemon),
-				 events->known[i].path, &found) == 0)
+		next = known->next;
+		if (node_of_path(daemon->host, daemon_is_this_machine(daemon), known->path,
+				 &found) == 0)
 			nodes_free(&found);
 		else
-			handle_gone(daemon, events->known[i].path);
+			handle_gone(daemon, known->path);
 	}
 	for (i = 0; i < nodes.count; i++)
 		if (!find(events, nodes.items[i].path))

@@ -21,7 +21,7 @@ static void copy_characters(int *to, size_t size, const char *text)
 	size_t i;
 
 	for (i = 0; i + 1 < size && text[i]; i++)
-		to[i] = text[i];
+		to[i] = (unsigned char)text[i];
 }
 
 static int get_hostname(struct pt_host *host, struct call *call)
@@ -229,10 +229,11 @@ static int get_security_model(struct pt_host *host, struct call *call)
 {
 	static const char model[] = "none", doi[] = "0";
 	struct rpc_security_model *result = call->result;
+	const size_t characters = sizeof(model), digits = sizeof(doi);
 
 	(void)host;
-	result->model.model_val = calloc(sizeof(model), sizeof(int));
-	result->doi.doi_val = calloc(sizeof(doi), sizeof(int));
+	result->model.model_val = calloc(characters, sizeof(int));
+	result->doi.doi_val = calloc(digits, sizeof(int));
 	if (!result->model.model_val || !result->doi.doi_val)
 		return call_fail_memory(call);
 	result->model.model_len = sizeof(model);

@@ -56,31 +56,36 @@ static int read_by_flags(struct pt_host *host, struct call *call, unsigned int f
 	return 0;
 }
 
+static int fill_list(struct call *call, const struct nodes *nodes)
+{
+	struct rpc_device_list *result = call->result;
+	struct rpc_name *devices = calloc(nodes->count, sizeof(*devices));
+	size_t i;
+
+	if (!devices)
+		return call_fail_memory(call);
+	result->devices.devices_val = devices;
+	for (i = 0; i < nodes->count; i++) {
+		devices[i].name = strdup(nodes->items[i].name);
+		if (!devices[i].name)
+			return call_fail_memory(call);
+		result->devices.devices_len++;
+	}
+	return 0;
+}
+
 static int list_all(struct pt_host *host, struct call *call)
 {
 	const struct rpc_list_args *args = call->args;
 	struct rpc_device_list *result = call->result;
-	struct nodes nodes;
-	size_t i;
+	struct nodes nodes = {0};
 	int r = read_by_flags(host, call, args->flags, &nodes);
 
 	if (r < 0)
 		return r;
 	result->count = (unsigned int)nodes.count;
-	if (args->is_list_wanted && nodes.count) {
-		result->devices.devices_val = calloc(nodes.count, sizeof(struct rpc_name));
-		r = result->devices.devices_val ? 0 : call_fail_memory(call);
-		for (i = 0; r == 0 && i < nodes.count; i++) {
-			char *name = strdup(nodes.items[i].name);
-
-			if (!name) {
-				r = call_fail_memory(call);
-				break;
-			}
-			result->devices.devices_val[i].name = name;
-			result->devices.devices_len++;
-		}
-	}
+	if (args->is_list_wanted && nodes.count)
+		r = fill_list(call, &nodes);
 	nodes_free(&nodes);
 	return r;
 }
@@ -104,7 +109,7 @@ static int num_of_devices(struct pt_host *host, struct call *call)
 {
 	const struct rpc_device_count_args *args = call->args;
 	struct rpc_number *result = call->result;
-	struct nodes nodes;
+	struct nodes nodes = {0};
 	int r = read_by_word(host, call, args->capability, args->flags, &nodes);
 
 	if (r < 0)
@@ -141,7 +146,7 @@ static int list_devices(struct pt_host *host, struct call *call)
 {
 	const struct rpc_device_list_args *args = call->args;
 	AUTO_FREE const char **names = NULL;
-	struct nodes nodes;
+	struct nodes nodes = {0};
 	size_t i;
 	int r = read_by_word(host, call, args->capability, args->flags, &nodes);
 
@@ -161,7 +166,7 @@ static int lookup_by_name(struct pt_host *host, struct call *call)
 {
 	const struct rpc_name *args = call->args;
 	struct rpc_name *result = call->result;
-	struct nodes nodes;
+	struct nodes nodes = {0};
 
 	if (resolve_node(host, call, args->name, &nodes) < 0)
 		return -1;
@@ -175,7 +180,7 @@ static int get_xml(struct pt_host *host, struct call *call)
 	const struct rpc_name_flags *args = call->args;
 	struct pt_address address;
 	struct pt_error err;
-	struct nodes nodes;
+	struct nodes nodes = {0};
 	char *xml = NULL;
 	int r = 0;
 
@@ -197,7 +202,7 @@ static int get_parent(struct pt_host *host, struct call *call)
 {
 	const struct rpc_name *args = call->args;
 	struct rpc_optional_text *result = call->result;
-	struct nodes nodes;
+	struct nodes nodes = {0};
 	char *parent;
 
 	if (resolve_node(host, call, args->name, &nodes) < 0)
@@ -222,7 +227,7 @@ static int read_capabilities(struct pt_host *host, struct call *call, const char
 			     const char *words[2], size_t *ret_count)
 {
 	struct pt_address address;
-	struct nodes nodes;
+	struct nodes nodes = {0};
 
 	if (resolve_node(host, call, name, &nodes) < 0)
 		return -1;
@@ -241,7 +246,7 @@ static int num_of_caps(struct pt_host *host, struct call *call)
 	const struct rpc_name *args = call->args;
 	struct rpc_number *result = call->result;
 	const char *words[2];
-	size_t count;
+	size_t count = 0;
 
 	if (read_capabilities(host, call, args->name, words, &count) < 0)
 		return -1;
@@ -253,7 +258,7 @@ static int list_caps(struct pt_host *host, struct call *call)
 {
 	const struct rpc_name_max *args = call->args;
 	const char *words[2];
-	size_t count;
+	size_t count = 0;
 
 	if (read_capabilities(host, call, args->name, words, &count) < 0)
 		return -1;
@@ -266,7 +271,7 @@ static int answer_state(struct pt_host *host, struct call *call, int number)
 {
 	const struct rpc_name *args = call->args;
 	struct rpc_number *result = call->result;
-	struct nodes nodes;
+	struct nodes nodes = {0};
 
 	if (resolve_node(host, call, args->name, &nodes) < 0)
 		return -1;

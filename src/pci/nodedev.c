@@ -401,33 +401,41 @@ static int write_device(const struct writer *writer)
 	return 0;
 }
 
+/* The document as text: 0 or -ENOMEM. */
+static int compose(struct writer *writer, char **ret_xml)
+{
+	char *xml = NULL;
+	size_t size = 0;
+	int r;
+
+	writer->out = open_memstream(&xml, &size);
+	if (!writer->out)
+		return -ENOMEM;
+	r = write_device(writer);
+	if (fclose(writer->out) != 0 || r < 0) {
+		free(xml);
+		return -ENOMEM;
+	}
+	*ret_xml = xml;
+	return 0;
+}
+
 int pt_nodedev_xml(struct pt_host *host, const struct pt_address *address, char **ret_xml,
 		   struct pt_error *err)
 {
 	AUTO(auto_snapshot) struct pt_snapshot *snapshot = NULL;
-	AUTO_FREE char *xml = NULL;
 	struct writer writer = {.host = host};
-	size_t size;
+	char text[PT_ADDRESS_TEXT];
 	int r = snapshot_read_group(host, address, &snapshot, err);
 
 	if (r < 0)
 		return r;
 	writer.snapshot = snapshot;
 	writer.function = pt_snapshot_find(snapshot, address);
-	if (!writer.function) {
-		char text[PT_ADDRESS_TEXT];
-
+	if (!writer.function)
 		return pt_fail(err, PT_NO_DEVICE, ENODEV,
 			       "%s: there is no such PCI function; passthru list shows those "
 			       "there are",
 			       pt_address_format(address, text));
-	}
-	writer.out = open_memstream(&xml, &size);
-	if (!writer.out)
-		return pt_fail_memory(err);
-	r = write_device(&writer);
-	if (fclose(writer.out) != 0 || r < 0)
-		return pt_fail_memory(err);
-	*ret_xml = TAKE_POINTER(xml);
-	return 0;
+	return compose(&writer, ret_xml) < 0 ? pt_fail_memory(err) : 0;
 }

@@ -83,7 +83,7 @@ static void test_unknown_calls(void **state)
 {
 	struct frame_header header = {.program = 0x20008086, .version = 2, .procedure = 3};
 	struct peer peer = join_open(false);
-	struct frame frame;
+	struct frame frame = {0};
 
 	(void)state;
 	expect_error(&peer, 99999, NULL, 3, "not supported by the connection driver");
@@ -110,7 +110,7 @@ static void test_keepalive(void **state)
 				    .procedure = 1,
 				    .type = FRAME_MESSAGE};
 	struct peer peer = join(false);
-	struct frame frame;
+	struct frame frame = {0};
 
 	(void)state;
 	send_frame(&peer, &ping, NULL, NULL);
@@ -140,7 +140,7 @@ static void test_bad_arguments(void **state)
 	struct frame_header header = {
 		.program = RPC_PROGRAM_MAIN, .version = 1, .procedure = RPC_NODE_DEVICE_DETTACH};
 	struct peer peer = join_open(false);
-	struct frame frame;
+	struct frame frame = {0};
 
 	(void)state;
 	send_frame(&peer, &header, NULL, NULL);
@@ -158,7 +158,7 @@ static void test_drip(void **state)
 				      .serial = 9};
 	struct peer peer = join_open(false);
 	struct frame_bytes bytes;
-	struct frame frame;
+	struct frame frame = {0};
 	size_t i;
 
 	(void)state;
@@ -357,7 +357,7 @@ static void test_slow_calls_stall_nobody(void **state)
 	struct peer slow = join_open(false), other = join_open(false);
 	struct rpc_name nvme = named(NVME);
 	struct rpc_error *error;
-	struct frame frame;
+	struct frame frame = {0};
 	int answered = 0, i;
 
 	(void)state;
@@ -407,7 +407,7 @@ static void test_client_dies_during_a_call(void **state)
 
 static void expect_event(struct peer *peer, int32_t procedure, const char *name, int what)
 {
-	struct frame frame;
+	struct frame frame = {0};
 
 	assert_int_equal(await(peer, &frame), 1);
 	assert_int_equal(frame.header.type, FRAME_MESSAGE);
@@ -426,20 +426,25 @@ static void expect_event(struct peer *peer, int32_t procedure, const char *name,
 	}
 }
 
+static int register_event(struct peer *peer, const struct rpc_device_event_args *args)
+{
+	struct rpc_number *callback = ask(peer, RPC_NODE_DEVICE_EVENT_REGISTER, args);
+	int number = callback ? callback->number : -1;
+
+	forget(RPC_NODE_DEVICE_EVENT_REGISTER, callback);
+	return number;
+}
+
 static void test_events(void **state)
 {
 	struct peer peer = join_open(true);
 	struct rpc_device_event_args lifecycle = {0, NULL}, update = {1, NULL}, bad = {7, NULL};
-	struct rpc_number *callback;
 	char path[4096];
 	ssize_t len;
 
 	(void)state;
-	callback = ask(&peer, RPC_NODE_DEVICE_EVENT_REGISTER, &lifecycle);
-	assert_int_equal(callback->number, 0);
-	forget(RPC_NODE_DEVICE_EVENT_REGISTER, callback);
-	callback = ask(&peer, RPC_NODE_DEVICE_EVENT_REGISTER, &update);
-	assert_int_equal(callback->number, 1);
+	assert_int_equal(register_event(&peer, &lifecycle), 0);
+	assert_int_equal(register_event(&peer, &update), 1);
 	expect_error(&peer, RPC_NODE_DEVICE_EVENT_REGISTER, &bad, 1, "unsupported node device");
 	len = snprintf(path, sizeof(path), "/sys/devices/pci0000:00/0000:00:01.0/" NVME_AT);
 	assert_true(len > 0);
@@ -449,8 +454,7 @@ static void test_events(void **state)
 	expect_event(&peer, RPC_NODE_DEVICE_LIFECYCLE_MESSAGE, NVME, NODE_DELETED);
 	events_handle(daemon_, "add", path);
 	expect_event(&peer, RPC_NODE_DEVICE_LIFECYCLE_MESSAGE, NVME, NODE_CREATED);
-	(void)ask(&peer, RPC_NODE_DEVICE_EVENT_DEREGISTER, callback);
-	forget(RPC_NODE_DEVICE_EVENT_REGISTER, callback);
+	(void)ask(&peer, RPC_NODE_DEVICE_EVENT_DEREGISTER, &(struct rpc_number){1});
 	expect_error(&peer, RPC_NODE_DEVICE_EVENT_DEREGISTER, &(struct rpc_number){1}, 1,
 		     "not registered");
 	expect_error(&peer, RPC_DOMAIN_EVENT_DEREGISTER, &(struct rpc_number){0}, 1,
