@@ -437,7 +437,7 @@ static const char *option_value(const char *name, int argc, char **argv, int *at
 	const char *word = argv[*at];
 	size_t len = strlen(name);
 
-	if (strncmp(word, name, len) != 0)
+	if (!word || strncmp(word, name, len) != 0)
 		return NULL;
 	if (word[len] == '=')
 		return word + len + 1;

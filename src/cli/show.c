@@ -517,9 +517,9 @@ static int show_one(struct show *show, struct shown *shown, struct pt_error *err
 		return 0;
 	}
 	r = pt_details_read(cli->host, &shown->function->address, &details, err);
-	if (!r)
-		r = pt_reset_choose(cli->host, shown->snapshot, &shown->function->address, &reset,
-				    err);
+	if (r < 0)
+		return r;
+	r = pt_reset_choose(cli->host, shown->snapshot, &shown->function->address, &reset, err);
 	if (r < 0)
 		return r;
 	shown->details = details;

@@ -299,32 +299,32 @@ static bool is_all_ones(const uint8_t *bytes, size_t size)
 	return true;
 }
 
-int config_parse(const uint8_t *data, size_t size, struct config *ret_config)
+int config_parse(const uint8_t *bytes, size_t size, struct config *ret_config)
 {
-	struct bytes bytes = {.at = data, .size = size > CONFIG_SIZE ? CONFIG_SIZE : size};
+	struct bytes all = {.at = bytes, .size = size > CONFIG_SIZE ? CONFIG_SIZE : size};
 	/* the standard list lives in the first 256 bytes */
-	struct bytes first = bytes;
+	struct bytes first = all;
 	uint8_t type;
 
 	if (size < CONFIG_HEADER_SIZE)
 		return -EINVAL;
 	/* not the ids alone: those of a virtual function read as ones (SR-IOV 9.3.4.1) */
-	if (is_all_ones(data, CONFIG_HEADER_SIZE))
+	if (is_all_ones(bytes, CONFIG_HEADER_SIZE))
 		return -ENODEV;
 	memset(ret_config, 0, offsetof(struct config, capabilities));
-	type = get8(&bytes, PCI_HEADER_TYPE);
+	type = get8(&all, PCI_HEADER_TYPE);
 	ret_config->header_type = type & 0x7f;
 	ret_config->is_multifunction = type & 0x80;
-	ret_config->revision = get8(&bytes, PCI_REVISION_ID);
+	ret_config->revision = get8(&all, PCI_REVISION_ID);
 	if (ret_config->header_type == PCI_HEADER_TYPE_BRIDGE ||
 	    ret_config->header_type == PCI_HEADER_TYPE_CARDBUS) {
-		ret_config->secondary_bus = get8(&bytes, PCI_SECONDARY_BUS);
-		ret_config->subordinate_bus = get8(&bytes, PCI_SUBORDINATE_BUS);
+		ret_config->secondary_bus = get8(&all, PCI_SECONDARY_BUS);
+		ret_config->subordinate_bus = get8(&all, PCI_SUBORDINATE_BUS);
 	}
 	if (first.size > PCI_CFG_SPACE_SIZE)
 		first.size = PCI_CFG_SPACE_SIZE;
 	walk_standard(&first, ret_config);
 	/* only PCI Express and PCI-X 2.0 functions have the rest, whatever bytes are there */
-	walk_extended(&bytes, ret_config);
+	walk_extended(&all, ret_config);
 	return 0;
 }

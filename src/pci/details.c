@@ -187,7 +187,7 @@ static void read_resources(struct reader *reader)
 		return;
 	for (i = 0; line && i <= RESOURCE_ROM; i++, line = next) {
 		uint64_t words[3];
-		char *word = line, *rest = NULL;
+		char *word, *rest = NULL;
 		size_t n = 0;
 
 		next = strchr(line, '\n');

@@ -233,7 +233,7 @@ static void match_builtin(struct matches *matches, const char *text, size_t size
 		const char *dot = memchr(entry, '.', len);
 		size_t name_len = dot ? (size_t)(dot - entry) : len;
 
-		if (len > name_len + 7 && !memcmp(dot, ".alias=", 7) &&
+		if (dot && len > name_len + 7 && !memcmp(dot, ".alias=", 7) &&
 		    matches_pattern(matches, dot + 7, len - name_len - 7, pattern))
 			add_match(matches, pattern, entry, name_len);
 		entry += len + 1;
@@ -266,7 +266,7 @@ static char **join_names(const struct matches *matches)
 		return NULL;
 	text = (char *)(names + matches->count + 1);
 	for (i = 0; i < matches->count; i++, text += NAME_SIZE)
-		names[i] = strcpy(text, matches->at[i].module);
+		names[i] = memcpy(text, matches->at[i].module, NAME_SIZE);
 	return names;
 }
 
@@ -332,9 +332,9 @@ static void name_driver(struct pt_host *host, char name[NAME_SIZE])
 	char driver[NAME_SIZE];
 
 	if (!strcmp(name, "vfio_pci"))
-		strcpy(name, GENERIC);
+		(void)text_copy(name, NAME_SIZE, GENERIC);
 	else if (modules_read_driver(host, name, driver, sizeof(driver)) == 0)
-		strcpy(name, driver);
+		(void)text_copy(name, NAME_SIZE, driver);
 }
 
 int modules_find_vfio_drivers(struct pt_host *host, const struct pt_address *address,
@@ -364,7 +364,7 @@ int modules_find_vfio_drivers(struct pt_host *host, const struct pt_address *add
 	}
 	if (kept == MATCHES_MAX)
 		kept--;
-	strcpy(matches.at[kept++].module, GENERIC);
+	(void)text_copy(matches.at[kept++].module, NAME_SIZE, GENERIC);
 	matches.count = kept;
 	drivers = join_names(&matches);
 	if (!drivers)

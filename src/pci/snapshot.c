@@ -152,7 +152,7 @@ static int read_path(struct reader *reader, struct pt_function *function)
 	if (len < 0 && errno != EINVAL)
 		return -errno;
 	if (len < 0) /* a directory, not a link: somebody's copy of a sysfs */
-		len = (ssize_t)strlen(strcpy(reader->path, entry));
+		len = text_format(reader->path, PATH_MAX, "%s", entry);
 	reader->path[len] = '\0';
 	reader->path_len = (size_t)len;
 	if (strncmp(reader->path, UP_TO_SYS, strlen(UP_TO_SYS)) != 0)

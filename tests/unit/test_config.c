@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -76,9 +77,8 @@ static const struct pt_capability *find(const char *name)
 
 /* ---- what it tells ---- */
 
-static void test_capabilities(void **state)
+static void make_everything(void)
 {
-	(void)state;
 	begin(0x40);
 	space[0x08] = 0x05;
 	space[0x0e] = 0x80;
@@ -105,7 +105,12 @@ static void test_capabilities(void **state)
 	put16(0x154, 0x005f);
 	put16(0x156, 0x001d);
 	extended(0xff0, 0x7777, 3, 0);
+}
 
+static void test_capabilities(void **state)
+{
+	(void)state;
+	make_everything();
 	assert_int_equal(parse(CONFIG_SIZE), 0);
 	assert_int_equal(config.capability_count, 10);
 	assert_int_equal(config.revision, 5);
@@ -407,7 +412,7 @@ static void test_vpd(void **state)
 
 static void test_vpd_damaged(void **state)
 {
-	uint8_t bytes[64], damaged[64];
+	uint8_t bytes[64] = {0}, damaged[64] = {0};
 	size_t size = make_vpd(bytes), i;
 	struct vpd vpd;
 
@@ -445,7 +450,9 @@ static size_t make_item(uint8_t *bytes, const void *fields, size_t size)
 	bytes[1] = (uint8_t)len;
 	bytes[2] = (uint8_t)(len >> 8);
 	memcpy(bytes + 3, fields, size);
-	memcpy(bytes + 3 + size, "RV\1", 3);
+	bytes[size + 3] = 'R';
+	bytes[size + 4] = 'V';
+	bytes[size + 5] = 1;
 	for (i = 0; i < size + 6; i++)
 		sum = (uint8_t)(sum + bytes[i]);
 	bytes[size + 6] = (uint8_t)-sum;
@@ -460,7 +467,7 @@ static void test_vpd_fields(void **state)
 				  "V2\2  "     /* nothing but padding */
 				  "V3\5a b\0"; /* one byte is the literal's own */
 	uint8_t bytes[512];
-	char many[70 * 4];
+	char many[70 * 4 + 1];
 	struct vpd vpd;
 	size_t i;
 
@@ -471,8 +478,8 @@ static void test_vpd_fields(void **state)
 	assert_null(vpd.name);
 	/* more than anyone needs */
 	for (i = 0; i < 70; i++)
-		memcpy(many + 4 * i, "V9\1x", 4);
-	assert_int_equal(parse_vpd(bytes, make_item(bytes, many, sizeof(many)), &vpd), 0);
+		(void)snprintf(many + 4 * i, 5, "V9\1x");
+	assert_int_equal(parse_vpd(bytes, make_item(bytes, many, sizeof(many) - 1), &vpd), 0);
 	assert_int_equal(vpd.field_count, VPD_FIELDS_MAX);
 	/* keywords are letters and digits */
 	assert_int_equal(parse_vpd(bytes, make_item(bytes, "v0\1x", 4), &vpd), -EBADMSG);
