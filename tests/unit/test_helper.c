@@ -186,6 +186,7 @@ static void test_nothing_to_wait_for(void **state)
 /* Whoever waits for the end of our pipes, or for our locks, must not wait for a stuck helper. */
 static void test_descriptors(void **state)
 {
+	struct numbers numbers = {.in = 1};
 	int value = 0, fds[2], high, kept, again;
 	char byte;
 	pid_t pid;
@@ -214,6 +215,16 @@ static void test_descriptors(void **state)
 	again = open("/dev/shm", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_int_equal(flock(again, LOCK_EX | LOCK_NB), -1);
 	end_helper(pid);
+	assert_int_equal(flock(again, LOCK_EX | LOCK_NB), 0);
+
+	/* and when it is done, they are the caller's alone, though the helper lives on */
+	host->kept_fds = &again;
+	host->kept_count = 1;
+	assert_int_equal(helper_run(host, double_it, &numbers, sizeof(numbers), 10000, NULL), -1);
+	host->kept_fds = NULL;
+	host->kept_count = 0;
+	close(again);
+	again = open("/dev/shm", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_int_equal(flock(again, LOCK_EX | LOCK_NB), 0);
 	close(again);
 }
