@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "daemon/worker.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -131,6 +132,7 @@ static void *work(void *context)
 	(void)pthread_cond_signal(&workers->left);
 	(void)pthread_mutex_unlock(&workers->lock);
 	pt_host_free(host);
+	(void)malloc_trim(0); /* the index of modules was most of what we had */
 	return NULL;
 }
 
