@@ -172,7 +172,7 @@ static void match_socket(struct holder_scan *scan, struct process *process, cons
 	unsigned long long inode;
 	size_t i;
 
-	if (sscanf(target, "socket:[%llu]", &inode) != 1)
+	if (!scan->socket_count || sscanf(target, "socket:[%llu]", &inode) != 1)
 		return;
 	for (i = 0; i < scan->socket_count; i++) {
 		struct holder_socket *socket = &scan->sockets[i];
@@ -185,6 +185,39 @@ static void match_socket(struct holder_scan *scan, struct process *process, cons
 					 process_name(scan, process), process->pid),
 			    socket->through, process_advice(scan, process));
 	}
+}
+
+/*
+ * Can this path be one of our nodes? Asking what a path really is may block where a dead server
+ * is behind it, so only paths below /dev are asked about, and those that end like a node of ours: a
+ * container's or a chroot's /dev has something before it. What most descriptors are is left out.
+ */
+static bool may_be_node(struct holder_scan *scan, const char *target)
+{
+	static const char *const others[] = {"null", "pts/",   "shm/", "urandom",
+					     "zero", "random", "ptmx", "tty"};
+	size_t i, length = strlen(target);
+
+	if (!strncmp(target, "/dev/", 5)) {
+		for (i = 0; i < sizeof(others) / sizeof(*others); i++) {
+			size_t size = strlen(others[i]);
+
+			if (!strncmp(target + 5, others[i], size) &&
+			    (others[i][size - 1] == '/' || !target[5 + size]))
+				return false;
+		}
+		return true;
+	}
+	if (!strstr(target, "/dev/"))
+		return false;
+	for (i = 0; i < scan->node_count; i++) {
+		size_t size = strlen(scan->nodes[i].name);
+
+		if (length > size + 5 && !strcmp(target + length - size, scan->nodes[i].name) &&
+		    !strncmp(target + length - size - 5, "/dev/", 5))
+			return true;
+	}
+	return false;
 }
 
 static void look_at_file(struct holder_scan *scan, struct process *process, int dir_fd,
@@ -201,14 +234,12 @@ static void look_at_file(struct holder_scan *scan, struct process *process, int 
 		match_socket(scan, process, target);
 		return;
 	}
-	/* anywhere in the path: a container's or a chroot's /dev has something before it */
-	if (!strstr(target, "/dev/"))
+	if (!may_be_node(scan, target))
 		return;
 	if (!scan->has_procfs) {
 		match_name(scan, process, target);
 		return;
 	}
-	/* what such a path really is, without asking a server for it */
 	if (statx(dir_fd, name, AT_STATX_DONT_SYNC, STATX_TYPE, &node) < 0 ||
 	    !(S_ISBLK(node.stx_mode) || S_ISCHR(node.stx_mode)))
 		return;

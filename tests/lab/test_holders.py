@@ -42,22 +42,30 @@ class Host:
         return self.sh("ls /sys/bus/pci/devices/%s/net" % address)
 
     def holders(self, address, complete=True):
+        """The holders of a function."""
+        return self.all_holders([address], complete)[address]
+
+    def all_holders(self, addresses, complete=True):
+        """The holders of functions, asked for together; each answer must be COMPLETE, or not."""
         # what udev starts for a new device may have it open for a moment
-        r = self.lab.run("udevadm settle -t 20; holders-dump " + address, timeout=60,
+        r = self.lab.run("udevadm settle -t 20; holders-dump " + " ".join(addresses), timeout=60,
                          env=worlds.SANITIZERS)
         assert r.status == 0, r.out + r.err
-        *lines, last = r.out.splitlines()
-        assert last == address + (" complete" if complete else " incomplete"), r.out
-        return [Holder(*line.split("\t")[1:4], *line.split("\t")[4:]) for line in lines]
+        found = {address: [] for address in addresses}
+        ends = [a + (" complete" if complete else " incomplete") for a in addresses]
+        for line in r.out.splitlines():
+            address, *words = line.split("\t")
+            if words:
+                found[address].append(Holder(*words))
+            else:
+                assert line == ends.pop(0), r.out
+        return found
 
     @contextlib.contextmanager
     def clean(self, *addresses):
-        """Nothing is held before, and nothing after."""
-        for address in addresses:
-            assert self.holders(address) == []
+        """Nothing is held after it; that nothing was before is known from the test before."""
         yield
-        for address in addresses:
-            assert self.holders(address) == []
+        assert self.all_holders(addresses) == {address: [] for address in addresses}
 
     @contextlib.contextmanager
     def done(self, do, undo):
@@ -84,7 +92,10 @@ class Host:
 @pytest.fixture(scope="module")
 def host(lab_machine):
     lab_machine.push(DUMP)
-    return Host(lab_machine)
+    h = Host(lab_machine)
+    with h.clean(NVME, NVME_TWIN, IGB, E1000E, AUDIO, USB, BRIDGED):
+        pass
+    return h
 
 
 def need(tool):
@@ -275,6 +286,23 @@ def test_open_node(host, address, node):
              "kill " + pid)
         assert found[0].pid == pid
     assert host.holders(address) == console
+
+
+@pytest.mark.parametrize("script,ready", [
+    # a private /dev, as libvirt gives to QEMU, where the node can have any name
+    ("unshare -m sh -c 'mount -t tmpfs none /dev; mknod /dev/own b {number}; "
+     "exec sleep 1000 </dev/own'", "/dev/own"),
+    # a chroot
+    ("sh -c 'mkdir -p /tmp/root/dev; rm -f /tmp/root/dev/*; mknod /tmp/root/dev/{disk} b {number}; "
+     "exec sleep 1000 </tmp/root/dev/{disk}'", "/tmp/root/dev/{disk}")],
+    ids=["namespace", "chroot"])
+def test_open_node_elsewhere(host, script, ready):
+    disk = host.disk(NVME)
+    number = host.sh("cat /sys/class/block/%s/dev" % disk).replace(":", " ")
+    with host.clean(NVME):
+        with host.process(script.format(disk=disk, number=number),
+                          "ls -l /proc/$PID/fd | grep -q ' %s$'" % ready.format(disk=disk)) as pid:
+            only(host.holders(NVME), "process", "sleep (pid %s)" % pid, disk, "kill " + pid)
 
 
 def test_guest(host):
