@@ -49,7 +49,7 @@ static int apply_locked(struct pt_host *host, const struct pt_request *request,
 	r = recover_check(host, request->devices, request->count, err);
 	if (!r)
 		r = pt_plan_make(host, request, &plan, err);
-	if (r < 0)
+	if (r)
 		return r;
 	if (plan->refusal_count)
 		return fail_refused(plan, err);

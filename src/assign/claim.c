@@ -291,7 +291,7 @@ int claim_parse(const char *text, size_t size, struct pt_claim *ret_claim, struc
 	struct json_object *object;
 	int r = state_parse(text, size, &object, err);
 
-	if (r < 0)
+	if (r)
 		return r;
 	r = claim_from_json(object, ret_claim, err);
 	json_object_put(object);
@@ -433,7 +433,7 @@ static int read_one(struct pt_host *host, const char *name, struct pt_claims *cl
 {
 	struct pt_address address;
 	struct pt_claim *grown;
-	bool exists;
+	bool exists = false;
 	int r;
 
 	/* names of claims being written, see io_replace_at() */

@@ -15,23 +15,26 @@ static bool needs_reset(enum pt_verb verb)
 	return verb == PT_RESET || verb == PT_TAKE || verb == PT_GIVE_BACK;
 }
 
-static int read_vfio_driver(struct pt_host *host, const struct pt_request *request,
-			    struct device_facts *device, struct pt_error *err)
+static int find_vfio_driver(struct pt_host *host, struct device_facts *device, struct pt_error *err)
 {
 	AUTO_FREE char **drivers = NULL;
-	int r;
+	int r = modules_find_vfio_drivers(host, &device->address, &drivers);
 
-	if (request->verb != PT_DETACH && request->verb != PT_TAKE)
-		return 0;
-	if (request->driver) {
-		text_copy(device->vfio_driver, sizeof(device->vfio_driver), request->driver);
-		return 0;
-	}
-	r = modules_find_vfio_drivers(host, &device->address, &drivers);
-	if (r < 0)
+	if (r)
 		return pt_fail(err, PT_SYSTEM, -r, "looking for VFIO drivers in modules.alias");
 	text_copy(device->vfio_driver, sizeof(device->vfio_driver),
 		  drivers[0] ? drivers[0] : "vfio-pci");
+	return 0;
+}
+
+static int choose_driver(struct pt_host *host, const struct pt_request *request,
+			 struct device_facts *device, struct pt_error *err)
+{
+	if (request->verb != PT_DETACH && request->verb != PT_TAKE)
+		return 0;
+	if (!request->driver)
+		return find_vfio_driver(host, device, err);
+	text_copy(device->vfio_driver, sizeof(device->vfio_driver), request->driver);
 	return 0;
 }
 
@@ -55,7 +58,7 @@ static int read_device(struct pt_host *host, const struct pt_request *request, s
 	/* a bridge is refused whatever else is true of it */
 	if (pt_function_kind(device->function) == PT_BRIDGE)
 		return 0;
-	r = read_vfio_driver(host, request, device, err);
+	r = choose_driver(host, request, device, err);
 	if (!r && needs_reset(request->verb))
 		r = pt_reset_choose(host, facts->snapshot, &device->address, &device->reset, err);
 	if (!r)

@@ -37,7 +37,8 @@ int journal_finish(struct pt_host *host, struct journal *journal, struct pt_erro
 /* Close, and leave the file to recovery. */
 void journal_abandon(struct journal *journal);
 
-/* A fuzz target: the bytes of a journal file. *ret_journal's steps are freed with journal_free(). */
+/* A fuzz target: the bytes of a journal file. *ret_journal's steps are freed with journal_free().
+ */
 int journal_parse(const char *text, size_t size, struct journal *ret_journal, struct pt_error *err);
 int journal_read(struct pt_host *host, const char *name, struct journal *ret_journal,
 		 struct pt_error *err);

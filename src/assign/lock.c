@@ -49,10 +49,11 @@ static int fail_busy(struct pt_error *err, int fd, const char *name)
 
 	text[len > 0 ? len : 0] = '\0';
 	text[strcspn(text, "\n")] = '\0';
-	return pt_fail(err, PT_BUSY, EBUSY,
-		       "another process%s%s%s is changing a device of %s right now: wait for it, or "
-		       "look with passthru status",
-		       *text ? " (" : "", text, *text ? ")" : "", name);
+	return pt_fail(
+		err, PT_BUSY, EBUSY,
+		"another process%s%s%s is changing a device of %s right now: wait for it, or "
+		"look with passthru status",
+		*text ? " (" : "", text, *text ? ")" : "", name);
 }
 
 static int lock_one(struct pt_host *host, const char *name, int64_t deadline, int *ret_fd,

@@ -93,10 +93,11 @@ static void undo_from(struct operation *op, size_t begun, const struct step *onl
 			mark(op, step, PT_CLAIM_STUCK, err.message);
 		}
 		op->is_unfinished = true;
-		pt_error_append(op->err,
-				"\nPutting %s back as it was failed too: %s\npassthru recover tries "
-				"again.",
-				text, err.message);
+		pt_error_append(
+			op->err,
+			"\nPutting %s back as it was failed too: %s\npassthru recover tries "
+			"again.",
+			text, err.message);
 	}
 }
 

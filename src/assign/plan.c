@@ -186,8 +186,7 @@ static void plan_take(struct pt_plan *plan, const struct facts *facts)
 		if (!is_take && pt_driver_is_vfio(device->binding.driver) &&
 		    !(request->driver && strcmp(request->driver, device->binding.driver)))
 			continue; /* detached already */
-		add_step(plan, STEP_CLAIM, device)->new_claim =
-			make_claim(device, request);
+		add_step(plan, STEP_CLAIM, device)->new_claim = make_claim(device, request);
 	}
 	for (i = 0; i < facts->count; i++) {
 		const struct device_facts *device = &facts->devices[i];
@@ -356,9 +355,9 @@ static int check_request(const struct pt_request *request, struct pt_error *err)
 		return pt_fail(err, PT_INVALID, EINVAL, "no device named");
 	if (request->is_forced && (!request->why || !*request->why))
 		return pt_fail(err, PT_INVALID, EINVAL, "force needs a reason");
-	if (request->driver && (!*request->driver || strpbrk(request->driver, "/\n") ||
-				request->driver[0] == '.' ||
-				strlen(request->driver) >= BINDING_NAME))
+	if (request->driver &&
+	    (!*request->driver || strpbrk(request->driver, "/\n") || request->driver[0] == '.' ||
+	     strlen(request->driver) >= BINDING_NAME))
 		return pt_fail(err, PT_INVALID, EINVAL, "\"%.64s\" is not a driver's name",
 			       request->driver);
 	for (i = 0; i < request->count; i++) {
@@ -381,7 +380,7 @@ int pt_plan_make(struct pt_host *host, const struct pt_request *request, struct 
 
 	if (!r)
 		r = facts_read(host, request, &facts, err);
-	return r < 0 ? r : plan_build(facts, request, ret_plan, err);
+	return r ? r : plan_build(facts, request, ret_plan, err);
 }
 
 /* ---- looking ---- */

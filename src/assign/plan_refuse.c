@@ -16,9 +16,10 @@ static int refuse_missing(struct pt_plan *plan, const struct device_facts *devic
 {
 	char text[PT_ADDRESS_TEXT];
 
-	return plan_add_refusal(plan, PT_NO_DEVICE, &device->address,
-				"no PCI function %s on this host: passthru list shows what there is",
-				pt_address_format(&device->address, text));
+	return plan_add_refusal(
+		plan, PT_NO_DEVICE, &device->address,
+		"no PCI function %s on this host: passthru list shows what there is",
+		pt_address_format(&device->address, text));
 }
 
 static int refuse_unassignable(struct pt_plan *plan, const struct facts *facts,
@@ -41,10 +42,11 @@ static int refuse_unassignable(struct pt_plan *plan, const struct facts *facts,
 					"intel_iommu=on on Intel",
 					text);
 	if (device->function->iommu_group < 0)
-		return plan_add_refusal(plan, PT_NO_GROUP, &device->address,
-					"%s is in no IOMMU group, so it can't be isolated: the "
-					"IOMMU doesn't cover it (passthru tree shows what it covers)",
-					text);
+		return plan_add_refusal(
+			plan, PT_NO_GROUP, &device->address,
+			"%s is in no IOMMU group, so it can't be isolated: the "
+			"IOMMU doesn't cover it (passthru tree shows what it covers)",
+			text);
 	return 0;
 }
 
@@ -60,24 +62,27 @@ static int refuse_claimed(struct pt_plan *plan, const struct facts *facts,
 	(void)facts;
 	if (!device->has_claim) {
 		if (request->verb == PT_GIVE_BACK)
-			return plan_add_refusal(plan, PT_INVALID, &device->address,
-						"%s is not claimed, so there is nothing to give back",
-						pt_address_format(&device->address, text));
+			return plan_add_refusal(
+				plan, PT_INVALID, &device->address,
+				"%s is not claimed, so there is nothing to give back",
+				pt_address_format(&device->address, text));
 		return 0;
 	}
 	pt_address_format(&device->address, text);
 	owner_format(&claim->owner, owner);
 	if (claim->state == PT_CLAIM_QUARANTINED && request->verb != PT_RESET &&
 	    !request->is_quarantine_lifted)
-		return plan_add_refusal(plan, PT_QUARANTINED, &device->address,
-					"%s is in quarantine (%s): try passthru reset %s; or give it "
-					"back as it is with passthru release --quarantine %s",
-					text, claim->why, text, text);
+		return plan_add_refusal(
+			plan, PT_QUARANTINED, &device->address,
+			"%s is in quarantine (%s): try passthru reset %s; or give it "
+			"back as it is with passthru release --quarantine %s",
+			text, claim->why, text, text);
 	if (claim->state == PT_CLAIM_STUCK)
-		return plan_add_refusal(plan, PT_DRIVER_STUCK, &device->address,
-					"%s is stuck (%s): passthru recover goes on once the driver "
-					"returns; if it never does, only a reboot helps",
-					text, claim->why);
+		return plan_add_refusal(
+			plan, PT_DRIVER_STUCK, &device->address,
+			"%s is stuck (%s): passthru recover goes on once the driver "
+			"returns; if it never does, only a reboot helps",
+			text, claim->why);
 	if (claim->owner.kind == PT_OWNER_MANUAL)
 		return 0;
 	is_ours = claim->owner.kind == request->owner.kind &&
@@ -86,8 +91,8 @@ static int refuse_claimed(struct pt_plan *plan, const struct facts *facts,
 		  !strcmp(claim->owner.name, request->owner.name);
 	if (request->verb == PT_GIVE_BACK && is_ours)
 		return 0;
-	return plan_add_refusal(plan, PT_CLAIMED, &device->address,
-				"%s is in use by %s: %s", text, owner,
+	return plan_add_refusal(plan, PT_CLAIMED, &device->address, "%s is in use by %s: %s", text,
+				owner,
 				device->is_owner_alive ? "stop that first, or take another device"
 						       : "which is gone; run passthru recover");
 }
@@ -105,12 +110,13 @@ static int refuse_vf_claims(struct pt_plan *plan, const struct facts *facts,
 
 		if (!vf || !vf->is_vf || pt_address_compare(&vf->physfn, &device->address) != 0)
 			continue;
-		r = plan_add_refusal(plan, PT_CLAIMED, &device->address,
-				     "%s is the physical function of %s, which is claimed by %s: give "
-				     "that back first",
-				     pt_address_format(&device->address, text),
-				     pt_address_format(&claim->address, vf_text),
-				     owner_format(&claim->owner, owner));
+		r = plan_add_refusal(
+			plan, PT_CLAIMED, &device->address,
+			"%s is the physical function of %s, which is claimed by %s: give "
+			"that back first",
+			pt_address_format(&device->address, text),
+			pt_address_format(&claim->address, vf_text),
+			owner_format(&claim->owner, owner));
 	}
 	return r;
 }
@@ -210,14 +216,16 @@ static int refuse_group(struct pt_plan *plan, const struct facts *facts,
 	pt_address_format(&device->address, text);
 	/* one by one is how people detach a group; only handing it out must wait for all */
 	if (plan->request.verb == PT_DETACH)
-		return plan_add_notice(plan,
-				       "%s shares IOMMU group %d with %s: no guest can have it before "
-				       "those are free too: passthru detach%s",
-				       text, group->number, list, words);
-	return plan_add_refusal(plan, PT_GROUP_NOT_VIABLE, &device->address,
-				"%s shares IOMMU group %d with %s, and a group is handed out whole: "
-				"assign them together, or free them with passthru detach%s",
-				text, group->number, list, words);
+		return plan_add_notice(
+			plan,
+			"%s shares IOMMU group %d with %s: no guest can have it before "
+			"those are free too: passthru detach%s",
+			text, group->number, list, words);
+	return plan_add_refusal(
+		plan, PT_GROUP_NOT_VIABLE, &device->address,
+		"%s shares IOMMU group %d with %s, and a group is handed out whole: "
+		"assign them together, or free them with passthru detach%s",
+		text, group->number, list, words);
 }
 
 /* A member that another guest has: VFIO would refuse the second user of the group, late. */
@@ -237,12 +245,12 @@ static int refuse_group_claims(struct pt_plan *plan, const struct facts *facts,
 		if (!claim || claim->owner.kind == PT_OWNER_MANUAL ||
 		    plan_has_device(plan, address))
 			continue;
-		r = plan_add_refusal(plan, PT_CLAIMED, &device->address,
-				     "%s shares IOMMU group %d with %s, which is in use by %s: only one "
-				     "guest can have a group",
-				     pt_address_format(&device->address, text), group->number,
-				     pt_address_format(address, other),
-				     owner_format(&claim->owner, owner));
+		r = plan_add_refusal(
+			plan, PT_CLAIMED, &device->address,
+			"%s shares IOMMU group %d with %s, which is in use by %s: only one "
+			"guest can have a group",
+			pt_address_format(&device->address, text), group->number,
+			pt_address_format(address, other), owner_format(&claim->owner, owner));
 	}
 	return r;
 }
@@ -273,10 +281,11 @@ static int refuse_reset_set(struct pt_plan *plan, const struct facts *facts,
 		return -ENOMEM;
 	if (!*words)
 		return 0;
-	return plan_add_refusal(plan, PT_RESET_UNAVAILABLE, &device->address,
-				"%s can't be reset without affecting other devices: a bus reset also "
-				"takes down%s; name them too, they must be assigned together",
-				pt_address_format(&device->address, text), words);
+	return plan_add_refusal(
+		plan, PT_RESET_UNAVAILABLE, &device->address,
+		"%s can't be reset without affecting other devices: a bus reset also "
+		"takes down%s; name them too, they must be assigned together",
+		pt_address_format(&device->address, text), words);
 }
 
 static int refuse_reset(struct pt_plan *plan, const struct facts *facts,
@@ -288,10 +297,11 @@ static int refuse_reset(struct pt_plan *plan, const struct facts *facts,
 	pt_address_format(&device->address, text);
 	if (reset->scope == PT_RESET_BUS && plan->request.verb == PT_RESET &&
 	    !pt_driver_is_vfio(device->binding.driver))
-		return plan_add_refusal(plan, PT_RESET_UNAVAILABLE, &device->address,
-					"%s can't be reset by itself, and the reset of its bus goes "
-					"through VFIO: detach it, and all that shares the bus, first",
-					text);
+		return plan_add_refusal(
+			plan, PT_RESET_UNAVAILABLE, &device->address,
+			"%s can't be reset by itself, and the reset of its bus goes "
+			"through VFIO: detach it, and all that shares the bus, first",
+			text);
 	if (reset->scope == PT_RESET_BUS)
 		return refuse_reset_set(plan, facts, device);
 	if (reset->scope == PT_RESET_FUNCTION)
@@ -301,14 +311,15 @@ static int refuse_reset(struct pt_plan *plan, const struct facts *facts,
 				       "%s has no reset: what a guest leaves in it, the next user "
 				       "finds",
 				       text);
-	return plan_add_refusal(plan, PT_RESET_UNAVAILABLE, &device->address,
-				"%s can't be reset: the kernel knows no reset for it, and it is on a "
-				"root bus, where there is none to fall back on%s",
-				text,
-				plan->request.verb == PT_TAKE
-					? "; a guest would find, and leave, whatever state it is in "
-					  "(--no-reset accepts that)"
-					: "");
+	return plan_add_refusal(
+		plan, PT_RESET_UNAVAILABLE, &device->address,
+		"%s can't be reset: the kernel knows no reset for it, and it is on a "
+		"root bus, where there is none to fall back on%s",
+		text,
+		plan->request.verb == PT_TAKE
+			? "; a guest would find, and leave, whatever state it is in "
+			  "(--no-reset accepts that)"
+			: "");
 }
 
 int plan_refuse(struct pt_plan *plan, const struct facts *facts, const struct device_facts *device)

@@ -180,7 +180,8 @@ static bool is_first_of_owner(const struct pt_claims *claims, size_t index)
 	size_t i;
 
 	for (i = 0; i < index; i++) {
-		if (same_owner(&pt_claims_at(claims, i)->owner, &pt_claims_at(claims, index)->owner))
+		if (same_owner(&pt_claims_at(claims, i)->owner,
+			       &pt_claims_at(claims, index)->owner))
 			return false;
 	}
 	return true;
@@ -228,8 +229,7 @@ static int recover(struct recovery *recovery)
 int recover_devices(struct pt_host *host, const struct pt_address *devices, size_t count,
 		    struct pt_error *err)
 {
-	struct recovery recovery = {
-		.host = host, .devices = devices, .count = count, .err = err};
+	struct recovery recovery = {.host = host, .devices = devices, .count = count, .err = err};
 
 	return recover(&recovery);
 }

@@ -168,8 +168,8 @@ static int check_reset_set(struct pt_host *host, const struct step *step,
 		    pt_address_compare(address, &step->address) == 0)
 			continue;
 		r = claim_read(host, address, &is_other_claimed, &theirs, err);
-		if (!r && !(is_claimed && is_other_claimed &&
-			    same_owner(&ours.owner, &theirs.owner)))
+		if (!r &&
+		    !(is_claimed && is_other_claimed && same_owner(&ours.owner, &theirs.owner)))
 			r = pt_fail(err, PT_RESET_UNAVAILABLE, EBUSY,
 				    "%s can't be reset without affecting other devices: its bus "
 				    "reset also takes down %s; they must be assigned together",
@@ -282,8 +282,7 @@ const char *step_describe(const struct step *step, char *buffer, size_t size)
 	return buffer;
 }
 
-const char *step_describe_done(const struct step *step, const char *note, char *buffer,
-			       size_t size)
+const char *step_describe_done(const struct step *step, const char *note, char *buffer, size_t size)
 {
 	if (step->kind == STEP_UNBIND)
 		(void)text_format(buffer, size, "unbound from %s", step->from.driver);

@@ -157,8 +157,8 @@ struct json_object *cli_step_to_json(const struct pt_step *step)
 	char text[PT_ADDRESS_TEXT];
 
 	json_object_object_add(object, "step", json_object_new_string(step->name));
-	json_object_object_add(object, "device", json_object_new_string(pt_address_format(
-							 &step->address, text)));
+	json_object_object_add(object, "device",
+			       json_object_new_string(pt_address_format(&step->address, text)));
 	json_object_object_add(object, "description", json_object_new_string(step->description));
 	return object;
 }
@@ -320,8 +320,9 @@ int verb_release(struct cli *cli, int argc, char **argv)
 	int status = parse(cli, argc, argv, &words);
 
 	if (!status && !words.is_quarantine)
-		status = cli_usage(cli, "release: say --quarantine, and know that the device failed "
-					"its reset");
+		status =
+			cli_usage(cli, "release: say --quarantine, and know that the device failed "
+				       "its reset");
 	if (!status)
 		status = words.is_dry_run ? cli_show_plan(cli, &words.request)
 					  : cli_request_apply(cli, &words.request, cli->out);

@@ -8,7 +8,8 @@
 
 struct json_object *cli_step_to_json(const struct pt_step *step);
 
-/* Apply a request, telling each device's steps on @out as they are done. Returns the exit status. */
+/* Apply a request, telling each device's steps on @out as they are done. Returns the exit status.
+ */
 int cli_request_apply(struct cli *cli, const struct pt_request *request, FILE *out);
 
 /* Print what a request would do, or why it is refused. Returns the exit status. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* run: managed devices for anyone's own QEMU command. */
+#include <assert.h>
 #include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
@@ -20,14 +21,10 @@ struct run {
 };
 
 static const struct option long_options[] = {
-	{"device", required_argument, NULL, 'd'},
-	{"driver", required_argument, NULL, 'r'},
-	{"force", no_argument, NULL, 'f'},
-	{"reason", required_argument, NULL, 'w'},
-	{"no-reset", no_argument, NULL, 'n'},
-	{"dry-run", no_argument, NULL, 'y'},
-	{"json", no_argument, NULL, 'j'},
-	{NULL, 0, NULL, 0},
+	{"device", required_argument, NULL, 'd'}, {"driver", required_argument, NULL, 'r'},
+	{"force", no_argument, NULL, 'f'},	  {"reason", required_argument, NULL, 'w'},
+	{"no-reset", no_argument, NULL, 'n'},	  {"dry-run", no_argument, NULL, 'y'},
+	{"json", no_argument, NULL, 'j'},	  {NULL, 0, NULL, 0},
 };
 
 static void free_run(struct run *run)
@@ -117,8 +114,7 @@ static int parse(struct cli *cli, int argc, char **argv, struct run *run)
 		return cli_usage(cli, "run: no command: passthru run --device … -- "
 				      "qemu-system-x86_64 …");
 	if (run->request.is_forced && !run->request.why)
-		return cli_usage(cli,
-				 "run: --force needs --reason TEXT, which is kept in the log");
+		return cli_usage(cli, "run: --force needs --reason TEXT, which is kept in the log");
 	run->request.verb = PT_TAKE;
 	run->request.devices = run->devices.addresses;
 	run->request.count = run->devices.count;
@@ -253,9 +249,11 @@ static int take_run_give_back(struct cli *cli, struct run *run)
 {
 	struct cli_signals signals;
 	struct pt_error err;
-	const char *name = strrchr(run->command[0], '/');
+	const char *name;
 	int status, result;
 
+	assert(run->command[0]); /* parse() wants at least one word */
+	name = strrchr(run->command[0], '/');
 	name = name ? name + 1 : run->command[0];
 	if (pt_owner_of_process(cli->host, getpid(), name, &run->request.owner, &err) < 0)
 		return cli_fail(cli, &err);

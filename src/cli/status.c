@@ -21,9 +21,8 @@ static struct json_object *claim_to_json(struct cli *cli, const struct pt_claim 
 	struct json_object *owner = json_object_new_object();
 	char text[PT_ADDRESS_TEXT];
 
-	json_object_object_add(
-		object, "device",
-		json_object_new_string(pt_address_format(&claim->address, text)));
+	json_object_object_add(object, "device",
+			       json_object_new_string(pt_address_format(&claim->address, text)));
 	json_object_object_add(object, "state",
 			       json_object_new_string(pt_claim_state_name(claim->state)));
 	json_object_object_add(owner, "kind", json_object_new_string(owner_kind(&claim->owner)));
@@ -88,8 +87,7 @@ int verb_status(struct cli *cli, int argc, char **argv)
 		struct json_object *array = json_object_new_array();
 
 		for (i = 0; i < pt_claims_count(claims); i++)
-			json_object_array_add(array,
-					      claim_to_json(cli, pt_claims_at(claims, i)));
+			json_object_array_add(array, claim_to_json(cli, pt_claims_at(claims, i)));
 		return cli_print_json(cli, array);
 	}
 	if (!pt_claims_count(claims)) {
