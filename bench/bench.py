@@ -99,7 +99,7 @@ def main():
              for t, argv in (("qemu", ["qemu-system-x86_64", "--version"]),
                              ("lspci", ["lspci", "--version"]))}
     print("\nMedians of %d, in ms; in brackets the ratio to raw (calls) or to the raw process "
-          "(commands). show all by virsh: three devices only. Kernel %s, libvirt %s, %s, %s." % (
+          "(commands). Kernel %s, libvirt %s, %s, %s." % (
               args.rounds, results[0]["kernel"], results[0]["libvirt"], tools["qemu"],
               tools["lspci"]))
     if args.json:
