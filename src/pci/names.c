@@ -8,123 +8,125 @@
 #include "pci/names.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <passthru/device.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 
-#include "base/auto.h"
-#include "pci/hwdb.h"
+#include <libudev.h>
 
-/* hwdb(7): the administrator's before the distribution's. */
-static const char *const places[] = {
-	"/etc/systemd/hwdb/hwdb.bin", "/etc/udev/hwdb.bin", "/usr/lib/systemd/hwdb/hwdb.bin",
-	"/usr/lib/udev/hwdb.bin",     "/lib/udev/hwdb.bin",
+#define KEY_SIZE 64
+
+struct names {
+	struct udev *udev;
+	struct udev_hwdb *hwdb; /* NULL when none is installed */
+	/* the last question and its answers: vendor and device are asked for one after the other */
+	char key[KEY_SIZE];
+	struct udev_list_entry *entries;
 };
 
-static int map_file(const char *path, struct hwdb *ret_hwdb)
+static struct names *names_open(struct pt_host *host)
 {
-	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
-	struct stat stat;
-	void *bytes;
+	struct names *names = host->hwdb;
 
-	if (fd < 0 || fstat(fd, &stat) < 0)
-		return -errno;
-	if (!S_ISREG(stat.st_mode) || stat.st_size <= 0)
-		return -EINVAL;
-	bytes = mmap(NULL, (size_t)stat.st_size, PROT_READ, MAP_SHARED, fd, 0);
-	if (bytes == MAP_FAILED)
-		return -errno;
-	*ret_hwdb = (struct hwdb){.bytes = bytes, .size = (size_t)stat.st_size};
-	return 0;
-}
-
-/* NULL only without memory; an empty database where none is installed. */
-static struct hwdb *names_open(struct pt_host *host)
-{
-	struct hwdb *hwdb = host->hwdb;
-	size_t i;
-
-	if (hwdb)
-		return hwdb;
-	hwdb = calloc(1, sizeof(*hwdb));
-	if (!hwdb)
+	if (names)
+		return names;
+	names = calloc(1, sizeof(*names));
+	if (!names)
 		return NULL;
-	for (i = 0; !hwdb->bytes && i < sizeof(places) / sizeof(places[0]); i++)
-		(void)map_file(places[i], hwdb);
-	if (!hwdb->bytes)
+	names->udev = udev_new();
+	names->hwdb = names->udev ? udev_hwdb_new(names->udev) : NULL;
+	if (!names->hwdb)
 		host_log(host, PT_LOG_INFO, "no hardware database: devices stay without names");
-	host->hwdb = hwdb;
-	return hwdb;
+	host->hwdb = names;
+	return names;
 }
 
 int names_do_without(struct pt_host *host)
 {
 	names_close(host);
-	host->hwdb = calloc(1, sizeof(struct hwdb));
+	host->hwdb = calloc(1, sizeof(struct names));
 	return host->hwdb ? 0 : -ENOMEM;
 }
 
 void names_close(struct pt_host *host)
 {
-	struct hwdb *hwdb = host->hwdb;
+	struct names *names = host->hwdb;
 
-	if (hwdb && hwdb->bytes)
-		(void)munmap((void *)hwdb->bytes, hwdb->size);
-	free(hwdb);
+	if (!names)
+		return;
+	udev_hwdb_unref(names->hwdb);
+	udev_unref(names->udev);
+	free(names);
 	host->hwdb = NULL;
 }
 
-static const char *look_up(struct pt_host *host, const char *property, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
-
-static const char *look_up(struct pt_host *host, const char *property, const char *format, ...)
+/* The database is asked with a modalias, or the beginning of one, and answers with properties. */
+static const char *look_up(struct pt_host *host, const char key[KEY_SIZE], const char *property)
 {
-	const struct hwdb *hwdb = names_open(host);
-	char pattern[64];
-	va_list args;
+	struct names *names = names_open(host);
 
-	if (!hwdb || !hwdb->bytes)
+	if (!names || !names->hwdb)
 		return NULL;
-	va_start(args, format);
-	(void)vsnprintf(pattern, sizeof(pattern), format, args);
-	va_end(args);
-	return hwdb_find(hwdb, pattern, property);
+	if (strcmp(names->key, key) != 0) {
+		names->entries = udev_hwdb_get_properties_list_entry(names->hwdb, key, 0);
+		memcpy(names->key, key, KEY_SIZE);
+	}
+	return udev_list_entry_get_value(udev_list_entry_get_by_name(names->entries, property));
 }
 
 const char *pt_name_vendor(struct pt_host *host, uint16_t vendor_id)
 {
-	return look_up(host, "ID_VENDOR_FROM_DATABASE", "pci:v%08X*", vendor_id);
+	char key[KEY_SIZE] = "";
+	const struct names *names = host->hwdb;
+
+	(void)snprintf(key, sizeof(key), "pci:v%08X", vendor_id);
+	/* the answer to a question for one of its devices holds it too */
+	if (names && !strncmp(names->key, key, strlen(key)))
+		return look_up(host, names->key, "ID_VENDOR_FROM_DATABASE");
+	return look_up(host, key, "ID_VENDOR_FROM_DATABASE");
 }
 
 const char *pt_name_device(struct pt_host *host, uint16_t vendor_id, uint16_t device_id)
 {
-	return look_up(host, "ID_MODEL_FROM_DATABASE", "pci:v%08Xd%08X*", vendor_id, device_id);
+	char key[KEY_SIZE] = "";
+
+	(void)snprintf(key, sizeof(key), "pci:v%08Xd%08X", vendor_id, device_id);
+	return look_up(host, key, "ID_MODEL_FROM_DATABASE");
 }
 
 const char *pt_name_subsystem(struct pt_host *host, const struct pt_function *function)
 {
-	return look_up(host, "ID_MODEL_FROM_DATABASE", "pci:v%08Xd%08Xsv%08Xsd%08X*",
-		       function->vendor_id, function->device_id, function->subsystem_vendor_id,
+	char key[KEY_SIZE] = "", chip[256] = "";
+	const char *name;
+
+	name = pt_name_device(host, function->vendor_id, function->device_id);
+	if (name)
+		(void)snprintf(chip, sizeof(chip), "%s", name);
+	(void)snprintf(key, sizeof(key), "pci:v%08Xd%08Xsv%08Xsd%08X", function->vendor_id,
+		       function->device_id, function->subsystem_vendor_id,
 		       function->subsystem_device_id);
+	name = look_up(host, key, "ID_MODEL_FROM_DATABASE");
+	return name && strncmp(name, chip, sizeof(chip) - 1) != 0 ? name : NULL;
+}
+
+static const char *look_up_class(struct pt_host *host, uint32_t class_code, const char *property)
+{
+	char key[KEY_SIZE] = "";
+
+	(void)snprintf(key, sizeof(key), "pci:v*d*sv*sd*bc%02Xsc%02Xi%02X", class_code >> 16 & 0xff,
+		       class_code >> 8 & 0xff, class_code & 0xff);
+	return look_up(host, key, property);
 }
 
 const char *pt_name_class(struct pt_host *host, uint32_t class_code)
 {
-	unsigned int base = class_code >> 16 & 0xff, sub = class_code >> 8 & 0xff;
-	const char *name = look_up(host, "ID_PCI_SUBCLASS_FROM_DATABASE",
-				   "pci:v*d*sv*sd*bc%02Xsc%02X*", base, sub);
+	const char *name = look_up_class(host, class_code, "ID_PCI_SUBCLASS_FROM_DATABASE");
 
-	return name ? name
-		    : look_up(host, "ID_PCI_CLASS_FROM_DATABASE", "pci:v*d*sv*sd*bc%02X*", base);
+	return name ? name : look_up_class(host, class_code, "ID_PCI_CLASS_FROM_DATABASE");
 }
 
 const char *pt_name_interface(struct pt_host *host, uint32_t class_code)
 {
-	return look_up(host, "ID_PCI_INTERFACE_FROM_DATABASE", "pci:v*d*sv*sd*bc%02Xsc%02Xi%02X*",
-		       class_code >> 16 & 0xff, class_code >> 8 & 0xff, class_code & 0xff);
+	return look_up_class(host, class_code, "ID_PCI_INTERFACE_FROM_DATABASE");
 }
