@@ -32,6 +32,7 @@
 #define LIST_SIZE_MAX (64U << 20)
 #define MATCHES_MAX   32
 #define NAME_SIZE     64
+#define PATTERN_SIZE  256
 #define GENERIC	      "vfio-pci"
 
 /* The functions of libkmod in use. */
@@ -48,12 +49,26 @@ struct kmod_library {
 	typeof(&kmod_module_probe_insert_module) probe_insert;
 };
 
+/* An alias of a module; both parts point into the lists. */
+struct alias {
+	const char *pattern;
+	const char *module;
+	uint64_t vendor; /* see get_vendor() */
+	unsigned short pattern_len;
+	unsigned short module_len;
+};
+
 struct modules {
 	bool has_lists;
 	char *alias; /* modules.alias; NULL when there is none */
 	size_t alias_size;
 	char *builtin; /* modules.builtin.modinfo; NULL when there is none */
 	size_t builtin_size;
+	/* those of PCI devices, in the order of the lists: the few thousand out of many times more
+	 */
+	struct alias *aliases;
+	size_t count;
+	size_t room;
 };
 
 static struct modules *modules_open(struct pt_host *host)
@@ -69,6 +84,7 @@ void modules_close(struct pt_host *host)
 
 	if (!modules)
 		return;
+	free(modules->aliases);
 	free(modules->alias);
 	free(modules->builtin);
 	free(modules);
@@ -115,6 +131,84 @@ static int read_list(struct pt_host *host, const char *directory, const char *na
 	return r == -ENOMEM ? r : 0;
 }
 
+/*
+ * The eight digits of the vendor in "pci:v00008086d…" as they stand, 0 for "pci:v*…": one
+ * comparison tells of nearly every alias that it doesn't match.
+ */
+static uint64_t get_vendor(const char *pattern, size_t len)
+{
+	const char *colon = memchr(pattern, ':', len);
+	uint64_t vendor = 0;
+
+	if (colon && (size_t)(colon - pattern) + 2 + sizeof(vendor) <= len && colon[2] != '*')
+		memcpy(&vendor, colon + 2, sizeof(vendor));
+	return vendor;
+}
+
+static int add_alias(struct modules *modules, const char *pattern, size_t pattern_len,
+		     const char *module, size_t module_len)
+{
+	if ((strncmp(pattern, "pci:", 4) != 0 && strncmp(pattern, "vfio_pci:", 9) != 0) ||
+	    pattern_len >= PATTERN_SIZE || !module_len || module_len >= NAME_SIZE)
+		return 0;
+	if (modules->count == modules->room) {
+		size_t room = modules->room ? modules->room * 2 : 4096;
+		struct alias *grown = reallocarray(modules->aliases, room, sizeof(*grown));
+
+		if (!grown)
+			return -ENOMEM;
+		modules->aliases = grown;
+		modules->room = room;
+	}
+	modules->aliases[modules->count++] = (struct alias){
+		.pattern = pattern,
+		.module = module,
+		.vendor = get_vendor(pattern, pattern_len),
+		.pattern_len = (unsigned short)pattern_len,
+		.module_len = (unsigned short)module_len,
+	};
+	return 0;
+}
+
+/* Lines of "alias PATTERN MODULE". */
+static int take_aliases(struct modules *modules)
+{
+	const char *line = modules->alias, *end = line + modules->alias_size;
+	int r = 0;
+
+	while (line < end && !r) {
+		const char *eol = memchr(line, '\n', (size_t)(end - line)), *space;
+
+		if (!eol)
+			eol = end;
+		if (eol - line > 6 && !memcmp(line, "alias ", 6) &&
+		    (line[6] == 'p' || line[6] == 'v') &&
+		    (space = memchr(line + 6, ' ', (size_t)(eol - line - 6))))
+			r = add_alias(modules, line + 6, (size_t)(space - line - 6), space + 1,
+				      (size_t)(eol - space - 1));
+		line = eol + 1;
+	}
+	return r;
+}
+
+/* Strings of "MODULE.alias=PATTERN" among others, each ended by a NUL. */
+static int take_builtin(struct modules *modules)
+{
+	const char *entry = modules->builtin, *end = entry + modules->builtin_size;
+	int r = 0;
+
+	while (entry < end && !r) {
+		size_t len = strnlen(entry, (size_t)(end - entry));
+		const char *dot = memchr(entry, '.', len);
+		size_t name_len = dot ? (size_t)(dot - entry) : len;
+
+		if (dot && len > name_len + 7 && !memcmp(dot, ".alias=", 7))
+			r = add_alias(modules, dot + 7, len - name_len - 7, entry, name_len);
+		entry += len + 1;
+	}
+	return r;
+}
+
 /* Read once: the lists of a running kernel change only when modules are installed. */
 static int read_lists(struct pt_host *host, struct modules *modules)
 {
@@ -133,6 +227,10 @@ static int read_lists(struct pt_host *host, struct modules *modules)
 	if (!r)
 		r = read_list(host, directory, "modules.builtin.modinfo", &modules->builtin,
 			      &modules->builtin_size);
+	if (!r && modules->builtin)
+		r = take_builtin(modules);
+	if (!r && modules->alias)
+		r = take_aliases(modules);
 	modules->has_lists = !r;
 	return r;
 }
@@ -174,7 +272,7 @@ static void add_match(struct matches *matches, const char *pattern, const char *
 		if (strlen(matches->at[i].module) == len &&
 		    !memcmp(matches->at[i].module, module, len))
 			break;
-	if (i == MATCHES_MAX || !len || len >= NAME_SIZE)
+	if (i == MATCHES_MAX)
 		return;
 	if (i == matches->count) {
 		matches->count++;
@@ -186,58 +284,19 @@ static void add_match(struct matches *matches, const char *pattern, const char *
 	}
 }
 
-/* Does @pattern of @len bytes match? Almost none does, and almost all show so at once. */
-static bool matches_pattern(const struct matches *matches, const char *pattern, size_t len,
-			    char copy[256])
+/* Almost none matches, and almost all show so at once. */
+static void match_alias(struct matches *matches, const struct alias *alias)
 {
-	const char *star = memchr(pattern, '*', len);
-	size_t fixed = star ? (size_t)(star - pattern) : len;
+	const char *star = memchr(alias->pattern, '*', alias->pattern_len);
+	size_t fixed = star ? (size_t)(star - alias->pattern) : alias->pattern_len;
+	char pattern[PATTERN_SIZE];
 
-	if (len >= 256 || strncmp(pattern, matches->modalias, fixed) != 0)
-		return false;
-	memcpy(copy, pattern, len);
-	copy[len] = '\0';
-	return fnmatch(copy, matches->modalias, 0) == 0;
-}
-
-/* Lines of "alias PATTERN MODULE". */
-static void match_aliases(struct matches *matches, const char *text, size_t size)
-{
-	const char *line = text, *end = text + size;
-	size_t type_len = strcspn(matches->modalias, ":") + 1;
-	char pattern[256];
-
-	while (line < end) {
-		const char *eol = memchr(line, '\n', (size_t)(end - line));
-		const char *space;
-
-		if (!eol)
-			eol = end;
-		if ((size_t)(eol - line) > 6 + type_len && !memcmp(line, "alias ", 6) &&
-		    !memcmp(line + 6, matches->modalias, type_len) &&
-		    (space = memchr(line + 6, ' ', (size_t)(eol - line - 6))) &&
-		    matches_pattern(matches, line + 6, (size_t)(space - line - 6), pattern))
-			add_match(matches, pattern, space + 1, (size_t)(eol - space - 1));
-		line = eol + 1;
-	}
-}
-
-/* Strings of "MODULE.alias=PATTERN" among others, each ended by a NUL. */
-static void match_builtin(struct matches *matches, const char *text, size_t size)
-{
-	const char *entry = text, *end = text + size;
-	char pattern[256];
-
-	while (entry < end) {
-		size_t len = strnlen(entry, (size_t)(end - entry));
-		const char *dot = memchr(entry, '.', len);
-		size_t name_len = dot ? (size_t)(dot - entry) : len;
-
-		if (dot && len > name_len + 7 && !memcmp(dot, ".alias=", 7) &&
-		    matches_pattern(matches, dot + 7, len - name_len - 7, pattern))
-			add_match(matches, pattern, entry, name_len);
-		entry += len + 1;
-	}
+	if (strncmp(alias->pattern, matches->modalias, fixed) != 0)
+		return;
+	memcpy(pattern, alias->pattern, alias->pattern_len);
+	pattern[alias->pattern_len] = '\0';
+	if (fnmatch(pattern, matches->modalias, 0) == 0)
+		add_match(matches, pattern, alias->module, alias->module_len);
 }
 
 /* The least vague first, otherwise in the order of the lists. */
@@ -274,14 +333,16 @@ static int find_matches(struct pt_host *host, const char *modalias, struct match
 {
 	struct modules *modules = modules_open(host);
 	int r = modules ? read_lists(host, modules) : -ENOMEM;
+	uint64_t vendor;
+	size_t i;
 
 	if (r < 0)
 		return r;
 	*ret_matches = (struct matches){.modalias = modalias};
-	if (modules->builtin)
-		match_builtin(ret_matches, modules->builtin, modules->builtin_size);
-	if (modules->alias)
-		match_aliases(ret_matches, modules->alias, modules->alias_size);
+	vendor = get_vendor(modalias, strlen(modalias));
+	for (i = 0; i < modules->count; i++)
+		if (!modules->aliases[i].vendor || modules->aliases[i].vendor == vendor)
+			match_alias(ret_matches, &modules->aliases[i]);
 	sort_matches(ret_matches);
 	return 0;
 }

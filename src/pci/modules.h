@@ -13,8 +13,9 @@ int modules_load(struct pt_host *host, const char *name);
 
 /*
  * The modules (kernel spelling, '_' kept as in modules.alias) whose aliases match
- * @modalias, best first: exact ids before wildcards. *@ret_names is a NULL-terminated
- * array in one allocation with its strings; freed with free(). None found is 0 and an empty array.
+ * @modalias, "pci:…" or "vfio_pci:…", best first: exact ids before wildcards. *@ret_names is a
+ * NULL-terminated array in one allocation with its strings; freed with free(). None found is 0 and
+ * an empty array.
  */
 int modules_find(struct pt_host *host, const char *modalias, char ***ret_names);
 
