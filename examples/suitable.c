@@ -38,6 +38,26 @@ static int is_detached(struct pt_host *host, const struct pt_address *device, bo
 	return 0;
 }
 
+/* Whatever else would keep it from a guest, such as others of its IOMMU group. */
+static int ask_plan(struct pt_host *host, const struct pt_address *device, struct pt_error *err)
+{
+	struct pt_request request = {.verb = PT_TAKE, .devices = device, .count = 1};
+	struct pt_plan *plan;
+	int r = pt_plan_make(host, &request, &plan, err);
+
+	if (r < 0)
+		return r;
+	if (pt_plan_refusal_count(plan)) {
+		const struct pt_refusal *refusal = pt_plan_refusal_at(plan, 0);
+
+		err->reason = refusal->reason;
+		snprintf(err->message, sizeof(err->message), "%s", refusal->message);
+		r = -1;
+	}
+	pt_plan_free(plan);
+	return r;
+}
+
 static int try_device(struct pt_host *host, const struct pt_address *device, struct pt_error *err)
 {
 	bool was_detached;
@@ -52,6 +72,8 @@ static int try_device(struct pt_host *host, const struct pt_address *device, str
 		return r;
 	}
 	r = change(host, PT_RESET, device, err);
+	if (r == 0)
+		r = ask_plan(host, device, err);
 	if (r < 0)
 		fprintf(stderr, "Device cannot be safely reset without affecting other devices\n");
 	else
