@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What a plan must know of the machine, read at one time. */
+#include <passthru/persist.h>
 #include <stdlib.h>
 
 #include "assign/plan.h"
@@ -58,6 +59,8 @@ static int read_device(struct pt_host *host, const struct pt_request *request, s
 	/* a bridge is refused whatever else is true of it */
 	if (pt_function_kind(device->function) == PT_BRIDGE)
 		return 0;
+	device->is_persisted =
+		request->verb == PT_REATTACH && pt_persist_has(host, &device->address);
 	r = choose_driver(host, request, device, err);
 	if (!r && needs_reset(request->verb))
 		r = pt_reset_choose(host, facts->snapshot, &device->address, &device->reset, err);

@@ -20,6 +20,7 @@ struct device_facts {
 	bool has_claim;
 	struct pt_claim claim;
 	bool is_owner_alive;
+	bool is_persisted;
 	char vfio_driver[BINDING_NAME]; /* best VFIO driver for it */
 	struct pt_reset *reset;		/* NULL where the verb doesn't need it */
 	struct pt_holders *holders;	/* NULL for bridges */

@@ -322,6 +322,18 @@ static int refuse_reset(struct pt_plan *plan, const struct facts *facts,
 			: "");
 }
 
+static int notice_persisted(struct pt_plan *plan, const struct device_facts *device)
+{
+	char text[PT_ADDRESS_TEXT];
+
+	pt_address_format(&device->address, text);
+	return plan_add_notice(
+		plan,
+		"%s is kept from the host again from the next boot on, unless you say "
+		"passthru unpersist %s",
+		text, text);
+}
+
 int plan_refuse(struct pt_plan *plan, const struct facts *facts, const struct device_facts *device)
 {
 	bool is_taking = plan->request.verb == PT_DETACH || plan->request.verb == PT_TAKE;
@@ -341,6 +353,8 @@ int plan_refuse(struct pt_plan *plan, const struct facts *facts, const struct de
 	if (r || plan->refusal_count > before)
 		return r; /* nothing else about it matters then */
 	r = refuse_claimed(plan, facts, device);
+	if (!r && device->is_persisted)
+		r = notice_persisted(plan, device);
 	if (!r)
 		r = refuse_held(plan, device);
 	if (!r && is_taking)
