@@ -5,7 +5,6 @@
  * nobody listening) holds nothing: NICs are commonly up without being used.
  */
 #include <arpa/inet.h>
-#include <errno.h>
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <stdio.h>
@@ -42,8 +41,11 @@ static void add_address(struct net_scan *nets, const char *interface, const void
 		add_fact(nets, interface, text);
 }
 
-/* On this machine the kernel tells which interface has which IPv4 address; files don't. */
-static void read_addresses(struct net_scan *nets)
+/*
+ * Asked of the kernel, which takes the lock that a hung network driver may hold: only when
+ * files don't tell.
+ */
+static void ask_addresses(struct net_scan *nets)
 {
 	struct ifaddrs *list = NULL;
 	const struct ifaddrs *entry;
@@ -61,30 +63,69 @@ static void read_addresses(struct net_scan *nets)
 	freeifaddrs(list);
 }
 
+/* The networks that an interface is connected to, that is, routes without a gateway. */
+struct network {
+	const char *interface;
+	uint32_t destination;
+	uint32_t mask;
+};
+
 /*
- * From another machine's files: its own addresses from the routing trie, and the
- * interface from the directly connected network that each address is in.
+ * An address of this machine belongs to the interface with the narrowest network around it, or
+ * to each of those that have the same. False when there is none.
  */
-static void read_recorded_addresses(struct net_scan *nets)
+static bool place_address(struct net_scan *nets, const struct network *networks, size_t count,
+			  uint32_t address)
+{
+	bool is_found = false;
+	uint32_t narrowest = 0;
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		if ((address & networks[i].mask) == networks[i].destination &&
+		    ntohl(networks[i].mask) > narrowest)
+			narrowest = ntohl(networks[i].mask);
+	for (i = 0; narrowest && i < count; i++) {
+		if ((address & networks[i].mask) != networks[i].destination ||
+		    ntohl(networks[i].mask) != narrowest)
+			continue;
+		add_address(nets, networks[i].interface, &address, AF_INET);
+		is_found = true;
+	}
+	return is_found || ntohl(address) >> 24 == 127;
+}
+
+/*
+ * IPv4 addresses, from the routing trie, which has them without their interfaces. One without a
+ * network around it (a /32, or a network in another routing table) can't be placed.
+ */
+static void read_addresses(struct net_scan *nets)
 {
 	AUTO_FREE char *trie = holders_read_proc(nets->scan, "proc/net/fib_trie");
 	AUTO_FREE char *routes = holders_read_proc(nets->scan, "proc/net/route");
-	char *cursor = routes;
+	AUTO_FREE struct network *networks = NULL;
+	char *trie_cursor = trie, *cursor = routes;
 	struct route_line route;
+	uint32_t address;
+	size_t i, count = 0;
+	bool is_placed = true;
 
-	while (trie && routes && route_next(&cursor, &route)) {
-		AUTO_FREE char *again = strdup(trie);
-		char *position = again;
-		uint32_t address;
-
-		if (!again)
-			nets->scan->error = -ENOMEM;
-		if (route.has_gateway || !route.mask)
-			continue;
-		while (again && trie_next(&position, &address))
-			if ((address & route.mask) == route.destination)
-				add_address(nets, route.interface, &address, AF_INET);
+	while (routes && route_next(&cursor, &route))
+		if (!route.has_gateway && route.mask)
+			HOLDERS_APPEND(nets->scan, networks, count,
+				       {.interface = route.interface,
+					.destination = route.destination,
+					.mask = route.mask});
+	while (trie && trie_next(&trie_cursor, &address))
+		is_placed &= place_address(nets, networks, count, address);
+	if (is_placed)
+		return;
+	if (nets->scan->is_this_machine) {
+		ask_addresses(nets);
+		return;
 	}
+	for (i = 0; i < nets->scan->interface_count; i++)
+		holders_incomplete(nets->scan, nets->scan->interfaces[i].target);
 }
 
 static void read_addresses6(struct net_scan *nets)
@@ -243,10 +284,7 @@ void holders_read_networks(struct holder_scan *scan)
 		read_missing(scan, i);
 	if (!scan->interface_count)
 		return;
-	if (scan->is_this_machine)
-		read_addresses(&nets);
-	else
-		read_recorded_addresses(&nets);
+	read_addresses(&nets);
 	read_addresses6(&nets);
 	read_routes(&nets);
 	holders_load_sockets(&nets);

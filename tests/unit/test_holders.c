@@ -198,7 +198,8 @@ static void put_ipv4(const char *interface)
 	char text[TREE_LINE];
 
 	tree_format(text,
-		    ROUTES "\n%s\t00000000\t0202000A\t0003\t0\t0\t0\t00000000\t0\t0\t0\n"
+		    ROUTES "\nwide\t0000000A\t00000000\t0001\t0\t0\t0\t000000FF\t0\t0\t0\n"
+			   "%s\t00000000\t0202000A\t0003\t0\t0\t0\t00000000\t0\t0\t0\n"
 			   "%s\t0002000A\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0",
 		    interface, interface);
 	tree_put("proc/net/route", text);
@@ -237,6 +238,11 @@ static void addresses(void **state)
 	tree_expect(DEVICE,
 		    "network|eth0 (10.0.2.15, fd00::2, default route)||ip link set eth0 down",
 		    NULL);
+	/* an address of which no network tells whose it is */
+	tree_put("proc/net/fib_trie", "     |-- 198.51.100.7\n        /32 host LOCAL");
+	tree_expect(DEVICE, "network|eth0 (fd00::2, default route)||ip link set eth0 down",
+		    "incomplete", NULL);
+	put_ipv4("eth0");
 	/* an interface that is down carries nothing */
 	tree_put(NETWORK "/flags", "0x1002");
 	tree_expect(DEVICE, NULL);
