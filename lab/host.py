@@ -169,8 +169,10 @@ class Lab:
 
     def _qemu_argv(self, profile, kernel, accel, memory):
         mem0 = memory * 2 // 3
+        # Periodic ticks: under load the emulated timer of a processor was seen to lose its one
+        # shot, and that processor then slept for good (rcu stalls, lab run without an answer).
         cmdline = ("console=ttyS0 quiet loglevel=4 %s mitigations=off tsc=reliable "
-                   "no_timer_check panic=-1 initcall_blacklist=shpcd_init "
+                   "no_timer_check nohz=off highres=off panic=-1 initcall_blacklist=shpcd_init "
                    "module_blacklist=uas,joydev,iTCO_wdt lab.modules=%s" % (profile.cmdline, kernel.modules))
         argv = [accels.QEMU] + accels.machine_args(accel) + [
             "-name", "lab-" + self.name, "-smp", "2", "-m", "%dM" % memory,
