@@ -92,8 +92,13 @@ def checks(build):
                [FORMAT, "--dry-run", "-Werror", path], ".")
     for path, args, directory in commands(build):
         key = (config, headers, content(path), " ".join(args))
-        yield "tidy " + path, digest("tidy", *key), [TIDY, "--quiet", "-p", build, path], "."
-        yield "analyzer " + path, digest("analyzer", *key), analyzer_args(args), directory
+        tidy = [TIDY, "--quiet", "-p", build]
+        if path.startswith("tests/"):
+            # a test may well die where memory runs out, or try what no caller should do
+            tidy.append("--checks=-clang-analyzer-*")
+        else:
+            yield "analyzer " + path, digest("analyzer", *key), analyzer_args(args), directory
+        yield "tidy " + path, digest("tidy", *key), tidy + [path], "."
     for path in ("dev", ".ci/run"):
         yield ("shellcheck " + path, digest("shellcheck", config, content(path)),
                ["shellcheck", path], ".")
