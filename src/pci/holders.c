@@ -158,6 +158,8 @@ static void run(struct holder_scan *scan, size_t asked)
 {
 	size_t i;
 
+	if (!scan->targets)
+		return;
 	examine_root(scan);
 	for (i = 0; i < asked; i++)
 		if (!is_bridge(scan, &scan->targets[i].address))
@@ -192,7 +194,7 @@ static int add_target(struct holder_scan *scan, const struct pt_address *address
 	*ret_holders = holders;
 	HOLDERS_APPEND(scan, scan->targets, scan->target_count,
 		       {.address = *address, .holders = holders, .prefix = ""});
-	return scan->error ? pt_fail_memory(err) : 0;
+	return scan->targets && !scan->error ? 0 : pt_fail_memory(err);
 }
 
 int holders_read_many(struct pt_host *host, const struct pt_address *addresses, size_t count,
@@ -200,9 +202,11 @@ int holders_read_many(struct pt_host *host, const struct pt_address *addresses, 
 {
 	struct holder_scan scan = {.host = host};
 	struct pt_holders **lists = calloc(count ? count : 1, sizeof(*lists));
-	int r = lists ? 0 : pt_fail_memory(err);
 	size_t i;
+	int r = 0;
 
+	if (!lists)
+		return pt_fail_memory(err);
 	for (i = 0; i < count && !r; i++)
 		r = add_target(&scan, &addresses[i], &lists[i], err);
 	if (!r) {
@@ -211,7 +215,7 @@ int holders_read_many(struct pt_host *host, const struct pt_address *addresses, 
 			r = pt_fail(err, scan.error == -ENOMEM ? PT_NO_MEMORY : PT_SYSTEM,
 				    -scan.error, "looking for holders: %s", strerror(-scan.error));
 	}
-	for (i = 0; lists && i < count; i++) {
+	for (i = 0; i < count; i++) {
 		if (r)
 			pt_holders_free(lists[i]);
 		else

@@ -72,8 +72,11 @@ static const char *volume_group(struct holder_scan *scan, const char *dm_name)
 	size_t i, to = 0;
 
 	for (i = 0; dm_name[i] && to < sizeof(group) - 1; i++) {
-		if (dm_name[i] == '-' && dm_name[++i] != '-')
-			break;
+		if (dm_name[i] == '-') {
+			i++;
+			if (dm_name[i] != '-')
+				break;
+		}
 		group[to++] = dm_name[i];
 	}
 	group[to] = '\0';

@@ -81,6 +81,8 @@ static bool place_address(struct net_scan *nets, const struct network *networks,
 	uint32_t narrowest = 0;
 	size_t i;
 
+	if (!networks)
+		count = 0;
 	for (i = 0; i < count; i++)
 		if ((address & networks[i].mask) == networks[i].destination &&
 		    ntohl(networks[i].mask) > narrowest)

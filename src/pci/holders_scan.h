@@ -139,7 +139,7 @@ void *holders_grow(struct holder_scan *scan, void *array, size_t *count, size_t 
 		typeof(array) grown_ = holders_grow((scan), (array), &(count), sizeof(*(array)));  \
 		if (grown_) {                                                                      \
 			(array) = grown_;                                                          \
-			(array)[(count)-1] = (typeof(*(array)))__VA_ARGS__;                        \
+			(array)[(count) - 1] = (typeof(*(array)))__VA_ARGS__;                      \
 		}                                                                                  \
 	} while (0)
 

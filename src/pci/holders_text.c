@@ -48,6 +48,13 @@ static char *take_field(char **line)
 	return field;
 }
 
+static bool skip_fields(char **line, unsigned int count)
+{
+	while (count && take_field(line))
+		count--;
+	return count == 0;
+}
+
 static bool parse_uint(const char *text, unsigned int base, uint64_t max, unsigned int *ret_value)
 {
 	uint64_t value;
@@ -118,13 +125,13 @@ static bool parse_mount(char *line, struct mount_line *ret_mount)
 	struct mount_line mount;
 	char *device, *point, *type, *source, *options, *field;
 
-	if (!take_field(&line) || !take_field(&line))
+	if (!skip_fields(&line, 2))
 		return false;
 	device = take_field(&line);
-	if (!device || !take_field(&line))
+	if (!skip_fields(&line, 1))
 		return false;
 	point = take_field(&line);
-	if (!point || !take_field(&line))
+	if (!device || !point || !skip_fields(&line, 1))
 		return false;
 	do {
 		field = take_field(&line);

@@ -86,14 +86,12 @@ __attribute__((unused)) static void tree_directory(const char *name)
 /* A file whose text ends with a newline, as those of sysfs do. */
 __attribute__((unused)) static void tree_put(const char *name, const char *text)
 {
-	char path[TREE_LINE];
-	FILE *file;
+	char path[TREE_LINE], line[8192];
+	int length = snprintf(line, sizeof(line), "%s\n", text);
 
+	assert_in_range(length, 1, sizeof(line) - 1);
 	tree_path(path, name);
-	file = fopen(path, "w");
-	assert_non_null(file);
-	assert_true(fprintf(file, "%s\n", text) > 0);
-	assert_int_equal(fclose(file), 0);
+	assert_int_equal(io_replace_at(AT_FDCWD, path, line, (size_t)length, 0644), 0);
 }
 
 /* A link as in sysfs: relative, from the directory of @name to @target below the root. */

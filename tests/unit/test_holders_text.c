@@ -60,7 +60,7 @@ static void octal(void **state)
 	for (i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		char text[32];
 
-		(void)strcpy(text, cases[i][0]);
+		(void)snprintf(text, sizeof(text), "%s", cases[i][0]);
 		text_decode_octal(text);
 		assert_string_equal(text, cases[i][1]);
 	}
