@@ -93,8 +93,3 @@ void pt_error_append(struct pt_error *err, const char *format, ...)
 	(void)vsnprintf(err->message + len, sizeof(err->message) - len, format, args);
 	va_end(args);
 }
-
-int pt_fail_memory(struct pt_error *err)
-{
-	return pt_fail(err, PT_NO_MEMORY, ENOMEM, "out of memory");
-}

@@ -38,6 +38,9 @@ void pt_error_prefix(struct pt_error *err, const char *format, ...)
 void pt_error_append(struct pt_error *err, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-int pt_fail_memory(struct pt_error *err);
+static inline int pt_fail_memory(struct pt_error *err)
+{
+	return pt_fail(err, PT_NO_MEMORY, ENOMEM, "out of memory");
+}
 
 #endif
