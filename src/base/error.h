@@ -17,18 +17,12 @@
 	({                                                                                         \
 		int errnum_ = (errnum);                                                            \
 		pt_error_set(err, reason, errnum_, __VA_ARGS__);                                   \
-		pt_error_negative(errnum_);                                                        \
+		assert(errnum_ > 0);                                                               \
+		-errnum_; /* in sight of compilers and analyzers: failing is less than 0 */        \
 	})
 
 void pt_error_set(struct pt_error *err, enum pt_reason reason, int errnum, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
-
-/* Inline, so that compilers and analyzers know that failing returns less than 0. */
-static inline int pt_error_negative(int errnum)
-{
-	assert(errnum > 0);
-	return -errnum;
-}
 
 /* Put words before the message that is there: "0000:01:00.0: ". */
 void pt_error_prefix(struct pt_error *err, const char *format, ...)
@@ -38,9 +32,6 @@ void pt_error_prefix(struct pt_error *err, const char *format, ...)
 void pt_error_append(struct pt_error *err, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-static inline int pt_fail_memory(struct pt_error *err)
-{
-	return pt_fail(err, PT_NO_MEMORY, ENOMEM, "out of memory");
-}
+#define pt_fail_memory(err) pt_fail(err, PT_NO_MEMORY, ENOMEM, "out of memory")
 
 #endif
