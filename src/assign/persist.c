@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "assign/persist.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -449,6 +450,7 @@ static int remove_one(struct pt_host *host, const struct pt_persist_list *list,
 	size_t i;
 	int r;
 
+	assert(list->items || !list->count);
 	for (i = 0; i < list->count && !found; i++) {
 		if (list->items[i].is_there &&
 		    pt_address_compare(&list->items[i].now, address) == 0)

@@ -280,7 +280,7 @@ static int get_version(struct pt_host *host, struct call *call)
 	unsigned int major, minor, micro = 0;
 	struct utsname name = {0};
 	char program[96], line[256];
-	char *argv[] = {program, (char *)(uintptr_t) "--version", NULL};
+	char *argv[] = {program, (char *)(uintptr_t)"--version", NULL};
 
 	(void)host;
 	(void)uname(&name);

@@ -491,7 +491,7 @@ static int load(struct pt_host *host, const struct kmod_library *library, const 
 	r = text_format(path, sizeof(path), "/proc/self/fd/%d/%s", host->root_fd, directory);
 	if (r < 0)
 		return r;
-	ctx = library->new (path, NULL);
+	ctx = library->new(path, NULL);
 	if (!ctx)
 		return -ENOMEM;
 	library->set_log_fn(ctx, log_kmod, host);

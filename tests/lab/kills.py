@@ -20,9 +20,9 @@ import time
 
 DEVICES = "/sys/bus/pci/devices"
 STATE = "/run/passthru"
-# A drive, a NIC, both at once, and a card of two functions.
+# A drive, a NIC, two drives at once, and two NICs of one group.
 SETS = [["0000:01:00.0"], ["0000:04:00.0"], ["0000:01:00.0", "0000:02:00.0"],
-        ["0000:06:00.0", "0000:06:00.1"]]
+        ["0000:08:01.0", "0000:08:02.0"]]
 
 
 def passthru(*words):

@@ -200,7 +200,7 @@ static void expect_error(struct peer *peer, int32_t procedure, const void *args,
 
 static void open_connection(struct peer *peer, unsigned int flags)
 {
-	char *uri = (char *)(uintptr_t) "qemu:///system";
+	char *uri = (char *)(uintptr_t)"qemu:///system";
 	struct rpc_open_args args = {.name = &uri, .flags = flags};
 
 	(void)ask(peer, RPC_CONNECT_OPEN, &args);

@@ -70,7 +70,7 @@ static void test_as_virsh_begins(void **state)
 
 static void test_other_hypervisors(void **state)
 {
-	char *uri = (char *)(uintptr_t) "xen:///system";
+	char *uri = (char *)(uintptr_t)"xen:///system";
 	struct rpc_open_args args = {.name = &uri};
 	struct peer peer = join(false);
 
@@ -296,7 +296,7 @@ static void test_detach_reset_reattach(void **state)
 {
 	struct peer peer = join_open(false);
 	struct rpc_name nvme = named(NVME);
-	char *vfio = (char *)(uintptr_t) "vfio";
+	char *vfio = (char *)(uintptr_t)"vfio";
 	struct rpc_detach_args flags = {(char *)(uintptr_t)TWIN, &vfio, 0};
 	char method[32];
 

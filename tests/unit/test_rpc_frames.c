@@ -51,7 +51,7 @@ static void test_written_as_recorded(void **state)
 	static const unsigned char recorded[] =
 		"\0\0\0\x30\x20\0\x80\x86\0\0\0\1\0\0\0\x76\0\0\0\0\0\0\0\7\0\0\0\0"
 		"\0\0\0\x10pci_0000_00_03_0";
-	struct rpc_name name = {(char *)(uintptr_t) "pci_0000_00_03_0"};
+	struct rpc_name name = {(char *)(uintptr_t)"pci_0000_00_03_0"};
 	struct frame_bytes bytes;
 
 	(void)state;
@@ -63,7 +63,7 @@ static void test_written_as_recorded(void **state)
 
 static void test_byte_by_byte(void **state)
 {
-	struct rpc_name name = {(char *)(uintptr_t) "computer"};
+	struct rpc_name name = {(char *)(uintptr_t)"computer"};
 	struct frame_buffer buffer = {0};
 	struct frame_bytes bytes;
 	struct frame frame;

@@ -49,7 +49,7 @@ static void serve_port(const struct function *f, unsigned cap)
 	if (!(status & (STATUS_BUTTON | STATUS_PRESENCE_CHANGED)))
 		return;
 	pci_write16(f, cap + SLOT_STATUS, status & STATUS_CLEAR);
-	control &= (uint16_t) ~(CONTROL_INDICATOR | CONTROL_POWER_OFF);
+	control &= (uint16_t)~(CONTROL_INDICATOR | CONTROL_POWER_OFF);
 	if ((status & STATUS_PRESENT) && off) {
 		pci_write16(f, cap + SLOT_CONTROL, control | CONTROL_INDICATOR_ON);
 		plugged(bus);

@@ -106,7 +106,7 @@ void pci_disable(const struct function *f)
 {
 	uint16_t command = pci_read16(f, COMMAND);
 
-	pci_write16(f, COMMAND, command & (uint16_t) ~(COMMAND_MASTER | COMMAND_MEMORY));
+	pci_write16(f, COMMAND, command & (uint16_t)~(COMMAND_MASTER | COMMAND_MEMORY));
 }
 
 bool pci_enable_msi(const struct function *f, unsigned vector)
