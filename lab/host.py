@@ -154,7 +154,7 @@ class Lab:
                         self.path("disks/upper")], check=True)
         initrd.build(kernel, self.path("initrd"), profile.modules)
         inside = os.path.join(source_dir(), "inside")
-        for name in ("stage2", "agent.py", "shutdown"):
+        for name in ("stage2", "agent.py", "unstick.py", "shutdown"):
             shutil.copy(os.path.join(inside, name), self.path("x/.inside", name))
         for name in os.listdir(os.path.join(inside, "bin")):
             shutil.copy(os.path.join(inside, "bin", name), self.path("x/bin", name))
@@ -169,8 +169,7 @@ class Lab:
 
     def _qemu_argv(self, profile, kernel, accel, memory):
         mem0 = memory * 2 // 3
-        # Periodic ticks: under load the emulated timer of a processor was seen to lose its one
-        # shot, and that processor then slept for good (rcu stalls, lab run without an answer).
+        # Periodic ticks, so that inside/unstick.py sees when a processor gets none any more.
         cmdline = ("console=ttyS0 quiet loglevel=4 %s mitigations=off tsc=reliable "
                    "no_timer_check nohz=off highres=off panic=-1 initcall_blacklist=shpcd_init "
                    "module_blacklist=uas,joydev,iTCO_wdt lab.modules=%s" % (profile.cmdline, kernel.modules))
