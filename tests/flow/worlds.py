@@ -224,6 +224,9 @@ def lab_up():
     """(lab, whether it is ours to take down), with the programs of BUILD in it."""
     import lab as labs
 
+    def say(text):
+        print("lab: " + text, file=sys.stderr, flush=True)
+
     name = os.environ.get("PASSTHRU_LAB")
     if name:
         machine = labs.Lab(name)
@@ -231,6 +234,13 @@ def lab_up():
         # one for each checkout; what a killed run left behind goes first
         ours = "test-" + hashlib.sha256(TOP.encode()).hexdigest()[:6]
         labs.Lab(ours).down()
-        machine = labs.Lab.up(name=ours, say=lambda text: print("lab: " + text, file=sys.stderr))
+        try:
+            machine = labs.Lab.up(name=ours, deadline=120, say=say)
+        except labs.LabError as e:
+            # An emulated processor now and then loses a timer and sleeps for good. What is tested
+            # here is not QEMU; but say so.
+            say("it did not boot, trying once more: %s" % e)
+            labs.Lab(ours).down()
+            machine = labs.Lab.up(name=ours, say=say)
     machine.push(os.path.join(BUILD, "src/cli/passthru"))
     return machine, not name
