@@ -20,11 +20,19 @@ struct queue {
 	struct call *first, *last;
 };
 
+/* A thread that ended waits to be joined until its place is needed again. */
+struct worker {
+	struct workers *workers;
+	pthread_t thread;
+	bool is_joinable; /* the loop's own */
+	bool has_ended;	  /* under the lock */
+};
+
 struct workers {
 	struct daemon *daemon;
 	pthread_mutex_t lock;
 	pthread_cond_t work; /* something waits, or it is over */
-	pthread_cond_t left; /* a thread ended */
+	struct worker threads[WORKERS_MAX];
 	struct queue waiting;
 	struct queue done;
 	unsigned int count, idle, changing;
@@ -108,7 +116,8 @@ static void do_call(struct workers *workers, struct pt_host **host, struct call 
 
 static void *work(void *context)
 {
-	struct workers *workers = context;
+	struct worker *self = context;
+	struct workers *workers = self->workers;
 	struct pt_host *host = NULL;
 	struct call *call;
 
@@ -129,10 +138,12 @@ static void *work(void *context)
 			log_message(PT_LOG_WARNING, "the loop can't be woken: %s", strerror(errno));
 	}
 	workers->count--;
-	(void)pthread_cond_signal(&workers->left);
-	(void)pthread_mutex_unlock(&workers->lock);
+	self->has_ended = true;
 	pt_host_free(host);
-	(void)malloc_trim(0); /* the index of modules was most of what we had */
+	/* the index of modules was most of what we had; with the lock, for where another allocator
+	 * has taken malloc()'s place, two threads at once would both begin with glibc's own */
+	(void)malloc_trim(0);
+	(void)pthread_mutex_unlock(&workers->lock);
 	return NULL;
 }
 
@@ -140,17 +151,26 @@ static void *work(void *context)
 
 static int start_thread(struct workers *workers)
 {
+	struct worker *worker = workers->threads;
 	pthread_attr_t attributes;
-	pthread_t thread;
-	int r = pthread_attr_init(&attributes);
+	int r;
 
+	while (worker->is_joinable && !worker->has_ended)
+		worker++; /* count < WORKERS_MAX: one is free */
+	if (worker->is_joinable)
+		(void)pthread_join(worker->thread, NULL);
+	*worker = (struct worker){.workers = workers};
+	r = pthread_attr_init(&attributes);
 	if (r)
 		return -r;
-	(void)pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
 	(void)pthread_attr_setstacksize(&attributes, STACK_SIZE);
-	r = pthread_create(&thread, &attributes, work, workers);
+	r = pthread_create(&worker->thread, &attributes, work, worker);
 	(void)pthread_attr_destroy(&attributes);
-	return -r;
+	if (r)
+		return -r;
+	worker->is_joinable = true;
+	workers->count++;
+	return 0;
 }
 
 void workers_add(struct workers *workers, struct call *call)
@@ -159,11 +179,8 @@ void workers_add(struct workers *workers, struct call *call)
 
 	(void)pthread_mutex_lock(&workers->lock);
 	queue_add(&workers->waiting, call);
-	if (!workers->idle && workers->count < WORKERS_MAX) {
+	if (!workers->idle && workers->count < WORKERS_MAX)
 		r = start_thread(workers);
-		if (r == 0)
-			workers->count++;
-	}
 	(void)pthread_cond_signal(&workers->work);
 	if (r < 0 && !workers->count) {
 		struct queue *waiting = &workers->waiting;
@@ -216,21 +233,23 @@ static void free_queue(struct queue *queue)
 
 void workers_free(struct workers *workers)
 {
+	size_t i;
+
 	if (!workers)
 		return;
 	(void)pthread_mutex_lock(&workers->lock);
 	workers->is_over = true;
 	(void)pthread_cond_broadcast(&workers->work);
-	while (workers->count)
-		(void)pthread_cond_wait(&workers->left, &workers->lock);
 	(void)pthread_mutex_unlock(&workers->lock);
+	for (i = 0; i < WORKERS_MAX; i++)
+		if (workers->threads[i].is_joinable)
+			(void)pthread_join(workers->threads[i].thread, NULL);
 	free_queue(&workers->waiting);
 	free_queue(&workers->done);
 	(void)sd_event_source_disable_unref(workers->source);
 	if (workers->wake_fd >= 0)
 		close(workers->wake_fd);
 	(void)pthread_cond_destroy(&workers->work);
-	(void)pthread_cond_destroy(&workers->left);
 	(void)pthread_mutex_destroy(&workers->lock);
 	free(workers);
 }
@@ -245,7 +264,6 @@ int workers_new(struct daemon *daemon, struct workers **ret_workers, struct pt_e
 		return pt_fail_memory(err);
 	workers->daemon = daemon;
 	(void)pthread_mutex_init(&workers->lock, NULL);
-	(void)pthread_cond_init(&workers->left, NULL);
 	(void)pthread_condattr_init(&attributes);
 	(void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
 	(void)pthread_cond_init(&workers->work, &attributes);
