@@ -50,7 +50,14 @@ def tap(count, part, test):
             count.passed += 1
     if test["result"] != "OK" and len(count.failed) == found or not plan:
         count.fail(part, test["name"], "%s after %d of %s" % (
-            test["result"].lower(), seen, plan.group(1) if plan else "?"))
+            test["result"].lower(), seen, plan.group(1) if plan else "?"), last_words(test))
+
+
+def last_words(test):
+    """What a program that ended early said at the end, a failed assertion or a sanitizer's report first."""
+    lines = [line for line in test.get("stderr", "").splitlines() if line.strip()]
+    telling = [line for line in lines if re.match(r"not ok|#|==[0-9]+==ERROR|.*runtime error|.*Assertion", line)]
+    return "".join("\n  # " + line[:200] for line in (telling or lines)[-12:])
 
 
 def meson_log(count, part, path):
