@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "qmp/message.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/auto.h"
+#include "qmp/qmp.h"
+
+#define FIRST_ROOM ((size_t)64 * 1024)
+
+AUTO_DEFINE(tokener, struct json_tokener *, json_tokener_free)
+
+int message_buffer_space(struct message_buffer *buffer, char **ret_at, size_t *ret_size)
+{
+	if (buffer->start > 0) {
+		size_t left = buffer->end - buffer->start;
+
+		memmove(buffer->bytes, buffer->bytes + buffer->start, left);
+		buffer->scanned -= buffer->start;
+		buffer->start = 0;
+		buffer->end = left;
+	}
+	if (buffer->end == buffer->room) {
+		size_t room = buffer->room ? 2 * buffer->room : FIRST_ROOM;
+		char *bytes;
+
+		if (buffer->end >= QMP_MAX_MESSAGE)
+			return -EPROTO;
+		bytes = realloc(buffer->bytes, room);
+		if (!bytes)
+			return -ENOMEM;
+		buffer->bytes = bytes;
+		buffer->room = room;
+	}
+	*ret_at = buffer->bytes + buffer->end;
+	*ret_size = buffer->room - buffer->end;
+	return 0;
+}
+
+void message_buffer_added(struct message_buffer *buffer, size_t size)
+{
+	buffer->end += size;
+}
+
+void message_buffer_free(struct message_buffer *buffer)
+{
+	free(buffer->bytes);
+	*buffer = (struct message_buffer){0};
+}
+
+/* @size is at most QMP_MAX_MESSAGE, so it is an int too. */
+static int parse(const char *text, size_t size, struct json_object **ret_message)
+{
+	AUTO(auto_tokener) struct json_tokener *tokener = json_tokener_new_ex(QMP_MAX_DEPTH);
+	struct json_object *message;
+
+	if (!tokener)
+		return -ENOMEM;
+	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+	message = json_tokener_parse_ex(tokener, text, (int)size);
+	if (json_tokener_get_error(tokener) != json_tokener_success ||
+	    json_tokener_get_parse_end(tokener) != size ||
+	    !json_object_is_type(message, json_type_object)) {
+		json_object_put(message);
+		return -EPROTO;
+	}
+	*ret_message = message;
+	return 1;
+}
+
+int message_take(struct message_buffer *buffer, struct json_object **ret_message, size_t *ret_size)
+{
+	while (buffer->scanned < buffer->end) {
+		char *line = buffer->bytes + buffer->start;
+		char *newline = memchr(buffer->bytes + buffer->scanned, '\n',
+				       buffer->end - buffer->scanned);
+		size_t size;
+
+		if (!newline) {
+			buffer->scanned = buffer->end;
+			break;
+		}
+		size = (size_t)(newline - line);
+		buffer->start += size + 1;
+		buffer->scanned = buffer->start;
+		if (size > QMP_MAX_MESSAGE)
+			return -EPROTO;
+		while (size > 0 && strchr(" \t\r", line[size - 1]) && line[size - 1])
+			size--;
+		if (size == 0)
+			continue;
+		*ret_size = size;
+		return parse(line, size, ret_message);
+	}
+	return 0;
+}
+
+static bool has(struct json_object *object, const char *key, enum json_type type)
+{
+	struct json_object *value;
+
+	return json_object_object_get_ex(object, key, &value) && json_object_is_type(value, type);
+}
+
+int message_kind(struct json_object *message)
+{
+	struct json_object *error;
+
+	if (has(message, "event", json_type_string))
+		return MESSAGE_EVENT;
+	if (json_object_object_get_ex(message, "return", NULL))
+		return MESSAGE_ANSWER;
+	if (json_object_object_get_ex(message, "error", &error) &&
+	    has(error, "class", json_type_string) && has(error, "desc", json_type_string))
+		return MESSAGE_REFUSAL;
+	return has(message, "QMP", json_type_object) ? MESSAGE_GREETING : -EPROTO;
+}
