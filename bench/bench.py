@@ -22,8 +22,8 @@ sys.path.insert(0, os.path.join(TOP, "lab"))
 import lab as labs                                                  # noqa: E402
 import zoo                                                          # noqa: E402
 
-COLUMNS = ["raw", "libpassthru", "libvirt API", "raw process", "passthru", "passthru --json",
-           "lspci -n", "lspci -nnk", "lspci -vvv", "virsh"]
+COLUMNS = ["raw", "libpassthru", "libpassthru again", "libvirt API", "raw process", "passthru",
+           "passthru --json", "lspci -n", "lspci -nnk", "lspci -vvv", "virsh"]
 
 
 def run(lab, rounds, only_reading, with_libvirt):
@@ -58,7 +58,8 @@ def table(result):
             if who not in median:
                 cells.append("")
                 continue
-            floor = "raw" if who in ("raw", "libpassthru", "libvirt API") else "raw process"
+            is_call = who.startswith("libpassthru") or who in ("raw", "libvirt API")
+            floor = "raw" if is_call else "raw process"
             ratio = "" if who == floor or floor not in median else \
                 " (%.2f)" % (median[who] / median[floor])
             cells.append("%.1f%s" % (median[who], ratio))
