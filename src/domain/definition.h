@@ -87,13 +87,27 @@ const char *definition_on_crash(const struct definition *def);
  */
 const char *definition_get(const struct definition *def, const char *path);
 
+/*
+ * Set such a value, making the elements on the way; NULL takes an attribute away. For what the
+ * life cycle chooses: an nvram file, a port, a pty.
+ */
+int definition_set(struct definition *def, const char *path, const char *value,
+		   struct pt_error *err);
+
 /* The <domain> element (or the device's), for walking where a path isn't enough. */
 xmlNode *definition_root(const struct definition *def);
 
 /* ---- devices ---- */
 
-/* A PCI device of the host in it: <hostdev type='pci'> or <interface type='hostdev'>. */
+/* How a PCI device of the host stands in it. */
+enum definition_hostdev_kind {
+	HOSTDEV_PCI,	   /* <hostdev type='pci'> */
+	HOSTDEV_INTERFACE, /* <interface type='hostdev'> */
+	HOSTDEV_NVME,	   /* <disk type='nvme'>: QEMU itself drives it, by VFIO */
+};
+
 struct definition_hostdev {
+	enum definition_hostdev_kind kind;
 	xmlNode *node;
 	struct pt_address address; /* on the host */
 	const char *alias;	   /* NULL before live_new() or live_place_device() */
@@ -101,7 +115,6 @@ struct definition_hostdev {
 	const char *mac;	   /* of an interface, else NULL */
 	int vlan;		   /* -1 when none is said */
 	bool is_managed;
-	bool is_interface;
 };
 
 /*

@@ -120,9 +120,23 @@ int node_set_format(xmlNode *node, const char *attribute, const char *format, ..
 	return node_set(node, attribute, value);
 }
 
+int node_set_text(xmlNode *node, const char *text)
+{
+	xmlNode *made = text ? xmlNewDocText(node->doc, X(text)) : NULL;
+
+	if (text && !made)
+		return -ENOMEM;
+	while (node->children)
+		node_remove(node->children);
+	if (made)
+		(void)xmlAddChild(node, made);
+	return 0;
+}
+
 void node_unset(xmlNode *node, const char *attribute)
 {
-	(void)xmlUnsetNsProp(node, NULL, X(attribute));
+	if (node)
+		(void)xmlUnsetNsProp(node, NULL, X(attribute));
 }
 
 void node_remove(xmlNode *node)

@@ -41,6 +41,9 @@ int node_set(xmlNode *node, const char *attribute, const char *value);
 int node_set_format(xmlNode *node, const char *attribute, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* Replace what is in an element; NULL empties it. 0 or -ENOMEM. */
+int node_set_text(xmlNode *node, const char *text);
+
 void node_unset(xmlNode *node, const char *attribute);
 
 /* Out of the tree and freed; NULL is allowed. */

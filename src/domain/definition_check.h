@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The table of what is supported in a definition, and the check against it.
+ *
+ * PATH is below <domain>. A word in it may be a list, "{disk,interface}", and may ask for the
+ * value of the element's key attribute: "devices/interface[user,bridge]/mac". All rows that
+ * match an element apply to it together; an element that none matches isn't supported.
+ *
+ * ATTRIBUTES are words of NAME=KIND; "*" before the name makes it the element's key, "!" behind
+ * it makes it required. TEXT is a kind too, NULL where no text may be. Kinds:
+ *
+ *	a|b|c	one of these words
+ *	#0-255	a decimal number within these bounds
+ *	%0-255	the same, hexadecimal when it begins with 0x
+ *	/	an absolute path
+ *	~	a word: letters, digits and _.:+@-
+ *	?	any text
+ *	&NAME	see the table of kinds in definition_check.c: &mac, &uuid, &cpuset, &machine, &port
+ */
+#ifndef DOMAIN_DEFINITION_CHECK_H
+#define DOMAIN_DEFINITION_CHECK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <libxml/tree.h>
+
+#include "base/error.h"
+
+struct supported {
+	const char *path;
+	const char *text;
+	const char *attributes;
+	enum { ONE, MANY, VERBATIM } times; /* in its parent; VERBATIM: anything may be in it */
+};
+
+/* definition_table.c and definition_table_devices.c */
+extern const struct supported supported_guest[], supported_devices[];
+extern const size_t supported_guest_count, supported_devices_count;
+
+#define QEMU_NAMESPACE "http://libvirt.org/schemas/domain/qemu/1.0"
+
+/* The whole document, or one device. The message names the path, as "domain/devices/disk". */
+int definition_check(const xmlNode *root, bool is_device, struct pt_error *err);
+
+/* What the table can't say (definition_rules.c): what must be there, and what only once. */
+int definition_check_rules(const xmlNode *domain, struct pt_error *err);
+
+#endif
