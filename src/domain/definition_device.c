@@ -162,7 +162,8 @@ const char *device_conflict(const xmlNode *a, const xmlNode *b)
 {
 	if (same_source(a, b))
 		return "source address";
-	if (same(a, b, "alias@name"))
+	/* the first console is the first serial port, by another name */
+	if (same(a, b, "alias@name") && !(node_is(a, "serial") && node_is(b, "console")))
 		return "alias";
 	if (same(a, b, "boot@order"))
 		return "boot order";
@@ -229,11 +230,10 @@ int definition_find_device(const struct definition *def, const struct definition
 		return 0;
 	}
 	if (device_hostdev(root, &hostdev, NULL) == 1)
-		return pt_fail(err, PT_INVALID, ENOENT,
-			       "host pci device %s not found in guest %s",
+		return pt_fail(err, PT_INVALID, ENOENT, "host pci device %s not found in guest %s",
 			       pt_address_format(&hostdev.address, address), definition_name(def));
-	return pt_fail(err, PT_INVALID, ENOENT, "guest %s has no such %s",
-		       definition_name(def), (const char *)root->name);
+	return pt_fail(err, PT_INVALID, ENOENT, "guest %s has no such %s", definition_name(def),
+		       (const char *)root->name);
 }
 
 /* ---- changing ---- */

@@ -29,6 +29,29 @@ static inline char *read_golden(const char *name)
 	return text;
 }
 
+/*
+ * @text is what golden/domains/@name holds; with UPDATE_GOLDEN=1 in the environment it is written
+ * anew, to be read before it is committed.
+ */
+static inline void assert_golden(const char *name, const char *text)
+{
+	AUTO_FREE char *wanted = NULL;
+	char path[512];
+
+	(void)snprintf(path, sizeof(path), "%s/../unit/golden/domains/%s", getenv("MACHINES"),
+		       name);
+	if (getenv("UPDATE_GOLDEN")) {
+		FILE *file = fopen(path, "we");
+
+		assert_non_null(file);
+		(void)fputs(text, file);
+		(void)fclose(file);
+	}
+	wanted = read_golden(name);
+	if (strcmp(text, wanted) != 0)
+		fail_msg("this isn't golden/domains/%s:\n%s", name, text);
+}
+
 static inline struct definition *parse_text(const char *text, unsigned int flags)
 {
 	struct definition *def = NULL;
