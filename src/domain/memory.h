@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* How much memory a guest's QEMU may lock: VFIO pins all of the guest's. */
+#ifndef DOMAIN_MEMORY_H
+#define DOMAIN_MEMORY_H
+
+#include "domain/definition.h"
+
+/* Bytes for RLIMIT_MEMLOCK, UINT64_MAX for no limit, with @hostdevs devices of the host's. */
+uint64_t memory_lock_limit(const struct definition *def, size_t hostdevs);
+
+/* How long QEMU may take, in ms, until it answers: it pins all of the memory before that. */
+unsigned int memory_start_ms(const struct definition *def, size_t hostdevs);
+
+/* Raise the limit of a running QEMU to hold @hostdevs devices; never lowers it. */
+int memory_raise_lock(pid_t pid, const struct definition *def, size_t hostdevs,
+		      struct pt_error *err);
+
+#endif

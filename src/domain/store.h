@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Guests on disk. What is defined is in etc/passthru/guests/NAME.xml, and which of them start
+ * with the host is a file of that name in etc/passthru/guests/autostart. What runs is in
+ * run/passthru/guests/NAME.json, one file a guest, so that a daemon that was killed at any
+ * instant finds again what it had begun. All of them are replaced whole.
+ */
+#ifndef DOMAIN_STORE_H
+#define DOMAIN_STORE_H
+
+#include <passthru/claim.h>
+#include <passthru/host.h>
+
+#include "base/auto.h"
+#include "base/error.h"
+
+#define STORE_DEFINITIONS "etc/passthru/guests"
+#define STORE_AUTOSTART	  STORE_DEFINITIONS "/autostart"
+#define STORE_LIVE	  "run/passthru/guests"
+
+/* As in a claim's owner, which says the name of the guest that has a device. */
+#define STORE_NAME  sizeof(((struct pt_owner *)NULL)->name)
+#define STORE_ALIAS 128
+
+/* A guest may have so many requests for its devices under way. */
+#define STORE_PENDING_MAX 64
+
+/* What is under way with a device of a running guest. */
+enum store_change {
+	STORE_ATTACHING, /* claimed, and perhaps plugged in already; its element isn't in the XML */
+	STORE_DETACHING, /* the guest was asked to let go of it */
+};
+
+struct store_pending {
+	enum store_change change;
+	char alias[STORE_ALIAS];
+	bool has_address; /* a device of the host's */
+	struct pt_address address;
+	char *xml; /* of STORE_ATTACHING: the device's element; freed by the store */
+};
+
+enum store_phase {
+	STORE_STARTING, /* QEMU wasn't told to run yet; when the daemon dies the start failed */
+	STORE_RUNNING,
+};
+
+/* A guest that runs. */
+struct store_live {
+	char name[STORE_NAME];
+	int id;
+	pid_t pid;
+	uint64_t start_time; /* as in struct pt_owner */
+	enum store_phase phase;
+	int64_t since; /* seconds since the epoch */
+	struct store_pending pending[STORE_PENDING_MAX];
+	size_t pending_count;
+	char *xml; /* the live definition; freed by the store */
+};
+
+/* PT_INVALID in words for what can't be a guest's name: too long, "/", control characters … */
+int store_check_name(const char *name, struct pt_error *err);
+
+/* Names of what is defined, or runs, NULL-terminated; one allocation, freed with free(). */
+int store_list_definitions(struct pt_host *host, char ***ret_names, struct pt_error *err);
+int store_list_live(struct pt_host *host, char ***ret_names, struct pt_error *err);
+
+int store_read_definition(struct pt_host *host, const char *name, char **ret_xml,
+			  struct pt_error *err);
+int store_write_definition(struct pt_host *host, const char *name, const char *xml,
+			   struct pt_error *err);
+int store_remove_definition(struct pt_host *host, const char *name, struct pt_error *err);
+
+bool store_is_autostart(struct pt_host *host, const char *name);
+int store_set_autostart(struct pt_host *host, const char *name, bool is_on, struct pt_error *err);
+
+/* The name in the file must be that of the file. Freed with store_live_free(). */
+int store_read_live(struct pt_host *host, const char *name, struct store_live **ret_live,
+		    struct pt_error *err);
+int store_write_live(struct pt_host *host, const struct store_live *live, struct pt_error *err);
+int store_remove_live(struct pt_host *host, const char *name, struct pt_error *err);
+
+/* All of it; NULL is allowed. */
+void store_live_free(struct store_live *live);
+AUTO_DEFINE(store_live, struct store_live *, store_live_free)
+
+/* A fuzz target: the bytes of a live file. */
+int store_parse_live(const char *text, size_t size, struct store_live **ret_live,
+		     struct pt_error *err);
+
+#endif
