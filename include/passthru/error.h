@@ -68,6 +68,12 @@ enum pt_reason {
 	PT_CORRUPT,
 	/** @PT_UNSUITABLE: this kind of function can't be assigned (a bridge, say) */
 	PT_UNSUITABLE,
+	/** @PT_NO_GUEST: no such guest */
+	PT_NO_GUEST,
+	/** @PT_UNPLUG_REFUSED: the guest won't let go of the device */
+	PT_UNPLUG_REFUSED,
+	/** @PT_UNPLUG_PENDING: the guest hasn't let go of the device yet, and still may */
+	PT_UNPLUG_PENDING,
 	/** @PT_NO_MEMORY: allocation failed */
 	PT_NO_MEMORY,
 	/** @PT_SYSTEM: a system call failed in a way none of the above describes */

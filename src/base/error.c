@@ -34,6 +34,9 @@ static const struct {
 	[PT_STORAGE] = {"storage", 26},
 	[PT_CORRUPT] = {"corrupt", 27},
 	[PT_UNSUITABLE] = {"unsuitable", 28},
+	[PT_NO_GUEST] = {"no-guest", 29},
+	[PT_UNPLUG_REFUSED] = {"unplug-refused", 30},
+	[PT_UNPLUG_PENDING] = {"unplug-pending", 31},
 	[PT_NO_MEMORY] = {"no-memory", 1},
 	[PT_SYSTEM] = {"system", 1},
 };

@@ -25,7 +25,7 @@ struct cli {
 	enum pt_log_level log_level; /* what is told of what the library logs */
 };
 
-/* One row of the verb table in cli.c. */
+/* One row of the verb table in verbs.c. */
 struct cli_verb {
 	const char *name;
 	const char *arguments; /* for the usage line */
@@ -36,6 +36,9 @@ struct cli_verb {
 	bool may_change;     /* changes the machine, so it can't have --root */
 	bool is_virsh;	     /* a spelling of virsh, listed apart */
 };
+
+/* Ended by a row without a name. */
+extern const struct cli_verb cli_verbs[];
 
 /* Parse global options, find the verb, run it. Returns the exit status. */
 int cli_main(struct cli *cli, int argc, char **argv);
@@ -105,5 +108,9 @@ int verb_unpersist(struct cli *cli, int argc, char **argv);
 int verb_persisted(struct cli *cli, int argc, char **argv);
 int verb_watch(struct cli *cli, int argc, char **argv);
 int verb_run(struct cli *cli, int argc, char **argv);
+int verb_guests(struct cli *cli, int argc, char **argv);
+int verb_start_stop(struct cli *cli, int argc, char **argv);
+int verb_attach(struct cli *cli, int argc, char **argv);
+int verb_detach_from(struct cli *cli, int argc, char **argv);
 
 #endif
