@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Guests on disk: what is written is what is read, and what isn't a guest's is refused. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "domain/store.h"
+
+static char root[] = "/tmp/guest-store-XXXXXX";
+static struct pt_host *host;
+
+static int set_up(void **state)
+{
+	(void)state;
+	(void)snprintf(root, sizeof(root), "/tmp/guest-store-XXXXXX");
+	return !mkdtemp(root) || pt_host_new(root, &host, NULL);
+}
+
+static int tear_down(void **state)
+{
+	char command[64];
+
+	(void)state;
+	pt_host_free(host);
+	(void)snprintf(command, sizeof(command), "rm -rf %s", root);
+	return system(command);
+}
+
+static void test_names(void **state)
+{
+	static const char *const bad[] = {
+		"",	".",
+		"..",	".hidden",
+		"a/b",	"../x",
+		"a\nb", "a\tb",
+		"\x7f", " a",
+		"a ",	"0123456789012345678901234567890123456789012345678901234567890123"};
+	static const char *const good[] = {
+		"d1",  "a b", "ü",
+		"a.b", "-x",  "012345678901234567890123456789012345678901234567890123456789012"};
+	struct pt_error err;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_int_equal(store_check_name(bad[i], &err), -EINVAL);
+		assert_int_equal(err.reason, PT_INVALID);
+		assert_true(store_write_definition(host, bad[i], "<domain/>", &err) < 0);
+	}
+	for (i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+		assert_int_equal(store_check_name(good[i], &err), 0);
+}
+
+static size_t count(char *const *names)
+{
+	size_t n = 0;
+
+	while (names[n])
+		n++;
+	return n;
+}
+
+static void test_definitions(void **state)
+{
+	char **names, *xml, path[128];
+	struct stat st;
+
+	(void)state;
+	assert_int_equal(store_list_definitions(host, &names, NULL), 0);
+	assert_int_equal(count(names), 0);
+	free(names);
+	assert_int_equal(store_write_definition(host, "a b", "<domain>1</domain>", NULL), 0);
+	assert_int_equal(store_write_definition(host, "a b", "<domain>2</domain>", NULL), 0);
+	assert_int_equal(store_set_autostart(host, "a b", true, NULL), 0);
+	assert_true(store_is_autostart(host, "a b"));
+	/* what somebody puts beside them is not ours */
+	(void)snprintf(path, sizeof(path), "%s/" STORE_DEFINITIONS "/note.txt", root);
+	fclose(fopen(path, "w"));
+	assert_int_equal(store_list_definitions(host, &names, NULL), 0);
+	assert_int_equal(count(names), 1);
+	assert_string_equal(names[0], "a b");
+	free(names);
+	assert_int_equal(store_read_definition(host, "a b", &xml, NULL), 0);
+	assert_string_equal(xml, "<domain>2</domain>");
+	free(xml);
+	/* passwords may be in it */
+	(void)snprintf(path, sizeof(path), "%s/" STORE_DEFINITIONS "/a b.xml", root);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+	assert_int_equal(store_remove_definition(host, "a b", NULL), 0);
+	assert_int_equal(store_remove_definition(host, "a b", NULL), 0);
+	assert_false(store_is_autostart(host, "a b"));
+	assert_true(store_read_definition(host, "a b", &xml, NULL) < 0);
+}
+
+static struct store_live *example(void)
+{
+	struct store_live *live = calloc(1, sizeof(*live));
+
+	(void)snprintf(live->name, sizeof(live->name), "d1");
+	live->id = 7;
+	live->pid = 4242;
+	live->start_time = 123456789;
+	live->phase = STORE_RUNNING;
+	live->since = 1700000000;
+	live->xml = strdup("<domain type='qemu'>\n  \"&amp;\\ü\n</domain>");
+	live->pending_count = 2;
+	live->pending[0].change = STORE_ATTACHING;
+	(void)snprintf(live->pending[0].alias, sizeof(live->pending[0].alias), "hostdev0");
+	live->pending[0].has_address = true;
+	assert_int_equal(pt_address_parse("0000:01:00.0", &live->pending[0].address, NULL), 0);
+	live->pending[0].xml = strdup("<hostdev/>");
+	live->pending[1].change = STORE_DETACHING;
+	(void)snprintf(live->pending[1].alias, sizeof(live->pending[1].alias), "hostdev1");
+	return live;
+}
+
+static void test_live(void **state)
+{
+	struct store_live *live = example(), *read;
+	char **names;
+
+	(void)state;
+	assert_int_equal(store_write_live(host, live, NULL), 0);
+	assert_int_equal(store_list_live(host, &names, NULL), 0);
+	assert_int_equal(count(names), 1);
+	assert_string_equal(names[0], "d1");
+	free(names);
+	assert_int_equal(store_read_live(host, "d1", &read, NULL), 0);
+	assert_string_equal(read->name, live->name);
+	assert_string_equal(read->xml, live->xml);
+	assert_int_equal(read->id, live->id);
+	assert_int_equal(read->pid, live->pid);
+	assert_int_equal(read->start_time, live->start_time);
+	assert_int_equal(read->phase, live->phase);
+	assert_int_equal(read->since, live->since);
+	assert_int_equal(read->pending_count, 2);
+	assert_int_equal(read->pending[0].change, STORE_ATTACHING);
+	assert_string_equal(read->pending[0].xml, "<hostdev/>");
+	assert_int_equal(pt_address_compare(&read->pending[0].address, &live->pending[0].address),
+			 0);
+	assert_int_equal(read->pending[1].change, STORE_DETACHING);
+	assert_string_equal(read->pending[1].alias, "hostdev1");
+	assert_false(read->pending[1].has_address);
+	store_live_free(read);
+	store_live_free(live);
+	assert_int_equal(store_remove_live(host, "d1", NULL), 0);
+	assert_true(store_read_live(host, "d1", &read, NULL) < 0);
+}
+
+static void test_what_is_no_live_file(void **state)
+{
+	static const char *const bad[] = {
+		"",
+		"[]",
+		"{}",
+		"{\"name\":\"d1\"}",
+		"{\"name\":\"../d1\",\"id\":1,\"pid\":1,\"start_time\":1,\"since\":1,"
+		"\"phase\":\"running\",\"xml\":\"\",\"pending\":[]}",
+		"{\"name\":\"d1\",\"id\":0,\"pid\":1,\"start_time\":1,\"since\":1,"
+		"\"phase\":\"running\",\"xml\":\"\",\"pending\":[]}",
+		"{\"name\":\"d1\",\"id\":1,\"pid\":-1,\"start_time\":1,\"since\":1,"
+		"\"phase\":\"running\",\"xml\":\"\",\"pending\":[]}",
+		"{\"name\":\"d1\",\"id\":1,\"pid\":1,\"start_time\":1,\"since\":1,"
+		"\"phase\":\"flying\",\"xml\":\"\",\"pending\":[]}",
+		"{\"name\":\"d1\",\"id\":1,\"pid\":1,\"start_time\":1,\"since\":1,"
+		"\"phase\":\"running\",\"pending\":[]}",
+		"{\"name\":\"d1\",\"id\":1,\"pid\":1,\"start_time\":1,\"since\":1,"
+		"\"phase\":\"running\",\"xml\":\"\",\"pending\":[1]}",
+		"{\"name\":\"d1\",\"id\":1,\"pid\":1,\"start_time\":1,\"since\":1,"
+		"\"phase\":\"running\",\"xml\":\"\",\"pending\":[{\"change\":\"attaching\","
+		"\"alias\":\"x\",\"device\":\"01:00\"}]}",
+	};
+	static const char good[] =
+		"{\"name\":\"d1\",\"id\":1,\"pid\":1,\"start_time\":1,\"since\":1,"
+		"\"phase\":\"running\",\"xml\":\"\",\"pending\":[]}";
+	struct store_live *live = NULL;
+	struct pt_error err;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_true(store_parse_live(bad[i], strlen(bad[i]), &live, &err) < 0);
+		assert_int_equal(err.reason, PT_CORRUPT + (i == 4 ? PT_INVALID - PT_CORRUPT : 0));
+		assert_null(live);
+	}
+	assert_int_equal(store_parse_live(good, strlen(good), &live, &err), 0);
+	store_live_free(live);
+}
+
+/* A file that was renamed would make one guest of another. */
+static void test_another_ones_file(void **state)
+{
+	char from[128], to[128];
+	struct store_live *live = example();
+	struct pt_error err;
+
+	(void)state;
+	assert_int_equal(store_write_live(host, live, NULL), 0);
+	store_live_free(live);
+	(void)snprintf(from, sizeof(from), "%s/" STORE_LIVE "/d1.json", root);
+	(void)snprintf(to, sizeof(to), "%s/" STORE_LIVE "/d2.json", root);
+	assert_int_equal(rename(from, to), 0);
+	assert_true(store_read_live(host, "d2", &live, &err) < 0);
+	assert_int_equal(err.reason, PT_CORRUPT);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_names, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_definitions, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_live, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_what_is_no_live_file, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_another_ones_file, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
