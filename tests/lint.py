@@ -140,7 +140,9 @@ def main():
             else:
                 failed += 1
                 print("%s:\n%s" % (name, output))
-                first = re.sub(r"[^ -~]", "?", output.strip().split("\n")[0])
+                lines = output.strip().split("\n")
+                first = next((line for line in lines if " error: " in line), lines[0])
+                first = re.sub(r"[^ -~]", "?", first)
                 ET.SubElement(case, "failure", message=first)
     with open(passed_path, "w") as f:
         f.write("\n".join(sorted(keep)) + "\n")

@@ -60,19 +60,20 @@ static void write_address(FILE *out, const struct pt_address *address)
 static void write_parent(const struct writer *writer)
 {
 	const char *path = writer->function->path;
-	const char *part, *end = strrchr(path, '/');
+	const char *last = strrchr(path, '/');
+	size_t end = last ? (size_t)(last - path) : 0;
 	char name[PT_NODEDEV_NAME];
 
-	while (end && end > path) {
+	while (end > 0) {
 		char word[PT_ADDRESS_TEXT];
 		struct pt_address address;
-		size_t len;
+		size_t part = end, len;
 
-		for (part = end; part > path && part[-1] != '/';)
+		while (part > 0 && path[part - 1] != '/')
 			part--;
-		len = (size_t)(end - part);
+		len = end - part;
 		if (len < sizeof(word)) {
-			memcpy(word, part, len);
+			memcpy(word, path + part, len);
 			word[len] = '\0';
 			if (pt_address_parse(word, &address, NULL) == 0) {
 				xml_element(writer->out, 2, "parent",
@@ -80,7 +81,7 @@ static void write_parent(const struct writer *writer)
 				return;
 			}
 		}
-		end = part > path ? part - 1 : NULL;
+		end = part > 0 ? part - 1 : 0;
 	}
 	xml_element(writer->out, 2, "parent", "computer");
 }
