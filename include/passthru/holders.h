@@ -112,6 +112,23 @@ const struct pt_holder *pt_holders_at(const struct pt_holders *holders, size_t i
 bool pt_holders_is_complete(const struct pt_holders *holders);
 
 /**
+ * pt_holders_unseen() - what could not be looked at
+ * @holders: what pt_holders_read() gave
+ *
+ * Return: in words, with the reason ("what processes of other users have open"), owned by
+ * @holders; NULL when the answer is complete.
+ */
+const char *pt_holders_unseen(const struct pt_holders *holders);
+
+/**
+ * pt_holders_is_unprivileged() - would root have seen all of it?
+ * @holders: what pt_holders_read() gave
+ *
+ * Return: true when the answer is incomplete for want of privilege only.
+ */
+bool pt_holders_is_unprivileged(const struct pt_holders *holders);
+
+/**
  * pt_holder_kind_name() - the kind as it stands in JSON output
  * @kind: any value
  *

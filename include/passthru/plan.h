@@ -34,7 +34,7 @@ enum pt_verb { PT_DETACH, PT_REATTACH, PT_RESET, PT_TAKE, PT_GIVE_BACK };
  * @devices: which; all of them or none
  * @count: how many, at least 1
  * @driver: the driver to bind on detach and take; NULL for the best VFIO driver
- * @is_forced: go ahead although the host hangs on a device
+ * @is_forced: go ahead although the host hangs on a device, or may
  * @why: the reason for @is_forced (required with it), kept in claim and log
  * @owner: for whom, with PT_TAKE and PT_GIVE_BACK; ignored otherwise
  * @is_unreset_allowed: with PT_TAKE, take a device that has no reset at all;
@@ -90,6 +90,11 @@ struct pt_plan;
  *
  * Reads only, and takes no lock: applying reads again under the locks and
  * fails with PT_BUSY when the machine has changed in between.
+ *
+ * When not all that may hold a device can be looked at (pt_holders_unseen()), the
+ * plan says so: to an ordinary user by a notice, since root sees more when it applies the
+ * request; to root by a refusal with PT_IN_USE, which @is_forced overrides.
+ * PT_REATTACH and PT_GIVE_BACK only get the notice.
  *
  * Return: 0 or a negative errno.
  */

@@ -2,10 +2,12 @@
 /* What a plan must know of the machine, read at one time. */
 #include <passthru/persist.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "assign/plan.h"
 #include "base/auto.h"
 #include "base/text.h"
+#include "pci/holders.h"
 #include "pci/host.h"
 #include "pci/modules.h"
 
@@ -64,9 +66,34 @@ static int read_device(struct pt_host *host, const struct pt_request *request, s
 	r = choose_driver(host, request, device, err);
 	if (!r && needs_reset(request->verb))
 		r = pt_reset_choose(host, facts->snapshot, &device->address, &device->reset, err);
-	if (!r)
-		r = pt_holders_read(host, &device->address, &device->holders, err);
 	return r;
+}
+
+/* All in one scan: each would walk over all processes. Bridges are refused whoever holds them. */
+static int read_holders(struct pt_host *host, struct facts *facts, struct pt_error *err)
+{
+	AUTO_FREE struct pt_address *addresses = calloc(facts->count, sizeof(*addresses));
+	AUTO_FREE struct pt_holders **lists = calloc(facts->count, sizeof(*lists));
+	size_t i, count = 0;
+	int r;
+
+	if (!addresses || !lists)
+		return pt_fail_memory(err);
+	for (i = 0; i < facts->count; i++) {
+		if (facts->devices[i].function &&
+		    pt_function_kind(facts->devices[i].function) != PT_BRIDGE)
+			addresses[count++] = facts->devices[i].address;
+	}
+	r = holders_read_many(host, addresses, count, lists, err);
+	if (r < 0)
+		return r;
+	count = 0;
+	for (i = 0; i < facts->count; i++) {
+		if (facts->devices[i].function &&
+		    pt_function_kind(facts->devices[i].function) != PT_BRIDGE)
+			facts->devices[i].holders = lists[count++];
+	}
+	return 0;
 }
 
 int facts_read(struct pt_host *host, const struct pt_request *request, struct facts **ret_facts,
@@ -89,12 +116,16 @@ int facts_read(struct pt_host *host, const struct pt_request *request, struct fa
 	for (i = 0; i < pt_snapshot_count(facts->snapshot) && !facts->has_iommu; i++)
 		facts->has_iommu = pt_snapshot_at(facts->snapshot, i)->iommu_group >= 0;
 	facts->count = request->count;
+	facts->is_root = geteuid() == 0;
 	for (i = 0; i < request->count; i++) {
 		facts->devices[i].address = request->devices[i];
 		r = read_device(host, request, facts, &facts->devices[i], err);
 		if (r < 0)
 			return r;
 	}
+	r = read_holders(host, facts, err);
+	if (r < 0)
+		return r;
 	*ret_facts = TAKE_POINTER(facts);
 	return 0;
 }

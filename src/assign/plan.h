@@ -30,6 +30,7 @@ struct facts {
 	struct pt_snapshot *snapshot;
 	struct pt_claims *claims;
 	bool has_iommu; /* some function is in an IOMMU group */
+	bool is_root;	/* what root can't see, nobody can */
 	struct device_facts *devices;
 	size_t count;
 };

@@ -171,6 +171,41 @@ static int refuse_held(struct pt_plan *plan, const struct device_facts *device)
 					   "--reason TEXT.");
 }
 
+/*
+ * Not all that could hold the device was looked at. Asked by an ordinary user that is said and
+ * no more: the plan is made again, seeing everything, by the root who applies it. What root
+ * doesn't see may be in use by anyone, and is refused like what is known to be; so the
+ * answer never depends on how little could be seen. Going back to the host takes nothing from
+ * it, and must not be held up.
+ */
+static int refuse_unseen(struct pt_plan *plan, const struct facts *facts,
+			 const struct device_facts *device)
+{
+	bool is_return = plan->request.verb == PT_REATTACH || plan->request.verb == PT_GIVE_BACK;
+	const char *unseen = device->holders ? pt_holders_unseen(device->holders) : NULL;
+	char text[PT_ADDRESS_TEXT];
+
+	if (!unseen)
+		return 0;
+	pt_address_format(&device->address, text);
+	if (!facts->is_root && pt_holders_is_unprivileged(device->holders))
+		return plan_add_notice(plan,
+				       "%s may be in use by more than is told here: only root "
+				       "can see %s. Ask again as root.",
+				       text, unseen);
+	if (is_return || plan->request.is_forced)
+		return plan_add_notice(plan,
+				       "%s may be in use by more than is told here: this process "
+				       "can't see %s",
+				       text, unseen);
+	return plan_add_refusal(
+		plan, PT_IN_USE, &device->address,
+		"%s may be in use: this process can't see %s. Run passthru where it "
+		"sees the whole host; or make sure that nothing uses the device, "
+		"and say so with --force --reason TEXT.",
+		text, unseen);
+}
+
 /* ---- what must go together ---- */
 
 /* "0000:05:02.0 (e1000), 0000:05:03.0 (e1000)": members that block, and as words for a command. */
@@ -357,6 +392,8 @@ int plan_refuse(struct pt_plan *plan, const struct facts *facts, const struct de
 		r = notice_persisted(plan, device);
 	if (!r)
 		r = refuse_held(plan, device);
+	if (!r)
+		r = refuse_unseen(plan, facts, device);
 	if (!r && is_taking)
 		r = refuse_vf_claims(plan, facts, device);
 	if (!r && is_taking)

@@ -49,7 +49,17 @@ const struct pt_holder *pt_holders_at(const struct pt_holders *holders, size_t i
 
 bool pt_holders_is_complete(const struct pt_holders *holders)
 {
-	return holders->is_complete;
+	return !holders->unseen;
+}
+
+const char *pt_holders_unseen(const struct pt_holders *holders)
+{
+	return holders->unseen;
+}
+
+bool pt_holders_is_unprivileged(const struct pt_holders *holders)
+{
+	return holders->is_unprivileged;
 }
 
 void pt_holders_free(struct pt_holders *holders)
@@ -190,7 +200,6 @@ static int add_target(struct holder_scan *scan, const struct pt_address *address
 	holders = calloc(1, sizeof(*holders));
 	if (!holders)
 		return pt_fail_memory(err);
-	holders->is_complete = true;
 	*ret_holders = holders;
 	HOLDERS_APPEND(scan, scan->targets, scan->target_count,
 		       {.address = *address, .holders = holders, .prefix = ""});

@@ -173,7 +173,8 @@ static void read_boot_framebuffers(struct holder_scan *scan)
 			if (!is_display(scan, i))
 				continue;
 			if (!region.end)
-				holders_incomplete(scan, i);
+				holders_unprivileged(scan, i,
+						     "the addresses of the boot framebuffer");
 			else if (is_in_bar(scan, i, &region))
 				holders_add(
 					scan, i, PT_HOLDER_CONSOLE, 0,

@@ -127,7 +127,8 @@ static void read_addresses(struct net_scan *nets)
 		return;
 	}
 	for (i = 0; i < nets->scan->interface_count; i++)
-		holders_incomplete(nets->scan, nets->scan->interfaces[i].target);
+		holders_unseen(nets->scan, nets->scan->interfaces[i].target,
+			       "which interface has an address that belongs to no network");
 }
 
 static void read_addresses6(struct net_scan *nets)
@@ -274,6 +275,9 @@ static void read_missing(struct holder_scan *scan, size_t target)
 		if (!strcmp(text, quiet[i]))
 			return;
 	scan->targets[target].is_interface_missing = true;
+	/* PCI Code and ID Assignment Specification, 1.3: 07 InfiniBand, 08 host fabric */
+	scan->targets[target].may_lack_interface =
+		(class_code >> 8) == 0x0207 || (class_code >> 8) == 0x0208;
 	scan->has_missing = true;
 }
 

@@ -351,16 +351,18 @@ static void look_at_network(struct holder_scan *scan, struct process *process)
 
 /* ---- the walk ---- */
 
-/* A process can't be looked at: all that is looked for could be there. */
-static void miss_process(struct holder_scan *scan)
+/* Processes can't be looked at: all that is looked for could be there. */
+static void miss_processes(struct holder_scan *scan,
+			   void (*miss)(struct holder_scan *scan, size_t target, const char *what),
+			   const char *what)
 {
 	size_t i;
 
 	for (i = 0; i < scan->node_count; i++)
-		holders_incomplete(scan, scan->nodes[i].target);
+		miss(scan, scan->nodes[i].target, what);
 	for (i = 0; i < scan->target_count; i++)
 		if (scan->targets[i].is_interface_missing)
-			holders_incomplete(scan, i);
+			miss(scan, i, what);
 }
 
 /* No program: a thread of the kernel or a zombie. They have nothing open, and are the most. */
@@ -389,7 +391,8 @@ static void look_at_process(struct process_scan *processes, int proc_fd, const c
 	process.fd = fd;
 	r = look_at_files(scan, &process);
 	if (r == -EACCES || r == -EPERM)
-		miss_process(scan);
+		miss_processes(scan, holders_unprivileged,
+			       "what processes of other users have open");
 	if (processes->has_unsettled && is_new_namespace(scan, &processes->mounts, &process, "mnt"))
 		look_at_mounts(scan, &process);
 	if (scan->has_missing && is_new_namespace(scan, &processes->networks, &process, "net"))
@@ -424,7 +427,8 @@ void holders_read_processes(struct holder_scan *scan)
 	if (!dir && fd >= 0)
 		close(fd);
 	if (!dir || !sees_all_processes(scan))
-		miss_process(scan);
+		miss_processes(scan, holders_unseen,
+			       "processes outside of this container (its pid namespace)");
 	for (i = 0; i < scan->node_count; i++)
 		processes.has_unsettled |= scan->nodes[i].is_block && !scan->nodes[i].is_settled;
 	while (dir && !scan->error && (entry = readdir(dir)))
@@ -455,7 +459,13 @@ void holders_read_rest(struct holder_scan *scan)
 				    holders_text(scan, "%s of user %u", socket->what, socket->uid),
 				    socket->through, "");
 	}
-	for (i = 0; i < scan->target_count; i++)
-		if (scan->targets[i].is_interface_missing && !scan->targets[i].has_interface)
-			holders_incomplete(scan, i);
+	for (i = 0; i < scan->target_count; i++) {
+		const struct holder_target *target = &scan->targets[i];
+
+		if (target->is_interface_missing && !target->has_interface &&
+		    !target->may_lack_interface && !target->holders->is_unprivileged)
+			holders_unseen(scan, i,
+				       "its network interface, which no process's network "
+				       "namespace has");
+	}
 }

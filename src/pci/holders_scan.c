@@ -118,9 +118,23 @@ const char *holders_chain(struct holder_scan *scan, const char *chain, const cha
 
 /* ---- files ---- */
 
-void holders_incomplete(struct holder_scan *scan, size_t target)
+void holders_unseen(struct holder_scan *scan, size_t target, const char *what)
 {
-	scan->targets[target].holders->is_complete = false;
+	struct pt_holders *holders = scan->targets[target].holders;
+
+	if (!holders->unseen || holders->is_unprivileged)
+		holders->unseen = copy(scan, &holders->memory, what);
+	holders->is_unprivileged = false;
+}
+
+void holders_unprivileged(struct holder_scan *scan, size_t target, const char *what)
+{
+	struct pt_holders *holders = scan->targets[target].holders;
+
+	if (holders->unseen)
+		return;
+	holders->unseen = copy(scan, &holders->memory, what);
+	holders->is_unprivileged = true;
 }
 
 static bool format_path(char path[HOLDERS_PATH], const char *format, va_list args)
@@ -185,7 +199,7 @@ char *holders_read_proc(struct holder_scan *scan, const char *path)
 	if (r == -ENOMEM)
 		scan->error = r;
 	for (i = 0; r == -EFBIG && i < scan->target_count; i++)
-		holders_incomplete(scan, i);
+		holders_unseen(scan, i, holders_text(scan, "/%s, which is too long", path));
 	return r < 0 ? NULL : text;
 }
 

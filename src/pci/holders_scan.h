@@ -39,7 +39,8 @@
 struct pt_holders {
 	struct pt_holder *items;
 	size_t count;
-	bool is_complete;
+	const char *unseen;   /* what could not be looked at first; NULL for nothing */
+	bool is_unprivileged; /* root would have seen all of that */
 	struct arena memory;
 };
 
@@ -50,6 +51,7 @@ struct holder_target {
 	const char *prefix;	    /* "" or "VF 0000:01:10.0", before each "through" */
 	bool has_interface;
 	bool is_interface_missing; /* a NIC's driver, but no interface that can be seen */
+	bool may_lack_interface;   /* InfiniBand and other fabrics: IP over them is an option */
 };
 
 enum node_use {
@@ -146,8 +148,12 @@ void *holders_grow(struct holder_scan *scan, void *array, size_t *count, size_t 
 /* Add a holder; one that is known already (same kind, thing and pid) only gains a way through. */
 void holders_add(struct holder_scan *scan, size_t target, enum pt_holder_kind kind, int pid,
 		 const char *what, const char *through, const char *advice);
-/* Something could not be looked at. */
-void holders_incomplete(struct holder_scan *scan, size_t target);
+/*
+ * @what, with the reason, could not be looked at. What not even root sees is worse than what
+ * an ordinary user doesn't, and is what is told then.
+ */
+void holders_unseen(struct holder_scan *scan, size_t target, const char *what);
+void holders_unprivileged(struct holder_scan *scan, size_t target, const char *what);
 
 /* Read a small file below the root into @buffer; false when it isn't there. */
 bool holders_read_file(struct holder_scan *scan, char *buffer, size_t size, const char *format, ...)

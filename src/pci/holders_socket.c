@@ -127,7 +127,8 @@ static void load_xdp(struct net_scan *nets)
 		return;
 	for (i = 0; i < nets->scan->target_count; i++)
 		if (nets->scan->targets[i].has_interface)
-			holders_incomplete(nets->scan, i);
+			holders_unseen(nets->scan, i,
+				       "who has AF_XDP sockets (the kernel lacks xsk_diag)");
 }
 
 void holders_load_sockets(struct net_scan *nets)

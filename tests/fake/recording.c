@@ -302,6 +302,11 @@ static void write_class(const struct fake *fake, const char *class, struct json_
 			tree_write_text(fake, path, 0444, "%d\n", number);
 			tree_path(fake, path, "sys/%s/operstate", string(where));
 			tree_write_text(fake, path, 0444, "down\n");
+			tree_path(fake, path, "sys/%s/uevent", string(where));
+			tree_write_text(fake, path, 0644, "INTERFACE=%s\nIFINDEX=%d\n", name,
+					number);
+			tree_link(fake, tree_path(fake, path, "sys/%s/subsystem", string(where)),
+				  tree_path(fake, dir, "sys/class/net"));
 		} else {
 			tree_path(fake, path, "sys/%s/dev", string(where));
 			tree_write_text(fake, path, 0444, "259:%d\n", number);

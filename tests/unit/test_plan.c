@@ -6,15 +6,20 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <passthru/passthru.h>
 
 #include "assign/claim.h"
 #include "fake/fake.h"
+#include "read_tree.h"
+
+#define DRIVES_NODE "sys/bus/pci/devices/0000:01:00.0/nvme/nvme9"
 
 static int make_fake(void **state)
 {
@@ -234,6 +239,77 @@ static void test_changed_since_planned(void **state)
 	pt_plan_free(p);
 }
 
+/* A notice about the device that has @phrase, and no refusal. */
+static void assert_noticed(struct fake *fake, enum pt_verb verb, const char *devices,
+			   const char *phrase)
+{
+	struct pt_plan *p = plan(fake, verb, devices);
+	bool is_found = false;
+	size_t i;
+
+	if (pt_plan_refusal_count(p))
+		fail_msg("refused: %s", pt_plan_refusal_at(p, 0)->message);
+	for (i = 0; i < pt_plan_notice_count(p); i++)
+		is_found |= strstr(pt_plan_notice_at(p, i), phrase) &&
+			    strstr(pt_plan_notice_at(p, i), devices);
+	if (!is_found)
+		fail_msg("%s: no notice with \"%s\"", devices, phrase);
+	pt_plan_free(p);
+}
+
+/* In a container the host's processes are out of sight: any of them may hold the drive. */
+static void test_unseen(void **state)
+{
+	struct fake *fake = *state;
+	struct pt_host *host = fake_host(fake);
+	struct pt_address drive = {.bus = 1};
+	struct pt_request forced = {.verb = PT_DETACH,
+				    .devices = &drive,
+				    .count = 1,
+				    .is_forced = true,
+				    .why = "nothing on it"};
+	struct pt_error err = {0};
+	struct pt_plan *p;
+
+	put_text(host, DRIVES_NODE "/uevent", "MAJOR=240\nMINOR=0\nDEVNAME=nvme9\n");
+	put_link(host, DRIVES_NODE "/subsystem", "../../../../class/nvme");
+	put_link(host, "proc/self/ns/pid", "pid:[4026532000]");
+	assert_refused(fake, PT_DETACH, "01:00.0", PT_IN_USE,
+		       "can't see processes outside of this container");
+	assert_refused(fake, PT_TAKE, "01:00.0", PT_IN_USE, "--force --reason");
+	assert_refused(fake, PT_RESET, "01:00.0", PT_IN_USE, "container");
+	/* what has no nodes has no such users */
+	p = plan(fake, PT_DETACH, "05:00.0 01:00.0 02:00.0");
+	assert_int_equal(pt_plan_refusal_count(p), 1);
+	pt_plan_free(p);
+	assert_int_equal(pt_request_apply(host, &forced, &err), 0);
+	/* and nobody is kept from giving it back */
+	put_text(host, DRIVES_NODE "/uevent", "MAJOR=240\nMINOR=0\nDEVNAME=nvme9\n");
+	put_link(host, DRIVES_NODE "/subsystem", "../../../../class/nvme");
+	assert_noticed(fake, PT_REATTACH, "01:00.0", "can't see processes outside");
+	assert_int_equal(apply(fake, PT_REATTACH, "01:00.0", &err), 0);
+}
+
+/* What root alone may see is no reason to refuse a plan to an ordinary user. */
+static void test_unprivileged(void **state)
+{
+	struct fake *fake = *state;
+	struct pt_host *host = fake_host(fake);
+	bool is_root = geteuid() == 0;
+	int fd = openat(host->root_fd, "proc/iomem", O_WRONLY | O_TRUNC | O_CLOEXEC);
+
+	assert_int_equal(dprintf(fd, "00000000-00000000 : BOOTFB\n"), 27);
+	close(fd);
+	if (is_root) {
+		assert_refused(fake, PT_DETACH, "06:00.0", PT_IN_USE, "boot framebuffer");
+		assert_int_equal(chmod(fake_root(fake), 0755), 0);
+		assert_int_equal(seteuid(65534), 0);
+	}
+	assert_noticed(fake, PT_DETACH, "06:00.0", "Ask again as root");
+	if (is_root)
+		assert_int_equal(seteuid(0), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -244,6 +320,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_failed_reset_is_quarantined, make_fake,
 						free_fake),
 		cmocka_unit_test_setup_teardown(test_changed_since_planned, make_fake, free_fake),
+		cmocka_unit_test_setup_teardown(test_unseen, make_fake, free_fake),
+		cmocka_unit_test_setup_teardown(test_unprivileged, make_fake, free_fake),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
