@@ -61,15 +61,12 @@ static int apply_locked(struct pt_host *host, const struct pt_request *request,
 	return operation_run(host, request->verb, plan->steps, plan->step_count, err);
 }
 
-static int apply(struct pt_host *host, const struct pt_request *request,
-		 const struct pt_plan *expected, struct pt_error *err)
+static int lock_and_apply(struct pt_host *host, const struct pt_request *request,
+			  const struct pt_plan *expected, struct pt_error *err)
 {
 	struct locks locks;
-	int r;
+	int r = state_prepare(host, err);
 
-	if (!request->count)
-		return pt_fail(err, PT_INVALID, EINVAL, "no device named");
-	r = state_prepare(host, err);
 	if (!r)
 		r = recover_devices(host, request->devices, request->count, err);
 	if (!r)
@@ -78,7 +75,25 @@ static int apply(struct pt_host *host, const struct pt_request *request,
 		return r;
 	r = apply_locked(host, request, expected, err);
 	locks_drop(host, &locks);
-	audit_operation(host, request, r, err);
+	return r;
+}
+
+/* Whatever comes of it, what was asked is logged. */
+static int apply(struct pt_host *host, const struct pt_request *request,
+		 const struct pt_plan *expected, struct pt_error *err)
+{
+	struct pt_error failure = {0};
+	int r;
+
+	if (!request->count)
+		return pt_fail(err, PT_INVALID, EINVAL, "no device named");
+	if (expected && expected->refusal_count)
+		r = fail_refused(expected, &failure);
+	else
+		r = lock_and_apply(host, request, expected, &failure);
+	if (r < 0 && err)
+		*err = failure;
+	audit_operation(host, request, r, &failure);
 	return r;
 }
 
@@ -89,7 +104,5 @@ int pt_request_apply(struct pt_host *host, const struct pt_request *request, str
 
 int pt_plan_apply(struct pt_host *host, const struct pt_plan *plan, struct pt_error *err)
 {
-	if (plan->refusal_count)
-		return fail_refused(plan, err);
 	return apply(host, &plan->request, plan, err);
 }

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The audit trail: each operation that was tried, with who asked for it and what came of it,
- * as one entry of the system's log. The journal takes it with fields (journalctl
- * PASSTHRU_DEVICE=0000:01:00.0); where there is none, syslog takes the same as one line.
+ * The audit trail: each operation that was tried, also one that failed before anything was
+ * locked, and each recovery, with who asked for it and what came of it, as one entry of the
+ * system's log. The journal takes it with fields (journalctl PASSTHRU_DEVICE=0000:01:00.0); where
+ * there is none, syslog takes the same as one line.
  *
  * Both are a datagram to a socket of the host's /run or /dev, so a test listens there. The
- * journal's protocol is a documented, stable interface ("Native Journal Protocol"); loading
- * libsystemd for it would cost more time than many an operation takes.
+ * journal's protocol is a documented, stable interface ("Native Journal Protocol"); audit.c says
+ * why it isn't libsystemd that speaks it.
  */
 #ifndef ASSIGN_AUDIT_H
 #define ASSIGN_AUDIT_H

@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "assign/recover.h"
 
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "assign/audit.h"
+#include "assign/claim.h"
 #include "assign/lock.h"
 #include "assign/operation.h"
 #include "assign/plan.h"
@@ -23,14 +29,26 @@ struct recovery {
 	int result;
 };
 
-static void report(const struct recovery *recovery, const struct pt_address *address,
-		   const char *what)
+/* What came of recovering some devices together; @what and @err as @result is. */
+static void report(const struct recovery *recovery, const struct pt_address *devices, size_t count,
+		   const char *what, int result, const struct pt_error *err)
 {
+	const struct audit audit = {.verb = "recover",
+				    .devices = devices,
+				    .count = count,
+				    .words = what,
+				    .result = result,
+				    .err = result < 0 ? err : NULL};
 	char text[PT_ADDRESS_TEXT];
+	size_t i;
 
-	host_log(recovery->host, PT_LOG_NOTICE, "%s: %s", pt_address_format(address, text), what);
-	if (recovery->report)
-		recovery->report(recovery->context, address, what);
+	audit_write(recovery->host, &audit);
+	for (i = 0; i < count && result >= 0; i++) {
+		host_log(recovery->host, PT_LOG_NOTICE, "%s: %s",
+			 pt_address_format(&devices[i], text), what);
+		if (recovery->report)
+			recovery->report(recovery->context, &devices[i], what);
+	}
 }
 
 static void take_error(struct recovery *recovery, int r, const struct pt_error *err)
@@ -75,7 +93,6 @@ static int resume_locked(struct recovery *recovery, const char *name,
 			 const struct pt_address *devices, size_t count, struct pt_error *err)
 {
 	struct journal journal;
-	size_t i;
 	int r = journal_read(recovery->host, name, &journal, err);
 
 	/* finished by its process between our look and our lock */
@@ -84,11 +101,11 @@ static int resume_locked(struct recovery *recovery, const char *name,
 	if (r < 0)
 		return r;
 	r = operation_resume(recovery->host, &journal, err);
-	for (i = 0; !r && i < count; i++)
-		report(recovery, &devices[i],
-		       journal.verb == PT_DETACH || journal.verb == PT_TAKE
-			       ? "an interrupted operation was undone"
-			       : "an interrupted operation was finished");
+	report(recovery, devices, count,
+	       journal.verb == PT_DETACH || journal.verb == PT_TAKE
+		       ? "an interrupted operation was undone"
+		       : "an interrupted operation was finished",
+	       r, err);
 	journal_free(&journal);
 	return r;
 }
@@ -169,8 +186,7 @@ static void give_back(struct recovery *recovery, const struct pt_claims *claims,
 	if (r < 0)
 		take_error(recovery, r, &err);
 	(void)text_format(what, sizeof(what), "given back: %s is gone", owner_format(owner, name));
-	for (i = 0; !r && i < request.count; i++)
-		report(recovery, &devices[i], what);
+	report(recovery, devices, request.count, what, r, &err);
 	pt_plan_free(plan);
 	locks_drop(recovery->host, &locks);
 }
@@ -226,6 +242,41 @@ static int recover(struct recovery *recovery)
 	return recovery->result;
 }
 
+/*
+ * "0000:01:00.0.1474.new": what process 1474 was about to give its name, as io_replace_at() does.
+ * Nobody reads it, but each crash at that instant leaves one more in /run.
+ */
+static bool is_leftover(struct pt_host *host, const char *name)
+{
+	const char *end = strstr(name, ".new"), *start = end;
+	char pid[16], path[32];
+	uint64_t number;
+
+	if (!end || end[4])
+		return false;
+	while (start > name && start[-1] != '.')
+		start--;
+	if (text_format(pid, sizeof(pid), "%.*s", (int)(end - start), start) < 0 ||
+	    text_parse_number(pid, 10, INT32_MAX, &number) < 0)
+		return false;
+	(void)text_format(path, sizeof(path), "proc/%s", pid);
+	return faccessat(host->root_fd, path, F_OK, 0) < 0 && errno == ENOENT;
+}
+
+static void sweep(struct pt_host *host, const char *directory)
+{
+	int fd = openat(host->root_fd, directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	AUTO_DIR DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+
+	if (!dir && fd >= 0)
+		close(fd);
+	while (dir && (entry = readdir(dir))) {
+		if (is_leftover(host, entry->d_name))
+			(void)unlinkat(fd, entry->d_name, 0);
+	}
+}
+
 int recover_devices(struct pt_host *host, const struct pt_address *devices, size_t count,
 		    struct pt_error *err)
 {
@@ -262,5 +313,9 @@ int pt_recover(struct pt_host *host, pt_recover_fn report_fn, void *context, str
 		.host = host, .report = report_fn, .context = context, .err = err};
 	int r = state_prepare(host, err);
 
-	return r < 0 ? r : recover(&recovery);
+	if (r < 0)
+		return r;
+	sweep(host, CLAIM_DIR);
+	sweep(host, JOURNAL_DIR);
+	return recover(&recovery);
 }

@@ -7,8 +7,11 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <passthru/passthru.h>
 
@@ -160,6 +163,97 @@ static void test_failure(void **state)
 	fake_free(fake);
 }
 
+/* The next entry of the journal has @value as its field @name. */
+static void next_has(int journal, const char *name, const char *value)
+{
+	char entry[8192], found[1024];
+	ssize_t size = receive(journal, entry, sizeof(entry));
+
+	assert_true(size > 0);
+	assert_true(find_field(entry, size, name, found, sizeof(found)));
+	if (!strstr(found, value))
+		fail_msg("%s is not \"%s\": %s", name, value, found);
+}
+
+/* What never came as far as its locks was asked for all the same. */
+static void test_early_failure(void **state)
+{
+	struct fake *fake = open_vtd();
+	struct pt_host *host = fake_host(fake);
+	int journal = listen_at(fake, "run/systemd/journal/socket");
+
+	(void)state;
+	put_text(host, "run/passthru", "a file where the directory should be");
+	detach(host, false, -ENOTDIR);
+	next_has(journal, "MESSAGE", "detach " DRIVE ": storage: /run/passthru: Not a directory");
+	close(journal);
+	fake_free(fake);
+}
+
+/* A plan that is refused is not applied, and that is logged too. */
+static void test_refused_plan(void **state)
+{
+	struct fake *fake = open_vtd();
+	struct pt_host *host = fake_host(fake);
+	int journal = listen_at(fake, "run/systemd/journal/socket");
+	struct pt_address bridge = {.device = 1};
+	struct pt_request request = {.verb = PT_DETACH, .devices = &bridge, .count = 1};
+	struct pt_plan *plan;
+	struct pt_error err;
+
+	(void)state;
+	assert_int_equal(pt_plan_make(host, &request, &plan, &err), 0);
+	assert_true(pt_plan_apply(host, plan, NULL) < 0);
+	next_has(journal, "MESSAGE", "detach 0000:00:01.0: unsuitable: ");
+	pt_plan_free(plan);
+	close(journal);
+	fake_free(fake);
+}
+
+/* Recovery: of an operation that was killed, and of a device whose owner is gone. */
+static void test_recovery(void **state)
+{
+	struct fake *fake = open_vtd();
+	struct pt_host *host = fake_host(fake);
+	int journal = listen_at(fake, "run/systemd/journal/socket");
+	struct pt_address drive = {.bus = 1};
+	struct pt_request request = {
+		.verb = PT_TAKE,
+		.devices = &drive,
+		.count = 1,
+		.owner = {.kind = PT_OWNER_PROCESS, .pid = 1, .start_time = 7, .name = "qemu"}};
+	struct pt_error err;
+	int status, tries;
+	pid_t pid;
+
+	(void)state;
+	fake_fault(fake, DRIVE, "unbind", "once delay 500");
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		(void)pt_request_apply(host, &request, NULL);
+		_exit(0);
+	}
+	(void)usleep(200000);
+	(void)kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	/* for a while its helper is still in the driver */
+	for (tries = 0; tries < 200 && recv(journal, &status, 1, MSG_PEEK) < 0; tries++) {
+		assert_int_equal(pt_recover(host, NULL, NULL, &err), 0);
+		(void)usleep(20000);
+	}
+	next_has(journal, "MESSAGE", "recover " DRIVE ": an interrupted operation was undone");
+	assert_int_equal(pt_request_apply(host, &request, &err), 0);
+	next_has(journal, "PASSTHRU_VERB", "take");
+	assert_int_equal(pt_recover(host, NULL, NULL, &err), 0);
+	next_has(journal, "MESSAGE", "recover " DRIVE ": given back: qemu (pid 1) is gone");
+	/* nothing to put right is nothing to tell */
+	assert_int_equal(pt_recover(host, NULL, NULL, &err), 0);
+	assert_true(recv(journal, &status, sizeof(status), 0) < 0);
+	close(journal);
+	fake_free(fake);
+}
+
 /* Nobody listens: nothing fails for it. */
 static void test_no_log(void **state)
 {
@@ -173,9 +267,9 @@ static void test_no_log(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_journal),
-		cmocka_unit_test(test_syslog),
-		cmocka_unit_test(test_failure),
+		cmocka_unit_test(test_journal),	     cmocka_unit_test(test_syslog),
+		cmocka_unit_test(test_failure),	     cmocka_unit_test(test_early_failure),
+		cmocka_unit_test(test_refused_plan), cmocka_unit_test(test_recovery),
 		cmocka_unit_test(test_no_log),
 	};
 
