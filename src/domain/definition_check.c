@@ -66,6 +66,12 @@ static bool is_port(const char *text)
 	return strcmp(text, "-1") == 0 || text_parse_number(text, 10, 65535, &number) == 0;
 }
 
+/* A World Wide Name (T10 SPC), 64 bits without 0x. */
+static bool is_wwn(const char *text)
+{
+	return strlen(text) == 16 && text[strspn(text, "0123456789abcdefABCDEF")] == '\0';
+}
+
 static const struct {
 	const char *name;
 	bool (*is)(const char *text);
@@ -77,6 +83,7 @@ static const struct {
 	{"cpuset", is_cpuset, "a list like 0-3,8", EINVAL},
 	{"machine", is_machine, "q35 or one of its versions", EOPNOTSUPP},
 	{"port", is_port, "a port", EINVAL},
+	{"wwn", is_wwn, "16 hexadecimal digits", EINVAL},
 };
 
 /* A value and its kind, and where it stands, for messages. */

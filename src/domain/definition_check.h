@@ -15,7 +15,8 @@
  *	/	an absolute path
  *	~	a word: letters, digits and _.:+@-
  *	?	any text
- *	&NAME	see the table of kinds in definition_check.c: &mac, &uuid, &cpuset, &machine, &port
+ *	&NAME	see the table of kinds in definition_check.c: &mac, &uuid, &cpuset, &machine, &port,
+ *		&wwn
  */
 #ifndef DOMAIN_DEFINITION_CHECK_H
 #define DOMAIN_DEFINITION_CHECK_H

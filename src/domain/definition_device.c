@@ -158,12 +158,17 @@ static bool same_source(const xmlNode *a, const xmlNode *b)
 		 !same(a, b, "source@namespace"));
 }
 
+static bool is_console_of(const xmlNode *console, const xmlNode *serial)
+{
+	return node_is(console, "console") && node_is(serial, "serial");
+}
+
 const char *device_conflict(const xmlNode *a, const xmlNode *b)
 {
 	if (same_source(a, b))
 		return "source address";
 	/* the first console is the first serial port, by another name */
-	if (same(a, b, "alias@name") && !(node_is(a, "serial") && node_is(b, "console")))
+	if (same(a, b, "alias@name") && !is_console_of(a, b) && !is_console_of(b, a))
 		return "alias";
 	if (same(a, b, "boot@order"))
 		return "boot order";

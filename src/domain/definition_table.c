@@ -2,9 +2,9 @@
 /*
  * What of <domain> is supported; devices are in definition_table_devices.c. A row goes in here
  * together with the code that does what it says: most of it makes QEMU's arguments
- * (command_line*.c). What is left to the life cycle: cputune, numatune (of threads), memtune,
- * memoryBacking/locked (the limit), currentMemory (the balloon), on_*, os/nvram@template,
- * qemu:env.
+ * (command_line*.c). What is left to the life cycle: cputune, vcpu@cpuset, memtune, the limit
+ * for memoryBacking/locked, os/nvram@template, taps, graphics@port of spice, qemu:env, and to
+ * call what command_line_settle() says.
  */
 #include "domain/definition_check.h"
 
@@ -98,8 +98,7 @@ const struct supported supported_guest[] = {
 	{"features/hyperv/tlbflush/{direct,extended}", NULL, "state!=" ON_OFF, ONE},
 
 	/* time */
-	{"clock", NULL, "*offset=utc|localtime|variable basis=utc|localtime", ONE},
-	{"clock[variable]", NULL, "adjustment=#0-4294967295", ONE},
+	{"clock", NULL, "offset=utc|localtime", ONE},
 	{"clock/timer", NULL, "*name!=rtc|pit|hpet|kvmclock|hypervclock|tsc", MANY},
 	{"clock/timer[rtc]", NULL, "present=yes tickpolicy=catchup|delay track=guest|wall", MANY},
 	{"clock/timer[pit]", NULL, "present=yes tickpolicy=delay|discard", MANY},
@@ -108,10 +107,9 @@ const struct supported supported_guest[] = {
 	 MANY},
 
 	/* ends */
-	{"on_poweroff", "destroy|restart|preserve|rename-restart", NULL, ONE},
-	{"on_reboot", "destroy|restart|preserve|rename-restart", NULL, ONE},
-	{"on_crash", "destroy|restart|preserve|rename-restart|coredump-destroy|coredump-restart",
-	 NULL, ONE},
+	{"on_poweroff", "destroy|preserve", NULL, ONE},
+	{"on_reboot", "destroy|restart", NULL, ONE},
+	{"on_crash", "destroy|preserve", NULL, ONE},
 	{"pm", NULL, NULL, ONE},
 	{"pm/{suspend-to-mem,suspend-to-disk}", NULL, "enabled!=" YES_NO, ONE},
 

@@ -62,7 +62,7 @@ const struct supported supported_devices[] = {
 	{"devices/interface[ethernet]/target", NULL, "managed=no", ONE},
 	{"devices/interface[bridge,ethernet]/driver", NULL, "name!=qemu|vhost", ONE},
 	{"devices/interface[user,bridge,ethernet]/mtu", NULL, "size!=#68-65535", ONE},
-	{"devices/interface[user,bridge,ethernet]/link", NULL, "state!=up|down", ONE},
+	{"devices/interface[user,bridge,ethernet]/link", NULL, "state!=up", ONE},
 
 	/* storage */
 	{"devices/disk", NULL, "*type!=file|block|nvme device=disk|cdrom", MANY},
@@ -80,7 +80,7 @@ const struct supported supported_devices[] = {
 	{"devices/disk/target", NULL, "dev!=~ bus=virtio|sata|scsi|usb", ONE},
 	{"devices/disk/{readonly,shareable}", NULL, NULL, ONE},
 	{"devices/disk/serial", "~", NULL, ONE},
-	{"devices/disk/wwn", "~", NULL, ONE},
+	{"devices/disk/wwn", "&wwn", NULL, ONE},
 	{"devices/disk/blockio", NULL,
 	 "logical_block_size=#512-2097152 physical_block_size=#512-2097152", ONE},
 
@@ -152,8 +152,7 @@ const struct supported supported_devices[] = {
 
 	/* the rest */
 	{"devices/tpm", NULL, "model=tpm-crb|tpm-tis", ONE},
-	{"devices/tpm/backend", NULL, "*type!=passthrough|emulator", ONE},
-	{"devices/tpm/backend[emulator]", NULL, "version=2.0", ONE},
+	{"devices/tpm/backend", NULL, "*type!=passthrough", ONE},
 	{"devices/tpm/backend[passthrough]/device", NULL, "path!=/", ONE},
 	{"devices/rng", NULL, "model!=virtio", MANY},
 	{"devices/rng/rate", NULL, "bytes!=#1-4294967295 period=#1-4294967295", ONE},

@@ -50,7 +50,8 @@ static const struct {
 	{"controller", "@type", "sata", "sata"},
 	{"controller", "@type", "usb", "usb"},
 	{"serial", NULL, NULL, "serial"},
-	{"console", NULL, NULL, "console"},
+	{"console", "target@type", "virtio", "console"},
+	{"console", NULL, NULL, "serial"},
 	{"channel", NULL, NULL, "channel"},
 	{"input", NULL, NULL, "input"},
 	{"video", NULL, NULL, "video"},
@@ -119,6 +120,16 @@ static bool controller_alias(const xmlNode *controller, char *buffer, size_t siz
 	return true;
 }
 
+static int add_serial_alias(const xmlNode *devices, xmlNode *console, struct pt_error *err)
+{
+	xmlNode *serial = node_child(devices, "serial");
+	int r = device_set_alias(devices, serial, err);
+
+	if (r == 0 && add_alias(console, node_get(serial, "alias@name")) < 0)
+		r = pt_fail_memory(err);
+	return r;
+}
+
 int device_set_alias(const xmlNode *devices, xmlNode *device, struct pt_error *err)
 {
 	const char *prefix = (const char *)device->name;
@@ -130,6 +141,10 @@ int device_set_alias(const xmlNode *devices, xmlNode *device, struct pt_error *e
 	    node_is(device, "graphics") || node_is(device, "audio") ||
 	    node_has(device, "model", "none"))
 		return 0;
+	/* the first console is the first serial port, and has its name */
+	if (node_is(device, "console") && !node_says(device, "target@type", "virtio") &&
+	    node_child(devices, "serial"))
+		return add_serial_alias(devices, device, err);
 	if (node_is(device, "disk"))
 		disk_alias(device, alias, sizeof(alias));
 	else if (!controller_alias(device, alias, sizeof(alias)))

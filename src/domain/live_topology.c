@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "domain/definition_device.h"
+#include "domain/live_alias.h"
 #include "domain/xml_node.h"
 
 /*
@@ -27,7 +28,6 @@ static const struct {
 	{"interface", "model@type", "e1000", PLACE_ROOT, {0}},
 	{"interface", "model@type", "rtl8139", PLACE_ROOT, {0}},
 	{"interface", NULL, NULL, PLACE_PORT, {0}},
-	{"disk", "target@bus", "virtio", PLACE_PORT, {0}},
 	{"controller", "@model", "pcie-root-port", PLACE_ROOT, {0}},
 	{"controller", "@model", "pcie-switch-downstream-port", PLACE_SWITCH, {0}},
 	{"controller", "@model", "pcie-switch-upstream-port", PLACE_PORT, {0}},
@@ -79,6 +79,8 @@ static enum placement find_place(const xmlNode *device, struct pt_address *ret_p
 		ret_preferred->device = is_primary_video(device) ? 1 : 0;
 		return video_placement(device);
 	}
+	if (node_is(device, "disk"))
+		return strcmp(disk_bus(device), "virtio") == 0 ? PLACE_PORT : PLACE_NOWHERE;
 	/* the first SATA controller is part of the machine */
 	if (node_is(device, "controller") && node_has(device, "type", "sata")) {
 		ret_preferred->device = node_has(device, "index", "0") ? LPC_SLOT : 0;

@@ -12,7 +12,8 @@
 	"<hostdev mode='subsystem' type='pci' managed='yes'><source>" address "</source>" more     \
 	"</hostdev>"
 
-static const char *const golden[] = {"lab.xml", "nfv.xml", "small.xml", "windows-gaming.xml"};
+static const char *const golden[] = {"emulated.xml", "lab.xml", "nfv.xml", "small.xml",
+				     "windows-gaming.xml"};
 
 static void comes_out_as_it_went_in(void **state)
 {
@@ -55,7 +56,7 @@ static void values(void **state)
 	assert_true(definition_memory(nfv) == 8ull << 30);
 	assert_true(definition_memory_is_locked(nfv));
 	assert_true(definition_memory_is_huge(nfv));
-	assert_string_equal(definition_on_crash(nfv), "coredump-destroy");
+	assert_string_equal(definition_on_crash(nfv), "preserve");
 	assert_string_equal(definition_get(nfv, "cputune/emulatorpin@cpuset"), "0-3,^2");
 
 	assert_true(definition_memory(small) == 1ull << 30);

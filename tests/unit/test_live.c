@@ -39,6 +39,7 @@ static const struct {
 } golden[] = {
 	{"lab.xml", "lab.live.xml"},
 	{"nfv.xml", "nfv.live.xml"},
+	{"emulated.xml", "emulated.live.xml"},
 	{"small.xml", "small.live.xml"},
 	{"windows-gaming.xml", "windows-gaming.live.xml"},
 };

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "definition_read.h"
+
+#include "domain/command_line.h"
+#include "domain/live.h"
+#include "domain/xml_node.h"
+
+#define DOMAIN(inside)                                                                             \
+	"<domain type='kvm'><name>g</name><memory>65536</memory><os><type>hvm</type></os>" inside  \
+	"</domain>"
+#define DEVICES(inside) DOMAIN("<devices>" inside "</devices>")
+
+static const struct command_line_files nothing = {.commands.fd = -1, .events.fd = -1};
+
+static char *format_line(const struct definition *live, const struct command_line_files *files)
+{
+	AUTO(auto_command_line) char **argv = NULL;
+	struct pt_error err = {0};
+	char *text = NULL;
+
+	if (command_line_build(live, files, &argv, &err) < 0)
+		fail_msg("%s", err.message);
+	assert_int_equal(command_line_format(argv, &text, &err), 0);
+	return text;
+}
+
+static struct definition *live_of(const struct definition *def)
+{
+	struct definition *live = NULL;
+	struct pt_error err = {0};
+
+	if (live_new(def, 1, &live, &err) < 0)
+		fail_msg("%s", err.message);
+	return live;
+}
+
+static const char *const golden[] = {"emulated", "lab", "nfv", "small", "windows-gaming"};
+
+static void whole_lines(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(golden) / sizeof(golden[0]); i++) {
+		AUTO(auto_definition) struct definition *def = NULL;
+		AUTO(auto_definition) struct definition *live = NULL;
+		AUTO_FREE char *text = NULL;
+		char name[64];
+
+		(void)snprintf(name, sizeof(name), "%s.xml", golden[i]);
+		def = parse_golden(name);
+		live = live_of(def);
+		text = format_line(live, &nothing);
+		(void)snprintf(name, sizeof(name), "%s.args", golden[i]);
+		assert_golden(name, text);
+	}
+}
+
+static void files_of_the_start(void **state)
+{
+	const struct command_line_tap tap = {.alias = "net0", .fd = 9};
+	const struct command_line_files files = {
+		.commands = {.fd = 7},
+		.events = {.fd = -1, .path = "/run/a,b"},
+		.taps = &tap,
+		.tap_count = 1,
+		.run_directory = "/run/passthru/guests/g.d",
+		.is_paused = true,
+	};
+	static const char *const wanted[] = {
+		"\n-S \\\n",
+		"-chardev socket,id=charmonitor,fd=7,server=on,wait=off \\\n-mon "
+		"chardev=charmonitor,id=monitor,mode=control",
+		"-chardev socket,id=charevents,path=/run/a,,b,server=on,wait=off",
+		"{\"type\":\"tap\",\"id\":\"hostnet0\",\"fd\":\"9\",\"vhost\":true}",
+		"path=/run/passthru/guests/g.d/channel0,server=on",
+	};
+	AUTO(auto_definition)
+	struct definition *def = parse_text(
+		DEVICES("<interface type='bridge'><source bridge='b'/><driver name='vhost'/></interface>"
+			"<channel type='unix'><target type='virtio' name='a'/></channel>"),
+		0);
+	AUTO(auto_definition) struct definition *live = live_of(def);
+	AUTO_FREE char *text = format_line(live, &files);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
+		if (!strstr(text, wanted[i]))
+			fail_msg("%s\nis not in\n%s", wanted[i], text);
+}
+
+/* What someone writes into a definition stays one value of one option. */
+static void values_with_commas(void **state)
+{
+	AUTO(auto_definition)
+	struct definition *def = parse_text(
+		"<domain type='kvm'><name>a,debug-threads=off</name><memory>65536</memory><os>"
+		"<type>hvm</type><cmdline>x,y 'z' \"</cmdline></os><devices><serial type='file'>"
+		"<source path='/a,append=on'/></serial><disk type='file'>"
+		"<source file='/a\",\"b'/><target dev='vda'/></disk></devices></domain>",
+		0);
+	AUTO(auto_definition) struct definition *live = live_of(def);
+	AUTO_FREE char *text = format_line(live, &nothing);
+
+	(void)state;
+	assert_non_null(strstr(text, "guest=a,,debug-threads=off,debug-threads=on"));
+	assert_non_null(strstr(text, "-append 'x,y '\\''z'\\'' \"'"));
+	assert_non_null(strstr(text, "path=/a,,append=on,append=off"));
+	assert_non_null(strstr(text, "\"filename\":\"/a\\\",\\\"b\""));
+}
+
+static const struct {
+	const char *text;
+	int error;
+	const char *says;
+} refused[] = {
+	{"<domain type='qemu'><name>g</name><memory>65536</memory><os><type>hvm</type></os>"
+	 "<cpu mode='host-passthrough'/></domain>",
+	 -EOPNOTSUPP, "domain/cpu@mode='host-passthrough' needs domain@type='kvm'"},
+	{DOMAIN("<vcpu>4</vcpu><cpu><topology sockets='1' cores='2' threads='1'/></cpu>"), -EINVAL,
+	 "CPU topology doesn't match maximum vcpu count"},
+	{DOMAIN("<vcpu current='3'>2</vcpu>"), -EINVAL, "domain/vcpu@current is more"},
+	{DOMAIN("<cpu mode='custom'/>"), -EINVAL, "domain/cpu/model is missing"},
+	{DOMAIN("<cpu><numa><cell id='0' cpus='0' memory='1'/></numa></cpu>"), -EINVAL,
+	 "its cells have 1 KiB of memory together"},
+	{DOMAIN("<features><hyperv><vendor_id state='on' value='a,b'/></hyperv></features>"),
+	 -EINVAL, "vendor_id@value"},
+	{DOMAIN("<sysinfo type='smbios'><system><entry name='odd'>x</entry></system></sysinfo>"), 0,
+	 NULL},
+	{"<domain type='kvm'><name>g</name><memory>65536</memory><os><type>hvm</type>"
+	 "<smbios mode='sysinfo'/></os><sysinfo type='smbios'><system><entry name='odd'>x</entry>"
+	 "</system></sysinfo></domain>",
+	 -EOPNOTSUPP, "domain/sysinfo/system/entry@name='odd'"},
+	{"<domain type='kvm'><name>g</name><memory>65536</memory><os><type>hvm</type>"
+	 "<loader secure='yes'>/a</loader></os></domain>",
+	 -EOPNOTSUPP, "needs domain/features/smm"},
+	{DEVICES("<disk type='file' device='cdrom'><target dev='vda' bus='virtio'/></disk>"),
+	 -EOPNOTSUPP, "a cdrom can't be on the bus virtio"},
+	{DEVICES("<disk type='file'><driver io='native'/><source file='/a'/><target dev='vda'/>"
+		 "</disk>"),
+	 -EOPNOTSUPP, "io='native' needs cache='none'"},
+	{DEVICES("<sound model='ich9'/>"), -EINVAL, "add <audio id='1'"},
+	{DEVICES("<input type='tablet' bus='ps2'/>"), -EOPNOTSUPP, "a tablet is on the bus usb"},
+	{DEVICES("<shmem name='a'><model type='ivshmem-plain'/><size>3</size></shmem>"), -EINVAL,
+	 "power of two"},
+	{DEVICES("<iommu model='intel'><driver intremap='on'/></iommu>"), -EOPNOTSUPP,
+	 "needs <ioapic driver='qemu'/>"},
+	{DEVICES("<interface type='user'><model type='e1000e'/><mtu size='9000'/></interface>"),
+	 -EOPNOTSUPP, "mtu goes with the model virtio only"},
+	{DEVICES("<controller type='pci' index='1' model='pcie-to-pci-bridge'><address type='pci' "
+		 "bus='2' slot='1'/></controller><controller type='pci' index='2' "
+		 "model='pcie-to-pci-bridge'><address type='pci' bus='1' slot='1'/></controller>"),
+	 -EINVAL, "in a circle"},
+};
+
+static void refusals(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+		AUTO(auto_definition) struct definition *def = parse_text(refused[i].text, 0);
+		AUTO(auto_definition) struct definition *live = live_of(def);
+		AUTO(auto_command_line) char **argv = NULL;
+		struct pt_error err = {0};
+		int r = command_line_build(live, &nothing, &argv, &err);
+
+		if (r != refused[i].error || (r < 0 && !strstr(err.message, refused[i].says)))
+			fail_msg("%s:\n%d, %s", refused[i].text, r, err.message);
+	}
+}
+
+/* Plugging in and the way back, as the commands' JSON. */
+static void plugging(void **state)
+{
+	static const struct {
+		const char *device;
+		const char *plug;
+		const char *unplugged;
+	} cases[] = {
+		{"<hostdev mode='subsystem' type='pci'><source><address bus='6' slot='0x12' function='5'/>"
+		 "</source><rom bar='off'/></hostdev>",
+		 "[{\"execute\":\"device_add\",\"arguments\":{\"driver\":\"vfio-pci\",\"id\":\"hostdev1\","
+		 "\"host\":\"0000:06:12.5\",\"bus\":\"pci.2\",\"addr\":\"0x0\",\"rombar\":0}}]",
+		 "[]"},
+		{"<interface type='user'><mac address='52:54:00:00:00:01'/></interface>",
+		 "[{\"execute\":\"netdev_add\",\"arguments\":{\"type\":\"user\",\"id\":\"hostnet0\"}},"
+		 "{\"execute\":\"device_add\",\"arguments\":{\"driver\":\"virtio-net-pci\",\"id\":\"net0\","
+		 "\"netdev\":\"hostnet0\",\"mac\":\"52:54:00:00:00:01\",\"bus\":\"pci.2\",\"addr\":\"0x0\"}}]",
+		 "[{\"execute\":\"netdev_del\",\"arguments\":{\"id\":\"hostnet0\"}}]"},
+		{"<disk type='file'><source file='/a'/><target dev='vdb'/></disk>",
+		 "[{\"execute\":\"blockdev-add\",\"arguments\":{\"driver\":\"file\",\"filename\":\"/a\","
+		 "\"node-name\":\"virtio-disk1-storage\",\"auto-read-only\":true}},"
+		 "{\"execute\":\"blockdev-add\",\"arguments\":{\"driver\":\"raw\",\"node-name\":"
+		 "\"virtio-disk1-format\",\"read-only\":false,\"file\":\"virtio-disk1-storage\"}},"
+		 "{\"execute\":\"device_add\",\"arguments\":{\"driver\":\"virtio-blk-pci\",\"id\":"
+		 "\"virtio-disk1\",\"bus\":\"pci.2\",\"addr\":\"0x0\",\"drive\":\"virtio-disk1-format\"}}]",
+		 "[{\"execute\":\"blockdev-del\",\"arguments\":{\"node-name\":\"virtio-disk1-format\"}},"
+		 "{\"execute\":\"blockdev-del\",\"arguments\":{\"node-name\":\"virtio-disk1-storage\"}}]"},
+	};
+	const int flags = JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		AUTO(auto_definition) struct definition *def = parse_golden("lab.xml");
+		AUTO(auto_definition) struct definition *live = live_of(def);
+		AUTO(auto_definition) struct definition *device = parse_device(cases[i].device);
+		struct json_object *plug = NULL, *unplugged = NULL;
+		xmlNode *node = NULL;
+
+		assert_int_equal(live_place_device(live, device, NULL), 0);
+		assert_int_equal(definition_add_device(live, device, &node, NULL), 0);
+		assert_int_equal(command_line_plug(live, node, &nothing, &plug, NULL), 0);
+		assert_string_equal(json_object_to_json_string_ext(plug, flags), cases[i].plug);
+		assert_int_equal(command_line_unplugged(live, node, &unplugged, NULL), 0);
+		assert_string_equal(json_object_to_json_string_ext(unplugged, flags),
+				    cases[i].unplugged);
+		json_object_put(plug);
+		json_object_put(unplugged);
+	}
+}
+
+static void what_can_not_be_plugged(void **state)
+{
+	AUTO(auto_definition) struct definition *def = parse_golden("lab.xml");
+	AUTO(auto_definition) struct definition *live = live_of(def);
+	struct json_object *plug = NULL;
+	struct pt_error err = {0};
+
+	(void)state;
+	assert_int_equal(command_line_plug(live, node_find(definition_root(live), "devices/serial"),
+					   &nothing, &plug, &err),
+			 -EOPNOTSUPP);
+	assert_int_equal(command_line_plug(live,
+					   node_find(definition_root(live), "devices/controller"),
+					   &nothing, &plug, &err),
+			 -EOPNOTSUPP);
+	assert_non_null(strstr(err.message, "can't be plugged into a running guest"));
+	assert_null(plug);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(whole_lines),	      cmocka_unit_test(files_of_the_start),
+		cmocka_unit_test(values_with_commas), cmocka_unit_test(refusals),
+		cmocka_unit_test(plugging),	      cmocka_unit_test(what_can_not_be_plugged),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
