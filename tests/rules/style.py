@@ -33,7 +33,7 @@ PLACES = re.compile(r"/work/|/tmp/w/|/root/\.|/home/[a-z]")
 HOSTS = re.compile(r"https?://([\w.-]+)")
 # Pages that text may point to; the tree names no package host or mirror.
 PAGES = ("kernel.org", "gnu.org", "libvirt.org", "qemu.org", "spdx.org", "pcisig.com",
-         "freedesktop.org", "wikipedia.org", "w3.org", "example.org")
+         "freedesktop.org", "wikipedia.org", "w3.org", "example.org", "libosinfo.org", "microsoft.com")
 
 
 def functions(text):
