@@ -8,7 +8,9 @@
 #include "daemon/worker.h"
 
 static const struct handler *const tables[] = {
-	handlers_connect, handlers_host, handlers_nodedev, handlers_change, handlers_empty,
+	handlers_connect,	handlers_host,		handlers_nodedev,      handlers_change,
+	handlers_domain,	handlers_domain_define, handlers_domain_stats, handlers_guest,
+	handlers_guest_devices, handlers_empty,
 };
 
 const struct handler *handler_find(int32_t procedure)

@@ -7,6 +7,7 @@
 #include "base/auto.h"
 #include "daemon/client.h"
 #include "daemon/events.h"
+#include "daemon/guests.h"
 #include "daemon/log.h"
 #include "daemon/server.h"
 #include "daemon/worker.h"
@@ -92,6 +93,10 @@ int daemon_new(const struct daemon_config *config, struct daemon **ret_daemon, s
 	r = daemon_open_host(daemon, &daemon->host, err);
 	if (r == 0)
 		r = workers_new(daemon, &daemon->workers, err);
+	if (r == 0)
+		r = guests_new(daemon, &daemon->guests, err);
+	if (r == 0)
+		r = guests_load(daemon, err);
 	if (r < 0)
 		return r;
 	*ret_daemon = TAKE_POINTER(daemon);
@@ -110,6 +115,7 @@ void daemon_free(struct daemon *daemon)
 		client_drop(client, NULL);
 	clients_sweep(daemon);
 	events_free(daemon->events);
+	guests_free(daemon->guests);
 	(void)sd_event_source_disable_unref(daemon->tick);
 	(void)sd_event_source_disable_unref(daemon->post);
 	sd_event_unref(daemon->loop);

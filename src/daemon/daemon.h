@@ -16,6 +16,7 @@
 struct client;
 struct workers;
 struct events;
+struct guests;
 struct listener;
 
 /* What a daemon is made with; tests put a made-up machine here. */
@@ -26,6 +27,8 @@ struct daemon_config {
 	unsigned int max_clients;  /* 0: DAEMON_CLIENTS_MAX */
 	unsigned int max_per_user; /* of each user but root; 0: DAEMON_CLIENTS_PER_USER */
 	uint64_t patience_usec;	   /* 0: DAEMON_PATIENCE_USEC */
+	const char *guest_user;	   /* whom guests run as; NULL: see domain/confine.h */
+	unsigned int unplug_ms;	   /* how long unplugging waits for a guest; 0: GUEST_UNPLUG_MS */
 };
 
 #define DAEMON_CLIENTS_MAX	4096
@@ -48,6 +51,7 @@ struct daemon {
 	sd_event_source *post; /* after each round: frees dropped clients */
 	struct workers *workers;
 	struct events *events;
+	struct guests *guests;
 	struct listener *listeners;
 };
 

@@ -21,11 +21,13 @@ static const struct {
 	{FAULT_NO_CONNECT, "no connection driver available for "},
 	{FAULT_INVALID_ARG, "invalid argument: "},
 	{FAULT_FAILED, "operation failed: "},
+	{FAULT_XML, "XML error: "},
 	{FAULT_DENIED, "operation forbidden: "},
 	{FAULT_SYSTEM, ""},
 	{FAULT_RPC, ""},
 	{FAULT_NO_DOMAIN, "Domain not found: "},
 	{FAULT_NO_NETWORK, "Network not found: "},
+	{FAULT_DOMAIN_EXISTS, "domain exists already: "},
 	{FAULT_NO_STORAGE_POOL, "Storage pool not found: "},
 	{FAULT_NO_NODE_DEVICE, "Node device not found: "},
 	{FAULT_INVALID, "Requested operation is not valid: "},
@@ -34,6 +36,7 @@ static const struct {
 	{FAULT_ARGUMENT_UNSUPPORTED, "argument unsupported: "},
 	{FAULT_UNSUPPORTED, "Operation not supported: "},
 	{FAULT_BUSY, "resource busy: "},
+	{FAULT_DEVICE_MISSING, "device not found: "},
 };
 
 #define NO_VFIO	 "VFIO device assignment is currently not supported on this system"

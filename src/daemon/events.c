@@ -138,6 +138,26 @@ static void tell(struct daemon *daemon, const char *name, int event, int what)
 	}
 }
 
+void events_send(struct daemon *daemon, enum event_kind kind, int event, const char *object,
+		 int32_t procedure, xdrproc_t encode, void *message, int *callback)
+{
+	struct client *client;
+
+	for (client = daemon->clients; client; client = client->next) {
+		const struct subscription *s;
+
+		for (s = client->subscriptions; s && !client->is_dead; s = s->next) {
+			if (s->kind != kind || s->event != event ||
+			    (s->device && strcmp(s->device, object) != 0))
+				continue;
+			*callback = s->callback;
+			send_message(client, procedure, encode, message);
+			if (client->is_dead)
+				break;
+		}
+	}
+}
+
 static void handle_there(struct daemon *daemon, const char *path)
 {
 	struct events *events = daemon->events;

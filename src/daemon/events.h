@@ -36,6 +36,13 @@ int subscribe(struct client *client, enum event_kind kind, int event, const char
 /* -ENOENT when the client has no such subscription. */
 int unsubscribe(struct client *client, enum event_kind kind, int callback);
 
+/*
+ * Send @message to each client that subscribed to this event of @object, or of all; *callback,
+ * a field of it, is set to the number of the subscription.
+ */
+void events_send(struct daemon *daemon, enum event_kind kind, int event, const char *object,
+		 int32_t procedure, xdrproc_t encode, void *message, int *callback);
+
 void subscriptions_drop(struct client *client);
 
 /* What a uevent says, for the monitor and for tests. @action: "add", "remove", "change" … */

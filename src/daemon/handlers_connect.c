@@ -5,6 +5,7 @@
 
 #include "daemon/call.h"
 #include "daemon/events.h"
+#include "daemon/guests_fault.h"
 #include "daemon/log.h"
 
 #define URI "qemu:///system"
@@ -163,9 +164,15 @@ static int other_event_register(struct call *call, enum event_kind kind, int eve
 
 static int domain_event_register(struct pt_host *host, struct call *call)
 {
+	const struct rpc_domain_event_args *args = call->args;
+	char uuid[UUID_TEXT];
+
 	(void)host;
-	return other_event_register(call, EVENT_DOMAIN,
-				    ((const struct rpc_domain_event_args *)call->args)->event);
+	if (args->event < 0)
+		return other_event_register(call, EVENT_DOMAIN, args->event);
+	return answer_subscription(
+		call, EVENT_DOMAIN, args->event,
+		args->domain ? uuid_format((const unsigned char *)args->domain->uuid, uuid) : NULL);
 }
 
 static int network_event_register(struct pt_host *host, struct call *call)

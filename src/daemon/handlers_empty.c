@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What there is none of here: guests (for now), networks, storage pools, interfaces, secrets,
+ * What there is none of here: networks, storage pools, interfaces, secrets,
  * packet filters. virt-manager asks for all of them, and an empty list is the truth.
  */
 #include "daemon/call.h"
@@ -11,35 +11,6 @@ static int none(struct pt_host *host, struct call *call)
 	(void)host;
 	(void)call;
 	return 0;
-}
-
-static int domain_by_id(struct pt_host *host, struct call *call)
-{
-	(void)host;
-	return fault_set(&call->fault, FAULT_NO_DOMAIN, FAULT_FROM_QEMU,
-			 "no domain with matching id %d",
-			 ((const struct rpc_number *)call->args)->number);
-}
-
-static int domain_by_name(struct pt_host *host, struct call *call)
-{
-	(void)host;
-	return fault_set(&call->fault, FAULT_NO_DOMAIN, FAULT_FROM_QEMU,
-			 "no domain with matching name '%.200s'",
-			 ((const struct rpc_text *)call->args)->text);
-}
-
-static int domain_by_uuid(struct pt_host *host, struct call *call)
-{
-	const unsigned char *u =
-		(const unsigned char *)((const struct rpc_named_uuid *)call->args)->uuid;
-
-	(void)host;
-	return fault_set(&call->fault, FAULT_NO_DOMAIN, FAULT_FROM_QEMU,
-			 "no domain with matching uuid '%02x%02x%02x%02x-%02x%02x-%02x%02x-"
-			 "%02x%02x-%02x%02x%02x%02x%02x%02x'",
-			 u[0], u[1], u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11],
-			 u[12], u[13], u[14], u[15]);
 }
 
 static int network_by_name(struct pt_host *host, struct call *call)
@@ -59,15 +30,6 @@ static int pool_by_name(struct pt_host *host, struct call *call)
 }
 
 const struct handler handlers_empty[] = {
-	{RPC_LIST_DEFINED_DOMAINS, none, false},
-	{RPC_LIST_DOMAINS, none, false},
-	{RPC_NUM_OF_DEFINED_DOMAINS, none, false},
-	{RPC_NUM_OF_DOMAINS, none, false},
-	{RPC_LIST_ALL_DOMAINS, none, false},
-	{RPC_GET_ALL_DOMAIN_STATS, none, false},
-	{RPC_DOMAIN_LOOKUP_BY_ID, domain_by_id, false},
-	{RPC_DOMAIN_LOOKUP_BY_NAME, domain_by_name, false},
-	{RPC_DOMAIN_LOOKUP_BY_UUID, domain_by_uuid, false},
 	{RPC_LIST_DEFINED_NETWORKS, none, false},
 	{RPC_LIST_NETWORKS, none, false},
 	{RPC_NUM_OF_DEFINED_NETWORKS, none, false},

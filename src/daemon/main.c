@@ -10,6 +10,7 @@
 #include <systemd/sd-daemon.h>
 
 #include "base/auto.h"
+#include "base/text.h"
 #include "daemon/daemon.h"
 #include "daemon/log.h"
 #include "daemon/server.h"
@@ -27,23 +28,28 @@ struct options {
 	const char *sockets[SOCKETS_MAX];
 	size_t count;
 	const char *group; /* NULL: the first there is of "passthru" and "libvirt" */
+	struct daemon_config config;
 };
 
 static int usage(FILE *out)
 {
-	(void)fputs("usage: passthrud [OPTION…]\n"
-		    "\n"
-		    "  --socket PATH     listen at PATH, and read-only at PATH-ro (" SOCKET ");\n"
-		    "                    may be given several times\n"
-		    "  --libvirt-socket  listen also where libvirt's clients look:\n"
-		    "                    " LIBVIRT_SOCKET ", " LIBVIRT_ANY_SOCKET "\n"
-		    "  --group NAME      who may change devices, beside root\n"
-		    "                    (passthru, or else libvirt, where there is such a group)\n"
-		    "  --verbose         say more; twice: much more\n"
-		    "  --version, --help\n"
-		    "\n"
-		    "virsh -c 'qemu+unix:///system?socket=" SOCKET "' nodedev-list --tree\n",
-		    out);
+	(void)fputs(
+		"usage: passthrud [OPTION…]\n"
+		"\n"
+		"  --socket PATH     listen at PATH, and read-only at PATH-ro (" SOCKET ");\n"
+		"                    may be given several times\n"
+		"  --libvirt-socket  listen also where libvirt's clients look:\n"
+		"                    " LIBVIRT_SOCKET ", " LIBVIRT_ANY_SOCKET "\n"
+		"  --group NAME      who may change devices, beside root\n"
+		"                    (passthru, or else libvirt, where there is such a group)\n"
+		"  --guest-user NAME whom guests run as (passthru-qemu, or else libvirt-qemu or\n"
+		"                    qemu, where there is such a user)\n"
+		"  --unplug-timeout SECONDS  how long unplugging waits for a guest (10)\n"
+		"  --verbose         say more; twice: much more\n"
+		"  --version, --help\n"
+		"\n"
+		"virsh -c 'qemu+unix:///system?socket=" SOCKET "' nodedev-list --tree\n",
+		out);
 	return out == stdout ? EXIT_SUCCESS : 2;
 }
 
@@ -53,12 +59,15 @@ static int parse(int argc, char **argv, struct options *options)
 	static const struct option longs[] = {{"socket", required_argument, NULL, 's'},
 					      {"libvirt-socket", no_argument, NULL, 'l'},
 					      {"group", required_argument, NULL, 'g'},
+					      {"guest-user", required_argument, NULL, 'u'},
+					      {"unplug-timeout", required_argument, NULL, 't'},
 					      {"verbose", no_argument, NULL, 'v'},
 					      {"version", no_argument, NULL, 'V'},
 					      {"help", no_argument, NULL, 'h'},
 					      {0}};
 	enum pt_log_level level = PT_LOG_NOTICE;
 	bool is_libvirt = false;
+	uint64_t seconds;
 	int c;
 
 	while ((c = getopt_long(argc, argv, "vh", longs, NULL)) >= 0) {
@@ -73,6 +82,14 @@ static int parse(int argc, char **argv, struct options *options)
 			break;
 		case 'g':
 			options->group = optarg;
+			break;
+		case 'u':
+			options->config.guest_user = optarg;
+			break;
+		case 't':
+			if (text_parse_number(optarg, 10, 3600, &seconds) < 0 || !seconds)
+				return usage(stderr);
+			options->config.unplug_ms = (unsigned int)seconds * 1000;
 			break;
 		case 'v':
 			level = level == PT_LOG_NOTICE ? PT_LOG_INFO : PT_LOG_DEBUG;
@@ -168,9 +185,8 @@ static void raise_limits(void)
 
 static int serve(const struct options *options, struct pt_error *err)
 {
-	static const struct daemon_config config = {0};
 	AUTO(auto_daemon) struct daemon *daemon = NULL;
-	int r = daemon_new(&config, &daemon, err);
+	int r = daemon_new(&options->config, &daemon, err);
 
 	if (r < 0)
 		return r;

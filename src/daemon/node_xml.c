@@ -32,7 +32,7 @@ static const char *attribute(const struct writer *writer, const char *name, char
 {
 	size_t len;
 
-	node_attribute(writer->host, writer->node->path, name, value, VALUE);
+	node_read_text(writer->host, writer->node->path, name, value, VALUE);
 	for (len = strlen(value); len && value[len - 1] == ' '; len--)
 		value[len - 1] = '\0'; /* SCSI pads its strings */
 	return value;
@@ -71,11 +71,11 @@ static void write_system(const struct writer *writer)
 	char value[VALUE];
 	size_t i;
 
-	node_attribute(writer->host, dmi, "product_name", value, sizeof(value));
+	node_read_text(writer->host, dmi, "product_name", value, sizeof(value));
 	write_if(writer, 4, "product", value);
 	(void)fputs("    <hardware>\n", writer->out);
 	for (i = 0; i < sizeof(hardware) / sizeof(hardware[0]); i++) {
-		node_attribute(writer->host, dmi, hardware[i][1], value, sizeof(value));
+		node_read_text(writer->host, dmi, hardware[i][1], value, sizeof(value));
 		if (!*value && !strcmp(hardware[i][0], "uuid")) /* the schema wants one */
 			(void)text_copy(value, sizeof(value),
 					"00000000-0000-0000-0000-000000000000");
@@ -83,7 +83,7 @@ static void write_system(const struct writer *writer)
 	}
 	(void)fputs("    </hardware>\n    <firmware>\n", writer->out);
 	for (i = 0; i < sizeof(firmware) / sizeof(firmware[0]); i++) {
-		node_attribute(writer->host, dmi, firmware[i][1], value, sizeof(value));
+		node_read_text(writer->host, dmi, firmware[i][1], value, sizeof(value));
 		write_if(writer, 6, firmware[i][0], value);
 	}
 	(void)fputs("    </firmware>\n", writer->out);

@@ -88,7 +88,7 @@ void node_property(const char *path, const char *key, char *value, size_t size)
 	udev_unref(udev);
 }
 
-void node_attribute(struct pt_host *host, const char *path, const char *name, char *value,
+void node_read_text(struct pt_host *host, const char *path, const char *name, char *value,
 		    size_t size)
 {
 	char file[PATH_MAX];
@@ -143,11 +143,11 @@ static bool read_extra(struct pt_host *host, bool is_this_machine, const struct 
 	*extra = '\0';
 	switch (node->kind) {
 	case NODE_NET:
-		node_attribute(host, node->path, "address", extra, EXTRA);
+		node_read_text(host, node->path, "address", extra, EXTRA);
 		break;
 	case NODE_STORAGE:
 		/* "hidden": one path of many to a disk (NVMe multipath), without a node in /dev */
-		node_attribute(host, node->path, "hidden", type, sizeof(type));
+		node_read_text(host, node->path, "hidden", type, sizeof(type));
 		if (has_attribute(host, node->path, "partition") || !strcmp(type, "1"))
 			return false;
 		node_drive_type(is_this_machine, node, type, sizeof(type));
@@ -382,7 +382,8 @@ static unsigned int kinds_of_name(const char *name)
 	return kinds;
 }
 
-int node_find(struct pt_host *host, bool is_this_machine, const char *name, struct nodes *ret_nodes)
+int node_of_name(struct pt_host *host, bool is_this_machine, const char *name,
+		 struct nodes *ret_nodes)
 {
 	struct nodes nodes = {0};
 	struct finder finder = {host, is_this_machine, true, &nodes, name};

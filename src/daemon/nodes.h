@@ -68,8 +68,8 @@ int nodes_read(struct pt_host *host, bool is_this_machine, unsigned int kinds, b
 void nodes_free(struct nodes *nodes);
 
 /* The node of a name, as the only one in *ret_nodes; -ENOENT when there is none. */
-int node_find(struct pt_host *host, bool is_this_machine, const char *name,
-	      struct nodes *ret_nodes);
+int node_of_name(struct pt_host *host, bool is_this_machine, const char *name,
+		 struct nodes *ret_nodes);
 
 /* The node of a path below /sys, as an event tells it; -ENOENT when it is no node here. */
 int node_of_path(struct pt_host *host, bool is_this_machine, const char *path,
@@ -83,7 +83,7 @@ char *node_parent(struct pt_host *host, const char *path);
 void node_property(const char *path, const char *key, char *value, size_t size);
 
 /* A text attribute below a node's path; "" when there is none. */
-void node_attribute(struct pt_host *host, const char *path, const char *name, char *value,
+void node_read_text(struct pt_host *host, const char *path, const char *name, char *value,
 		    size_t size);
 
 /* The sort of a disk, "disk", "cdrom" …; "" when it isn't one that libvirt lists. */

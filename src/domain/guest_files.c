@@ -51,7 +51,7 @@ static void empty_folder(int fd)
 
 	while (dir && (entry = readdir(dir)))
 		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-			(void)unlinkat(dirfd(dir), entry->d_name, 0);
+			(void)unlinkat(fd, entry->d_name, 0);
 }
 
 static void remove_folder(int root_fd, const char *path)

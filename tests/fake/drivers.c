@@ -83,7 +83,7 @@ static void write_uevent(const struct fake *fake, const struct function *functio
 	for (line = strtok_r(text, "\n", &next); line; line = strtok_r(NULL, "\n", &next))
 		if (strncmp(line, "DRIVER=", 7) != 0)
 			len += (size_t)snprintf(out + len, sizeof(out) - len, "%s\n", line);
-	tree_write(fake, path, out, len, 0644);
+	tree_write_file(fake, path, out, len, 0644);
 }
 
 /* /dev/vfio/N is there while any function of the group is on a VFIO driver. */

@@ -103,7 +103,7 @@ static int write_function_file(const struct fake *fake, const struct function *f
 		return 0;
 	}
 	/* settings that only keep what they are told: power/control … */
-	tree_write(fake, function_path(function, path, file), data, size, 0644);
+	tree_write_file(fake, function_path(function, path, file), data, size, 0644);
 	return 0;
 }
 

@@ -318,7 +318,7 @@ static void fill_vf(const struct fake *fake, const struct function *pf, const ch
 		config[9 + i] = (unsigned char)(class >> (8 * i));
 	if (text_format(path, sizeof(path), "%s/config", dir) < 0)
 		tree_die("path too long");
-	tree_write(fake, path, config, sizeof(config), 0644);
+	tree_write_file(fake, path, config, sizeof(config), 0644);
 }
 
 static void add_vf(const struct fake *fake, const struct function *pf, unsigned int index)

@@ -68,9 +68,9 @@ static void write_value(const struct fake *fake, const char *path, struct json_o
 	const char *text = string(value), *base64 = string(member(value, "base64"));
 
 	if (text)
-		tree_write(fake, path, text, strlen(text), mode);
+		tree_write_file(fake, path, text, strlen(text), mode);
 	else if (base64)
-		tree_write(fake, path, data, decode_base64(base64, data, sizeof(data)), mode);
+		tree_write_file(fake, path, data, decode_base64(base64, data, sizeof(data)), mode);
 }
 
 static void write_attributes(const struct fake *fake, const char *dir,

@@ -68,7 +68,7 @@ static void damage_config(const struct fake *fake, const struct function *functi
 		memset(config + 0x10, 0, 4);
 	else
 		memset(config, 0xff, (size_t)n);
-	tree_write(fake, path, config, (size_t)n, 0644);
+	tree_write_file(fake, path, config, (size_t)n, 0644);
 }
 
 /* What a fault leaves of the function after a reset that was done. */

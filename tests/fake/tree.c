@@ -98,8 +98,8 @@ static void write_new(const char *path, const void *data, size_t size, unsigned 
 	close(fd);
 }
 
-void tree_write(const struct fake *fake, const char *path, const void *data, size_t size,
-		unsigned int mode)
+void tree_write_file(const struct fake *fake, const char *path, const void *data, size_t size,
+		     unsigned int mode)
 {
 	char temporary[TREE_PATH];
 
@@ -127,7 +127,7 @@ void tree_write_text(const struct fake *fake, const char *path, unsigned int mod
 	va_end(args);
 	if (n < 0 || (size_t)n >= sizeof(text))
 		tree_die("%s: text too long", path);
-	tree_write(fake, path, text, (size_t)n, mode);
+	tree_write_file(fake, path, text, (size_t)n, mode);
 }
 
 void tree_append(const char *path, const char *format, ...)

@@ -32,8 +32,8 @@ void tree_make_directories(const char *path);
 void tree_remove(const char *path); /* with all below; fine when it is not there */
 
 /* Replace whole, so that readers in other processes see old or new. */
-void tree_write(const struct fake *fake, const char *path, const void *data, size_t size,
-		unsigned int mode);
+void tree_write_file(const struct fake *fake, const char *path, const void *data, size_t size,
+		     unsigned int mode);
 void tree_write_text(const struct fake *fake, const char *path, unsigned int mode,
 		     const char *format, ...) __attribute__((format(printf, 4, 5)));
 void tree_append(const char *path, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The daemon begins, for the first time since the host did, or after it was stopped, upgraded or
+ * killed: what is defined is read, what runs is found again.
+ */
+#include <fcntl.h>
+#include <passthru/plan.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "daemon/domain_events.h"
+#include "daemon/guests.h"
+#include "daemon/log.h"
+#include "daemon/monitor.h"
+#include "domain/hotplug.h"
+
+/* There once what starts with the host was started; /run is empty after a boot. */
+#define AUTOSTARTED STORE_LIVE "/.autostarted"
+
+#define RECONNECT_MS 10000
+#define KILL_MS	     30000
+
+/* ---- done by workers ---- */
+
+static void report(void *context, const struct pt_address *address, const char *what)
+{
+	char text[PT_ADDRESS_TEXT];
+
+	(void)context;
+	log_message(PT_LOG_NOTICE, "%s: %s", pt_address_format(address, text), what);
+}
+
+static void do_recover(struct pt_host *host, struct domain *domain, struct guest *guest,
+		       const char *alias)
+{
+	struct pt_error err;
+
+	(void)domain;
+	(void)guest;
+	(void)alias;
+	if (pt_recover(host, report, NULL, &err) < 0)
+		log_message(PT_LOG_WARNING, "recovery: %s", err.message);
+}
+
+/* It ended while no daemon was there to see it. */
+static void do_lost(struct pt_host *host, struct domain *domain, struct guest *guest,
+		    const char *alias)
+{
+	AUTO(auto_store_live) struct store_live *record = NULL;
+	struct pt_error err;
+	int r = store_read_live(host, domain->name, &record, &err);
+
+	(void)guest;
+	(void)alias;
+	if (!r)
+		r = guest_forget(host, record, &err);
+	if (r < 0)
+		log_message(PT_LOG_WARNING, "guest %s: %s", domain->name, err.message);
+	else
+		log_message(PT_LOG_NOTICE, "guest %s had ended: its devices were given back",
+			    domain->name);
+	domain_end_job(domain);
+	guests_lock(domain->guests);
+	domain_drop_if_unused(domain);
+	guests_unlock(domain->guests);
+}
+
+static void tell_removed(void *context, const char *alias)
+{
+	domain_event_device(context, DEVICE_EVENT_REMOVED, alias);
+}
+
+static int read_state(struct domain *domain, struct guest *guest, struct pt_error *err)
+{
+	struct json_object *answer = NULL, *status = NULL;
+	int r = guest_call(guest, "query-status", NULL, &answer, err);
+	bool is_running;
+
+	if (r < 0)
+		return r;
+	(void)json_object_object_get_ex(answer, "status", &status);
+	is_running = json_object_is_type(status, json_type_string) &&
+		     !strcmp(json_object_get_string(status), "running");
+	json_object_put(answer);
+	guests_lock(domain->guests);
+	if (is_running)
+		domain_set_state(domain, DOMAIN_RUNNING, DOMAIN_RUNNING_BOOTED);
+	else
+		domain_set_state(domain, DOMAIN_PAUSED, DOMAIN_PAUSED_UNKNOWN);
+	guests_unlock(domain->guests);
+	return 0;
+}
+
+static void end_half_started(struct pt_host *host, struct domain *domain, struct guest *guest)
+{
+	struct pt_error err;
+
+	log_message(PT_LOG_NOTICE, "guest %s was being started when the daemon ended: undone",
+		    domain->name);
+	(void)guest_signal(guest, SIGKILL);
+	if (!guest_wait_end(guest, KILL_MS))
+		log_message(PT_LOG_WARNING, "guest %s: QEMU (pid %d) doesn't end", domain->name,
+			    (int)guest->owner.pid);
+	domain->end_reason = DOMAIN_SHUTOFF_FAILED;
+	if (domain_ended(host, domain, guest, &err) < 0)
+		log_message(PT_LOG_WARNING, "guest %s: %s", domain->name, err.message);
+}
+
+static void do_reconnect(struct pt_host *host, struct domain *domain, struct guest *guest,
+			 const char *alias)
+{
+	struct qmp *events = NULL;
+	struct pt_error err;
+	int r;
+
+	(void)alias;
+	if (guest->record->phase == STORE_STARTING) {
+		end_half_started(host, domain, guest);
+		domain_end_job(domain);
+		return;
+	}
+	r = guest_connect_events(guest, RECONNECT_MS, &events, &err);
+	if (!r)
+		r = guest_connect(guest, RECONNECT_MS, &err);
+	if (!r)
+		r = read_state(domain, guest, &err);
+	if (!r)
+		r = hotplug_reconcile(host, guest, tell_removed, domain, &err);
+	if (r < 0)
+		log_message(PT_LOG_WARNING, "guest %s: %s", domain->name, err.message);
+	else
+		log_message(PT_LOG_NOTICE, "guest %s was found again (pid %d)", domain->name,
+			    (int)guest->owner.pid);
+	monitor_post(domain, guest, events);
+	domain_end_job(domain);
+}
+
+static void do_autostart(struct pt_host *host, struct domain *domain, struct guest *guest,
+			 const char *alias)
+{
+	struct pt_error err;
+
+	(void)guest;
+	(void)alias;
+	if (domain_begin_job(domain, "autostart", DOMAIN_JOB_MS) < 0)
+		return;
+	if (!domain->guest && domain->definition &&
+	    domain_start(host, domain, domain->definition, false, &err) < 0)
+		log_message(PT_LOG_WARNING, "guest %s can't be started with the host: %s",
+			    domain->name, err.message);
+	domain_end_job(domain);
+}
+
+/* ---- done before the first client is served ---- */
+
+static void load_definition(struct guests *guests, struct pt_host *host, const char *name)
+{
+	AUTO(auto_definition) struct definition *definition = NULL;
+	AUTO_FREE char *xml = NULL;
+	struct domain *domain;
+	unsigned char uuid[16];
+	struct pt_error err;
+	int r = store_read_definition(host, name, &xml, &err);
+
+	if (!r)
+		r = definition_parse(xml, 0, &definition, &err);
+	if (!r && strcmp(definition_name(definition), name) != 0)
+		r = pt_fail(&err, PT_CORRUPT, EBADMSG, "it defines a guest called %s",
+			    definition_name(definition));
+	if (r < 0) {
+		/* the file stays: it is somebody's work, and may be readable to a newer version */
+		log_message(PT_LOG_WARNING, "/" STORE_DEFINITIONS "/%s.xml is ignored: %s", name,
+			    err.message);
+		return;
+	}
+	definition_uuid_bytes(definition, uuid);
+	if (domain_find_uuid(guests, uuid)) {
+		log_message(PT_LOG_WARNING,
+			    "/" STORE_DEFINITIONS "/%s.xml is ignored: guest %s has the same UUID",
+			    name, domain_find_uuid(guests, uuid)->name);
+		return;
+	}
+	domain = domain_add(guests, name, uuid);
+	if (!domain)
+		return;
+	domain->definition = TAKE_POINTER(definition);
+	domain->is_autostart = store_is_autostart(host, name);
+}
+
+/* The domain that @record is about, which may be a transient one. */
+static struct domain *domain_of_record(struct guests *guests, const struct store_live *record)
+{
+	AUTO(auto_definition) struct definition *live = NULL;
+	struct domain *domain = domain_find_name(guests, record->name);
+	unsigned char uuid[16];
+
+	if (domain)
+		return domain;
+	if (definition_parse(record->xml, DEFINITION_LIVE, &live, NULL) < 0)
+		memset(uuid, 0, sizeof(uuid)); /* good enough to let go of its devices */
+	else
+		definition_uuid_bytes(live, uuid);
+	return domain_add(guests, record->name, uuid);
+}
+
+static void load_live(struct guests *guests, struct pt_host *host, const char *name)
+{
+	AUTO(auto_store_live) struct store_live *record = NULL;
+	struct guest *guest = NULL;
+	struct domain *domain;
+	struct pt_error err;
+	int r = store_read_live(host, name, &record, &err);
+
+	if (r < 0) {
+		log_message(PT_LOG_WARNING, "%s", err.message);
+		return;
+	}
+	if (record->id > guests->last_id)
+		guests->last_id = record->id;
+	domain = domain_of_record(guests, record);
+	if (!domain)
+		return;
+	domain->job = "reconnecting";
+	r = guest_adopt(host, record, &guest, &err);
+	if (r < 0) {
+		if (r != -ESRCH)
+			log_message(PT_LOG_WARNING, "guest %s: %s", name, err.message);
+		domain_set_state(domain, DOMAIN_SHUTOFF, DOMAIN_SHUTOFF_CRASHED);
+		guests_work(guests, do_lost, domain, NULL, NULL);
+		return;
+	}
+	record = NULL; /* the guest's now */
+	domain->guest = guest;
+	domain_set_state(domain, DOMAIN_RUNNING, DOMAIN_RUNNING_BOOTED);
+	guests_work(guests, do_reconnect, domain, guest, NULL);
+}
+
+static void start_with_host(struct guests *guests, struct pt_host *host)
+{
+	struct domain *domain;
+
+	if (faccessat(host->root_fd, AUTOSTARTED, F_OK, 0) == 0)
+		return;
+	if (io_make_directories_at(host->root_fd, STORE_LIVE, 0755) < 0 ||
+	    io_replace_at(host->root_fd, AUTOSTARTED, "", 0, 0600) < 0)
+		return;
+	for (domain = guests->first; domain; domain = domain->next)
+		if (domain->is_autostart && !domain->guest)
+			guests_work(guests, do_autostart, domain, NULL, NULL);
+}
+
+int guests_load(struct daemon *daemon, struct pt_error *err)
+{
+	struct guests *guests = daemon->guests;
+	AUTO_FREE char **defined = NULL;
+	AUTO_FREE char **live = NULL;
+	size_t i;
+	int r = store_list_definitions(daemon->host, &defined, err);
+
+	if (!r)
+		r = store_list_live(daemon->host, &live, err);
+	if (r < 0)
+		return r;
+	for (i = 0; defined && defined[i]; i++)
+		load_definition(guests, daemon->host, defined[i]);
+	for (i = 0; live && live[i]; i++)
+		load_live(guests, daemon->host, live[i]);
+	if (!daemon_is_this_machine(daemon))
+		return 0;
+	guests_work(guests, do_recover, NULL, NULL, NULL);
+	start_with_host(guests, daemon->host);
+	return 0;
+}

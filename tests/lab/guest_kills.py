@@ -1,0 +1,249 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Kill passthrud, or QEMU, at random instants of a guest's life, inside the lab, and look.
+
+    guest_kills.py ROUNDS [SEED]
+
+Each round begins a start, attach, detach or destroy through virsh, kills one of the two with
+SIGKILL after a random time, starts passthrud again where it was passthrud, and looks: every
+device is either at home, without claim, override or journal, or in a guest that runs, that
+virsh shows, that has it in its XML and whose QEMU has it open. Prints a JSON summary; ends with 1 when a round left
+something else.
+"""
+
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+
+DEVICES = "/sys/bus/pci/devices"
+STATE = "/run/passthru"
+NVME, EDU = "0000:01:00.0", "0000:05:00.0"
+HOME = {NVME: "nvme", EDU: None}
+PID = "/tmp/passthrud.pid"
+
+HOSTDEV = """<hostdev mode='subsystem' type='pci' managed='yes'><source>
+<address domain='0x%s' bus='0x%s' slot='0x%s' function='0x%s'/></source></hostdev>"""
+
+DOMAIN = """<domain type='qemu'><name>%s</name><memory unit='MiB'>64</memory><vcpu>1</vcpu>
+<os><type arch='x86_64' machine='q35'>hvm</type><kernel>/lab/guest/payload.elf</kernel>
+<cmdline>stay expect-none</cmdline></os>
+<devices><emulator>/usr/bin/qemu-system-x86_64</emulator>
+<serial type='file'><source path='/tmp/serial-%s'/></serial><memballoon model='none'/>
+%s</devices></domain>"""
+
+
+def hostdev(address):
+    return HOSTDEV % tuple(re.split("[:.]", address))
+
+
+def virsh(*words, timeout=120):
+    return subprocess.run(["virsh", *words], stdin=subprocess.DEVNULL, text=True, timeout=timeout,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def must(*words):
+    r = virsh(*words)
+    if r.returncode:
+        raise SystemExit("virsh %s: %s" % (words, r.stdout))
+    return r.stdout
+
+
+def start_daemon():
+    with open("/tmp/passthrud.log", "a") as log:
+        p = subprocess.Popen(["/lab/bin/passthrud", "--libvirt-socket", "-v"],
+                             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log)
+    with open(PID, "w") as f:
+        f.write("%d\n" % p.pid)
+    for _ in range(300):
+        if virsh("list", timeout=30).returncode == 0:
+            return p
+        time.sleep(0.1)
+    raise SystemExit("passthrud doesn't answer")
+
+
+def link(path):
+    try:
+        return os.path.basename(os.readlink(path))
+    except FileNotFoundError:
+        return None
+
+
+def qemus():
+    """{guest: pid} of what runs, seen without passthrud."""
+    found = {}
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open("/proc/%s/cmdline" % pid, "rb") as f:
+                words = f.read().decode(errors="replace").split("\0")
+        except OSError:
+            continue
+        if "qemu-system" in words[0]:
+            names = [w for w in words if w.startswith("guest=")]
+            found[names[0][6:].split(",")[0] if names else "?"] = int(pid)
+    return found
+
+
+def has_open(pid, group):
+    try:
+        return any(os.readlink("/proc/%d/fd/%s" % (pid, fd)) == "/dev/vfio/" + group
+                   for fd in os.listdir("/proc/%d/fd" % pid))
+    except OSError:
+        return False
+
+
+def names(directory):
+    return sorted(os.listdir(STATE + directory)) if os.path.isdir(STATE + directory) else []
+
+
+def problems():
+    found = []
+    running = set(must("list", "--name").split())
+    processes = qemus()
+    if set(processes) != running:
+        found.append("virsh shows %s, there are %s" % (sorted(running), sorted(processes)))
+    owners = {}
+    for guest in running:
+        for bus, slot, function in re.findall(
+                r"<source>\s*<address domain='0x0000' bus='0x(..)' slot='0x(..)' "
+                r"function='0x(.)'/>", must("dumpxml", guest)):
+            owners["0000:%s:%s.%s" % (bus, slot, function)] = guest
+    claims = names("/claims")
+    for device, home in HOME.items():
+        at = "%s/%s" % (DEVICES, device)
+        driver = link(at + "/driver")
+        with open(at + "/driver_override") as f:
+            override = f.read().strip()
+        guest = owners.get(device)
+        if guest is None:
+            if (driver, override) != (home, "(null)") or device in claims:
+                found.append("%s is in no guest, on %s, override %s%s"
+                             % (device, driver, override, ", claimed" * (device in claims)))
+            continue
+        if driver != "vfio-pci" or device not in claims:
+            found.append("%s is in %s, on %s, claims %s" % (device, guest, driver, claims))
+        elif not has_open(processes.get(guest, 0), link(at + "/iommu_group")):
+            found.append("%s is in %s's XML, but not in its QEMU" % (device, guest))
+    if names("/journal"):
+        found.append("journals: %s" % names("/journal"))
+    return found
+
+
+def settle(seconds=30):
+    """What is still wrong when passthrud has had time to put things right."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = problems()
+        if not found or time.monotonic() > deadline:
+            return found
+        time.sleep(0.3)
+
+
+def home():
+    for guest in must("list", "--name").split():
+        must("destroy", guest)
+
+
+# operation: what is there before, and the command
+BEFORE = {
+    "start": lambda: None,
+    "destroy": lambda: must("start", "full"),
+    "attach": lambda: must("start", "empty"),
+    "detach": lambda: (must("start", "empty"), wait_for_guest(),
+                       must("attach-device", "empty", "/tmp/kill-nvme.xml", "--live")),
+}
+WORDS = {
+    "start": ["start", "full"],
+    "destroy": ["destroy", "full"],
+    "attach": ["attach-device", "empty", "/tmp/kill-nvme.xml", "--live"],
+    "detach": ["detach-device", "empty", "/tmp/kill-nvme.xml", "--live"],
+}
+
+
+def wait_for_guest():
+    """It answers requests to unplug from then on."""
+    for _ in range(200):
+        with open("/tmp/serial-empty") as f:
+            if "guest: waiting" in f.read():
+                return
+        time.sleep(0.1)
+    raise SystemExit("the guest doesn't come up")
+
+
+def prepare(operation):
+    for guest in ("empty", "full"):
+        with open("/tmp/serial-" + guest, "w"):
+            pass
+        os.chmod("/tmp/serial-" + guest, 0o666)
+    BEFORE[operation]()
+
+
+def one_round(rng, times, victim):
+    operation = rng.choice(sorted(WORDS))
+    prepare(operation)
+    command = subprocess.Popen(["virsh", *WORDS[operation]], stdin=subprocess.DEVNULL,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    at = rng.uniform(0.2, 1.1) * times[operation]
+    time.sleep(at)
+    if victim == "passthrud":
+        with open(PID) as f:
+            os.kill(int(f.read()), signal.SIGKILL)
+    else:
+        for pid in qemus().values():
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+    command.wait(120)
+    if victim == "passthrud":
+        start_daemon()
+    return {"operation": operation, "victim": victim, "at": round(at, 3), "left": settle()}
+
+
+def main():
+    rounds = int(sys.argv[1])
+    seed = int(sys.argv[2]) if len(sys.argv) > 2 else random.randrange(1 << 30)
+    rng = random.Random(seed)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    with open("/tmp/kill-nvme.xml", "w") as f:
+        f.write(hostdev(NVME))
+    for guest, devices in (("empty", ""), ("full", hostdev(NVME) + hostdev(EDU))):
+        with open("/tmp/kill-guest.xml", "w") as f:
+            f.write(DOMAIN % (guest, guest, devices))
+        must("define", "/tmp/kill-guest.xml")
+    times = {}
+    for operation, words in WORDS.items():
+        prepare(operation)
+        begin = time.monotonic()
+        must(*words)
+        times[operation] = time.monotonic() - begin
+        home()
+    begin = time.monotonic()
+    failures, count = [], {}
+    for n in range(rounds):
+        victim = "qemu" if n % 4 == 3 else "passthrud"
+        result = one_round(rng, times, victim)
+        key = result["operation"] + " " + victim
+        count[key] = count.get(key, 0) + 1
+        if result["left"]:
+            failures.append(dict(result, round=n))
+            break
+        home()
+        left = settle()
+        if left:
+            failures.append({"round": n, "after": left})
+            break
+    for guest in ("empty", "full"):
+        virsh("undefine", guest)
+    print(json.dumps({"rounds": n + 1, "seed": seed, "kills": count, "failures": failures,
+                      "times": {k: round(v, 2) for k, v in times.items()},
+                      "seconds": round(time.monotonic() - begin, 1)}))
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

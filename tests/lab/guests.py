@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Help for test_guests.py: definitions, the test guest's serial port, data on a drive."""
+
+import json
+import os
+import time
+import zlib
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+HOST_BLOCK, GUEST_BLOCKS = 40000, 64
+
+DOMAIN = """<domain type='qemu'>
+  <name>%(name)s</name>
+  <memory unit='MiB'>64</memory>
+  <vcpu>1</vcpu>
+  <os>
+    <type arch='x86_64' machine='q35'>hvm</type>
+    <kernel>/lab/guest/payload.elf</kernel>
+    <cmdline>%(words)s</cmdline>
+  </os>
+  <cpu mode='custom' match='exact'><model>qemu64</model></cpu>
+  <devices>
+    <emulator>/usr/bin/qemu-system-x86_64</emulator>
+    <serial type='file'><source path='%(serial)s'/></serial>
+    <memballoon model='none'/>
+%(devices)s
+  </devices>
+</domain>
+"""
+
+
+def hostdev(address, managed="yes"):
+    """As the seed writes it."""
+    domain, bus, rest = address.split(":")
+    slot, function = rest.split(".")
+    return """<hostdev mode='subsystem' type='pci' managed='%s'>
+<source>
+  <address domain='0x%s'
+           bus='0x%s'
+           slot='0x%s'
+           function='0x%s'/>
+</source>
+</hostdev>
+""" % (managed, domain, bus, slot, function)
+
+
+def pattern(seed, size):
+    out = bytearray()
+    while len(out) < size:
+        seed = (seed * 1664525 + 1013904223) & 0xffffffff
+        out += seed.to_bytes(4, "little")
+    return bytes(out[:size])
+
+
+class Guest:
+    def __init__(self, guests, name):
+        self.guests, self.name = guests, name
+        self.path = "/tmp/serial-%s" % name
+
+    def start(self):
+        self.guests.daemon.sh(": >%s; chmod 666 %s" % (self.path, self.path))
+        self.guests.daemon.virsh("start", self.name)
+
+    def serial(self):
+        return self.guests.daemon.sh("cat %s" % self.path).out
+
+    def wait(self, phrase, seconds=60):
+        r = self.guests.daemon.sh(
+            "for i in $(seq %d); do grep -q '%s' %s && exit 0; sleep 0.2; done; "
+            "cat %s /var/log/passthru/guests/%s.log; exit 1"
+            % (seconds * 5, phrase, self.path, self.path, self.name), check=False)
+        assert r.status == 0, "%s isn't said:\n%s" % (phrase, r.out)
+
+    def pid(self):
+        with_state = "/run/passthru/guests/%s.json" % self.name
+        return json.loads(self.guests.daemon.sh("cat " + with_state).out)["pid"]
+
+
+class Guests:
+    def __init__(self, world, daemon):
+        self.world, self.daemon = world, daemon
+
+    def write_xml(self, name, devices="", words=""):
+        path = "/tmp/%s.xml" % name
+        text = DOMAIN % {"name": name, "words": words or "expect-none", "devices": devices,
+                         "serial": "/tmp/serial-%s" % name}
+        self.daemon.sh("cat >%s <<'END'\n%s\nEND" % (path, text))
+        return path
+
+    def define(self, name, devices="", words=""):
+        self.daemon.virsh("define", self.write_xml(name, devices, words))
+        return Guest(self, name)
+
+    def wait_for(self, condition, seconds=30):
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, self.daemon.sh("tail -30 /tmp/passthrud.log").out
+            time.sleep(0.2)
+
+    def disk(self, address):
+        return "/dev/%s" % self.daemon.sh(
+            "udevadm settle -t 20; ls /sys/bus/pci/devices/%s/nvme/*/ | "
+            "grep -o 'nvme[0-9]*c*[0-9]*n1' | sed 's/c[0-9]*//'" % address).out.strip()
+
+    def write_host_data(self, address, seed=7):
+        """Put a pattern where the guest will look; its CRC-32, as the guest says it."""
+        data = pattern(seed, GUEST_BLOCKS * 512)
+        r = self.daemon.lab.run(
+            "dd of=%s bs=512 seek=%d oflag=direct conv=notrunc status=none"
+            % (self.disk(address), HOST_BLOCK), input=data, timeout=60)
+        assert r.status == 0, r.err
+        return "%08x" % zlib.crc32(data)
+
+    def read_host_data(self, address):
+        return self.daemon.sh(
+            "dd if=%s bs=512 skip=%d count=%d iflag=direct status=none | /usr/bin/python3 -c "
+            "'import sys,zlib; print(\"%%08x\" %% zlib.crc32(sys.stdin.buffer.read()))'"
+            % (self.disk(address), HOST_BLOCK, GUEST_BLOCKS)).out.strip()
+
+    def clean_up(self):
+        self.daemon.sh("""
+            for d in $(virsh list --name); do virsh destroy $d >/dev/null; done
+            for d in $(virsh list --all --name); do virsh undefine $d >/dev/null; done
+            rm -f /tmp/serial-*""")
+        assert self.daemon.virsh("list", "--all", "--name").strip() == ""
+        log = self.daemon.sh("cat /tmp/passthrud.log").out
+        assert "Sanitizer" not in log and "runtime error" not in log, log
+
+    def kill_rounds(self, rounds):
+        script = self.daemon.lab.push(os.path.join(HERE, "guest_kills.py"))
+        r = self.daemon.lab.run([script, str(rounds)], timeout=120 + 60 * rounds)
+        assert r.out.startswith("{"), r.out + r.err
+        summary = json.loads(r.out)
+        print(summary)
+        assert summary["failures"] == [] and r.status == 0, summary
