@@ -227,8 +227,8 @@ typedef void (*pt_recover_fn)(void *context, const struct pt_address *address, c
  * @err: the first failure; recovery goes on with the other devices
  *
  * Interrupted operations are rolled back or finished; devices of owners that
- * died are reset and given back. What a living process is working on is left
- * alone. Needs root.
+ * died are reset and given back; claims by hand on devices that have left the machine are
+ * forgotten. What a living process is working on is left alone. Needs root.
  *
  * Return: 0 or a negative errno.
  */

@@ -16,6 +16,7 @@
 #include "base/auto.h"
 #include "base/text.h"
 #include "pci/host.h"
+#include "pci/sysfs.h"
 
 AUTO_DEFINE(claims, struct pt_claims *, pt_claims_free)
 
@@ -191,6 +192,31 @@ static void give_back(struct recovery *recovery, const struct pt_claims *claims,
 	locks_drop(recovery->host, &locks);
 }
 
+/*
+ * A device that was claimed by hand and has left the machine: nobody else will end that claim, and
+ * a card that is put into its place is with the host. What a living process has is for that to
+ * give back.
+ */
+static void forget_if_gone(struct recovery *recovery, const struct pt_claim *claim)
+{
+	struct pt_error err;
+	struct locks locks;
+	int r;
+
+	if (claim->owner.kind != PT_OWNER_MANUAL || claim->state == PT_CLAIM_CHANGING ||
+	    sysfs_has_device(recovery->host, &claim->address) ||
+	    locks_take(recovery->host, &claim->address, 1, 0, &locks, &err) < 0)
+		return;
+	if (!sysfs_has_device(recovery->host, &claim->address)) {
+		r = claim_remove(recovery->host, &claim->address, &err);
+		if (r < 0)
+			take_error(recovery, r, &err);
+		report(recovery, &claim->address, 1, "has left the machine: its claim is forgotten",
+		       r, &err);
+	}
+	locks_drop(recovery->host, &locks);
+}
+
 static bool is_first_of_owner(const struct pt_claims *claims, size_t index)
 {
 	size_t i;
@@ -238,6 +264,8 @@ static int recover(struct recovery *recovery)
 		if (is_orphan(recovery, claim) && is_first_of_owner(claims, i) &&
 		    owner_has_asked_device(recovery, claims, &claim->owner))
 			give_back(recovery, claims, &claim->owner);
+		else if (!recovery->devices)
+			forget_if_gone(recovery, claim);
 	}
 	return recovery->result;
 }

@@ -7,6 +7,7 @@
 #include "cli/cli.h"
 
 AUTO_DEFINE(claims, struct pt_claims *, pt_claims_free)
+AUTO_DEFINE(snapshot, struct pt_snapshot *, pt_snapshot_free)
 
 static const char *owner_kind(const struct pt_owner *owner)
 {
@@ -15,7 +16,8 @@ static const char *owner_kind(const struct pt_owner *owner)
 	return names[owner->kind];
 }
 
-static struct json_object *claim_to_json(struct cli *cli, const struct pt_claim *claim)
+static struct json_object *claim_to_json(struct cli *cli, const struct pt_claim *claim,
+					 bool is_present)
 {
 	struct json_object *object = json_object_new_object();
 	struct json_object *owner = json_object_new_object();
@@ -25,6 +27,7 @@ static struct json_object *claim_to_json(struct cli *cli, const struct pt_claim 
 			       json_object_new_string(pt_address_format(&claim->address, text)));
 	json_object_object_add(object, "state",
 			       json_object_new_string(pt_claim_state_name(claim->state)));
+	json_object_object_add(object, "present", json_object_new_boolean(is_present));
 	json_object_object_add(owner, "kind", json_object_new_string(owner_kind(&claim->owner)));
 	json_object_object_add(owner, "name", json_object_new_string(claim->owner.name));
 	json_object_object_add(owner, "pid", json_object_new_int64(claim->owner.pid));
@@ -54,7 +57,7 @@ static void format_owner(struct cli *cli, const struct pt_claim *claim, char *bu
 			       pt_owner_is_alive(cli->host, &claim->owner) ? "" : ", gone");
 }
 
-static void print_claim(struct cli *cli, const struct pt_claim *claim)
+static void print_claim(struct cli *cli, const struct pt_claim *claim, bool is_present)
 {
 	char text[PT_ADDRESS_TEXT], owner[128], since[32];
 	const char *color = claim->state == PT_CLAIM_HELD ? cli_green(cli) : cli_red(cli);
@@ -71,23 +74,37 @@ static void print_claim(struct cli *cli, const struct pt_claim *claim)
 		      claim->driver_before[0] ? claim->driver_before : "-", since);
 	if (claim->why[0])
 		(void)fprintf(cli->out, "              %s\n", claim->why);
+	if (!is_present)
+		(void)fprintf(cli->out, "              It has left the machine%s\n",
+			      claim->owner.kind == PT_OWNER_MANUAL
+				      ? ": passthru recover forgets this claim."
+				      : ".");
+}
+
+static bool is_present(const struct pt_snapshot *snapshot, const struct pt_claim *claim)
+{
+	return pt_snapshot_find(snapshot, &claim->address) != NULL;
 }
 
 int verb_status(struct cli *cli, int argc, char **argv)
 {
 	AUTO(auto_claims) struct pt_claims *claims = NULL;
+	AUTO(auto_snapshot) struct pt_snapshot *snapshot = NULL;
+	const struct pt_claim *claim;
 	struct pt_error err;
 	size_t i;
 
 	if (argc > 1)
 		return cli_usage(cli, "%s takes no arguments", argv[0]);
-	if (pt_claims_read(cli->host, &claims, &err) < 0)
+	if (pt_claims_read(cli->host, &claims, &err) < 0 ||
+	    pt_snapshot_read(cli->host, &snapshot, &err) < 0)
 		return cli_fail(cli, &err);
 	if (cli->is_json) {
 		struct json_object *array = json_object_new_array();
 
-		for (i = 0; i < pt_claims_count(claims); i++)
-			json_object_array_add(array, claim_to_json(cli, pt_claims_at(claims, i)));
+		for (i = 0; (claim = pt_claims_at(claims, i)); i++)
+			json_object_array_add(
+				array, claim_to_json(cli, claim, is_present(snapshot, claim)));
 		return cli_print_json(cli, array);
 	}
 	if (!pt_claims_count(claims)) {
@@ -97,8 +114,8 @@ int verb_status(struct cli *cli, int argc, char **argv)
 	(void)fprintf(cli->out, "%s%-12s  %-11s  %-24s  %-12s  %-12s  %s%s\n", cli_dim(cli),
 		      "DEVICE", "STATE", "OWNER", "DRIVER", "GOES BACK TO", "SINCE",
 		      cli_plain(cli));
-	for (i = 0; i < pt_claims_count(claims); i++)
-		print_claim(cli, pt_claims_at(claims, i));
+	for (i = 0; (claim = pt_claims_at(claims, i)); i++)
+		print_claim(cli, claim, is_present(snapshot, claim));
 	return 0;
 }
 

@@ -310,6 +310,34 @@ static void test_unprivileged(void **state)
 		assert_int_equal(seteuid(0), 0);
 }
 
+/* A card that is pulled leaves its claim; recovery forgets that, and says so once. */
+static void count_call(void *context, const struct pt_address *address, const char *what)
+{
+	assert_int_equal(address->bus, 1);
+	assert_string_equal(what, "has left the machine: its claim is forgotten");
+	(*(int *)context)++;
+}
+
+static void test_pulled(void **state)
+{
+	struct fake *fake = *state;
+	struct pt_host *host = fake_host(fake);
+	struct pt_claims *claims;
+	struct pt_error err = {0};
+	int calls = 0;
+
+	assert_int_equal(apply(fake, PT_DETACH, "01:00.0 02:00.0", &err), 0);
+	assert_int_equal(host->ops->write(host, "sys/bus/pci/devices/0000:01:00.0/remove", "1", 1),
+			 0);
+	assert_int_equal(pt_recover(host, count_call, &calls, &err), 0);
+	assert_int_equal(pt_recover(host, count_call, &calls, &err), 0);
+	assert_int_equal(calls, 1);
+	assert_int_equal(pt_claims_read(host, &claims, &err), 0);
+	assert_int_equal(pt_claims_count(claims), 1);
+	assert_int_equal(pt_claims_at(claims, 0)->address.bus, 2);
+	pt_claims_free(claims);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -320,6 +348,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_failed_reset_is_quarantined, make_fake,
 						free_fake),
 		cmocka_unit_test_setup_teardown(test_changed_since_planned, make_fake, free_fake),
+		cmocka_unit_test_setup_teardown(test_pulled, make_fake, free_fake),
 		cmocka_unit_test_setup_teardown(test_unseen, make_fake, free_fake),
 		cmocka_unit_test_setup_teardown(test_unprivileged, make_fake, free_fake),
 	};
