@@ -168,11 +168,12 @@ static void receive_call(struct client *client, const struct frame *frame)
 		return;
 	}
 	client_call_began(client, call);
-	if (call->handler->is_slow) {
+	r = call->handler->is_slow ? CALL_WAITS : call->handler->run(client->daemon->host, call);
+	if (r == CALL_WAITS) {
 		workers_add(client->daemon->workers, call);
 		return;
 	}
-	if (call->handler->run(client->daemon->host, call) < 0 && !call->fault.code)
+	if (r < 0 && !call->fault.code)
 		(void)call_fail_memory(call);
 	call_finish(call);
 }

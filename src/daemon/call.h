@@ -24,8 +24,11 @@ struct call {
 
 /*
  * Answers a call: fills call->result and returns 0, or sets call->fault and returns -1. @host
- * is the caller's own: the loop's, or a worker's.
+ * is the caller's own: the loop's, or a worker's. One that finds itself in the loop and would
+ * have to wait returns CALL_WAITS, and is called again by a worker.
  */
+#define CALL_WAITS 1
+
 typedef int (*handler_fn)(struct pt_host *host, struct call *call);
 
 struct handler {

@@ -273,6 +273,7 @@ void client_drop(struct client *client, const char *why)
 		log_message(PT_LOG_DEBUG, "client %d left", (int)client->pid);
 	client->is_dead = true;
 	client->daemon->has_dead = true;
+	daemon_sweep_later(client->daemon);
 	while (client->calls) {
 		struct call *call = client->calls;
 

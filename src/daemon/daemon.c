@@ -7,6 +7,7 @@
 #include "base/auto.h"
 #include "daemon/client.h"
 #include "daemon/events.h"
+#include "daemon/fixed.h"
 #include "daemon/guests.h"
 #include "daemon/log.h"
 #include "daemon/server.h"
@@ -52,12 +53,17 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *context)
 	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
-static int on_post(sd_event_source *source, void *context)
+static int on_sweep(sd_event_source *source, void *context)
 {
 	(void)source;
 	clients_sweep(context);
 	events_sweep(context);
 	return 0;
+}
+
+void daemon_sweep_later(struct daemon *daemon)
+{
+	(void)sd_event_source_set_enabled(daemon->sweep, SD_EVENT_ONESHOT);
 }
 
 static int prepare_loop(struct daemon *daemon)
@@ -69,7 +75,9 @@ static int prepare_loop(struct daemon *daemon)
 		r = sd_event_add_time_relative(daemon->loop, &daemon->tick, CLOCK_MONOTONIC, usec,
 					       usec / 2, on_tick, daemon);
 	if (r >= 0)
-		r = sd_event_add_post(daemon->loop, &daemon->post, on_post, daemon);
+		r = sd_event_add_defer(daemon->loop, &daemon->sweep, on_sweep, daemon);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(daemon->sweep, SD_EVENT_OFF);
 	return r;
 }
 
@@ -87,6 +95,9 @@ int daemon_new(const struct daemon_config *config, struct daemon **ret_daemon, s
 		daemon->config.max_per_user = DAEMON_CLIENTS_PER_USER;
 	if (!config->patience_usec)
 		daemon->config.patience_usec = DAEMON_PATIENCE_USEC;
+	daemon->fixed = fixed_new();
+	if (!daemon->fixed)
+		return pt_fail_memory(err);
 	r = prepare_loop(daemon);
 	if (r < 0)
 		return pt_fail(err, PT_SYSTEM, -r, "no event loop: %s", strerror(-r));
@@ -117,8 +128,9 @@ void daemon_free(struct daemon *daemon)
 	events_free(daemon->events);
 	guests_free(daemon->guests);
 	(void)sd_event_source_disable_unref(daemon->tick);
-	(void)sd_event_source_disable_unref(daemon->post);
+	(void)sd_event_source_disable_unref(daemon->sweep);
 	sd_event_unref(daemon->loop);
 	pt_host_free(daemon->host);
+	fixed_free(daemon->fixed);
 	free(daemon);
 }

@@ -16,6 +16,7 @@
 struct client;
 struct workers;
 struct events;
+struct fixed;
 struct guests;
 struct listener;
 
@@ -48,9 +49,10 @@ struct daemon {
 	unsigned int client_count;
 	bool has_dead; /* some client is to be swept away */
 	sd_event_source *tick;
-	sd_event_source *post; /* after each round: frees dropped clients */
+	sd_event_source *sweep; /* frees what was dropped; see daemon_sweep_later() */
 	struct workers *workers;
 	struct events *events;
+	struct fixed *fixed;
 	struct guests *guests;
 	struct listener *listeners;
 };
@@ -60,6 +62,9 @@ int daemon_new(const struct daemon_config *config, struct daemon **ret_daemon,
 
 /* Drops all clients; operations under way are waited for. */
 void daemon_free(struct daemon *daemon);
+
+/* Once the loop is through with this round, free what is no longer needed. */
+void daemon_sweep_later(struct daemon *daemon);
 
 /* Another host like the daemon's, for a worker. */
 int daemon_open_host(const struct daemon *daemon, struct pt_host **ret_host, struct pt_error *err);

@@ -317,8 +317,10 @@ void events_free(struct events *events)
 
 static void end_subscription(struct daemon *daemon, struct subscription *subscription)
 {
-	if (subscription->kind == EVENT_NODE_DEVICE)
+	if (subscription->kind == EVENT_NODE_DEVICE) {
 		daemon->events->listeners--;
+		daemon_sweep_later(daemon);
+	}
 	free(subscription->device);
 	free(subscription);
 }

@@ -6,6 +6,7 @@
 
 #include "base/auto.h"
 #include "daemon/call.h"
+#include "daemon/fixed.h"
 #include "daemon/nodes.h"
 #include "daemon/resolve.h"
 
@@ -74,13 +75,28 @@ static int fill_list(struct call *call, const struct nodes *nodes)
 	return 0;
 }
 
+static bool is_in_loop(const struct pt_host *host, const struct call *call)
+{
+	return host == call->daemon->host;
+}
+
+/* One folder holds the names of all PCI functions; what else there is takes many files. */
+static bool is_quick(unsigned int flags)
+{
+	return flags & NODES_FLAG_PCI &&
+	       !(flags & ~(NODES_FLAG_PCI | NODES_FLAG_ACTIVE | NODES_FLAG_TRANSIENT));
+}
+
 static int list_all(struct pt_host *host, struct call *call)
 {
 	const struct rpc_list_args *args = call->args;
 	struct rpc_device_list *result = call->result;
 	struct nodes nodes = {0};
-	int r = read_by_flags(host, call, args->flags, &nodes);
+	int r;
 
+	if (is_in_loop(host, call) && !is_quick(args->flags))
+		return CALL_WAITS;
+	r = read_by_flags(host, call, args->flags, &nodes);
 	if (r < 0)
 		return r;
 	result->count = (unsigned int)nodes.count;
@@ -175,27 +191,45 @@ static int lookup_by_name(struct pt_host *host, struct call *call)
 	return result->name ? 0 : call_fail_memory(call);
 }
 
+/* By what is known of it where that is enough; a worker asks the device, and keeps the answer. */
+static int get_pci_xml(struct pt_host *host, struct call *call, const struct pt_address *address)
+{
+	struct nodedev_fixed facts = fixed_get(call->daemon->fixed, address);
+	char name[PT_NODEDEV_NAME];
+	struct pt_error err;
+	char *xml = NULL;
+	int r = nodedev_xml(host, address, !is_in_loop(host, call), &facts, &xml, &err);
+
+	if (r == -EAGAIN && is_in_loop(host, call))
+		return CALL_WAITS;
+	if (r < 0 && err.reason == PT_NO_DEVICE)
+		return resolve_fail(call, pt_nodedev_name(address, name));
+	if (r < 0)
+		return fault_set_reason(&call->fault, &err, NULL);
+	if (facts.inode && !is_in_loop(host, call))
+		fixed_put(call->daemon->fixed, address, &facts);
+	return call_answer_text(call, xml);
+}
+
 static int get_xml(struct pt_host *host, struct call *call)
 {
 	const struct rpc_name_flags *args = call->args;
 	struct pt_address address;
-	struct pt_error err;
 	struct nodes nodes = {0};
-	char *xml = NULL;
-	int r = 0;
+	char *xml;
 
 	if (args->flags & ~XML_INACTIVE)
 		return fault_set(&call->fault, FAULT_INVALID_ARG, FAULT_FROM_NODEDEV,
 				 "unsupported flags (0x%x)", args->flags);
+	if (node_is_pci_name(args->name, &address))
+		return get_pci_xml(host, call, &address);
+	if (is_in_loop(host, call))
+		return CALL_WAITS;
 	if (resolve_node(host, call, args->name, &nodes) < 0)
 		return -1;
-	if (nodes.items[0].kind != NODE_PCI)
-		xml = node_xml(host, daemon_is_this_machine(call->daemon), &nodes.items[0]);
-	else if (pt_address_parse(nodes.items[0].entry, &address, &err) < 0 ||
-		 pt_nodedev_xml(host, &address, &xml, &err) < 0)
-		r = fault_set_reason(&call->fault, &err, NULL);
+	xml = node_xml(host, daemon_is_this_machine(call->daemon), &nodes.items[0]);
 	nodes_free(&nodes);
-	return r < 0 ? r : call_answer_text(call, xml);
+	return call_answer_text(call, xml);
 }
 
 static int get_parent(struct pt_host *host, struct call *call)
@@ -292,11 +326,11 @@ static int is_not(struct pt_host *host, struct call *call)
 }
 
 const struct handler handlers_nodedev[] = {
-	{RPC_LIST_ALL_NODE_DEVICES, list_all, true},
+	{RPC_LIST_ALL_NODE_DEVICES, list_all, false},
 	{RPC_NODE_NUM_OF_DEVICES, num_of_devices, true},
 	{RPC_NODE_LIST_DEVICES, list_devices, true},
 	{RPC_NODE_DEVICE_LOOKUP_BY_NAME, lookup_by_name, false},
-	{RPC_NODE_DEVICE_GET_XML_DESC, get_xml, true},
+	{RPC_NODE_DEVICE_GET_XML_DESC, get_xml, false},
 	{RPC_NODE_DEVICE_GET_PARENT, get_parent, false},
 	{RPC_NODE_DEVICE_NUM_OF_CAPS, num_of_caps, true},
 	{RPC_NODE_DEVICE_LIST_CAPS, list_caps, true},

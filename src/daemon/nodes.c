@@ -382,19 +382,28 @@ static unsigned int kinds_of_name(const char *name)
 	return kinds;
 }
 
+bool node_is_pci_name(const char *name, struct pt_address *ret_address)
+{
+	char own[PT_NODEDEV_NAME];
+	struct pt_address address;
+
+	if (pt_address_parse(name, &address, NULL) < 0 ||
+	    strcmp(pt_nodedev_name(&address, own), name) != 0)
+		return false;
+	*ret_address = address;
+	return true;
+}
+
 int node_of_name(struct pt_host *host, bool is_this_machine, const char *name,
 		 struct nodes *ret_nodes)
 {
 	struct nodes nodes = {0};
 	struct finder finder = {host, is_this_machine, true, &nodes, name};
-	char own[PT_NODEDEV_NAME], entry[PT_ADDRESS_TEXT];
+	char entry[PT_ADDRESS_TEXT];
 	struct pt_address address;
 	int r;
 
-	if (pt_address_parse(name, &address, NULL) == 0) {
-		/* the one spelling that is a name here */
-		if (strcmp(pt_nodedev_name(&address, own), name) != 0)
-			return -ENOENT;
+	if (node_is_pci_name(name, &address)) {
 		r = add_entry(&finder, &sources[NODE_PCI], pt_address_format(&address, entry));
 	} else {
 		r = read_kinds(&finder, kinds_of_name(name));

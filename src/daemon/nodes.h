@@ -30,6 +30,7 @@ enum node_kind {
 #define NODES_ALL ((1u << NODE_KIND_COUNT) - 1)
 
 /* virConnectListAllNodeDevices flags */
+#define NODES_FLAG_PCI	      (1u << 1)
 #define NODES_FLAG_VPD	      (1u << 21)
 #define NODES_FLAG_PERSISTENT (1u << 28)
 #define NODES_FLAG_TRANSIENT  (1u << 29)
@@ -66,6 +67,9 @@ unsigned int nodes_of_flags(unsigned int flags);
 int nodes_read(struct pt_host *host, bool is_this_machine, unsigned int kinds, bool has_paths,
 	       struct nodes *ret_nodes);
 void nodes_free(struct nodes *nodes);
+
+/* Whether a name is one of a PCI function, be it there or not: the one spelling of its address. */
+bool node_is_pci_name(const char *name, struct pt_address *ret_address);
 
 /* The node of a name, as the only one in *ret_nodes; -ENOENT when there is none. */
 int node_of_name(struct pt_host *host, bool is_this_machine, const char *name,

@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "daemon/resolve.h"
 
+int resolve_fail(struct call *call, const char *name)
+{
+	return fault_set(&call->fault, FAULT_NO_NODE_DEVICE, FAULT_FROM_NODEDEV,
+			 "no node device with matching name '%.200s'", name);
+}
+
 int resolve_node(struct pt_host *host, struct call *call, const char *name, struct nodes *ret_nodes)
 {
 	int r = node_of_name(host, daemon_is_this_machine(call->daemon), name, ret_nodes);
@@ -8,8 +14,7 @@ int resolve_node(struct pt_host *host, struct call *call, const char *name, stru
 	if (r == -ENOMEM)
 		return call_fail_memory(call);
 	if (r < 0)
-		return fault_set(&call->fault, FAULT_NO_NODE_DEVICE, FAULT_FROM_NODEDEV,
-				 "no node device with matching name '%.200s'", name);
+		return resolve_fail(call, name);
 	return 0;
 }
 

@@ -6,6 +6,9 @@
 #include "daemon/call.h"
 #include "daemon/nodes.h"
 
+/* Sets the fault of a name that nothing has; -1. */
+int resolve_fail(struct call *call, const char *name);
+
 /* 0 and the node, freed with nodes_free(), or -1 and the call's fault. */
 int resolve_node(struct pt_host *host, struct call *call, const char *name,
 		 struct nodes *ret_nodes);

@@ -4,13 +4,18 @@
  * nothing that waits for the device's lock (driver_override, sriov_numvfs): a stuck
  * driver must not keep people from looking at its device.
  */
-#include <passthru/nodedev.h>
+#include "pci/nodedev.h"
 
+#include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/pci_regs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/auto.h"
 #include "base/error.h"
@@ -20,9 +25,6 @@
 #include "pci/config.h"
 #include "pci/snapshot.h"
 #include "pci/sysfs.h"
-#include "pci/vpd.h"
-
-AUTO_DEFINE(snapshot, struct pt_snapshot *, pt_snapshot_free)
 
 /* All that is shown stands in the part that conventional PCI has too. */
 #define CONFIG_SHOWN 256
@@ -30,11 +32,25 @@ AUTO_DEFINE(snapshot, struct pt_snapshot *, pt_snapshot_free)
 #define HEADER_BRIDGE  PCI_HEADER_TYPE_BRIDGE
 #define HEADER_CARDBUS PCI_HEADER_TYPE_CARDBUS
 
-/* One function on its way to the document. */
+/* From SYSFS_DEVICES up to sys, as the entries there are linked. */
+#define UP_TO_SYS "../../../"
+
+/* The kernel composes a uevent file in 2048 bytes (UEVENT_BUFFER_SIZE). */
+#define UEVENT_SIZE 4096
+
+/*
+ * One function on its way to the document. Its directory is opened once: going by the
+ * entry of the bus each time would make the kernel resolve a link and a long path for each file.
+ */
 struct writer {
 	struct pt_host *host;
-	const struct pt_snapshot *snapshot;
-	const struct pt_function *function;
+	const struct pt_address *address;
+	int dir_fd;
+	char path[PATH_MAX];
+	char uevent_text[UEVENT_SIZE];
+	struct uevent uevent;
+	const struct nodedev_fixed *fixed;
+	struct pt_link link_now;
 	FILE *out;
 };
 
@@ -59,7 +75,7 @@ static void write_address(FILE *out, const struct pt_address *address)
  */
 static void write_parent(const struct writer *writer)
 {
-	const char *path = writer->function->path;
+	const char *path = writer->path;
 	const char *last = strrchr(path, '/');
 	size_t end = last ? (size_t)(last - path) : 0;
 	char name[PT_NODEDEV_NAME];
@@ -101,20 +117,56 @@ static void write_id(const struct writer *writer, const char *element, uint16_t 
 
 /* ---- SR-IOV ---- */
 
+/* A file of sysfs comes whole with the first read(); there is no need to ask for its end. */
+static ssize_t read_text(const struct writer *writer, const char *name, char *text, size_t size)
+{
+	AUTO_CLOSE int fd = openat(writer->dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	ssize_t len = fd < 0 ? -1 : TEMP_FAILURE_RETRY(read(fd, text, size - 1));
+
+	if (len < 0)
+		return -errno;
+	text[len] = '\0';
+	return len;
+}
+
+static bool read_number(const struct writer *writer, const char *name, uint64_t max,
+			uint64_t *ret_number)
+{
+	char text[32];
+
+	if (read_text(writer, name, text, sizeof(text)) < 0)
+		return false;
+	text[strcspn(text, "\n")] = '\0';
+	return text_parse_number(text, 10, max, ret_number) == 0;
+}
+
+/* The last component of a link of the function. */
+static bool read_link(const struct writer *writer, const char *name, char *text, size_t size)
+{
+	char target[PATH_MAX];
+	ssize_t len = readlinkat(writer->dir_fd, name, target, sizeof(target) - 1);
+	const char *base;
+
+	if (len < 0)
+		return false;
+	target[len] = '\0';
+	base = strrchr(target, '/');
+	return text_copy(text, size, base ? base + 1 : target);
+}
+
 static bool read_address_link(const struct writer *writer, const char *name,
 			      struct pt_address *ret_address)
 {
 	char target[PT_ADDRESS_TEXT];
 
-	return sysfs_read_link(writer->host, &writer->function->address, name, target,
-			       sizeof(target)) == 0 &&
+	return read_link(writer, name, target, sizeof(target)) &&
 	       pt_address_parse(target, ret_address, NULL) == 0;
 }
 
 static void write_relations(const struct writer *writer)
 {
 	struct pt_address other;
-	char text[16], name[32];
+	char name[32];
 	uint64_t total = 0;
 	bool is_open = false;
 	unsigned int i;
@@ -123,10 +175,9 @@ static void write_relations(const struct writer *writer)
 		(void)fputs("    <capability type='phys_function'>\n", writer->out);
 		write_address(writer->out, &other);
 		(void)fputs("    </capability>\n", writer->out);
+		return; /* a virtual function has none of its own */
 	}
-	if (sysfs_read(writer->host, &writer->function->address, "sriov_totalvfs", text,
-		       sizeof(text)) < 0 ||
-	    text_parse_number(text, 10, UINT16_MAX, &total) < 0 || !total)
+	if (!read_number(writer, "sriov_totalvfs", UINT16_MAX, &total) || !total)
 		return;
 	(void)fprintf(writer->out, "    <capability type='virt_functions' maxCount='%u'",
 		      (unsigned int)total);
@@ -142,134 +193,81 @@ static void write_relations(const struct writer *writer)
 	(void)fputs(is_open ? "    </capability>\n" : "/>\n", writer->out);
 }
 
-/* ---- vital product data ---- */
-
-/* The keywords that have elements of their own. */
-static const struct {
-	const char *keyword;
-	const char *element;
-} vpd_elements[] = {
-	{"EC", "change_level"},	 {"MN", "manufacture_id"}, {"PN", "part_number"},
-	{"SN", "serial_number"}, {"YA", "asset_tag"},
-};
-
-static bool is_shown(const struct vpd_field *field)
-{
-	size_t i;
-
-	for (i = 0; i < sizeof(vpd_elements) / sizeof(vpd_elements[0]); i++)
-		if (!strcmp(vpd_elements[i].keyword, field->keyword))
-			return true;
-	return field->keyword[0] == 'V' || field->keyword[0] == 'Y';
-}
-
-static void write_vpd_field(FILE *out, const struct vpd_field *field)
-{
-	const char *keyword = field->keyword, *element = NULL;
-	char value[256];
-	size_t i, len = field->len < sizeof(value) ? field->len : sizeof(value) - 1;
-
-	for (i = 0; i < sizeof(vpd_elements) / sizeof(vpd_elements[0]); i++)
-		if (!strcmp(vpd_elements[i].keyword, keyword))
-			element = vpd_elements[i].element;
-	memcpy(value, field->value, len);
-	value[len] = '\0';
-	if (element) {
-		xml_element(out, 8, element, value);
-		return;
-	}
-	element = keyword[0] == 'V' ? "vendor_field" : "system_field";
-	(void)fprintf(out, "        <%s index='%c'>", element, keyword[1]);
-	xml_text(out, value);
-	(void)fprintf(out, "</%s>\n", element);
-}
-
-static void write_vpd_fields(FILE *out, const struct vpd *vpd, bool is_writable)
-{
-	bool is_open = false;
-	size_t i;
-
-	for (i = 0; i < vpd->field_count; i++) {
-		const struct vpd_field *field = &vpd->fields[i];
-
-		if (field->is_writable != is_writable || !is_shown(field))
-			continue;
-		if (!is_open)
-			(void)fprintf(out, "      <fields access='%s'>\n",
-				      is_writable ? "readwrite" : "readonly");
-		is_open = true;
-		write_vpd_field(out, field);
-	}
-	if (is_open)
-		(void)fputs("      </fields>\n", out);
-}
-
-/* The @bytes (VPD_SIZE_MAX) are what @ret_vpd points into. */
-static bool read_vpd(struct pt_host *host, const struct pt_address *address, uint8_t *bytes,
-		     struct vpd *ret_vpd)
-{
-	char path[SYSFS_PATH];
-	ssize_t len;
-
-	if (sysfs_device_path(path, address, "vpd") < 0)
-		return false;
-	len = io_read_at(host->root_fd, path, bytes, VPD_SIZE_MAX);
-	return len > 0 && vpd_parse(bytes, (size_t)len, ret_vpd) == 0 &&
-	       (ret_vpd->name || ret_vpd->field_count);
-}
-
-bool pt_nodedev_has_vpd(struct pt_host *host, const struct pt_address *address)
-{
-	AUTO_FREE uint8_t *bytes = malloc(VPD_SIZE_MAX);
-	struct vpd vpd;
-
-	return bytes && read_vpd(host, address, bytes, &vpd);
-}
-
-static void write_vpd(const struct writer *writer)
-{
-	AUTO_FREE uint8_t *bytes = malloc(VPD_SIZE_MAX);
-	FILE *out = writer->out;
-	struct vpd vpd;
-
-	if (!bytes || !read_vpd(writer->host, &writer->function->address, bytes, &vpd))
-		return;
-	(void)fputs("    <capability type='vpd'>\n", out);
-	if (vpd.name) {
-		AUTO_FREE char *name = strndup((const char *)vpd.name, vpd.name_len);
-
-		xml_element(out, 6, "name", name ? name : "");
-	}
-	write_vpd_fields(out, &vpd, false);
-	write_vpd_fields(out, &vpd, true);
-	(void)fputs("    </capability>\n", out);
-}
-
 /* ---- group, node, link ---- */
 
-static void write_group(const struct writer *writer)
+static int compare_addresses(const void *a, const void *b)
 {
-	const struct pt_group *group =
-		pt_snapshot_group(writer->snapshot, writer->function->iommu_group);
-	size_t i;
+	return pt_address_compare(a, b);
+}
 
-	if (!group)
-		return;
-	(void)fprintf(writer->out, "    <iommuGroup number='%d'>\n", group->number);
-	for (i = 0; i < group->count; i++)
-		write_address(writer->out, &group->members[i]->address);
+/* The members of a group, in order; at least one. -ENOMEM, or -ENOENT when it is gone. */
+static int read_members(const struct writer *writer, struct pt_address **ret_members,
+			size_t *ret_count)
+{
+	AUTO_DIR DIR *dir = NULL;
+	AUTO_FREE struct pt_address *members = NULL;
+	const struct dirent *entry;
+	size_t count = 0, room = 0;
+	int fd = openat(writer->dir_fd, "iommu_group/devices", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -ENOENT;
+	dir = fdopendir(fd);
+	if (!dir) {
+		close(fd);
+		return -ENOMEM;
+	}
+	while ((entry = readdir(dir))) {
+		struct pt_address address;
+
+		if (pt_address_parse(entry->d_name, &address, NULL) < 0)
+			continue;
+		if (count == room) {
+			struct pt_address *grown;
+
+			room = room ? room * 2 : 8;
+			grown = reallocarray(members, room, sizeof(*grown));
+			if (!grown)
+				return -ENOMEM;
+			members = grown;
+		}
+		members[count++] = address;
+	}
+	if (!count)
+		return -ENOENT;
+	qsort(members, count, sizeof(*members), compare_addresses);
+	*ret_members = TAKE_POINTER(members);
+	*ret_count = count;
+	return 0;
+}
+
+static int write_group(const struct writer *writer)
+{
+	AUTO_FREE struct pt_address *members = NULL;
+	char number[16];
+	uint64_t group;
+	size_t i, count;
+	int r;
+
+	if (!read_link(writer, "iommu_group", number, sizeof(number)) ||
+	    text_parse_number(number, 10, INT_MAX, &group) < 0)
+		return 0;
+	r = read_members(writer, &members, &count);
+	if (r < 0)
+		return r == -ENOMEM ? r : 0;
+	(void)fprintf(writer->out, "    <iommuGroup number='%d'>\n", (int)group);
+	for (i = 0; i < count; i++)
+		write_address(writer->out, &members[i]);
 	(void)fputs("    </iommuGroup>\n", writer->out);
+	return 0;
 }
 
 static void write_numa(const struct writer *writer)
 {
-	char text[16];
 	uint64_t node;
 
 	/* "-1" where the firmware doesn't say is no number here */
-	if (sysfs_read(writer->host, &writer->function->address, "numa_node", text, sizeof(text)) >
-		    0 &&
-	    text_parse_number(text, 10, INT32_MAX, &node) == 0)
+	if (read_number(writer, "numa_node", INT32_MAX, &node))
 		(void)fprintf(writer->out, "    <numa node='%u'/>\n", (unsigned int)node);
 }
 
@@ -283,21 +281,23 @@ static void write_link(FILE *out, const char *validity, int port, const struct p
 	(void)fprintf(out, " width='%u'/>\n", link->width);
 }
 
-static void write_pcie(FILE *out, const struct config *config)
+static void write_pcie(const struct writer *writer)
 {
-	if (!config->is_pcie)
+	const struct nodedev_fixed *fixed = writer->fixed;
+
+	if (!fixed->is_pcie)
 		return;
-	if (!config->has_link) {
-		(void)fputs("    <pci-express/>\n", out);
+	if (!fixed->has_link) {
+		(void)fputs("    <pci-express/>\n", writer->out);
 		return;
 	}
-	(void)fputs("    <pci-express>\n", out);
-	write_link(out, "cap", config->port_number, &config->link_max);
-	write_link(out, "sta", -1, &config->link_now);
-	(void)fputs("    </pci-express>\n", out);
+	(void)fputs("    <pci-express>\n", writer->out);
+	write_link(writer->out, "cap", fixed->port_number, &fixed->link_max);
+	write_link(writer->out, "sta", -1, &writer->link_now);
+	(void)fputs("    </pci-express>\n", writer->out);
 }
 
-/* ---- all of it ---- */
+/* ---- configuration space ---- */
 
 static bool read_piece(int fd, uint8_t *bytes, size_t offset, size_t size)
 {
@@ -337,69 +337,126 @@ static bool read_shown(int fd, uint8_t bytes[CONFIG_SHOWN])
 	return true;
 }
 
-/* Left zeroed when the device doesn't answer or the file can't be read. */
-static void read_config(const struct writer *writer, struct config *ret_config)
+/*
+ * Kept only if it was read to its end; a device that doesn't answer may do so later. Left
+ * zeroed when it doesn't, or when the file can't be read.
+ */
+static int read_config(struct writer *writer, struct nodedev_fixed *ret_fixed)
 {
+	AUTO_FREE struct config *config = malloc(sizeof(*config));
 	uint8_t bytes[CONFIG_SHOWN] = {0};
-	AUTO_CLOSE int fd = -1;
-	char path[SYSFS_PATH];
+	AUTO_CLOSE int fd = openat(writer->dir_fd, "config", O_RDONLY | O_CLOEXEC);
+	struct stat st;
 
-	if (sysfs_device_path(path, &writer->function->address, "config") == 0)
-		fd = openat(writer->host->root_fd, path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || !read_shown(fd, bytes) || config_parse(bytes, sizeof(bytes), ret_config) < 0)
-		memset(ret_config, 0, sizeof(*ret_config));
+	if (!config)
+		return -ENOMEM;
+	*ret_fixed = (struct nodedev_fixed){0};
+	if (fd < 0 || !read_shown(fd, bytes) || config_parse(bytes, sizeof(bytes), config) < 0)
+		return 0;
+	ret_fixed->header_type = config->header_type;
+	ret_fixed->has_vpd = config->has_vpd;
+	ret_fixed->is_pcie = config->is_pcie;
+	ret_fixed->has_link = config->has_link;
+	ret_fixed->port_number = config->port_number;
+	ret_fixed->link_max = config->link_max;
+	writer->link_now = config->link_now;
+	if (fstat(writer->dir_fd, &st) == 0) {
+		ret_fixed->inode = st.st_ino;
+		ret_fixed->made = st.st_ctim;
+	}
+	return 0;
 }
 
-static void write_capability(const struct writer *writer, const struct config *config)
+static bool is_of(const struct nodedev_fixed *fixed, int dir_fd)
 {
-	const struct pt_function *function = writer->function;
-	const struct pt_address *address = &function->address;
+	struct stat st;
+
+	return fixed->inode && fstat(dir_fd, &st) == 0 && st.st_ino == fixed->inode &&
+	       st.st_ctim.tv_sec == fixed->made.tv_sec && st.st_ctim.tv_nsec == fixed->made.tv_nsec;
+}
+
+/*
+ * The state of the link as the kernel's own attributes tell it, which neither wake a device
+ * nor wait for its reset. False where there are none.
+ */
+static bool read_link_now(const struct writer *writer, struct pt_link *ret_link)
+{
+	struct pt_link link = {0};
+	unsigned int whole = 0, tenths = 0;
+	char text[64];
+	uint64_t width;
+
+	if (!read_number(writer, "current_link_width", UINT8_MAX, &width) ||
+	    read_text(writer, "current_link_speed", text, sizeof(text)) < 0)
+		return false;
+	/* "2.5 GT/s PCIe", or "Unknown" */
+	if (sscanf(text, "%4u.%1u GT/s", &whole, &tenths) == 2)
+		link.speed_mtps = whole * 1000 + tenths * 100;
+	link.width = (uint8_t)width;
+	*ret_link = link;
+	return true;
+}
+
+/* Without asking the device: false when that can't be. */
+static bool is_told(struct writer *writer, const struct nodedev_fixed *fixed)
+{
+	return is_of(fixed, writer->dir_fd) && !fixed->has_vpd &&
+	       (!fixed->has_link || read_link_now(writer, &writer->link_now));
+}
+
+/* ---- all of it ---- */
+
+static int write_capability(const struct writer *writer)
+{
+	const struct pt_address *address = writer->address;
+	const struct uevent *uevent = &writer->uevent;
 	FILE *out = writer->out;
+	int r;
 
 	(void)fprintf(out,
 		      "  <capability type='pci'>\n    <class>0x%06x</class>\n"
 		      "    <domain>%u</domain>\n    <bus>%u</bus>\n    <slot>%u</slot>\n"
 		      "    <function>%u</function>\n",
-		      function->class_code, address->domain, address->bus, address->device,
+		      uevent->class_code, address->domain, address->bus, address->device,
 		      address->function);
-	write_id(writer, "product", function->device_id,
-		 pt_name_device(writer->host, function->vendor_id, function->device_id));
-	write_id(writer, "vendor", function->vendor_id,
-		 pt_name_vendor(writer->host, function->vendor_id));
+	write_id(writer, "product", uevent->device_id,
+		 pt_name_device(writer->host, uevent->vendor_id, uevent->device_id));
+	write_id(writer, "vendor", uevent->vendor_id,
+		 pt_name_vendor(writer->host, uevent->vendor_id));
 	write_relations(writer);
-	if (config->header_type == HEADER_BRIDGE)
+	if (writer->fixed->header_type == HEADER_BRIDGE)
 		(void)fputs("    <capability type='pci-bridge'/>\n", out);
-	else if (config->header_type == HEADER_CARDBUS)
+	else if (writer->fixed->header_type == HEADER_CARDBUS)
 		(void)fputs("    <capability type='cardbus-bridge'/>\n", out);
-	if (config->has_vpd)
-		write_vpd(writer);
-	write_group(writer);
+	if (writer->fixed->has_vpd)
+		nodedev_write_vpd(writer->host, writer->address, out);
+	r = write_group(writer);
 	write_numa(writer);
-	write_pcie(out, config);
+	write_pcie(writer);
 	(void)fputs("  </capability>\n", out);
+	return r;
 }
 
 static int write_device(const struct writer *writer)
 {
-	const struct pt_function *function = writer->function;
-	AUTO_FREE struct config *config = malloc(sizeof(*config));
-	char name[PT_NODEDEV_NAME];
+	const struct uevent *uevent = &writer->uevent;
+	char name[PT_NODEDEV_NAME], driver[256];
+	int r;
 
-	if (!config)
-		return -ENOMEM;
-	read_config(writer, config);
 	(void)fputs("<device>\n", writer->out);
-	xml_element(writer->out, 2, "name", pt_nodedev_name(&function->address, name));
-	xml_element(writer->out, 2, "path", function->path);
+	xml_element(writer->out, 2, "name", pt_nodedev_name(writer->address, name));
+	xml_element(writer->out, 2, "path", writer->path);
 	write_parent(writer);
-	if (function->driver) {
+	if (uevent->driver_len && uevent->driver_len < sizeof(driver)) {
+		memcpy(driver, uevent->driver, uevent->driver_len);
+		driver[uevent->driver_len] = '\0';
 		(void)fputs("  <driver>\n", writer->out);
-		xml_element(writer->out, 4, "name", function->driver);
+		xml_element(writer->out, 4, "name", driver);
 		(void)fputs("  </driver>\n", writer->out);
 	}
-	write_capability(writer, config);
+	r = write_capability(writer);
 	(void)fputs("</device>\n", writer->out);
-	return 0;
+	return r;
 }
 
 /* The document as text: 0 or -ENOMEM. */
@@ -421,22 +478,73 @@ static int compose(struct writer *writer, char **ret_xml)
 	return 0;
 }
 
-int pt_nodedev_xml(struct pt_host *host, const struct pt_address *address, char **ret_xml,
-		   struct pt_error *err)
+/* Where the function is and what it is. -ENOENT or -ENODEV when it isn't there (any more). */
+static int open_function(struct writer *writer)
 {
-	AUTO(auto_snapshot) struct pt_snapshot *snapshot = NULL;
-	struct writer writer = {.host = host};
-	char text[PT_ADDRESS_TEXT];
-	int r = snapshot_read_group(host, address, &snapshot, err);
+	char entry[SYSFS_PATH], target[PATH_MAX];
+	ssize_t len;
+	int r = sysfs_device_path(entry, writer->address, "");
 
 	if (r < 0)
 		return r;
-	writer.snapshot = snapshot;
-	writer.function = pt_snapshot_find(snapshot, address);
-	if (!writer.function)
+	len = readlinkat(writer->host->root_fd, entry, target, sizeof(target) - 1);
+	if (len < 0 && errno != EINVAL)
+		return -errno;
+	target[len < 0 ? 0 : len] = '\0';
+	if (strncmp(target, UP_TO_SYS, strlen(UP_TO_SYS)) != 0) /* somebody's copy of a sysfs */
+		r = text_format(writer->path, sizeof(writer->path), "/%s", entry);
+	else
+		r = text_format(writer->path, sizeof(writer->path), "/sys/%s",
+				target + strlen(UP_TO_SYS));
+	if (r < 0)
+		return r;
+	writer->dir_fd = openat(writer->host->root_fd, entry, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (writer->dir_fd < 0)
+		return -errno;
+	len = read_text(writer, "uevent", writer->uevent_text, sizeof(writer->uevent_text));
+	if (len < 0)
+		return (int)len;
+	/* a function that tells nonsense is shown all the same */
+	(void)uevent_parse(writer->uevent_text, (size_t)len, &writer->uevent);
+	return 0;
+}
+
+static int fail_unreadable(const struct pt_address *address, int r, struct pt_error *err)
+{
+	char text[PT_ADDRESS_TEXT];
+
+	pt_address_format(address, text);
+	if (r == -ENOENT || r == -ENODEV)
 		return pt_fail(err, PT_NO_DEVICE, ENODEV,
 			       "%s: there is no such PCI function; passthru list shows those "
 			       "there are",
-			       pt_address_format(address, text));
-	return compose(&writer, ret_xml) < 0 ? pt_fail_memory(err) : 0;
+			       text);
+	return pt_fail(err, PT_SYSTEM, -r, "%s: its files under /sys can't be read: %s", text,
+		       strerror(-r));
+}
+
+int nodedev_xml(struct pt_host *host, const struct pt_address *address, bool may_wait,
+		struct nodedev_fixed *fixed, char **ret_xml, struct pt_error *err)
+{
+	struct writer writer = {.host = host, .address = address, .dir_fd = -1, .fixed = fixed};
+	int r = open_function(&writer);
+
+	if (r < 0)
+		r = fail_unreadable(address, r, err);
+	else if (!is_told(&writer, fixed))
+		r = !may_wait ? -EAGAIN
+			      : (read_config(&writer, fixed) < 0 ? pt_fail_memory(err) : 0);
+	if (r == 0)
+		r = compose(&writer, ret_xml) < 0 ? pt_fail_memory(err) : 0;
+	if (writer.dir_fd >= 0)
+		close(writer.dir_fd);
+	return r;
+}
+
+int pt_nodedev_xml(struct pt_host *host, const struct pt_address *address, char **ret_xml,
+		   struct pt_error *err)
+{
+	struct nodedev_fixed fixed = {0};
+
+	return nodedev_xml(host, address, true, &fixed, ret_xml, err);
 }

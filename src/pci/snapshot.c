@@ -111,8 +111,7 @@ bool uevent_parse(const char *text, size_t len, struct uevent *ret_uevent)
 struct reader {
 	struct pt_host *host;
 	struct pt_snapshot *snapshot;
-	int dir_fd;	 /* SYSFS_DEVICES */
-	bool is_partial; /* not all functions are read */
+	int dir_fd; /* SYSFS_DEVICES */
 	const char *last_driver;
 	/* the directory of the function at work relative to dir_fd; files are appended to it */
 	char path[PATH_MAX + 32];
@@ -261,7 +260,7 @@ static void read_physfn(struct reader *reader, struct pt_function *function)
 {
 	char name[PT_ADDRESS_TEXT];
 
-	if ((reader->is_partial || may_be_vf(reader->snapshot, function)) &&
+	if (may_be_vf(reader->snapshot, function) &&
 	    read_link(reader, "/physfn", name, sizeof(name)) == 0)
 		function->is_vf = pt_address_parse(name, &function->physfn, NULL) == 0;
 }
@@ -425,38 +424,6 @@ int pt_snapshot_read(struct pt_host *host, struct pt_snapshot **ret_snapshot, st
 		host_log(host, PT_LOG_DEBUG, "%zu PCI functions in %zu IOMMU groups",
 			 (*ret_snapshot)->count, (*ret_snapshot)->group_count);
 	return r;
-}
-
-int snapshot_read_group(struct pt_host *host, const struct pt_address *address,
-			struct pt_snapshot **ret_snapshot, struct pt_error *err)
-{
-	AUTO(auto_snapshot) struct pt_snapshot *snapshot = calloc(1, sizeof(*snapshot));
-	AUTO_CLOSE int dir_fd = -1, group_fd = -1;
-	struct reader reader = {.host = host, .is_partial = true};
-	char entry[PT_ADDRESS_TEXT], path[PT_ADDRESS_TEXT + 32];
-	int r = 0;
-
-	if (!snapshot)
-		return pt_fail_memory(err);
-	dir_fd = openat(host->root_fd, SYSFS_DEVICES, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (dir_fd < 0)
-		return fail_unreadable(err, -errno);
-	(void)text_format(path, sizeof(path), "%s/iommu_group/devices",
-			  pt_address_format(address, entry));
-	group_fd = openat(dir_fd, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (group_fd >= 0)
-		r = read_addresses(group_fd, snapshot);
-	if (r < 0)
-		return fail_unreadable(err, r);
-	if (!snapshot->count) {
-		snapshot->functions = calloc(1, sizeof(*snapshot->functions));
-		if (!snapshot->functions)
-			return pt_fail_memory(err);
-		snapshot->functions[0].address = *address;
-		snapshot->count = 1;
-	}
-	reader.dir_fd = dir_fd;
-	return finish(&reader, &snapshot, ret_snapshot, err);
 }
 
 void pt_snapshot_free(struct pt_snapshot *snapshot)

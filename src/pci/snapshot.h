@@ -34,13 +34,6 @@ struct uevent {
  */
 bool uevent_parse(const char *text, size_t len, struct uevent *ret_uevent);
 
-/*
- * A snapshot of one function and the other members of its IOMMU group; empty when there is
- * no such function. Virtual functions aren't told apart in it.
- */
-int snapshot_read_group(struct pt_host *host, const struct pt_address *address,
-			struct pt_snapshot **ret_snapshot, struct pt_error *err);
-
 /* Fill groups and members from the functions. 0 or -ENOMEM. */
 int snapshot_form_groups(struct pt_snapshot *snapshot);
 

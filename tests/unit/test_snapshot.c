@@ -184,25 +184,6 @@ static void test_virtual_functions(void **state)
 	pt_snapshot_free(snapshot);
 }
 
-static void test_one_group(void **state)
-{
-	struct pt_host *host = fake_host(*state);
-	struct pt_address address = at("08:02.0");
-	struct pt_snapshot *snapshot;
-
-	assert_int_equal(snapshot_read_group(host, &address, &snapshot, NULL), 0);
-	assert_int_equal(pt_snapshot_count(snapshot), 3);
-	assert_int_equal(pt_snapshot_group(snapshot, 8)->count, 3);
-	pt_snapshot_free(snapshot);
-	/* a virtual function is known as one although its physical function isn't read */
-	assert_int_equal(host->ops->write(host, ENTRIES "0000:03:00.0/sriov_numvfs", "1", 1), 0);
-	address = at("03:10.0");
-	assert_int_equal(snapshot_read_group(host, &address, &snapshot, NULL), 0);
-	assert_int_equal(pt_snapshot_count(snapshot), 1);
-	assert_true(pt_snapshot_at(snapshot, 0)->is_vf);
-	pt_snapshot_free(snapshot);
-}
-
 static void test_leaves_midway(void **state)
 {
 	struct pt_host *host = fake_host(*state);
@@ -387,7 +368,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_machine, make, unmake),
 		cmocka_unit_test_setup_teardown(test_groups, make, unmake),
 		cmocka_unit_test_setup_teardown(test_virtual_functions, make, unmake),
-		cmocka_unit_test_setup_teardown(test_one_group, make, unmake),
 		cmocka_unit_test_setup_teardown(test_leaves_midway, make, unmake),
 		cmocka_unit_test_setup_teardown(test_nonsense_is_kept, make, unmake),
 		cmocka_unit_test(test_no_sysfs_and_no_pci),

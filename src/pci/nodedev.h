@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The inside of passthru/nodedev.h, for who describes the same functions again and again. */
+#ifndef PCI_NODEDEV_H
+#define PCI_NODEDEV_H
+
+#include <passthru/nodedev.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <time.h>
+
+/*
+ * What stands in the configuration space of a function and stays as it is while the function is
+ * there. Worth keeping: reading it wakes a sleeping device, and waits while one is reset. The
+ * function's directory tells when it left and came back, or another in its place.
+ */
+struct nodedev_fixed {
+	uint64_t inode; /* 0: nothing is known */
+	struct timespec made;
+	uint8_t header_type;
+	bool has_vpd;
+	bool is_pcie;
+	bool has_link;
+	uint8_t port_number;
+	struct pt_link link_max;
+};
+
+/*
+ * pt_nodedev_xml() that looks at what is @fixed instead of configuration space where it is
+ * of this function, and fills it otherwise. -EAGAIN without @may_wait when the device itself
+ * must be asked, which can take long; @err isn't set then.
+ */
+int nodedev_xml(struct pt_host *host, const struct pt_address *address, bool may_wait,
+		struct nodedev_fixed *fixed, char **ret_xml, struct pt_error *err);
+
+/* The capability "vpd", or nothing when there is none. */
+void nodedev_write_vpd(struct pt_host *host, const struct pt_address *address, FILE *out);
+
+#endif
