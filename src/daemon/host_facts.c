@@ -17,6 +17,7 @@
 
 #define CPUS	  "sys/devices/system/cpu"
 #define NODES	  "sys/devices/system/node"
+#define EMULATOR  "/usr/bin/qemu-system-x86_64"
 #define DMI	  "sys/class/dmi/id"
 #define CPUS_MAX  65536u
 #define NODES_MAX 1024u
@@ -256,6 +257,22 @@ static void write_cells(struct pt_host *host, FILE *out)
 	(void)fputs("      </cells>\n    </topology>\n", out);
 }
 
+/* What kinds of guests there can be: clients that make definitions won't without one. */
+static void write_guests(struct pt_host *host, const char *arch, FILE *out)
+{
+	if (strcmp(arch, "x86_64") != 0 || faccessat(host->root_fd, EMULATOR + 1, X_OK, 0) < 0)
+		return;
+	(void)fputs("  <guest>\n    <os_type>hvm</os_type>\n    <arch name='x86_64'>\n"
+		    "      <wordsize>64</wordsize>\n      <emulator>" EMULATOR "</emulator>\n"
+		    "      <machine>q35</machine>\n      <domain type='qemu'/>\n",
+		    out);
+	if (faccessat(host->root_fd, "dev/kvm", F_OK, 0) == 0)
+		(void)fputs("      <domain type='kvm'/>\n", out);
+	(void)fputs("    </arch>\n    <features>\n      <acpi default='on' toggle='yes'/>\n"
+		    "      <apic default='on' toggle='no'/>\n    </features>\n  </guest>\n",
+		    out);
+}
+
 char *capabilities_xml(struct pt_host *host)
 {
 	AUTO_FREE char *xml = NULL;
@@ -282,7 +299,9 @@ char *capabilities_xml(struct pt_host *host)
 	(void)fprintf(out, "    </cpu>\n    <power_management/>\n    <iommu support='%s'/>\n",
 		      iommu_is_used(host) ? "yes" : "no");
 	write_cells(host, out);
-	(void)fputs("  </host>\n</capabilities>\n", out);
+	(void)fputs("  </host>\n", out);
+	write_guests(host, name.machine, out);
+	(void)fputs("</capabilities>\n", out);
 	cpus_free(&cpus);
 	return fclose(out) == 0 ? TAKE_POINTER(xml) : NULL;
 }
