@@ -45,7 +45,7 @@ static const struct {
 	{"redirdev", 2, line_redirdev},
 };
 
-static bool add_device(struct command_line *line, const xmlNode *node, int round)
+bool line_add_device(struct command_line *line, const xmlNode *node, int round)
 {
 	for (size_t i = 0; i < sizeof(devices) / sizeof(devices[0]); i++)
 		if (node_is(node, devices[i].name) && (round < 0 || round == devices[i].round)) {
@@ -58,7 +58,7 @@ static bool add_device(struct command_line *line, const xmlNode *node, int round
 static void add_devices(struct command_line *line, int round)
 {
 	for (const xmlNode *at = node_child(line->devices, NULL); at; at = node_next(at, NULL))
-		(void)add_device(line, at, round);
+		(void)line_add_device(line, at, round);
 }
 
 /* What the definition says to QEMU itself. */
@@ -74,8 +74,8 @@ static void add_own_words(struct command_line *line)
 			line_add(line, node_attribute(child, "value"));
 }
 
-static struct command_line begin(const struct definition *live,
-				 const struct command_line_files *files, struct pt_error *err)
+struct command_line line_begin(const struct definition *live,
+			       const struct command_line_files *files, struct pt_error *err)
 {
 	return (struct command_line){
 		.live = live,
@@ -89,7 +89,7 @@ static struct command_line begin(const struct definition *live,
 int command_line_build(const struct definition *live, const struct command_line_files *files,
 		       char ***ret_argv, struct pt_error *err)
 {
-	struct command_line line = begin(live, files, err);
+	struct command_line line = line_begin(live, files, err);
 
 	add_frame(&line);
 	line_machine(&line);
@@ -151,89 +151,5 @@ int command_line_format(char *const *argv, char **ret_text, struct pt_error *err
 	if (fclose(out) != 0)
 		return pt_fail_memory(err);
 	*ret_text = TAKE_POINTER(text);
-	return 0;
-}
-
-/* ---- one device ---- */
-
-int command_line_plug(const struct definition *live, const xmlNode *node,
-		      const struct command_line_files *files, struct json_object **ret_commands,
-		      struct pt_error *err)
-{
-	struct command_line line = begin(live, files, err);
-
-	line.commands = json_object_new_array();
-	if (!line.commands)
-		return pt_fail_memory(err);
-	if (!add_device(&line, node, -1) || line.argv)
-		line_fail(
-			&line, EOPNOTSUPP, node,
-			"domain/devices/%s: a device of this kind can't be plugged into a running "
-			"guest",
-			(const char *)node->name);
-	command_line_free(line.argv);
-	if (line.failure) {
-		json_object_put(line.commands);
-		return line.failure;
-	}
-	*ret_commands = line.commands;
-	return 0;
-}
-
-/* How to take away what a command made, and which of its arguments names it. */
-static const struct {
-	const char *made;
-	const char *name;
-	const char *undo;
-	const char *argument;
-} undoings[] = {
-	{"object-add", "id", "object-del", "id"},
-	{"blockdev-add", "node-name", "blockdev-del", "node-name"},
-	{"netdev_add", "id", "netdev_del", "id"},
-};
-
-static void put_undoing(struct command_line *line, struct json_object *command)
-{
-	const char *made = json_object_get_string(json_object_object_get(command, "execute"));
-	struct json_object *arguments = json_object_object_get(command, "arguments");
-
-	for (size_t i = 0; i < sizeof(undoings) / sizeof(undoings[0]); i++) {
-		struct json_object *undo;
-
-		if (strcmp(made, undoings[i].made) != 0)
-			continue;
-		undo = line_object(line, "execute", undoings[i].undo);
-		json_add(line, undo, "arguments",
-			 line_object(line, undoings[i].argument,
-				     json_object_get_string(
-					     json_object_object_get(arguments, undoings[i].name))));
-		if (!undo || json_object_array_add(line->commands, undo) < 0) {
-			json_object_put(undo);
-			line_fail_memory(line);
-		}
-	}
-}
-
-int command_line_unplugged(const struct definition *live, const xmlNode *node,
-			   struct json_object **ret_commands, struct pt_error *err)
-{
-	const struct command_line_files none = {.commands.fd = -1, .events.fd = -1};
-	struct command_line line = begin(live, &none, err);
-	struct json_object *made = NULL;
-	int r = command_line_plug(live, node, &none, &made, err);
-
-	if (r < 0)
-		return r;
-	line.commands = json_object_new_array();
-	if (!line.commands)
-		line_fail_memory(&line);
-	for (size_t i = json_object_array_length(made); i-- > 0 && !line.failure;)
-		put_undoing(&line, json_object_array_get_idx(made, i));
-	json_object_put(made);
-	if (line.failure) {
-		json_object_put(line.commands);
-		return line.failure;
-	}
-	*ret_commands = line.commands;
 	return 0;
 }

@@ -42,6 +42,14 @@ AUTO_DEFINE(command_line, char **, command_line_free)
 int command_line_format(char *const *argv, char **ret_text, struct pt_error *err);
 
 /*
+ * What is said by QMP once QEMU has started and before the guest runs ("cont"), as it has no
+ * place among arguments: passwords, links that are down, the balloon. An array of {"execute": …,
+ * "arguments": …} in order, often empty.
+ */
+int command_line_settle(const struct definition *live, struct json_object **ret_commands,
+			struct pt_error *err);
+
+/*
  * Plug @node, a device of @live with alias and address, into the running guest: an array of
  * {"execute": …, "arguments": …} in order, undone in the reverse order.
  */

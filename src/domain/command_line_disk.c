@@ -196,8 +196,9 @@ void line_disk(struct command_line *line, const xmlNode *node)
 		return;
 	}
 	if (is_read_only && !is_cdrom && strcmp(name, "sata") == 0)
-		line_fail(line, EOPNOTSUPP, node,
-			  "domain/devices/disk/readonly: ATA has no read-only disks; use another bus");
+		line_fail(
+			line, EOPNOTSUPP, node,
+			"domain/devices/disk/readonly: ATA has no read-only disks; use another bus");
 	if (node_get(node, "driver@io") && strcmp(node_get(node, "driver@io"), "native") == 0 &&
 	    !node_says(node, "driver@cache", "none") &&
 	    !node_says(node, "driver@cache", "directsync"))

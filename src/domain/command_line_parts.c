@@ -222,12 +222,12 @@ static const struct {
 	[LINE_AUDIODEV] = {"-audiodev", NULL},
 };
 
-static void put_command(struct command_line *line, const char *name, struct json_object *arguments)
+void line_command(struct command_line *line, const char *name, struct json_object *arguments)
 {
 	struct json_object *command = line_object(line, "execute", name);
 
 	json_add(line, command, "arguments", arguments);
-	if (!command || json_object_array_add(line->commands, command) < 0) {
+	if (!line->commands || !command || json_object_array_add(line->commands, command) < 0) {
 		json_object_put(command);
 		line_fail_memory(line);
 	}
@@ -240,7 +240,7 @@ void line_put(struct command_line *line, enum line_what what, struct json_object
 	if (!object)
 		return;
 	if (line->commands) {
-		put_command(line, whats[what].command, object);
+		line_command(line, whats[what].command, object);
 		return;
 	}
 	line_add_value(line, whats[what].option, "%s",

@@ -24,6 +24,12 @@ struct command_line {
 	struct pt_error *err;
 };
 
+struct command_line line_begin(const struct definition *live,
+			       const struct command_line_files *files, struct pt_error *err);
+
+/* False when no device of this kind is known. @round -1: in whichever it is made. */
+bool line_add_device(struct command_line *line, const xmlNode *node, int round);
+
 /* ---- failing ---- */
 
 void line_fail(struct command_line *line, int errnum, const xmlNode *node, const char *format, ...)
@@ -77,6 +83,9 @@ void json_add_text_of(struct command_line *line, struct json_object *object, con
 		      const xmlNode *node, const char *path);
 
 enum line_what { LINE_DEVICE, LINE_OBJECT, LINE_BLOCKDEV, LINE_NETDEV, LINE_AUDIODEV };
+
+/* {"execute": @name, "arguments": @arguments} to the commands; takes @arguments. */
+void line_command(struct command_line *line, const char *name, struct json_object *arguments);
 
 /* "-device JSON", or as QMP "device_add"; takes @object. */
 void line_put(struct command_line *line, enum line_what what, struct json_object *object);

@@ -114,14 +114,29 @@ int definition_parse_device(const char *text, unsigned int flags, struct definit
 	return parse(text, flags, true, ret_device, err);
 }
 
+/* New text, NULL without memory. */
+static char *write_text(const xmlNode *root)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+	bool has_failed;
+
+	if (!out)
+		return NULL;
+	tree_write(out, root, 0);
+	has_failed = ferror(out) != 0;
+	if (fclose(out) == 0 && !has_failed)
+		return text;
+	free(text);
+	return NULL;
+}
+
 int definition_format(const struct definition *def, unsigned int flags, char **ret_text,
 		      struct pt_error *err)
 {
 	AUTO(auto_definition) struct definition *copy = definition_copy(def);
-	AUTO_FREE char *text = NULL;
-	size_t size;
-	FILE *out;
-	int r;
+	char *text;
 
 	if (!copy)
 		return pt_fail_memory(err);
@@ -129,14 +144,10 @@ int definition_format(const struct definition *def, unsigned int flags, char **r
 		tree_drop_live(definition_root(copy));
 	if (!(flags & DEFINITION_SECURE))
 		tree_drop_secrets(definition_root(copy));
-	out = open_memstream(&text, &size);
-	if (!out)
+	text = write_text(definition_root(copy));
+	if (!text)
 		return pt_fail_memory(err);
-	tree_write(out, definition_root(copy), 0);
-	r = ferror(out);
-	if (fclose(out) != 0 || r)
-		return pt_fail_memory(err);
-	*ret_text = TAKE_POINTER(text);
+	*ret_text = text;
 	return 0;
 }
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/text.h"
 #include "domain/definition.h"
@@ -72,6 +73,15 @@ static bool is_wwn(const char *text)
 	return strlen(text) == 16 && text[strspn(text, "0123456789abcdefABCDEF")] == '\0';
 }
 
+/* XML Schema's dateTime without a zone: UTC. */
+static bool is_time(const char *text)
+{
+	struct tm tm = {0};
+	const char *end = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
+
+	return end && !*end;
+}
+
 static const struct {
 	const char *name;
 	bool (*is)(const char *text);
@@ -83,6 +93,7 @@ static const struct {
 	{"cpuset", is_cpuset, "a list like 0-3,8", EINVAL},
 	{"machine", is_machine, "q35 or one of its versions", EOPNOTSUPP},
 	{"port", is_port, "a port", EINVAL},
+	{"time", is_time, "a time like 2030-01-31T23:59:59", EINVAL},
 	{"wwn", is_wwn, "16 hexadecimal digits", EINVAL},
 };
 

@@ -16,7 +16,7 @@
  *	~	a word: letters, digits and _.:+@-
  *	?	any text
  *	&NAME	see the table of kinds in definition_check.c: &mac, &uuid, &cpuset, &machine, &port,
- *		&wwn
+ *		&wwn, &time
  */
 #ifndef DOMAIN_DEFINITION_CHECK_H
 #define DOMAIN_DEFINITION_CHECK_H
@@ -45,6 +45,6 @@ extern const size_t supported_guest_count, supported_devices_count;
 int definition_check(const xmlNode *root, bool is_device, struct pt_error *err);
 
 /* What the table can't say (definition_rules.c): what must be there, and what only once. */
-int definition_check_rules(const xmlNode *domain, struct pt_error *err);
+int definition_check_rules(const xmlNode *root, struct pt_error *err);
 
 #endif

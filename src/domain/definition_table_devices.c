@@ -62,7 +62,7 @@ const struct supported supported_devices[] = {
 	{"devices/interface[ethernet]/target", NULL, "managed=no", ONE},
 	{"devices/interface[bridge,ethernet]/driver", NULL, "name!=qemu|vhost", ONE},
 	{"devices/interface[user,bridge,ethernet]/mtu", NULL, "size!=#68-65535", ONE},
-	{"devices/interface[user,bridge,ethernet]/link", NULL, "state!=up", ONE},
+	{"devices/interface[user,bridge,ethernet]/link", NULL, "state!=up|down", ONE},
 
 	/* storage */
 	{"devices/disk", NULL, "*type!=file|block|nvme device=disk|cdrom", MANY},
@@ -116,7 +116,7 @@ const struct supported supported_devices[] = {
 	/* what people look at and touch */
 	{"devices/graphics", NULL, "*type!=vnc|spice", MANY},
 	{"devices/graphics", NULL,
-	 "port=&port autoport=" YES_NO " listen=~ keymap=~ passwd=? passwdValidTo=~", MANY},
+	 "port=&port autoport=" YES_NO " listen=~ keymap=~ passwd=? passwdValidTo=&time", MANY},
 	{"devices/graphics[vnc]", NULL, "socket=/ sharePolicy=allow-exclusive|force-shared|ignore",
 	 MANY},
 	{"devices/graphics/listen", NULL, "*type!=address|none|socket", ONE},

@@ -67,8 +67,8 @@ static void files_of_the_start(void **state)
 	};
 	static const char *const wanted[] = {
 		"\n-S \\\n",
-		"-chardev socket,id=charmonitor,fd=7,server=on,wait=off \\\n-mon "
-		"chardev=charmonitor,id=monitor,mode=control",
+		"-chardev socket,id=charmonitor,fd=7,server=on,wait=off \\\n",
+		"-mon chardev=charmonitor,id=monitor,mode=control",
 		"-chardev socket,id=charevents,path=/run/a,,b,server=on,wait=off",
 		"{\"type\":\"tap\",\"id\":\"hostnet0\",\"fd\":\"9\",\"vhost\":true}",
 		"path=/run/passthru/guests/g.d/channel0,server=on",
@@ -137,6 +137,7 @@ static const struct {
 	{DEVICES("<disk type='file'><driver io='native'/><source file='/a'/><target dev='vda'/>"
 		 "</disk>"),
 	 -EOPNOTSUPP, "io='native' needs cache='none'"},
+	{DOMAIN("<currentMemory>32768</currentMemory>"), -EOPNOTSUPP, "needs <memballoon model="},
 	{DEVICES("<sound model='ich9'/>"), -EINVAL, "add <audio id='1'"},
 	{DEVICES("<input type='tablet' bus='ps2'/>"), -EOPNOTSUPP, "a tablet is on the bus usb"},
 	{DEVICES("<shmem name='a'><model type='ivshmem-plain'/><size>3</size></shmem>"), -EINVAL,
@@ -216,6 +217,47 @@ static void plugging(void **state)
 	}
 }
 
+/* What is said by QMP before the guest runs. */
+static void settling(void **state)
+{
+	static const struct {
+		const char *devices;
+		const char *commands;
+	} cases[] = {
+		{"", "[]"},
+		{"<graphics type='vnc' passwd='a\"b'/><graphics type='spice' port='5930' passwd='c' "
+		 "passwdValidTo='2030-01-01T00:00:00'/>",
+		 "[{\"execute\":\"set_password\",\"arguments\":{\"protocol\":\"vnc\",\"password\":"
+		 "\"a\\\"b\"}},{\"execute\":\"set_password\",\"arguments\":{\"protocol\":\"spice\","
+		 "\"password\":\"c\"}},{\"execute\":\"expire_password\",\"arguments\":{\"protocol\":"
+		 "\"spice\",\"time\":\"1893456000\"}}]"},
+		{"<interface type='user'><link state='down'/></interface>",
+		 "[{\"execute\":\"set_link\",\"arguments\":{\"name\":\"net0\",\"up\":false}}]"},
+		{"<memballoon model='virtio'/>",
+		 "[{\"execute\":\"balloon\",\"arguments\":{\"value\":33554432}}]"},
+	};
+	const int flags = JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		AUTO(auto_definition) struct definition *def = NULL;
+		AUTO(auto_definition) struct definition *live = NULL;
+		struct json_object *commands = NULL;
+		struct pt_error err = {0};
+		char text[1024];
+
+		(void)snprintf(text, sizeof(text), DOMAIN("%s<devices>%s</devices>"),
+			       i == 3 ? "<currentMemory unit='MiB'>32</currentMemory>" : "",
+			       cases[i].devices);
+		def = parse_text(text, 0);
+		live = live_of(def);
+		assert_int_equal(command_line_settle(live, &commands, &err), 0);
+		assert_string_equal(json_object_to_json_string_ext(commands, flags),
+				    cases[i].commands);
+		json_object_put(commands);
+	}
+}
+
 static void what_can_not_be_plugged(void **state)
 {
 	AUTO(auto_definition) struct definition *def = parse_golden("lab.xml");
@@ -238,9 +280,13 @@ static void what_can_not_be_plugged(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(whole_lines),	      cmocka_unit_test(files_of_the_start),
-		cmocka_unit_test(values_with_commas), cmocka_unit_test(refusals),
-		cmocka_unit_test(plugging),	      cmocka_unit_test(what_can_not_be_plugged),
+		cmocka_unit_test(whole_lines),
+		cmocka_unit_test(files_of_the_start),
+		cmocka_unit_test(values_with_commas),
+		cmocka_unit_test(refusals),
+		cmocka_unit_test(plugging),
+		cmocka_unit_test(settling),
+		cmocka_unit_test(what_can_not_be_plugged),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,10 +18,11 @@
 #include "qmp/message.h"
 #include "qmp/qmp.h"
 
-#define HELLO                                                                                      \
-	"<{\"QMP\": {\"version\": {\"qemu\": {\"micro\": 2, \"minor\": 0, \"major\": 10}, "        \
-	"\"package\": \"\"}, \"capabilities\": [\"oob\"]}}\r\n",                                   \
-		">\"execute\":\"qmp_capabilities\"", "<{\"return\": {}, \"id\": 1}\r\n"
+/* The greeting as QEMU 10.0.2 sends it, and the negotiation's end. */
+#define GREETING                                                                                   \
+	("<{\"QMP\": {\"version\": {\"qemu\": {\"micro\": 2, \"minor\": 0, \"major\": 10}, "       \
+	 "\"package\": \"\"}, \"capabilities\": [\"oob\"]}}\r\n")
+#define HELLO GREETING, ">\"execute\":\"qmp_capabilities\"", "<{\"return\": {}, \"id\": 1}\r\n"
 
 enum { SOON = 100, LONG = 20000 };
 
@@ -155,8 +156,8 @@ static void refusals(void **state)
 	static const char *const script[] = {
 		HELLO,
 		">device_del",
-		"<{\"id\": 2, \"error\": {\"class\": \"DeviceNotFound\", \"desc\": \"Device 'x' not "
-		"found\"}}\r\n",
+		("<{\"id\": 2, \"error\": {\"class\": \"DeviceNotFound\", \"desc\": \"Device 'x' not "
+		 "found\"}}\r\n"),
 		">query-status",
 		"<{\"return\": {}, \"id\": 3}\r\n",
 		NULL,
@@ -241,8 +242,8 @@ static void events_are_kept(void **state)
 	static const char *const script[] = {
 		HELLO,
 		">device_del",
-		"<{\"event\": \"STOP\"}\n{\"event\": \"DEVICE_DELETED\", \"data\": {\"device\": "
-		"\"net0\", \"path\": \"/p\"}}\n{\"return\": {}, \"id\": 2}\n",
+		("<{\"event\": \"STOP\"}\n{\"event\": \"DEVICE_DELETED\", \"data\": {\"device\": "
+		 "\"net0\", \"path\": \"/p\"}}\n{\"return\": {}, \"id\": 2}\n"),
 		">more",
 		"<{\"event\": \"DEVICE_DELETED\", \"data\": {\"device\": \"hostdev0\"}}\n",
 		"<{\"return\": {}, \"id\": 3}\n",
@@ -435,14 +436,14 @@ static void deep_messages(void **state)
 		struct message_buffer buffer = {0};
 		struct json_object *message = NULL;
 		size_t size, depth = (size_t)depths[i][0];
-		char *at;
+		char opening[QMP_MAX_DEPTH + 1], closing[QMP_MAX_DEPTH + 1], *at;
 
 		assert_int_equal(message_buffer_space(&buffer, &at, &size), 0);
-		memcpy(at, "{\"event\":", 9);
-		memset(at + 9, '[', depth);
-		memset(at + 9 + depth, ']', depth);
-		memcpy(at + 9 + 2 * depth, "}\n", 2);
-		message_buffer_added(&buffer, 11 + 2 * depth);
+		memset(opening, '[', depth);
+		memset(closing, ']', depth);
+		message_buffer_added(&buffer,
+				     (size_t)snprintf(at, size, "{\"event\":%.*s%.*s}\n",
+						      (int)depth, opening, (int)depth, closing));
 		assert_int_equal(message_take(&buffer, &message, &size), depths[i][1]);
 		json_object_put(message);
 		message_buffer_free(&buffer);
