@@ -217,6 +217,66 @@ static void plugging(void **state)
 	}
 }
 
+/* Take the @number'th element or attribute out, counted from 0 through all of the tree. */
+static bool take_out(xmlNode *node, int *number)
+{
+	for (xmlAttr *at = node->properties; at; at = at->next)
+		if ((*number)-- == 0) {
+			xmlRemoveProp(at);
+			return true;
+		}
+	for (xmlNode *at = node_child(node, NULL); at; at = node_next(at, NULL)) {
+		if ((*number)-- == 0) {
+			node_remove(at);
+			return true;
+		}
+		if (take_out(at, number))
+			return true;
+	}
+	return false;
+}
+
+/* A definition has its command line, or a reason why not, whatever is left out of it. */
+static void nothing_is_taken_for_granted(void **state)
+{
+	unsigned int refused_count = 0, built = 0;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(golden) / sizeof(golden[0]); i++) {
+		AUTO(auto_definition) struct definition *def = NULL;
+		char name[64];
+
+		(void)snprintf(name, sizeof(name), "%s.xml", golden[i]);
+		def = parse_golden(name);
+		for (int which = 0;; which++) {
+			AUTO(auto_definition) struct definition *less = definition_copy(def);
+			AUTO(auto_definition) struct definition *again = NULL;
+			AUTO(auto_definition) struct definition *live = NULL;
+			AUTO(auto_command_line) char **argv = NULL;
+			AUTO_FREE char *text = NULL;
+			struct pt_error err = {0};
+			int number = which;
+
+			if (!take_out(definition_root(less), &number))
+				break;
+			text = format_text(less, DEFINITION_SECURE);
+			if (definition_parse(text, 0, &again, &err) < 0 ||
+			    live_new(again, 1, &live, &err) < 0 ||
+			    command_line_build(live, &nothing, &argv, &err) < 0) {
+				assert_true(err.message[0]);
+				refused_count++;
+			} else {
+				for (char **at = argv; *at; at++)
+					assert_null(strstr(*at, "(null)"));
+				built++;
+			}
+		}
+	}
+	/* most of it is optional; some has to be there */
+	assert_true(refused_count > 50);
+	assert_true(built > 2 * refused_count);
+}
+
 /* What is said by QMP before the guest runs. */
 static void settling(void **state)
 {
@@ -286,6 +346,7 @@ int main(void)
 		cmocka_unit_test(refusals),
 		cmocka_unit_test(plugging),
 		cmocka_unit_test(settling),
+		cmocka_unit_test(nothing_is_taken_for_granted),
 		cmocka_unit_test(what_can_not_be_plugged),
 	};
 
