@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <search.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/auto.h"
 
@@ -14,7 +15,8 @@ struct kept {
 
 struct fixed {
 	pthread_mutex_t lock;
-	void *tree; /* of tsearch(): one for each address there has been */
+	void *tree;  /* of tsearch(): one for each address there has been */
+	void *names; /* likewise: hundreds of functions have the same */
 };
 
 static int compare(const void *a, const void *b)
@@ -37,6 +39,7 @@ void fixed_free(struct fixed *fixed)
 	if (!fixed)
 		return;
 	tdestroy(fixed->tree, free);
+	tdestroy(fixed->names, free);
 	(void)pthread_mutex_destroy(&fixed->lock);
 	free(fixed);
 }
@@ -55,6 +58,29 @@ struct nodedev_fixed fixed_get(struct fixed *fixed, const struct pt_address *add
 	return facts;
 }
 
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+/* Our own copy of a name; with the lock. False for want of memory. */
+static bool keep_name(struct fixed *fixed, const char **name)
+{
+	char *copy;
+	char *const *found;
+
+	if (!*name)
+		return true;
+	copy = strdup(*name);
+	found = copy ? tsearch(copy, &fixed->names, compare_names) : NULL;
+	if (!found || *found != copy)
+		free(copy);
+	if (!found)
+		return false;
+	*name = *found;
+	return true;
+}
+
 void fixed_put(struct fixed *fixed, const struct pt_address *address,
 	       const struct nodedev_fixed *facts)
 {
@@ -64,10 +90,13 @@ void fixed_put(struct fixed *fixed, const struct pt_address *address,
 	if (!kept)
 		return;
 	kept->address = *address;
+	kept->facts = *facts;
 	(void)pthread_mutex_lock(&fixed->lock);
-	found = tsearch(kept, &fixed->tree, compare);
-	if (found)
-		(*found)->facts = *facts;
+	found = keep_name(fixed, &kept->facts.product) && keep_name(fixed, &kept->facts.vendor)
+			? tsearch(kept, &fixed->tree, compare)
+			: NULL;
+	if (found && *found != kept)
+		(*found)->facts = kept->facts;
 	(void)pthread_mutex_unlock(&fixed->lock);
 	if (!found || *found != kept)
 		free(kept);

@@ -14,7 +14,10 @@ struct fixed;
 struct fixed *fixed_new(void);
 void fixed_free(struct fixed *fixed);
 
-/* What was kept of that address, of whatever function was there; zeroed when nothing was. */
+/*
+ * What was kept of that address, of whatever function was there; zeroed when nothing was. Its names
+ * stay as long as @fixed.
+ */
 struct nodedev_fixed fixed_get(struct fixed *fixed, const struct pt_address *address);
 
 /* Nothing is kept for want of memory. */

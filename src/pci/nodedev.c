@@ -338,10 +338,10 @@ static bool read_shown(int fd, uint8_t bytes[CONFIG_SHOWN])
 }
 
 /*
- * Kept only if it was read to its end; a device that doesn't answer may do so later. Left
- * zeroed when it doesn't, or when the file can't be read.
+ * Kept only if configuration space was read to its end: a device that doesn't answer may do so
+ * later. What it tells is left zeroed when it doesn't, or when the file can't be read.
  */
-static int read_config(struct writer *writer, struct nodedev_fixed *ret_fixed)
+static int read_fixed(struct writer *writer, struct nodedev_fixed *ret_fixed)
 {
 	AUTO_FREE struct config *config = malloc(sizeof(*config));
 	uint8_t bytes[CONFIG_SHOWN] = {0};
@@ -350,7 +350,11 @@ static int read_config(struct writer *writer, struct nodedev_fixed *ret_fixed)
 
 	if (!config)
 		return -ENOMEM;
-	*ret_fixed = (struct nodedev_fixed){0};
+	*ret_fixed = (struct nodedev_fixed){
+		.product = pt_name_device(writer->host, writer->uevent.vendor_id,
+					  writer->uevent.device_id),
+		.vendor = pt_name_vendor(writer->host, writer->uevent.vendor_id),
+	};
 	if (fd < 0 || !read_shown(fd, bytes) || config_parse(bytes, sizeof(bytes), config) < 0)
 		return 0;
 	ret_fixed->header_type = config->header_type;
@@ -419,10 +423,8 @@ static int write_capability(const struct writer *writer)
 		      "    <function>%u</function>\n",
 		      uevent->class_code, address->domain, address->bus, address->device,
 		      address->function);
-	write_id(writer, "product", uevent->device_id,
-		 pt_name_device(writer->host, uevent->vendor_id, uevent->device_id));
-	write_id(writer, "vendor", uevent->vendor_id,
-		 pt_name_vendor(writer->host, uevent->vendor_id));
+	write_id(writer, "product", uevent->device_id, writer->fixed->product);
+	write_id(writer, "vendor", uevent->vendor_id, writer->fixed->vendor);
 	write_relations(writer);
 	if (writer->fixed->header_type == HEADER_BRIDGE)
 		(void)fputs("    <capability type='pci-bridge'/>\n", out);
@@ -533,7 +535,7 @@ int nodedev_xml(struct pt_host *host, const struct pt_address *address, bool may
 		r = fail_unreadable(address, r, err);
 	else if (!is_told(&writer, fixed))
 		r = !may_wait ? -EAGAIN
-			      : (read_config(&writer, fixed) < 0 ? pt_fail_memory(err) : 0);
+			      : (read_fixed(&writer, fixed) < 0 ? pt_fail_memory(err) : 0);
 	if (r == 0)
 		r = compose(&writer, ret_xml) < 0 ? pt_fail_memory(err) : 0;
 	if (writer.dir_fd >= 0)

@@ -9,9 +9,10 @@
 #include <time.h>
 
 /*
- * What stands in the configuration space of a function and stays as it is while the function is
- * there. Worth keeping: reading it wakes a sleeping device, and waits while one is reset. The
- * function's directory tells when it left and came back, or another in its place.
+ * What stays as it is while a function is there: what is shown of its configuration space, and
+ * its names. Worth keeping: reading the first wakes a sleeping device, and waits while one is
+ * reset; finding the others takes longer than all the rest. The function's directory tells when
+ * it left and came back, or another in its place.
  */
 struct nodedev_fixed {
 	uint64_t inode; /* 0: nothing is known */
@@ -22,6 +23,8 @@ struct nodedev_fixed {
 	bool has_link;
 	uint8_t port_number;
 	struct pt_link link_max;
+	/* NULL: unknown. Of the host, until it is asked for names again. */
+	const char *product, *vendor;
 };
 
 /*
