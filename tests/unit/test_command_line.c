@@ -273,8 +273,8 @@ static void nothing_is_taken_for_granted(void **state)
 		}
 	}
 	/* most of it is optional; some has to be there */
-	assert_true(refused_count > 50);
-	assert_true(built > 2 * refused_count);
+	if (refused_count < 50 || built < refused_count)
+		fail_msg("%u were refused, %u built", refused_count, built);
 }
 
 /* What is said by QMP before the guest runs. */
