@@ -17,6 +17,7 @@ struct command_line_socket {
 struct command_line_tap {
 	const char *alias; /* "net0" */
 	int fd;
+	int vhost_fd; /* of /dev/vhost-net, -1: none */
 };
 
 /* What isn't in the definition. Zeroed with fds -1: no monitor, as domxml-to-native shows it. */

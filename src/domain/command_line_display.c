@@ -25,7 +25,7 @@ static const char *listen_socket(const xmlNode *node)
 	return path ? path : node_get(node, "listen@socket");
 }
 
-/* 0: QEMU, or the life cycle, finds one that is free. */
+/* 0: not chosen (live_choose_ports()). */
 static unsigned int port_of(const xmlNode *node)
 {
 	uint64_t port;
@@ -89,6 +89,9 @@ static void add_spice(struct command_line *line, const xmlNode *node)
 	unsigned int port = port_of(node);
 	struct option_text option;
 
+	if (!socket && !port && line_is_started(line))
+		line_fail(line, EINVAL, node,
+			  "domain/devices/graphics@port of spice hasn't been chosen; say which");
 	option_begin(&option, line, "");
 	if (socket) {
 		option_add(&option, "unix", "on");

@@ -14,21 +14,28 @@ static const struct command_line_tap *find_tap(const struct command_line *line, 
 }
 
 /*
- * A tap that was opened before QEMU started, as QEMU has no right to. Without one this is the
- * text of domxml-to-native, which shows where it would stand.
+ * A tap that was opened before QEMU started, as QEMU has no right to. Without monitors nothing is
+ * started: it is domxml-to-native, which shows where the tap would stand.
  */
 static void add_tap(struct command_line *line, struct json_object *object, const xmlNode *node)
 {
 	const struct command_line_tap *tap = find_tap(line, line_alias(node));
 
-	if (tap)
+	if (tap) {
 		json_add_format(line, object, "fd", "%d", tap->fd);
-	else if (node_get(node, "target@dev"))
-		json_add_text_of(line, object, "ifname", node, "target@dev");
-	if (!tap) {
-		json_add_text(line, object, "script", "no");
-		json_add_text(line, object, "downscript", "no");
+		if (tap->vhost_fd >= 0) {
+			json_add_bool(line, object, "vhost", true);
+			json_add_format(line, object, "vhostfd", "%d", tap->vhost_fd);
+		}
+		return;
 	}
+	if (line_is_started(line))
+		line_fail(line, EOPNOTSUPP, node,
+			  "domain/devices/interface@type='%s': no tap was opened for it",
+			  node_get(node, "@type"));
+	json_add_text_of(line, object, "ifname", node, "target@dev");
+	json_add_text(line, object, "script", "no");
+	json_add_text(line, object, "downscript", "no");
 	if (node_says(node, "driver@name", "vhost"))
 		json_add_bool(line, object, "vhost", true);
 }

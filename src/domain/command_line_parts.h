@@ -27,6 +27,9 @@ struct command_line {
 struct command_line line_begin(const struct definition *live,
 			       const struct command_line_files *files, struct pt_error *err);
 
+/* True when a guest is started or runs by it, false for domxml-to-native. */
+bool line_is_started(const struct command_line *line);
+
 /* False when no device of this kind is known. @round -1: in whichever it is made. */
 bool line_add_device(struct command_line *line, const xmlNode *node, int round);
 

@@ -332,6 +332,18 @@ static int check_attributes(const xmlNode *node, const char *path, struct pt_err
 	struct attribute attribute;
 	char where[PATH];
 
+	while ((row = next_row(path, row))) {
+		const char *at = row->attributes;
+
+		while (next_attribute(&at, &attribute)) {
+			const struct value value = {
+				.path = path, .attribute = attribute.name, .node = node};
+
+			if (attribute.is_required && !node_attribute(node, attribute.name))
+				return pt_fail(err, PT_INVALID, EINVAL, "%s is missing (line %ld)",
+					       place(&value, where), xmlGetLineNo(node));
+		}
+	}
 	for (const xmlAttr *at = node->properties; at; at = at->next) {
 		const char *name = (const char *)at->name;
 		struct value value = {.path = path, .attribute = name, .node = node};
@@ -345,18 +357,6 @@ static int check_attributes(const xmlNode *node, const char *path, struct pt_err
 		r = check_value(&value, err);
 		if (r < 0)
 			return r;
-	}
-	while ((row = next_row(path, row))) {
-		const char *at = row->attributes;
-
-		while (next_attribute(&at, &attribute)) {
-			const struct value value = {
-				.path = path, .attribute = attribute.name, .node = node};
-
-			if (attribute.is_required && !node_attribute(node, attribute.name))
-				return pt_fail(err, PT_INVALID, EINVAL, "%s is missing (line %ld)",
-					       place(&value, where), xmlGetLineNo(node));
-		}
 	}
 	return 0;
 }

@@ -56,7 +56,7 @@ static void whole_lines(void **state)
 
 static void files_of_the_start(void **state)
 {
-	const struct command_line_tap tap = {.alias = "net0", .fd = 9};
+	const struct command_line_tap tap = {.alias = "net0", .fd = 9, .vhost_fd = 11};
 	const struct command_line_files files = {
 		.commands = {.fd = 7},
 		.events = {.fd = -1, .path = "/run/a,b"},
@@ -70,7 +70,7 @@ static void files_of_the_start(void **state)
 		"-chardev socket,id=charmonitor,fd=7,server=on,wait=off \\\n",
 		"-mon chardev=charmonitor,id=monitor,mode=control",
 		"-chardev socket,id=charevents,path=/run/a,,b,server=on,wait=off",
-		"{\"type\":\"tap\",\"id\":\"hostnet0\",\"fd\":\"9\",\"vhost\":true}",
+		"{\"type\":\"tap\",\"id\":\"hostnet0\",\"fd\":\"9\",\"vhost\":true,\"vhostfd\":\"11\"}",
 		"path=/run/passthru/guests/g.d/channel0,server=on",
 	};
 	AUTO(auto_definition)
@@ -85,6 +85,29 @@ static void files_of_the_start(void **state)
 	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
 		if (!strstr(text, wanted[i]))
 			fail_msg("%s\nis not in\n%s", wanted[i], text);
+}
+
+/* A start shall not seem to work when something wasn't prepared for it. */
+static void what_is_not_prepared(void **state)
+{
+	static const char *const cases[][2] = {
+		{DEVICES("<interface type='bridge'><source bridge='b'/></interface>"),
+		 "no tap was opened"},
+		{DEVICES("<graphics type='spice' autoport='yes'/>"), "hasn't been chosen"},
+	};
+	const struct command_line_files files = {.commands = {.fd = 7}, .events = {.fd = 8}};
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		AUTO(auto_definition) struct definition *def = parse_text(cases[i][0], 0);
+		AUTO(auto_definition) struct definition *live = live_of(def);
+		AUTO(auto_command_line) char **argv = NULL;
+		struct pt_error err = {0};
+
+		assert_true(command_line_build(live, &files, &argv, &err) < 0);
+		assert_non_null(strstr(err.message, cases[i][1]));
+		assert_int_equal(command_line_build(live, &nothing, &argv, &err), 0);
+	}
 }
 
 /* What someone writes into a definition stays one value of one option. */
@@ -343,6 +366,7 @@ int main(void)
 		cmocka_unit_test(whole_lines),
 		cmocka_unit_test(files_of_the_start),
 		cmocka_unit_test(values_with_commas),
+		cmocka_unit_test(what_is_not_prepared),
 		cmocka_unit_test(refusals),
 		cmocka_unit_test(plugging),
 		cmocka_unit_test(settling),
