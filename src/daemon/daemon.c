@@ -106,8 +106,6 @@ int daemon_new(const struct daemon_config *config, struct daemon **ret_daemon, s
 		r = workers_new(daemon, &daemon->workers, err);
 	if (r == 0)
 		r = guests_new(daemon, &daemon->guests, err);
-	if (r == 0)
-		r = guests_load(daemon, err);
 	if (r < 0)
 		return r;
 	*ret_daemon = TAKE_POINTER(daemon);

@@ -12,6 +12,7 @@
 #include "base/auto.h"
 #include "base/text.h"
 #include "daemon/daemon.h"
+#include "daemon/guests.h"
 #include "daemon/log.h"
 #include "daemon/server.h"
 
@@ -193,7 +194,9 @@ static int serve(const struct options *options, struct pt_error *err)
 	r = prepare_signals(daemon);
 	if (r < 0)
 		return pt_fail(err, PT_SYSTEM, -r, "signals can't be handled: %s", strerror(-r));
-	r = listen_all(daemon, options, err);
+	r = guests_load(daemon, err);
+	if (r == 0)
+		r = listen_all(daemon, options, err);
 	if (r < 0)
 		return r;
 	(void)sd_notify(false, "READY=1");

@@ -85,6 +85,13 @@ int guest_connect_events(const struct guest *guest, unsigned int timeout_ms,
 int guest_call(struct guest *guest, const char *command, struct json_object *arguments,
 	       struct json_object **ret_answer, struct pt_error *err);
 
+/*
+ * Call all of {"execute": …, "arguments": …} in order; when one fails, those before it are undone
+ * in the reverse order, unless QEMU didn't answer at all.
+ */
+int guest_call_all(struct guest *guest, struct json_object *commands, unsigned int timeout_ms,
+		   struct pt_error *err);
+
 /* Which ptys QEMU made for its consoles, into the live definition. */
 int guest_read_consoles(struct guest *guest, struct pt_error *err);
 

@@ -151,6 +151,18 @@ static int explain(const struct start *start, int r, struct pt_error *err)
 		       *text ? text : "it said nothing");
 }
 
+/* What QEMU is told before the guest runs. */
+static int settle(struct guest *guest, struct pt_error *err)
+{
+	struct json_object *commands = NULL;
+	int r = command_line_settle(guest->live, &commands, err);
+
+	if (!r)
+		r = guest_call_all(guest, commands, GUEST_CALL_MS, err);
+	json_object_put(commands);
+	return r;
+}
+
 static int converse(struct start *start, struct pt_error *err)
 {
 	struct guest *guest = start->guest;
@@ -165,6 +177,8 @@ static int converse(struct start *start, struct pt_error *err)
 		r = guest_connect_events(guest, patience, &start->events, err);
 	if (!r)
 		r = guest_read_consoles(guest, err);
+	if (!r)
+		r = settle(guest, err);
 	if (!r && !start->options->is_paused)
 		r = guest_call(guest, "cont", NULL, NULL, err);
 	if (r < 0)

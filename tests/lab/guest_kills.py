@@ -31,7 +31,7 @@ HOSTDEV = """<hostdev mode='subsystem' type='pci' managed='yes'><source>
 
 DOMAIN = """<domain type='qemu'><name>%s</name><memory unit='MiB'>64</memory><vcpu>1</vcpu>
 <os><type arch='x86_64' machine='q35'>hvm</type><kernel>/lab/guest/payload.elf</kernel>
-<cmdline>stay expect-none</cmdline></os>
+<cmdline>stay expect-none</cmdline></os><features><acpi/><apic/></features>
 <devices><emulator>/usr/bin/qemu-system-x86_64</emulator>
 <serial type='file'><source path='/tmp/serial-%s'/></serial><memballoon model='none'/>
 %s</devices></domain>"""

@@ -18,6 +18,7 @@ DOMAIN = """<domain type='qemu'>
     <kernel>/lab/guest/payload.elf</kernel>
     <cmdline>%(words)s</cmdline>
   </os>
+  <features><acpi/><apic/></features>
   <cpu mode='custom' match='exact'><model>qemu64</model></cpu>
   <devices>
     <emulator>/usr/bin/qemu-system-x86_64</emulator>
