@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Measure passthru against raw sysfs, lspci and libvirt, all in one run in the lab.
 
-    ./dev bench [--rounds N] [--vfs N] [--without-libvirt] [--json FILE]
+    ./dev bench [--rounds N] [--vfs N] [--without-libvirt] [--only-daemon] [--json FILE]
 
 Absolute times mean little, the lab is emulated; ratios within a row mean much.
 Nothing in here is a test: a figure that matters goes to docs/bench.md by hand.
@@ -30,6 +30,16 @@ def run(lab, rounds, only_reading, with_libvirt):
     words = ["/lab/bin/inside.py", str(rounds), "0000:" + zoo.find("nvme0").pci, "nvme"]
     words += ["--only-reading"] if only_reading else []
     words += [] if with_libvirt else ["--without-libvirt"]
+    return run_inside(lab, words)
+
+
+def run_daemon(lab, rounds, only_reading):
+    """The daemons, asked the same."""
+    words = ["/lab/bin/inside_daemon.py", str(rounds), "0000:" + zoo.find("nvme0").pci]
+    return run_inside(lab, words + (["--only-reading"] if only_reading else []))
+
+
+def run_inside(lab, words):
     shown = []
 
     def output(name, data):
@@ -67,12 +77,31 @@ def table(result):
     return "\n".join(out)
 
 
+def daemon_table(result):
+    """Markdown: medians in ms; how many times libvirtd takes as long, and how many times the
+    client by itself we do."""
+    out = ["", "The daemons, %d functions:" % result["functions"], "",
+           "| call | client by itself | passthrud | libvirtd | libvirtd : passthrud | "
+           "passthrud : client |", "| --- | ---: | ---: | ---: | ---: | ---: |"]
+    for work, actors in result["samples"].items():
+        median = {who: statistics.median(ns) / 1e6 for who, ns in actors.items()}
+        own, floor = median["passthrud"], median.get("floor")
+        out.append("| %s | %s | %.1f | %.1f | %.1f | %s |" % (
+            work, "%.1f" % floor if floor else "", own, median["libvirtd"],
+            median["libvirtd"] / own, "%.2f" % (own / floor) if floor else ""))
+    for who, kib in result["memory_kib"].items():
+        out.append("\n%s, resident: " % who +
+                   ", ".join("%s %.1f MiB" % (when, k / 1024) for when, k in kib.items()))
+    return "\n".join(out)
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     p.add_argument("--rounds", type=int, default=9)
     p.add_argument("--vfs", type=int, default=0, metavar="N", help="also read with N virtual "
                    "functions on each of four controllers (127 at most; takes minutes)")
     p.add_argument("--without-libvirt", action="store_true")
+    p.add_argument("--only-daemon", action="store_true", help="only passthrud and libvirtd")
     p.add_argument("--json", metavar="FILE", help="write all samples there")
     args = p.parse_args()
 
@@ -84,24 +113,33 @@ def main():
                           say=lambda text: print("lab: " + text, file=sys.stderr))
         try:
             for path in ("build/bench/bench-raw", "build/bench/bench-lib",
-                         "build/src/cli/passthru", "bench/inside.py"):
+                         "build/bench/bench-replay", "build/src/cli/passthru",
+                         "build/src/daemon/passthrud", "bench/inside.py",
+                         "bench/inside_daemon.py"):
                 lab.push(os.path.join(TOP, path))
             if profile == "many-vfs":
                 r = lab.run(["lab-vfs", str(args.vfs)], timeout=1200)
                 if r.status:
                     raise SystemExit("lab-vfs: " + r.out + r.err)
-            result = run(lab, args.rounds, profile != "vtd", not args.without_libvirt)
+            result, reading = {}, profile != "vtd"
+            if not args.only_daemon:
+                result = run(lab, args.rounds, reading, not args.without_libvirt)
+                print(table(result), flush=True)
+            if not args.without_libvirt:
+                result["daemon"] = run_daemon(lab, args.rounds, reading)
+                print(daemon_table(result["daemon"]), flush=True)
+            result["kernel"] = lab.run(["uname", "-r"]).out.strip()
         finally:
             lab.down()
         result["profile"] = profile
         results.append(result)
-        print(table(result), flush=True)
     tools = {t: subprocess.run(argv, stdout=subprocess.PIPE, text=True).stdout.split("\n")[0]
              for t, argv in (("qemu", ["qemu-system-x86_64", "--version"]),
-                             ("lspci", ["lspci", "--version"]))}
+                             ("lspci", ["lspci", "--version"]),
+                             ("libvirt", ["virsh", "--version"]))}
     print("\nMedians of %d, in ms; in brackets the ratio to raw (calls) or to the raw process "
           "(commands). Kernel %s, libvirt %s, %s, %s." % (
-              args.rounds, results[0]["kernel"], results[0]["libvirt"], tools["qemu"],
+              args.rounds, results[0]["kernel"], tools["libvirt"], tools["qemu"],
               tools["lspci"]))
     if args.json:
         with open(args.json, "w") as f:

@@ -171,13 +171,16 @@ static void write_relations(const struct writer *writer)
 	bool is_open = false;
 	unsigned int i;
 
+	if (writer->fixed->header_type == HEADER_BRIDGE)
+		return;
 	if (read_address_link(writer, "physfn", &other)) {
 		(void)fputs("    <capability type='phys_function'>\n", writer->out);
 		write_address(writer->out, &other);
 		(void)fputs("    </capability>\n", writer->out);
 		return; /* a virtual function has none of its own */
 	}
-	if (!read_number(writer, "sriov_totalvfs", UINT16_MAX, &total) || !total)
+	if (!writer->fixed->may_have_vfs ||
+	    !read_number(writer, "sriov_totalvfs", UINT16_MAX, &total) || !total)
 		return;
 	(void)fprintf(writer->out, "    <capability type='virt_functions' maxCount='%u'",
 		      (unsigned int)total);
@@ -200,38 +203,47 @@ static int compare_addresses(const void *a, const void *b)
 	return pt_address_compare(a, b);
 }
 
+/* 0 also for what is no function; -ENOMEM. */
+static int add_member(const char *name, struct pt_address **members, size_t *count, size_t *room)
+{
+	struct pt_address address, *grown;
+
+	if (pt_address_parse(name, &address, NULL) < 0)
+		return 0;
+	if (*count == *room) {
+		grown = reallocarray(*members, *room ? *room * 2 : 8, sizeof(*grown));
+		if (!grown)
+			return -ENOMEM;
+		*members = grown;
+		*room = *room ? *room * 2 : 8;
+	}
+	(*members)[(*count)++] = address;
+	return 0;
+}
+
 /* The members of a group, in order; at least one. -ENOMEM, or -ENOENT when it is gone. */
 static int read_members(const struct writer *writer, struct pt_address **ret_members,
 			size_t *ret_count)
 {
-	AUTO_DIR DIR *dir = NULL;
+	/* without opendir(), which asks five things more than are needed here */
+	AUTO_CLOSE int fd =
+		openat(writer->dir_fd, "iommu_group/devices", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	AUTO_FREE struct pt_address *members = NULL;
-	const struct dirent *entry;
+	_Alignas(struct dirent64) char entries[2048];
 	size_t count = 0, room = 0;
-	int fd = openat(writer->dir_fd, "iommu_group/devices", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	ssize_t size, at;
 
 	if (fd < 0)
 		return -ENOENT;
-	dir = fdopendir(fd);
-	if (!dir) {
-		close(fd);
-		return -ENOMEM;
-	}
-	while ((entry = readdir(dir))) {
-		struct pt_address address;
+	while ((size = getdents64(fd, entries, sizeof(entries))) > 0) {
+		for (at = 0; at < size;) {
+			const struct dirent64 *entry = (const struct dirent64 *)(entries + at);
+			int r = add_member(entry->d_name, &members, &count, &room);
 
-		if (pt_address_parse(entry->d_name, &address, NULL) < 0)
-			continue;
-		if (count == room) {
-			struct pt_address *grown;
-
-			room = room ? room * 2 : 8;
-			grown = reallocarray(members, room, sizeof(*grown));
-			if (!grown)
-				return -ENOMEM;
-			members = grown;
+			if (r < 0)
+				return r;
+			at += entry->d_reclen;
 		}
-		members[count++] = address;
 	}
 	if (!count)
 		return -ENOENT;
@@ -354,6 +366,7 @@ static int read_fixed(struct writer *writer, struct nodedev_fixed *ret_fixed)
 		.product = pt_name_device(writer->host, writer->uevent.vendor_id,
 					  writer->uevent.device_id),
 		.vendor = pt_name_vendor(writer->host, writer->uevent.vendor_id),
+		.may_have_vfs = faccessat(writer->dir_fd, "sriov_totalvfs", F_OK, 0) == 0,
 	};
 	if (fd < 0 || !read_shown(fd, bytes) || config_parse(bytes, sizeof(bytes), config) < 0)
 		return 0;

@@ -21,6 +21,7 @@ struct nodedev_fixed {
 	bool has_vpd;
 	bool is_pcie;
 	bool has_link;
+	bool may_have_vfs;
 	uint8_t port_number;
 	struct pt_link link_max;
 	/* NULL: unknown. Of the host, until it is asked for names again. */
