@@ -83,7 +83,8 @@ static int refuse_claimed(struct pt_plan *plan, const struct facts *facts,
 			"%s is stuck (%s): passthru recover goes on once the driver "
 			"returns; if it never does, only a reboot helps",
 			text, claim->why);
-	if (claim->owner.kind == PT_OWNER_MANUAL)
+	/* what a person has by now is no longer anyone's to give back */
+	if (claim->owner.kind == PT_OWNER_MANUAL && request->verb != PT_GIVE_BACK)
 		return 0;
 	is_ours = claim->owner.kind == request->owner.kind &&
 		  claim->owner.pid == request->owner.pid &&

@@ -155,40 +155,89 @@ static bool is_orphan(const struct recovery *recovery, const struct pt_claim *cl
 	       !pt_owner_is_alive(recovery->host, &claim->owner);
 }
 
+/* What a dead owner has, into @ret_devices. Returns how many. */
+static size_t list_orphans(const struct recovery *recovery, const struct pt_claims *claims,
+			   const struct pt_owner *owner, struct pt_address ret_devices[LOCK_MAX])
+{
+	size_t i, count = 0;
+
+	for (i = 0; i < pt_claims_count(claims) && count < LOCK_MAX; i++) {
+		const struct pt_claim *claim = pt_claims_at(claims, i);
+
+		if (same_owner(&claim->owner, owner) && is_orphan(recovery, claim))
+			ret_devices[count++] = claim->address;
+	}
+	return count;
+}
+
+/*
+ * The claims were read before the lock: another recovery, or a person, may have been quicker. What
+ * is not the dead owner's any more is left alone; what has become his since, to the next recovery.
+ */
+static int keep_orphans(const struct recovery *recovery, const struct pt_owner *owner,
+			struct pt_address devices[LOCK_MAX], size_t *count, struct pt_error *err)
+{
+	AUTO(auto_claims) struct pt_claims *claims = NULL;
+	struct pt_address now[LOCK_MAX];
+	size_t i, k, now_count, kept = 0;
+	int r = pt_claims_read(recovery->host, &claims, err);
+
+	if (r < 0)
+		return r;
+	now_count = list_orphans(recovery, claims, owner, now);
+	for (i = 0; i < *count; i++) {
+		for (k = 0; k < now_count; k++) {
+			if (pt_address_compare(&devices[i], &now[k]) == 0)
+				break;
+		}
+		if (k < now_count)
+			devices[kept++] = devices[i];
+	}
+	*count = kept;
+	return 0;
+}
+
+/* Under the locks. */
+static int give_back_locked(struct recovery *recovery, const struct pt_request *request,
+			    struct pt_error *err)
+{
+	struct pt_plan *plan = NULL;
+	int r = pt_plan_make(recovery->host, request, &plan, err);
+
+	if (!r && plan->refusal_count)
+		r = pt_fail(err, plan->refusals[0].reason, EBUSY, "%s", plan->refusals[0].message);
+	if (!r)
+		r = operation_run(recovery->host, PT_GIVE_BACK, plan->steps, plan->step_count, err);
+	pt_plan_free(plan);
+	return r;
+}
+
 /* All devices of one dead owner go back together: they may share a bus reset. */
 static void give_back(struct recovery *recovery, const struct pt_claims *claims,
 		      const struct pt_owner *owner)
 {
 	struct pt_address devices[LOCK_MAX];
 	struct pt_request request = {.verb = PT_GIVE_BACK, .devices = devices, .owner = *owner};
-	struct pt_plan *plan = NULL;
 	struct pt_error err;
 	struct locks locks;
 	char what[192], name[128];
-	size_t i;
 	int r;
 
-	for (i = 0; i < pt_claims_count(claims) && request.count < LOCK_MAX; i++) {
-		if (same_owner(&pt_claims_at(claims, i)->owner, owner))
-			devices[request.count++] = pt_claims_at(claims, i)->address;
-	}
+	request.count = list_orphans(recovery, claims, owner, devices);
 	r = locks_take(recovery->host, devices, request.count, 0, &locks, &err);
 	if (r < 0) {
 		if (err.reason != PT_BUSY)
 			take_error(recovery, r, &err);
 		return;
 	}
-	r = pt_plan_make(recovery->host, &request, &plan, &err);
-	if (!r && plan->refusal_count)
-		r = pt_fail(&err, plan->refusals[0].reason, EBUSY, "%s", plan->refusals[0].message);
-	if (!r)
-		r = operation_run(recovery->host, PT_GIVE_BACK, plan->steps, plan->step_count,
-				  &err);
+	r = keep_orphans(recovery, owner, devices, &request.count, &err);
+	if (!r && request.count)
+		r = give_back_locked(recovery, &request, &err);
 	if (r < 0)
 		take_error(recovery, r, &err);
 	(void)text_format(what, sizeof(what), "given back: %s is gone", owner_format(owner, name));
-	report(recovery, devices, request.count, what, r, &err);
-	pt_plan_free(plan);
+	if (request.count)
+		report(recovery, devices, request.count, what, r, &err);
 	locks_drop(recovery->host, &locks);
 }
 
@@ -200,14 +249,20 @@ static void give_back(struct recovery *recovery, const struct pt_claims *claims,
 static void forget_if_gone(struct recovery *recovery, const struct pt_claim *claim)
 {
 	struct pt_error err;
+	struct pt_claim now;
 	struct locks locks;
+	bool exists;
 	int r;
 
 	if (claim->owner.kind != PT_OWNER_MANUAL || claim->state == PT_CLAIM_CHANGING ||
 	    sysfs_has_device(recovery->host, &claim->address) ||
 	    locks_take(recovery->host, &claim->address, 1, 0, &locks, &err) < 0)
 		return;
-	if (!sysfs_has_device(recovery->host, &claim->address)) {
+	/* as give_back() does: the claim was read before the lock */
+	if (!sysfs_has_device(recovery->host, &claim->address) &&
+	    recover_check(recovery->host, &claim->address, 1, &err) == 0 &&
+	    claim_read(recovery->host, &claim->address, &exists, &now, &err) == 0 && exists &&
+	    now.owner.kind == PT_OWNER_MANUAL) {
 		r = claim_remove(recovery->host, &claim->address, &err);
 		if (r < 0)
 			take_error(recovery, r, &err);

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Recovery that meets another: of claims and journals that change under its feet, of double faults.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <passthru/passthru.h>
+
+#include "assign/journal.h"
+#include "fake/fake.h"
+
+#define NVME "0000:01:00.0"
+#define TWIN "0000:02:00.0"
+
+/* Nobody has these pids in the fake's /proc, so both are dead. */
+static const struct pt_owner first = {
+	.kind = PT_OWNER_PROCESS, .name = "first", .pid = 4242, .start_time = 1};
+static const struct pt_owner second = {
+	.kind = PT_OWNER_PROCESS, .name = "second", .pid = 4243, .start_time = 1};
+
+static struct fake *fake;
+static struct pt_host *host;
+
+static int make(void **state)
+{
+	char path[4096];
+
+	(void)state;
+	(void)snprintf(path, sizeof(path), "%s/vtd.json", getenv("MACHINES"));
+	fake = fake_new(path, NULL);
+	host = fake_host(fake);
+	return 0;
+}
+
+static int unmake(void **state)
+{
+	(void)state;
+	fake_free(fake);
+	return 0;
+}
+
+static int request(enum pt_verb verb, const char *a, const char *b, const struct pt_owner *owner,
+		   struct pt_error *err)
+{
+	struct pt_address devices[2];
+	struct pt_request request = {.verb = verb, .devices = devices, .count = b ? 2 : 1};
+
+	if (owner)
+		request.owner = *owner;
+	assert_int_equal(pt_address_parse(a, &devices[0], NULL), 0);
+	if (b)
+		assert_int_equal(pt_address_parse(b, &devices[1], NULL), 0);
+	return pt_request_apply(host, &request, err);
+}
+
+static void must(enum pt_verb verb, const char *a, const char *b, const struct pt_owner *owner)
+{
+	struct pt_error err = {0};
+
+	if (request(verb, a, b, owner, &err) < 0)
+		fail_msg("%s: %s", a, err.message);
+}
+
+static void assert_binding(const char *device, const char *driver, const char *override)
+{
+	struct pt_address address;
+	struct binding binding;
+	struct pt_error err = {0};
+
+	assert_int_equal(pt_address_parse(device, &address, NULL), 0);
+	if (binding_read(host, &address, &binding, &err) < 0)
+		fail_msg("%s", err.message);
+	assert_string_equal(binding.driver, driver);
+	assert_string_equal(binding.override, override);
+}
+
+/* False when there is no claim. */
+static bool read_claim(const char *device, struct pt_claim *claim)
+{
+	struct pt_address address;
+	bool exists;
+
+	assert_int_equal(pt_address_parse(device, &address, NULL), 0);
+	assert_int_equal(claim_read(host, &address, &exists, claim, NULL), 0);
+	return exists;
+}
+
+/* ---- claims that change between the look and the lock ---- */
+
+/* Another process recovers while ours has given back the first owner's device. */
+static void recover_in_between(void *context, const struct pt_address *address, const char *what)
+{
+	struct fake *other = fake_open(fake_root(fake));
+	struct pt_error err = {0};
+	int *calls = context;
+
+	(void)address;
+	(void)what;
+	if (!(*calls)++)
+		assert_int_equal(pt_recover(fake_host(other), NULL, NULL, &err), 0);
+	fake_free(other);
+}
+
+static void test_stale_claim(void **state)
+{
+	struct pt_error err = {0};
+	struct pt_claim claim;
+	int calls = 0, resets;
+
+	(void)state;
+	must(PT_DETACH, TWIN, NULL, NULL);
+	must(PT_TAKE, NVME, NULL, &first);
+	must(PT_TAKE, TWIN, NULL, &second);
+	resets = fake_resets(fake, TWIN, NULL);
+	if (pt_recover(host, recover_in_between, &calls, &err) < 0)
+		fail_msg("%s", err.message);
+	assert_int_equal(calls, 1);
+	assert_binding(NVME, "nvme", "");
+	/* the other has returned it to the person who had detached it, after one reset */
+	assert_binding(TWIN, "vfio-pci", "vfio-pci");
+	assert_true(read_claim(TWIN, &claim));
+	assert_int_equal(claim.owner.kind, PT_OWNER_MANUAL);
+	assert_int_equal(fake_resets(fake, TWIN, NULL), resets + 1);
+}
+
+/* What a person has detached since, an owner can't give back. */
+static void test_give_back_by_hand(void **state)
+{
+	struct pt_error err = {0};
+
+	(void)state;
+	must(PT_DETACH, NVME, NULL, NULL);
+	assert_true(request(PT_GIVE_BACK, NVME, NULL, &first, &err) < 0);
+	assert_int_equal(err.reason, PT_CLAIMED);
+	assert_binding(NVME, "vfio-pci", "vfio-pci");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_stale_claim, make, unmake),
+		cmocka_unit_test_setup_teardown(test_give_back_by_hand, make, unmake),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
