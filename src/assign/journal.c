@@ -116,15 +116,23 @@ int journal_create(struct pt_host *host, enum pt_verb verb, const struct step *s
 	r = io_replace_at(host->root_fd, path, text, json_size + count + 2, 0644);
 	if (r < 0)
 		return state_fail(err, -r, path);
-	journal.fd = openat(host->root_fd, path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (journal.fd < 0) {
-		r = state_fail(err, errno, path);
+	r = journal_reopen(host, &journal, err);
+	if (r < 0) {
 		(void)unlinkat(host->root_fd, path, 0);
 		return r;
 	}
 	journal.marks = (off_t)json_size + 1;
 	*ret_journal = journal;
 	return 0;
+}
+
+int journal_reopen(struct pt_host *host, struct journal *journal, struct pt_error *err)
+{
+	char path[SYSFS_PATH];
+
+	(void)journal_path(path, journal->name);
+	journal->fd = openat(host->root_fd, path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+	return journal->fd < 0 ? state_fail(err, errno, path) : 0;
 }
 
 int journal_begin(struct journal *journal, size_t index, struct pt_error *err)

@@ -28,6 +28,9 @@ struct journal {
 int journal_create(struct pt_host *host, enum pt_verb verb, const struct step *steps, size_t count,
 		   struct journal *ret_journal, struct pt_error *err);
 
+/* Open one that was read for writing: what goes on with it must note how far it gets. */
+int journal_reopen(struct pt_host *host, struct journal *journal, struct pt_error *err);
+
 /* Note that step @index is about to be done. */
 int journal_begin(struct journal *journal, size_t index, struct pt_error *err);
 

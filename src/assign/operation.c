@@ -173,12 +173,11 @@ static void run_from(struct operation *op, size_t first)
 
 	for (i = first; i < journal->count; i++) {
 		const struct step *step = &journal->steps[i];
-		int r = 0;
+		int r;
 
 		if (op->is_held[i])
 			continue;
-		if (journal->fd >= 0)
-			r = journal_begin(journal, i, &err);
+		r = journal_begin(journal, i, &err);
 		/* giving back what has left the machine means to forget it */
 		if (!r && is_return && !applies(op, step))
 			continue;
@@ -302,8 +301,10 @@ static void hold_decided(struct operation *op)
 int operation_resume(struct pt_host *host, struct journal *journal, struct pt_error *err)
 {
 	struct operation op;
-	int r = start(&op, host, journal, err);
+	int r = journal_reopen(host, journal, err);
 
+	if (!r)
+		r = start(&op, host, journal, err);
 	if (r < 0)
 		return r;
 	hold_decided(&op);

@@ -146,11 +146,67 @@ static void test_give_back_by_hand(void **state)
 	assert_binding(NVME, "vfio-pci", "vfio-pci");
 }
 
+/* ---- stopped, more than once ---- */
+
+static void stop_after(void *context, const struct pt_step *step)
+{
+	int *steps = context;
+
+	(void)step;
+	if (!--*steps)
+		_exit(0);
+}
+
+/* Another process does it (recovers: @verb < 0), and dies after so many steps. */
+static void stop(int verb, const char *a, const char *b, const struct pt_owner *owner, int steps)
+{
+	pid_t pid = fork();
+	int status;
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		pt_host_set_progress(host, stop_after, &steps);
+		if (verb < 0)
+			(void)pt_recover(host, NULL, NULL, NULL);
+		else
+			(void)request((enum pt_verb)verb, a, b, owner, NULL);
+		_exit(1); /* not that many steps */
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+static void recover(void)
+{
+	struct pt_error err = {0};
+
+	if (pt_recover(host, NULL, NULL, &err) < 0)
+		fail_msg("%s", err.message);
+}
+
+/* Recovery stopped too: the next one must not reset what the host uses by then. */
+static void test_resume_marks(void **state)
+{
+	int resets;
+
+	(void)state;
+	must(PT_TAKE, NVME, NULL, &first);
+	stop(PT_GIVE_BACK, NVME, NULL, &first, 1);
+	/* reset, override, unbind, probe */
+	stop(-1, NULL, NULL, NULL, 4);
+	assert_binding(NVME, "nvme", "");
+	resets = fake_resets(fake, NVME, NULL);
+	recover();
+	assert_binding(NVME, "nvme", "");
+	assert_int_equal(fake_resets(fake, NVME, NULL), resets);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_stale_claim, make, unmake),
 		cmocka_unit_test_setup_teardown(test_give_back_by_hand, make, unmake),
+		cmocka_unit_test_setup_teardown(test_resume_marks, make, unmake),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
