@@ -149,6 +149,22 @@ static int bind_locked(struct application *app, struct pt_persisted *persisted, 
 	return 0;
 }
 
+/*
+ * Not on a device that stays with the host driver that has it: whatever unbound it from there
+ * could then not bind it again.
+ */
+static int set_override(struct application *app, struct pt_persisted *persisted,
+			const struct binding *now, struct pt_error *err)
+{
+	int r = 0;
+
+	if (*now->driver && strcmp(now->driver, persisted->driver) != 0) {
+		text_copy(persisted->driver_now, sizeof(persisted->driver_now), now->driver);
+		r = refuse_held(app->host, persisted, err);
+	}
+	return r ? r : binding_set_override(app->host, &persisted->now, persisted->driver, err);
+}
+
 /* Set the override, and bind when @is_binding. A claimed device is its owner's. */
 static int change(struct application *app, struct pt_persisted *persisted, bool is_binding,
 		  char words[WORDS], struct pt_error *err)
@@ -176,7 +192,7 @@ static int change(struct application *app, struct pt_persisted *persisted, bool 
 	if (!r && is_claimed)
 		(void)text_format(words, WORDS, "claimed, left to its owner");
 	else if (!r && (app->may_take || !*binding.driver || !is_binding))
-		r = binding_set_override(host, &persisted->now, persisted->driver, err);
+		r = set_override(app, persisted, &binding, err);
 	if (!r && !is_claimed && is_binding)
 		r = bind_locked(app, persisted, words, err);
 	locks_drop(host, &locks);

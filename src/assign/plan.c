@@ -205,14 +205,18 @@ static void plan_take(struct pt_plan *plan, const struct facts *facts)
 		add_resets(plan, facts);
 }
 
-/* Where a device goes when it is given back. */
+/*
+ * Where a device goes when it is given back. Not back to an override that keeps its driver from it:
+ * that one was set while the driver had the device (persist), for a future that has come and gone.
+ */
 static struct binding destination(const struct device_facts *device)
 {
 	struct binding to = {{0}, {0}};
 
 	if (device->has_claim) {
 		text_copy(to.driver, sizeof(to.driver), device->claim.driver_before);
-		text_copy(to.override, sizeof(to.override), device->claim.override_before);
+		if (!to.driver[0] || !strcmp(device->claim.override_before, to.driver))
+			text_copy(to.override, sizeof(to.override), device->claim.override_before);
 	} else {
 		text_copy(to.driver, sizeof(to.driver), STEP_ANY_DRIVER);
 	}

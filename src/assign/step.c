@@ -91,17 +91,38 @@ static int override_do(struct pt_host *host, const struct step *step, char note[
 	return binding_set_override(host, &step->address, step->to.override, err);
 }
 
-static int override_undo(struct pt_host *host, const struct step *step, struct pt_error *err)
+/*
+ * An override under which the kernel gives a device to @from's driver. What stood there need not be
+ * one: it can be set for the next driver while this one has the device, and a device can have come
+ * to VFIO without any.
+ */
+static const char *fitting_override(const struct binding *from)
 {
+	bool is_fitting = from->override[0] ? !strcmp(from->override, from->driver)
+					    : !pt_driver_is_vfio(from->driver);
+
+	return !from->driver[0] || is_fitting ? from->override : from->driver;
+}
+
+/* Driver and override as they were. */
+static int put_back(struct pt_host *host, const struct step *step, struct pt_error *err)
+{
+	const char *fitting = fitting_override(&step->from);
 	struct binding now;
 	int r = binding_read(host, &step->address, &now, err);
 
-	/* where the kernel refused to set it, it would refuse to set it back as well */
-	if (!r && strcmp(now.override, step->from.override) != 0)
-		r = binding_set_override(host, &step->address, step->from.override, err);
 	if (r < 0)
 		return r;
-	return bind_if_needed(host, step, step->from.driver, err);
+	if (is_wanted(now.driver, step->from.driver))
+		fitting = step->from.override;
+	/* where the kernel refused to set it, it would refuse to set it back as well */
+	if (strcmp(now.override, fitting) != 0)
+		r = binding_set_override(host, &step->address, fitting, err);
+	if (!r)
+		r = bind_if_needed(host, step, step->from.driver, err);
+	if (!r && strcmp(fitting, step->from.override) != 0)
+		r = binding_set_override(host, &step->address, step->from.override, err);
+	return r;
 }
 
 static int unbind_do(struct pt_host *host, const struct step *step, char note[STEP_NOTE],
@@ -114,6 +135,14 @@ static int unbind_do(struct pt_host *host, const struct step *step, char note[ST
 	if (r < 0 || !bound[0] || is_wanted(bound, step->to.driver))
 		return r;
 	return binding_unbind(host, &step->address, BINDING_DEADLINE_MS, err);
+}
+
+/* Where an override was set too, only undoing that can bind the old driver. */
+static int unbind_undo(struct pt_host *host, const struct step *step, struct pt_error *err)
+{
+	if (strcmp(step->from.override, step->to.override) != 0)
+		return 0;
+	return put_back(host, step, err);
 }
 
 static int probe_do(struct pt_host *host, const struct step *step, char note[STEP_NOTE],
@@ -214,8 +243,8 @@ static const struct {
 } steps[STEP_KIND_COUNT] = {
 	[STEP_CLAIM] = {"claim", 0, write_new_claim, restore_claim},
 	[STEP_LOAD] = {"load", 50, load_do, undo_nothing},
-	[STEP_OVERRIDE] = {"override", 0, override_do, override_undo},
-	[STEP_UNBIND] = {"unbind", 100, unbind_do, undo_nothing},
+	[STEP_OVERRIDE] = {"override", 0, override_do, put_back},
+	[STEP_UNBIND] = {"unbind", 100, unbind_do, unbind_undo},
 	[STEP_PROBE] = {"probe", 20, probe_do, probe_undo},
 	/* FLR: 100 ms before the first access (PCIe 6.6.2) */
 	[STEP_RESET] = {"reset", 120, reset_do, undo_nothing},

@@ -12,7 +12,9 @@
  *	override  set driver_override                  set the old one; then, if the old driver
  *	                                               hasn't the device, bind it
  *	unbind    take from a driver that isn't the    nothing: only "override" can bind the
- *	          wanted one                           old driver, once the override is back
+ *	          wanted one                           old driver, once the override is back; but
+ *	                                               where the override stays the same, there is
+ *	                                               no such step, and this one binds it
  *	probe     bind the wanted driver               take from it, unless it is the old one too
  *	reset     reset, check that it answers         nothing: a reset can't be unreset
  *	release   remove the claim                     write it again

@@ -190,6 +190,11 @@ static void test_held(void **state)
 	request.why = "it boots from elsewhere";
 	assert_int_equal(pt_persist_add(host, &request, &err), 0);
 	assert_string_equal(state_of(host, DRIVE).why, "it boots from elsewhere");
+	/* at boot it stays where it is, all of it: with the override its driver could not come back
+	 */
+	assert_int_equal(pt_persist_apply(host, NULL, true, NULL, NULL, &err), -EBUSY);
+	driver_is(host, DRIVE, "nvme");
+	override_is(host, DRIVE, "");
 	fake_free(fake);
 }
 

@@ -201,12 +201,75 @@ static void test_resume_marks(void **state)
 	assert_int_equal(fake_resets(fake, NVME, NULL), resets);
 }
 
+/* ---- an override that was there before ---- */
+
+static void set_override(const char *device, const char *override)
+{
+	struct pt_address address;
+	struct pt_error err = {0};
+
+	assert_int_equal(pt_address_parse(device, &address, NULL), 0);
+	if (binding_set_override(host, &address, override, &err) < 0)
+		fail_msg("%s", err.message);
+}
+
+/* The driver refuses until what failed is undone. */
+static void heal_at_undo(void *context, enum pt_log_level level, const char *message)
+{
+	(void)level;
+	if (strstr(message, ": undo "))
+		fake_fault(fake, context, "probe", NULL);
+}
+
+static void refuse_probe(const char *device)
+{
+	fake_fault(fake, device, "probe", "refuse");
+	pt_host_set_log(host, heal_at_undo, (void *)(uintptr_t)device);
+}
+
+/* It is for VFIO while the host's driver still has the device: so detaching sets none. */
+static void test_override_before(void **state)
+{
+	struct pt_error err = {0};
+	struct pt_claim claim;
+
+	(void)state;
+	set_override(NVME, "vfio-pci");
+	refuse_probe(NVME);
+	assert_true(request(PT_DETACH, NVME, NULL, NULL, &err) < 0);
+	assert_binding(NVME, "nvme", "vfio-pci");
+	assert_false(read_claim(NVME, &claim));
+
+	must(PT_DETACH, NVME, NULL, NULL);
+	assert_binding(NVME, "vfio-pci", "vfio-pci");
+	must(PT_REATTACH, NVME, NULL, NULL);
+	assert_binding(NVME, "nvme", "");
+	assert_false(read_claim(NVME, &claim));
+}
+
+/* On VFIO without an override: reattaching clears none, and a failure must still put it back. */
+static void test_no_override_before(void **state)
+{
+	struct pt_error err = {0};
+
+	(void)state;
+	must(PT_DETACH, NVME, NULL, NULL);
+	set_override(NVME, "");
+	refuse_probe(NVME);
+	assert_true(request(PT_REATTACH, NVME, NULL, NULL, &err) < 0);
+	assert_binding(NVME, "vfio-pci", "");
+	must(PT_REATTACH, NVME, NULL, NULL);
+	assert_binding(NVME, "nvme", "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_stale_claim, make, unmake),
 		cmocka_unit_test_setup_teardown(test_give_back_by_hand, make, unmake),
 		cmocka_unit_test_setup_teardown(test_resume_marks, make, unmake),
+		cmocka_unit_test_setup_teardown(test_override_before, make, unmake),
+		cmocka_unit_test_setup_teardown(test_no_override_before, make, unmake),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
