@@ -82,14 +82,17 @@ static char *format_file(enum pt_verb verb, const struct step *steps, size_t cou
 	return text;
 }
 
-/* PID.N: N tells the operations of one process apart, also those left by an earlier one. */
+/*
+ * TID.N, of the thread: those of the daemon work at the same time, and a name found free must not
+ * be another's a moment later. N tells what an earlier thread of that number has left.
+ */
 static int choose_name(struct pt_host *host, char name[64])
 {
 	char path[SYSFS_PATH];
 	unsigned int n;
 
 	for (n = 0; n < 10000; n++) {
-		(void)text_format(name, 64, "%ld.%u", (long)getpid(), n);
+		(void)text_format(name, 64, "%ld.%u", (long)gettid(), n);
 		(void)journal_path(path, name);
 		if (faccessat(host->root_fd, path, F_OK, 0) < 0)
 			return errno == ENOENT ? 0 : -errno;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * What an operation means to do, on disk before it does it: one file an
- * operation, run/passthru/journal/PID.N, holding all steps as one line of JSON and below it a
+ * operation, run/passthru/journal/TID.N, holding all steps as one line of JSON and below it a
  * line with one character a step: '.' not begun, 'x' begun. The file is
  * written whole before the first change; beginning a step overwrites one byte
  * in place, which needs no space, so that /run filling up can't stop an

@@ -326,7 +326,7 @@ static int recover(struct recovery *recovery)
 }
 
 /*
- * "0000:01:00.0.1474.new": what process 1474 was about to give its name, as io_replace_at() does.
+ * "0000:01:00.0.1474.new": what thread 1474 was about to give its name, as io_replace_at() does.
  * Nobody reads it, but each crash at that instant leaves one more in /run.
  */
 static bool is_leftover(struct pt_host *host, const char *name)
@@ -342,6 +342,7 @@ static bool is_leftover(struct pt_host *host, const char *name)
 	if (text_format(pid, sizeof(pid), "%.*s", (int)(end - start), start) < 0 ||
 	    text_parse_number(pid, 10, INT32_MAX, &number) < 0)
 		return false;
+	/* /proc shows threads too to who asks for one by its number */
 	(void)text_format(path, sizeof(path), "proc/%s", pid);
 	return faccessat(host->root_fd, path, F_OK, 0) < 0 && errno == ENOENT;
 }

@@ -119,7 +119,8 @@ int io_replace_at(int dir_fd, const char *path, const void *data, size_t size, m
 	char temporary[4096];
 	int fd, r;
 
-	r = text_format(temporary, sizeof(temporary), "%s.%ld.new", path, (long)getpid());
+	/* the thread's: two of one process may write the same file */
+	r = text_format(temporary, sizeof(temporary), "%s.%ld.new", path, (long)gettid());
 	if (r < 0)
 		return r;
 	fd = openat(dir_fd, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -262,6 +263,59 @@ static void test_no_override_before(void **state)
 	assert_binding(NVME, "nvme", "");
 }
 
+/* ---- workers of one process ---- */
+
+#define WORKERS		 8
+#define JOURNALS_OF_EACH 40
+
+static void *write_journals(void *argument)
+{
+	struct fake *own = fake_open(fake_root(fake));
+	struct step step = {.kind = STEP_UNBIND};
+	int *failures = argument, i;
+
+	for (i = 0; i < JOURNALS_OF_EACH; i++) {
+		struct journal journal;
+
+		if (journal_create(fake_host(own), PT_DETACH, &step, 1, &journal, NULL) < 0)
+			++*failures;
+		else
+			journal_abandon(&journal);
+	}
+	fake_free(own);
+	return NULL;
+}
+
+/* None of them writes over another's journal. */
+static void test_workers_journals(void **state)
+{
+	pthread_t threads[WORKERS];
+	int failures[WORKERS] = {0};
+	struct pt_error err = {0};
+	size_t count = 0;
+	char **names;
+	int i;
+
+	(void)state;
+	assert_int_equal(pt_recover(host, NULL, NULL, &err), 0);
+	for (i = 0; i < WORKERS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, write_journals, &failures[i]),
+				 0);
+	for (i = 0; i < WORKERS; i++) {
+		assert_int_equal(pthread_join(threads[i], NULL), 0);
+		assert_int_equal(failures[i], 0);
+	}
+	assert_int_equal(journal_list(host, &names, &err), 0);
+	while (names[count]) {
+		struct journal journal;
+
+		assert_int_equal(journal_read(host, names[count++], &journal, &err), 0);
+		journal_free(&journal);
+	}
+	free(names);
+	assert_int_equal(count, WORKERS * JOURNALS_OF_EACH);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -270,6 +324,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_resume_marks, make, unmake),
 		cmocka_unit_test_setup_teardown(test_override_before, make, unmake),
 		cmocka_unit_test_setup_teardown(test_no_override_before, make, unmake),
+		cmocka_unit_test_setup_teardown(test_workers_journals, make, unmake),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
