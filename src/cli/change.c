@@ -107,6 +107,8 @@ static int parse(struct cli *cli, int argc, char **argv, struct words *words)
 		if (cli_devices_add(&words->devices, argv[optind], &err) < 0)
 			return cli_fail(cli, &err);
 	}
+	if (cli_devices_finish(&words->devices, &err) < 0)
+		return cli_fail(cli, &err);
 	if (!words->devices.count)
 		return cli_usage(cli, "%s: which device?", argv[0]);
 	if (words->request.is_forced && !words->request.why)

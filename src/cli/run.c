@@ -201,16 +201,35 @@ static _Noreturn void child(const struct run *run, const sigset_t *mask, pid_t p
 	_exit(errno == ENOENT ? 127 : 126);
 }
 
+static bool is_from_keyboard(int number)
+{
+	return number == SIGINT || number == SIGQUIT;
+}
+
 static void forward(pid_t pid, const siginfo_t *info)
 {
 	/* the terminal's Ctrl-C reaches the whole foreground group, the child too */
-	if ((info->si_signo == SIGINT || info->si_signo == SIGQUIT) && info->si_code == SI_KERNEL)
-		return;
-	(void)kill(pid, info->si_signo);
+	if (!is_from_keyboard(info->si_signo) || info->si_code != SI_KERNEL)
+		(void)kill(pid, info->si_signo);
 }
 
-/* Runs the command in the foreground; returns its exit status, 128 + signal when killed. */
-static int run_command(const struct run *run)
+/* One that was pressed before there was a child has reached only us. */
+static void forward_pressed(pid_t pid)
+{
+	sigset_t pending;
+	int number;
+
+	(void)sigpending(&pending);
+	for (number = 1; number < NSIG; number++)
+		if (is_from_keyboard(number) && sigismember(&pending, number) == 1)
+			(void)kill(pid, number);
+}
+
+/*
+ * Runs the command in the foreground, with the signals of @mask blocked; returns its exit status,
+ * 128 + signal when killed.
+ */
+static int run_command(const struct run *run, const sigset_t *mask)
 {
 	pid_t parent = getpid(), pid;
 	sigset_t set, before;
@@ -226,9 +245,13 @@ static int run_command(const struct run *run)
 	sigaddset(&set, SIGUSR2);
 	sigaddset(&set, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &set, &before);
+	/* where our parent ignores it, so do we, and children would end unheard */
+	(void)signal(SIGCHLD, SIG_DFL);
 	pid = fork();
 	if (pid == 0)
-		child(run, &before, parent);
+		child(run, mask, parent);
+	if (pid > 0)
+		forward_pressed(pid);
 	while (pid > 0) {
 		if (sigwaitinfo(&set, &info) < 0)
 			continue;
@@ -245,26 +268,42 @@ static int run_command(const struct run *run)
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
+/* Has one of the signals come that were blocked and end the process? */
+static bool shall_end(const struct cli_signals *signals)
+{
+	sigset_t pending;
+	int number;
+
+	(void)sigpending(&pending);
+	for (number = 1; number < NSIG; number++)
+		if (sigismember(&pending, number) == 1 &&
+		    sigismember(&signals->before, number) == 0 && number != SIGCHLD)
+			return true;
+	return false;
+}
+
 static int take_run_give_back(struct cli *cli, struct run *run)
 {
 	struct cli_signals signals;
+	int status, result = 0;
 	struct pt_error err;
 	const char *name;
-	int status, result;
 
 	assert(run->command[0]); /* parse() wants at least one word */
 	name = strrchr(run->command[0], '/');
 	name = name ? name + 1 : run->command[0];
 	if (pt_owner_of_process(cli->host, getpid(), name, &run->request.owner, &err) < 0)
 		return cli_fail(cli, &err);
+	/* from taking to giving back: in between a signal would end us with the devices taken */
+	cli_signals_block(&signals);
 	/* our words go to the error output: the output is the command's */
 	status = cli_request_apply(cli, &run->request, cli->err);
-	if (status)
-		return status;
-	cli_signals_block(&signals);
-	result = run_command(run);
-	run->request.verb = PT_GIVE_BACK;
-	status = cli_request_apply(cli, &run->request, cli->err);
+	if (!status) {
+		if (!shall_end(&signals))
+			result = run_command(run, &signals.before);
+		run->request.verb = PT_GIVE_BACK;
+		status = cli_request_apply(cli, &run->request, cli->err);
+	}
 	cli_signals_restore(&signals);
 	/* the command's status, unless its end left a device where it shouldn't be */
 	return status ? status : result;

@@ -32,7 +32,8 @@ def test_malformed_address(world, verb, word):
     ["detach"], ["detach", NVME, NVME], ["detach", "--nonsense", NVME], ["detach", "--driver"],
     ["detach", "--driver", "../nvme", NVME], ["detach", "--force", NVME], ["nonsense"], [],
     ["plan", "nonsense", NVME], ["run", "--", "true"], ["run", "--device", NVME],
-    ["run", "--device", NVME, "--", "no-such-program-anywhere"]])
+    ["run", "--device", NVME, "--", "no-such-program-anywhere"],
+    ["detach", NVME, "--bus", "2"], ["reset", "--bus", "2", "--slot", "0"]])
 def test_malformed_command_line(world, words):
     before = world.snapshot()
     r = world.passthru(*words)

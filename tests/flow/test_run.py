@@ -57,3 +57,37 @@ def test_another_owner_is_refused(world):
     r = world.passthru("run", "--device", NVME, "--", "sh", "-c", script)
     assert r.ok().out.count("status 16") == 4, str(r)
     assert world.snapshot() == before
+
+
+def test_the_command_has_the_signals_we_were_given(world):
+    """Asked of a program that doesn't put its mask right by itself, as dash does."""
+    script = "print(*[line for line in open('/proc/self/status') if line[:6] == 'SigBlk'])"
+    r = world.passthru("run", "--device", NVME, "--", "/usr/bin/python3", "-c", script)
+    assert "SigBlk:\t0000000000000000" in r.ok().out
+
+
+def test_a_signal_to_us_ends_the_command(world):
+    before = world.snapshot()
+    out = world.sh("timeout -s TERM 2 %s run --device %s -- /usr/bin/python3 -c "
+                   "'import time; time.sleep(900)'; echo status $?" % (world.program(), NVME))
+    assert "status 124" in out
+    assert world.snapshot() == before
+
+
+def test_an_ignored_sigchld_is_put_right(world):
+    """With it, the end of the command would never be heard of."""
+    before = world.snapshot()
+    world.sh("trap '' CHLD; exec %s run --device %s -- true" % (world.program(), NVME))
+    assert world.snapshot() == before
+
+
+@pytest.mark.only("fake", reason="drivers are slow on demand there only")
+def test_a_signal_while_devices_are_taken(world):
+    """The command isn't begun, and the device is back when we end by the signal."""
+    before = world.snapshot()
+    world.fault(NVME, "unbind", "delay 1500")
+    out = world.sh("timeout -s TERM --preserve-status 0.7 %s run --device %s -- echo begun; "
+                   "echo status $?" % (world.program(), NVME))
+    world.fault(NVME, "unbind", None)
+    assert out == "status 143\n"
+    assert world.snapshot() == before
