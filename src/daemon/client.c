@@ -11,6 +11,7 @@
 #include "daemon/call.h"
 #include "daemon/events.h"
 #include "daemon/log.h"
+#include "daemon/worker.h"
 
 /* A message, or the rest of one, that the socket didn't take yet. */
 struct unsent {
@@ -279,6 +280,8 @@ void client_drop(struct client *client, const char *why)
 
 		client_call_ended(client, call);
 		call->client = NULL;
+		if (workers_forget(client->daemon->workers, call))
+			call_free(call);
 	}
 	subscriptions_drop(client);
 	client->io = sd_event_source_disable_unref(client->io);

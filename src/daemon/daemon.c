@@ -119,9 +119,10 @@ void daemon_free(struct daemon *daemon)
 	if (!daemon)
 		return;
 	listeners_free(daemon);
-	workers_free(daemon->workers);
+	/* first, for they know of calls that the workers have */
 	for (client = daemon->clients; client; client = client->next)
 		client_drop(client, NULL);
+	workers_free(daemon->workers);
 	clients_sweep(daemon);
 	events_free(daemon->events);
 	guests_free(daemon->guests);

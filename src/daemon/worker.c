@@ -196,6 +196,21 @@ void workers_add(struct workers *workers, struct call *call)
 	(void)pthread_mutex_unlock(&workers->lock);
 }
 
+bool workers_forget(struct workers *workers, struct call *call)
+{
+	struct call *at, *before = NULL;
+
+	if (call->procedure->is_change)
+		return false;
+	(void)pthread_mutex_lock(&workers->lock);
+	for (at = workers->waiting.first; at && at != call; at = at->next)
+		before = at;
+	if (at)
+		queue_remove(&workers->waiting, at, before);
+	(void)pthread_mutex_unlock(&workers->lock);
+	return at;
+}
+
 static int on_done(sd_event_source *source, int fd, uint32_t revents, void *context)
 {
 	struct workers *workers = context;

@@ -22,6 +22,12 @@ int workers_new(struct daemon *daemon, struct workers **ret_workers, struct pt_e
 /* Waits for calls that were begun; the others are forgotten. */
 void workers_free(struct workers *workers);
 
+/*
+ * Take back a call that only looks and wasn't begun, for nobody waits for it any more. False when
+ * it is being done, or changes something.
+ */
+bool workers_forget(struct workers *workers, struct call *call);
+
 /* Takes the call; call_finish() is called for it in the loop. */
 void workers_add(struct workers *workers, struct call *call);
 

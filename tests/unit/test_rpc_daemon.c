@@ -493,6 +493,50 @@ static void test_a_thousand_connections(void **state)
 		turn();
 }
 
+/* More than there are workers for: most wait. */
+static void ask_for_much(struct peer peers[8])
+{
+	struct rpc_list_args args = {.is_list_wanted = 1};
+	size_t i, n;
+
+	for (i = 0; i < 8; i++)
+		peers[i] = join_open(true);
+	for (i = 0; i < 8; i++)
+		for (n = 0; n < CLIENT_CALLS_MAX; n++)
+			send_call(&peers[i], RPC_LIST_ALL_NODE_DEVICES, &args);
+	for (i = 0; i < 8; i++)
+		turn();
+}
+
+static void test_many_leave_with_calls_waiting(void **state)
+{
+	struct peer peers[8], other = join_open(true);
+	size_t i;
+
+	(void)state;
+	ask_for_much(peers);
+	for (i = 0; i < 8; i++)
+		leave(&peers[i]);
+	while (daemon_->client_count > 1)
+		turn();
+	still_answers(&other);
+	leave(&other);
+}
+
+/* What waits is forgotten, what was begun is waited for; tear_down() frees all the same. */
+static void test_ends_with_calls_waiting(void **state)
+{
+	static struct peer peers[8];
+	size_t i;
+
+	(void)state;
+	ask_for_much(peers);
+	daemon_free(daemon_);
+	daemon_ = NULL;
+	for (i = 0; i < 8; i++)
+		leave(&peers[i]);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
@@ -517,6 +561,8 @@ int main(void)
 		TEST(test_client_dies_during_a_call),
 		TEST(test_events),
 		TEST(test_a_thousand_connections),
+		TEST(test_many_leave_with_calls_waiting),
+		TEST(test_ends_with_calls_waiting),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
