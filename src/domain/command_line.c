@@ -91,6 +91,8 @@ int command_line_build(const struct definition *live, const struct command_line_
 {
 	struct command_line line = line_begin(live, files, err);
 
+	/* without monitors it is domxml-to-native */
+	line.is_for_show = files->commands.fd < 0 && !files->commands.path;
 	add_frame(&line);
 	line_machine(&line);
 	line_cpu(&line);

@@ -89,7 +89,7 @@ static void add_spice(struct command_line *line, const xmlNode *node)
 	unsigned int port = port_of(node);
 	struct option_text option;
 
-	if (!socket && !port && line_is_started(line))
+	if (!socket && !port && !line->is_for_show)
 		line_fail(line, EINVAL, node,
 			  "domain/devices/graphics@port of spice hasn't been chosen; say which");
 	option_begin(&option, line, "");

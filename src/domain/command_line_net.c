@@ -29,7 +29,7 @@ static void add_tap(struct command_line *line, struct json_object *object, const
 		}
 		return;
 	}
-	if (line_is_started(line))
+	if (!line->is_for_show)
 		line_fail(line, EOPNOTSUPP, node,
 			  "domain/devices/interface@type='%s': no tap was opened for it",
 			  node_get(node, "@type"));

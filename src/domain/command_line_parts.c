@@ -30,11 +30,6 @@ void line_fail_memory(struct command_line *line)
 		line->failure = pt_fail_memory(line->err);
 }
 
-bool line_is_started(const struct command_line *line)
-{
-	return line->files->commands.fd >= 0 || line->files->commands.path;
-}
-
 /* ---- arguments ---- */
 
 /* Takes @argument. */

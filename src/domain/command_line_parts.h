@@ -20,15 +20,13 @@ struct command_line {
 	size_t count;
 	size_t room;
 	struct json_object *commands; /* QMP instead of arguments, when it isn't NULL */
+	bool is_for_show;	      /* nothing is started by it: what isn't ready is left out */
 	int failure;
 	struct pt_error *err;
 };
 
 struct command_line line_begin(const struct definition *live,
 			       const struct command_line_files *files, struct pt_error *err);
-
-/* True when a guest is started or runs by it, false for domxml-to-native. */
-bool line_is_started(const struct command_line *line);
 
 /* False when no device of this kind is known. @round -1: in whichever it is made. */
 bool line_add_device(struct command_line *line, const xmlNode *node, int round);

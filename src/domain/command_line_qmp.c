@@ -75,25 +75,30 @@ int command_line_settle(const struct definition *live, struct json_object **ret_
 
 /* ---- one device ---- */
 
+static int plug(struct command_line *line, const xmlNode *node, struct json_object **ret_commands)
+{
+	line->commands = json_object_new_array();
+	if (!line->commands)
+		line_fail_memory(line);
+	if (!line_add_device(line, node, -1) || line->argv)
+		line_fail(
+			line, EOPNOTSUPP, node,
+			"domain/devices/%s: a device of this kind can't be plugged into a running "
+			"guest",
+			(const char *)node->name);
+	if (node_is(node, "interface") && node_says(node, "link@state", "down"))
+		set_link_down(line, node);
+	command_line_free(line->argv);
+	return end(line, ret_commands);
+}
+
 int command_line_plug(const struct definition *live, const xmlNode *node,
 		      const struct command_line_files *files, struct json_object **ret_commands,
 		      struct pt_error *err)
 {
 	struct command_line line = line_begin(live, files, err);
 
-	line.commands = json_object_new_array();
-	if (!line.commands)
-		line_fail_memory(&line);
-	if (!line_add_device(&line, node, -1) || line.argv)
-		line_fail(
-			&line, EOPNOTSUPP, node,
-			"domain/devices/%s: a device of this kind can't be plugged into a running "
-			"guest",
-			(const char *)node->name);
-	if (node_is(node, "interface") && node_says(node, "link@state", "down"))
-		set_link_down(&line, node);
-	command_line_free(line.argv);
-	return end(&line, ret_commands);
+	return plug(&line, node, ret_commands);
 }
 
 /* How to take away what a command made, and which of its arguments names it. */
@@ -124,15 +129,18 @@ static void put_undoing(struct command_line *line, struct json_object *command)
 int command_line_unplugged(const struct definition *live, const xmlNode *node,
 			   struct json_object **ret_commands, struct pt_error *err)
 {
+	struct command_line made = line_begin(live, &nothing, err);
 	struct command_line line = line_begin(live, &nothing, err);
-	struct json_object *made = NULL;
-	int r = command_line_plug(live, node, &nothing, &made, err);
+	struct json_object *commands = NULL;
+	int r;
 
+	made.is_for_show = true;
+	r = plug(&made, node, &commands);
 	if (r < 0)
 		return r;
 	line.commands = json_object_new_array();
-	for (size_t i = json_object_array_length(made); i-- > 0 && !line.failure;)
-		put_undoing(&line, json_object_array_get_idx(made, i));
-	json_object_put(made);
+	for (size_t i = json_object_array_length(commands); i-- > 0 && !line.failure;)
+		put_undoing(&line, json_object_array_get_idx(commands, i));
+	json_object_put(commands);
 	return end(&line, ret_commands);
 }

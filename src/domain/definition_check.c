@@ -231,6 +231,9 @@ static bool word_matches(const char *pattern, size_t pattern_len, const char *wo
 	const char *pattern_end = pattern + pattern_len;
 	size_t name_len = key ? (size_t)(key - word) : len;
 
+	/* most rows are somewhere else altogether */
+	if (*pattern != '{' && *pattern != *word)
+		return false;
 	if (!is_in_list(pattern, wanted ? wanted : pattern_end, word, name_len))
 		return false;
 	if (!wanted)

@@ -341,6 +341,36 @@ static void settling(void **state)
 	}
 }
 
+/* A tap has to be opened for it first; what it leaves behind is known without. */
+static void plugging_a_tap(void **state)
+{
+	const struct command_line_tap tap = {.alias = "net0", .fd = 9, .vhost_fd = -1};
+	const struct command_line_files files = {
+		.commands.fd = -1, .events.fd = -1, .taps = &tap, .tap_count = 1};
+	AUTO(auto_definition) struct definition *def = parse_golden("lab.xml");
+	AUTO(auto_definition) struct definition *live = live_of(def);
+	AUTO(auto_definition)
+	struct definition *device = parse_device(
+		"<interface type='bridge'><source bridge='b'/><link state='down'/></interface>");
+	struct json_object *commands = NULL;
+	struct pt_error err = {0};
+	xmlNode *node = NULL;
+
+	(void)state;
+	assert_int_equal(live_place_device(live, device, NULL), 0);
+	assert_int_equal(definition_add_device(live, device, &node, NULL), 0);
+	assert_int_equal(command_line_plug(live, node, &nothing, &commands, &err), -EOPNOTSUPP);
+	assert_non_null(strstr(err.message, "no tap was opened"));
+	assert_null(commands);
+	assert_int_equal(command_line_plug(live, node, &files, &commands, &err), 0);
+	assert_int_equal(json_object_array_length(commands), 3);
+	assert_non_null(strstr(json_object_to_json_string(commands), "\"set_link\""));
+	json_object_put(commands);
+	assert_int_equal(command_line_unplugged(live, node, &commands, &err), 0);
+	assert_int_equal(json_object_array_length(commands), 1);
+	json_object_put(commands);
+}
+
 static void what_can_not_be_plugged(void **state)
 {
 	AUTO(auto_definition) struct definition *def = parse_golden("lab.xml");
@@ -370,6 +400,7 @@ int main(void)
 		cmocka_unit_test(refusals),
 		cmocka_unit_test(plugging),
 		cmocka_unit_test(settling),
+		cmocka_unit_test(plugging_a_tap),
 		cmocka_unit_test(nothing_is_taken_for_granted),
 		cmocka_unit_test(what_can_not_be_plugged),
 	};
