@@ -90,6 +90,19 @@ static size_t journal_devices(const struct journal *journal, struct pt_address *
 	return count;
 }
 
+static bool has_devices(const struct journal *journal, const struct pt_address *devices,
+			size_t count)
+{
+	struct pt_address own[LOCK_MAX];
+	size_t i = 0;
+
+	if (journal_devices(journal, own) != count)
+		return false;
+	while (i < count && pt_address_compare(&own[i], &devices[i]) == 0)
+		i++;
+	return i == count;
+}
+
 static int resume_locked(struct recovery *recovery, const char *name,
 			 const struct pt_address *devices, size_t count, struct pt_error *err)
 {
@@ -101,6 +114,11 @@ static int resume_locked(struct recovery *recovery, const char *name,
 		return 0;
 	if (r < 0)
 		return r;
+	/* and then the name may be another operation's, whose locks we don't have */
+	if (!has_devices(&journal, devices, count)) {
+		journal_free(&journal);
+		return 0;
+	}
 	r = operation_resume(recovery->host, &journal, err);
 	report(recovery, devices, count,
 	       journal.verb == PT_DETACH || journal.verb == PT_TAKE

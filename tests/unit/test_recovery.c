@@ -9,6 +9,7 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,7 @@
 #include <passthru/passthru.h>
 
 #include "assign/journal.h"
+#include "base/io.h"
 #include "fake/fake.h"
 
 #define NVME "0000:01:00.0"
@@ -316,6 +318,80 @@ static void test_workers_journals(void **state)
 	assert_int_equal(count, WORKERS * JOURNALS_OF_EACH);
 }
 
+/* ---- a journal's name that comes round again ---- */
+
+#define PIPE JOURNAL_DIR "/1.0"
+
+/* The journal that a detach leaves which dies after its claim; the claim goes. */
+static char *take_journal(const char *device)
+{
+	struct pt_address address;
+	struct pt_error err = {0};
+	char path[256], **names, *text;
+
+	stop(PT_DETACH, device, NULL, NULL, 1);
+	assert_int_equal(pt_address_parse(device, &address, NULL), 0);
+	assert_int_equal(claim_remove(host, &address, &err), 0);
+	assert_int_equal(journal_list(host, &names, &err), 0);
+	assert_non_null(names[0]);
+	(void)snprintf(path, sizeof(path), JOURNAL_DIR "/%s", names[0]);
+	free(names);
+	assert_int_equal(io_read_all_at(host->root_fd, path, STATE_FILE_MAX, &text, NULL), 0);
+	assert_int_equal(unlinkat(host->root_fd, path, 0), 0);
+	return text;
+}
+
+/* Who reads the pipe gets the first text, and who reads it again the second. */
+static _Noreturn void feed_pipe(char *const texts[2])
+{
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		int fd = openat(host->root_fd, PIPE, O_WRONLY | O_CLOEXEC);
+
+		if (fd < 0 || write(fd, texts[i], strlen(texts[i])) < 0)
+			_exit(1);
+		/* opening it for writing must not wait for a reader then */
+		if (i)
+			(void)openat(host->root_fd, PIPE, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+		close(fd);
+		/* the reader must have seen the end before the next text comes */
+		(void)usleep(200000);
+	}
+	for (;;)
+		pause();
+}
+
+static void count_call(void *context, const struct pt_address *address, const char *what)
+{
+	(void)address;
+	(void)what;
+	++*(int *)context;
+}
+
+/* Between the look and the lock the name has become that of an operation on another device. */
+static void test_journal_of_another(void **state)
+{
+	char *texts[2] = {take_journal(NVME), take_journal(TWIN)};
+	struct pt_error err = {0};
+	int calls = 0;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(mkfifoat(host->root_fd, PIPE, 0600), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0)
+		feed_pipe(texts);
+	assert_int_equal(pt_recover(host, count_call, &calls, &err), 0);
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_int_equal(calls, 0);
+	assert_int_equal(unlinkat(host->root_fd, PIPE, 0), 0);
+	free(texts[0]);
+	free(texts[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -325,6 +401,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_override_before, make, unmake),
 		cmocka_unit_test_setup_teardown(test_no_override_before, make, unmake),
 		cmocka_unit_test_setup_teardown(test_workers_journals, make, unmake),
+		cmocka_unit_test_setup_teardown(test_journal_of_another, make, unmake),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
