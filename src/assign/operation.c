@@ -298,6 +298,43 @@ static void hold_decided(struct operation *op)
 	}
 }
 
+static bool is_first_of_device(const struct journal *journal, size_t index)
+{
+	size_t i = 0;
+
+	while (!same_device(&journal->steps[i], &journal->steps[index]))
+		i++;
+	return i == index;
+}
+
+/*
+ * All is put right, so nothing is stuck any more. Most steps see to the claim themselves, but a
+ * reset has none of its own, nor has the return of a device that nobody had claimed.
+ */
+static void settle_claims(struct operation *op)
+{
+	size_t i;
+
+	for (i = 0; i < op->journal->count; i++) {
+		const struct step *step = &op->journal->steps[i];
+		struct pt_claim claim, old = step->old_claim;
+		struct pt_error err;
+		bool exists;
+		int r;
+
+		if (!is_first_of_device(op->journal, i) ||
+		    claim_read(op->host, &step->address, &exists, &claim, &err) < 0 || !exists ||
+		    claim.state != PT_CLAIM_STUCK)
+			continue;
+		if (old.state == PT_CLAIM_STUCK)
+			old.state = PT_CLAIM_HELD;
+		r = step->had_claim ? claim_write(op->host, &old, &err)
+				    : claim_remove(op->host, &step->address, &err);
+		if (r < 0)
+			host_log(op->host, PT_LOG_WARNING, "%s", err.message);
+	}
+}
+
 int operation_resume(struct pt_host *host, struct journal *journal, struct pt_error *err)
 {
 	struct operation op;
@@ -325,5 +362,7 @@ int operation_resume(struct pt_host *host, struct journal *journal, struct pt_er
 	case PT_RESET:
 		break;
 	}
+	if (!op.is_unfinished)
+		settle_claims(&op);
 	return finish(&op);
 }

@@ -392,6 +392,61 @@ static void test_journal_of_another(void **state)
 	free(texts[1]);
 }
 
+/* ---- stuck, and then not ---- */
+
+/* What crashed is as if it never had: the fake's way to let a stuck driver return. */
+static void heal(const char *device)
+{
+	static const char *const attributes[] = {"driver_override", "sriov_numvfs"};
+	char from[256], to[256];
+	size_t i;
+
+	for (i = 0; i < 2; i++) {
+		(void)snprintf(from, sizeof(from), "fake/blocked/%s.%s", device, attributes[i]);
+		(void)snprintf(to, sizeof(to), "sys/bus/pci/devices/%s/%s", device, attributes[i]);
+		(void)renameat(host->root_fd, from, host->root_fd, to);
+	}
+	(void)snprintf(from, sizeof(from), "fake/crashed/%s", device);
+	assert_int_equal(unlinkat(host->root_fd, from, 0), 0);
+}
+
+static void must_stick(enum pt_verb verb, const char *a, const char *b,
+		       const struct pt_owner *owner)
+{
+	struct pt_error err = {0};
+
+	assert_true(request(verb, a, b, owner, &err) < 0);
+	assert_int_equal(err.reason, PT_DRIVER_STUCK);
+}
+
+/* A reset has no step that would end the claim's being stuck. */
+static void test_stuck_reset(void **state)
+{
+	struct pt_claim claim;
+
+	(void)state;
+	must(PT_DETACH, NVME, NULL, NULL);
+	fake_fault(fake, NVME, "reset", "once crash");
+	must_stick(PT_RESET, NVME, NULL, NULL);
+	assert_true(read_claim(NVME, &claim));
+	assert_int_equal(claim.state, PT_CLAIM_STUCK);
+	heal(NVME);
+	recover();
+	assert_true(read_claim(NVME, &claim));
+	assert_int_equal(claim.state, PT_CLAIM_HELD);
+	assert_string_equal(claim.driver_before, "nvme");
+	must(PT_REATTACH, NVME, NULL, NULL);
+	assert_binding(NVME, "nvme", "");
+
+	/* and where it was the host's, no claim stays at all */
+	fake_fault(fake, NVME, "reset", "once crash");
+	must_stick(PT_RESET, NVME, NULL, NULL);
+	heal(NVME);
+	recover();
+	assert_false(read_claim(NVME, &claim));
+	assert_binding(NVME, "nvme", "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -402,6 +457,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_no_override_before, make, unmake),
 		cmocka_unit_test_setup_teardown(test_workers_journals, make, unmake),
 		cmocka_unit_test_setup_teardown(test_journal_of_another, make, unmake),
+		cmocka_unit_test_setup_teardown(test_stuck_reset, make, unmake),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
