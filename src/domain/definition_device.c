@@ -15,7 +15,7 @@ int device_address(const xmlNode *address, struct pt_address *ret_address)
 	static const struct {
 		const char *name;
 		uint64_t max;
-	} parts[] = {{"domain", 0xffff}, {"bus", 0xff}, {"slot", 31}, {"function", 7}};
+	} parts[] = {{"domain", UINT32_MAX}, {"bus", 0xff}, {"slot", 31}, {"function", 7}};
 	uint64_t values[4] = {0};
 
 	for (size_t i = 0; i < 4; i++) {

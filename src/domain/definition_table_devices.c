@@ -9,6 +9,8 @@
 
 /* A function's address; libvirt writes 0x with all of it, people leave that out. */
 #define PCI_ADDRESS "domain=%0-65535 bus=%0-255 slot=%0-31 function=%0-7"
+/* One of the host: Linux makes domains above those of the firmware (VMD: 0x10000 and up). */
+#define HOST_ADDRESS "type=pci domain=%0-4294967295 bus=%0-255 slot=%0-31 function=%0-7"
 
 /* Devices that sit on the guest's PCI bus, those with a boot order, and all with an alias. */
 #define ON_PCI                                                                                      \
@@ -43,7 +45,7 @@ const struct supported supported_devices[] = {
 	/* devices of the host */
 	{"devices/hostdev", NULL, "mode=subsystem *type!=pci managed=" YES_NO, MANY},
 	{"devices/hostdev/source", NULL, NULL, ONE},
-	{"devices/hostdev/source/address", NULL, "type=pci " PCI_ADDRESS, ONE},
+	{"devices/hostdev/source/address", NULL, HOST_ADDRESS, ONE},
 	{"devices/hostdev/driver", NULL, "name=vfio model=~", ONE},
 
 	/* networks */
@@ -51,7 +53,7 @@ const struct supported supported_devices[] = {
 	{"devices/interface/mac", NULL, "address!=&mac", ONE},
 	{"devices/interface[hostdev]", NULL, "managed=" YES_NO, MANY},
 	{"devices/interface[hostdev]/source", NULL, NULL, ONE},
-	{"devices/interface[hostdev]/source/address", NULL, "type=pci " PCI_ADDRESS, ONE},
+	{"devices/interface[hostdev]/source/address", NULL, HOST_ADDRESS, ONE},
 	{"devices/interface[hostdev]/driver", NULL, "name=vfio model=~", ONE},
 	{"devices/interface[hostdev]/vlan", NULL, NULL, ONE},
 	{"devices/interface[hostdev]/vlan/tag", NULL, "id!=#0-4095", ONE},
@@ -76,7 +78,7 @@ const struct supported supported_devices[] = {
 	{"devices/disk[block]/source", NULL, "dev!=/", ONE},
 	{"devices/disk[nvme]/source", NULL, "type!=pci managed=" YES_NO " namespace!=#1-4294967294",
 	 ONE},
-	{"devices/disk[nvme]/source/address", NULL, "type=pci " PCI_ADDRESS, ONE},
+	{"devices/disk[nvme]/source/address", NULL, HOST_ADDRESS, ONE},
 	{"devices/disk/target", NULL, "dev!=~ bus=virtio|sata|scsi|usb", ONE},
 	{"devices/disk/{readonly,shareable}", NULL, NULL, ONE},
 	{"devices/disk/serial", "~", NULL, ONE},

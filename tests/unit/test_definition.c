@@ -112,6 +112,10 @@ static void hostdevs(void **state)
 {
 	AUTO(auto_definition) struct definition *gaming = parse_golden("windows-gaming.xml");
 	AUTO(auto_definition) struct definition *nfv = parse_golden("nfv.xml");
+	AUTO(auto_definition)
+	struct definition *vmd = parse_device(
+		HOSTDEV("<address domain='0x10000' bus='1' slot='0' function='0'/>", ""));
+	AUTO_FREE struct definition_hostdev *behind_vmd = NULL;
 	AUTO_FREE struct definition_hostdev *games = NULL;
 	AUTO_FREE struct definition_hostdev *nics = NULL;
 	size_t count = 0;
@@ -126,6 +130,10 @@ static void hostdevs(void **state)
 	assert_string_equal(games[2].alias, "ua-usb");
 	assert_int_equal(games[2].kind, HOSTDEV_PCI);
 	assert_int_equal(games[2].vlan, -1);
+
+	assert_int_equal(definition_hostdevs(vmd, &behind_vmd, &count, NULL), 0);
+	assert_int_equal(count, 1);
+	assert_int_equal(behind_vmd[0].address.domain, 0x10000);
 
 	assert_int_equal(definition_hostdevs(nfv, &nics, &count, NULL), 0);
 	assert_int_equal(count, 3);

@@ -328,7 +328,9 @@ static void what_is_not_qmp(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(answers_to_call) / sizeof(*answers_to_call); i++) {
-		const char *const script[] = {HELLO, ">go", answers_to_call[i], NULL};
+		/* what comes after it is not listened to any more, good as it may be */
+		const char *const script[] = {HELLO, ">go", answers_to_call[i],
+					      "<{\"return\": {}, \"id\": 3}\n", NULL};
 		struct pt_error err = {0};
 		struct peer peer;
 		struct qmp *qmp;
@@ -338,6 +340,7 @@ static void what_is_not_qmp(void **state)
 		assert_int_equal(qmp_call(qmp, "go", NULL, LONG, NULL, &err), -EPROTO);
 		assert_true(qmp_is_lost(qmp));
 		assert_true(err.message[0]);
+		assert_int_equal(qmp_call(qmp, "again", NULL, LONG, NULL, &err), -ECONNRESET);
 		qmp_close(qmp);
 		end(&peer);
 	}
