@@ -278,7 +278,10 @@ int operation_run(struct pt_host *host, enum pt_verb verb, const struct step *st
 	return finish(&op);
 }
 
-/* Devices that an interrupted give-back had already decided to leave where they are. */
+/*
+ * Devices that an interrupted operation had already decided to leave where they are. In quarantine
+ * is not where a reattach leaves one: it was allowed to take it out of there.
+ */
 static void hold_decided(struct operation *op)
 {
 	size_t i;
@@ -291,7 +294,7 @@ static void hold_decided(struct operation *op)
 			    0 ||
 		    !exists)
 			continue;
-		if (claim.state == PT_CLAIM_QUARANTINED ||
+		if ((op->journal->verb != PT_REATTACH && claim.state == PT_CLAIM_QUARANTINED) ||
 		    (op->journal->verb == PT_GIVE_BACK && claim.state == PT_CLAIM_HELD &&
 		     claim.owner.kind == PT_OWNER_MANUAL))
 			op->is_held[i] = true;

@@ -34,6 +34,7 @@ static const struct pt_owner second = {
 
 static struct fake *fake;
 static struct pt_host *host;
+static bool lifts_quarantine; /* the next requests may */
 
 static int make(void **state)
 {
@@ -41,6 +42,7 @@ static int make(void **state)
 
 	(void)state;
 	(void)snprintf(path, sizeof(path), "%s/vtd.json", getenv("MACHINES"));
+	lifts_quarantine = false;
 	fake = fake_new(path, NULL);
 	host = fake_host(fake);
 	return 0;
@@ -59,6 +61,7 @@ static int request(enum pt_verb verb, const char *a, const char *b, const struct
 	struct pt_address devices[2];
 	struct pt_request request = {.verb = verb, .devices = devices, .count = b ? 2 : 1};
 
+	request.is_quarantine_lifted = lifts_quarantine;
 	if (owner)
 		request.owner = *owner;
 	assert_int_equal(pt_address_parse(a, &devices[0], NULL), 0);
@@ -447,6 +450,28 @@ static void test_stuck_reset(void **state)
 	assert_binding(NVME, "nvme", "");
 }
 
+/* ---- quarantine ---- */
+
+/* Released from there, and interrupted: recovery finishes that too. */
+static void test_release_of_quarantine(void **state)
+{
+	struct pt_error err = {0};
+	struct pt_claim claim;
+
+	(void)state;
+	must(PT_DETACH, NVME, NULL, NULL);
+	fake_fault(fake, NVME, "reset", "once ffff");
+	assert_true(request(PT_RESET, NVME, NULL, NULL, &err) < 0);
+	assert_true(read_claim(NVME, &claim));
+	assert_int_equal(claim.state, PT_CLAIM_QUARANTINED);
+	lifts_quarantine = true;
+	/* override, unbind */
+	stop(PT_REATTACH, NVME, NULL, NULL, 2);
+	recover();
+	assert_binding(NVME, "nvme", "");
+	assert_false(read_claim(NVME, &claim));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -458,6 +483,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_workers_journals, make, unmake),
 		cmocka_unit_test_setup_teardown(test_journal_of_another, make, unmake),
 		cmocka_unit_test_setup_teardown(test_stuck_reset, make, unmake),
+		cmocka_unit_test_setup_teardown(test_release_of_quarantine, make, unmake),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
