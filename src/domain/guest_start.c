@@ -17,6 +17,7 @@
 #include "domain/guest.h"
 #include "domain/guest_files.h"
 #include "domain/live.h"
+#include "domain/live_start.h"
 #include "domain/memory.h"
 #include "domain/spawn.h"
 
@@ -30,6 +31,8 @@ struct start {
 	struct definition_hostdev *hostdevs;
 	size_t hostdev_count;
 	struct command_line_files files;
+	struct command_line_tap *taps;
+	size_t tap_count;
 	char folder[GUEST_PATH];
 	char **argv;
 	int log_fd;
@@ -53,6 +56,7 @@ static void start_free(struct start *start)
 	close_fd(&start->spawn.status_fd);
 	close_fd(&start->spawn.barrier_fd);
 	free(start->hostdevs);
+	live_close_taps(start->taps, start->tap_count);
 	command_line_free(start->argv);
 	qmp_close(start->events);
 	guest_unref(start->guest);
@@ -101,6 +105,15 @@ static int prepare_files(struct start *start, struct pt_error *err)
 		return r;
 	start->files.run_directory = start->folder;
 	start->files.is_paused = true;
+	r = live_choose_ports(guest->live, err);
+	if (!r)
+		r = live_open_taps(guest->live, &start->taps, &start->tap_count, err);
+	if (!r)
+		r = live_make_nvram(guest->live, guest->user.uid, guest->user.gid, err);
+	if (r < 0)
+		return r;
+	start->files.taps = start->taps;
+	start->files.tap_count = start->tap_count;
 	r = command_line_build(guest->live, &start->files, &start->argv, err);
 	if (!r)
 		r = guest_open_log(guest->name, start->argv, &start->log_fd, &start->log_start,
@@ -121,8 +134,15 @@ static int hold(struct start *start, struct pt_error *err)
 		.kept = {start->files.commands.fd, start->files.events.fd},
 		.kept_count = 2,
 	};
-	int r = spawn_begin(start->host, &request, &start->spawn, err);
+	size_t i;
+	int r;
 
+	if (start->tap_count > SPAWN_KEPT_MAX - request.kept_count)
+		return pt_fail(err, PT_INVALID, EOPNOTSUPP, "more than %d interfaces on bridges",
+			       SPAWN_KEPT_MAX - 2);
+	for (i = 0; i < start->tap_count; i++)
+		request.kept[request.kept_count++] = start->taps[i].fd;
+	r = spawn_begin(start->host, &request, &start->spawn, err);
 	if (r < 0)
 		return r;
 	guest->pidfd = dup(start->spawn.pidfd);
@@ -179,6 +199,8 @@ static int converse(struct start *start, struct pt_error *err)
 		r = guest_read_consoles(guest, err);
 	if (!r)
 		r = settle(guest, err);
+	if (!r)
+		r = live_pin(guest->live, guest->qmp, guest->owner.pid, err);
 	if (!r && !start->options->is_paused)
 		r = guest_call(guest, "cont", NULL, NULL, err);
 	if (r < 0)

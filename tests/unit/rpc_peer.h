@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Both ends of a connection in one thread: a daemon on the fake kernel, and peers that speak
- * to it in frames. Included by one test program; cmocka and the C library come before it.
+ * to it in frames. Included by a test program; cmocka and the C library come before it.
  */
 #ifndef UNIT_RPC_PEER_H
 #define UNIT_RPC_PEER_H
@@ -130,7 +130,7 @@ static int await(struct peer *peer, struct frame *ret_frame)
 	return -ETIMEDOUT;
 }
 
-static void expect_hangup(struct peer *peer)
+static __attribute__((unused)) void expect_hangup(struct peer *peer)
 {
 	struct frame frame = {0};
 
@@ -214,12 +214,12 @@ static struct peer join_open(bool is_readonly)
 	return peer;
 }
 
-static struct rpc_name named(const char *name)
+static __attribute__((unused)) struct rpc_name named(const char *name)
 {
 	return (struct rpc_name){(char *)(uintptr_t)name};
 }
 
-static void still_answers(struct peer *peer)
+static __attribute__((unused)) void still_answers(struct peer *peer)
 {
 	struct rpc_text *type = ask(peer, RPC_CONNECT_GET_TYPE, NULL);
 

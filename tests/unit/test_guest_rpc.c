@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Guests over libvirt's protocol, as far as they go without QEMU: defined, changed, forgotten. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "daemon/guests.h"
+#include "unit/rpc_peer.h"
+
+#define UUID "11111111-2222-3333-4444-555555555555"
+
+#define DOMAIN(name, uuid, more)                                                                   \
+	"<domain type='qemu'><name>" name "</name><uuid>" uuid "</uuid>"                           \
+	"<memory unit='MiB'>64</memory><vcpu>2</vcpu><os><type arch='x86_64' machine='q35'>hvm"    \
+	"</type></os><devices><emulator>/usr/bin/qemu-system-x86_64</emulator>" more               \
+	"</devices></domain>"
+
+#define HOSTDEV                                                                                    \
+	"<hostdev mode='subsystem' type='pci' managed='yes'><source><address domain='0x0000' "     \
+	"bus='0x01' slot='0x00' function='0x0'/></source></hostdev>"
+
+static char *text(const char *string)
+{
+	return (char *)(uintptr_t)string;
+}
+
+static rpc_domain domain_of_name(struct peer *peer, const char *name)
+{
+	struct rpc_text args = {text(name)};
+	struct rpc_domain *found = ask(peer, RPC_DOMAIN_LOOKUP_BY_NAME, &args);
+	rpc_domain domain = *found;
+
+	domain.name = text(name);
+	forget(RPC_DOMAIN_LOOKUP_BY_NAME, found);
+	return domain;
+}
+
+static void define(struct peer *peer, const char *xml)
+{
+	struct rpc_text_flags args = {text(xml), 0};
+
+	forget(RPC_DOMAIN_DEFINE_XML_FLAGS, ask(peer, RPC_DOMAIN_DEFINE_XML_FLAGS, &args));
+}
+
+static int number(struct peer *peer, int32_t procedure, const void *args)
+{
+	struct rpc_number *result = ask(peer, procedure, args);
+	int n = result->number;
+
+	forget(procedure, result);
+	return n;
+}
+
+static void has_in_xml(struct peer *peer, const rpc_domain *domain, const char *phrase, bool is_in)
+{
+	struct rpc_domain_flags_args args = {*domain, 0};
+	struct rpc_text *xml = ask(peer, RPC_DOMAIN_GET_XML_DESC, &args);
+
+	if ((strstr(xml->text, phrase) != NULL) != is_in)
+		fail_msg("%s in %s", phrase, xml->text);
+	forget(RPC_DOMAIN_GET_XML_DESC, xml);
+}
+
+static void restart(void)
+{
+	struct daemon_config config = daemon_->config;
+
+	daemon_free(daemon_);
+	assert_int_equal(daemon_new(&config, &daemon_, NULL), 0);
+	assert_int_equal(guests_load(daemon_, NULL), 0);
+}
+
+static void test_defined_and_forgotten(void **state)
+{
+	struct peer peer = join_open(false);
+	struct rpc_list_args all = {1, 0};
+	struct rpc_domain_state *shutoff;
+	struct rpc_domain_list *list;
+	struct rpc_domain_info *info;
+	rpc_domain domain;
+
+	(void)state;
+	define(&peer, DOMAIN("d1", UUID, HOSTDEV));
+	domain = domain_of_name(&peer, "d1");
+	assert_int_equal(domain.id, -1);
+	assert_int_equal(domain.uuid[0], 0x11);
+	list = ask(&peer, RPC_LIST_ALL_DOMAINS, &all);
+	assert_int_equal(list->count, 1);
+	assert_string_equal(list->domains.domains_val[0].name, "d1");
+	forget(RPC_LIST_ALL_DOMAINS, list);
+	all.flags = 1; /* active */
+	list = ask(&peer, RPC_LIST_ALL_DOMAINS, &all);
+	assert_int_equal(list->count, 0);
+	forget(RPC_LIST_ALL_DOMAINS, list);
+	assert_int_equal(number(&peer, RPC_NUM_OF_DEFINED_DOMAINS, NULL), 1);
+	assert_int_equal(number(&peer, RPC_NUM_OF_DOMAINS, NULL), 0);
+	assert_int_equal(number(&peer, RPC_DOMAIN_IS_ACTIVE, &domain), 0);
+	assert_int_equal(number(&peer, RPC_DOMAIN_IS_PERSISTENT, &domain), 1);
+	shutoff = ask(&peer, RPC_DOMAIN_GET_STATE, &(struct rpc_domain_flags_args){domain, 0});
+	assert_int_equal(shutoff->state, 5);
+	forget(RPC_DOMAIN_GET_STATE, shutoff);
+	info = ask(&peer, RPC_DOMAIN_GET_INFO, &domain);
+	assert_int_equal(info->max_memory_kib, 65536);
+	assert_int_equal(info->vcpus, 2);
+	forget(RPC_DOMAIN_GET_INFO, info);
+	has_in_xml(&peer, &domain, "<hostdev mode='subsystem' type='pci' managed='yes'>", true);
+	(void)ask(&peer, RPC_DOMAIN_UNDEFINE_FLAGS, &(struct rpc_domain_flags_args){domain, 0});
+	expect_error(&peer, RPC_DOMAIN_GET_INFO, &domain, 42,
+		     "no domain with matching uuid '" UUID);
+	leave(&peer);
+}
+
+static void test_the_next_daemon_knows_them(void **state)
+{
+	struct peer peer = join_open(false);
+	rpc_domain domain;
+
+	(void)state;
+	define(&peer, DOMAIN("d1", UUID, ""));
+	domain = domain_of_name(&peer, "d1");
+	(void)ask(&peer, RPC_DOMAIN_SET_AUTOSTART, &(struct rpc_domain_number_args){domain, 1});
+	leave(&peer);
+	restart();
+	peer = join_open(false);
+	domain = domain_of_name(&peer, "d1");
+	assert_int_equal(number(&peer, RPC_DOMAIN_GET_AUTOSTART, &domain), 1);
+	leave(&peer);
+}
+
+static void test_devices_of_a_definition(void **state)
+{
+	struct peer peer = join_open(false);
+	struct rpc_domain_text_flags_args args = {.text = text(HOSTDEV), .flags = 2};
+
+	(void)state;
+	define(&peer, DOMAIN("d1", UUID, ""));
+	args.domain = domain_of_name(&peer, "d1");
+	(void)ask(&peer, RPC_DOMAIN_ATTACH_DEVICE_FLAGS, &args);
+	has_in_xml(&peer, &args.domain, "<hostdev", true);
+	expect_error(&peer, RPC_DOMAIN_ATTACH_DEVICE_FLAGS, &args, 9, "already");
+	args.flags = 3;
+	expect_error(&peer, RPC_DOMAIN_DETACH_DEVICE_FLAGS, &args, 55, "domain is not running");
+	has_in_xml(&peer, &args.domain, "<hostdev", true);
+	args.flags = 0; /* current: the definition, as it doesn't run */
+	(void)ask(&peer, RPC_DOMAIN_DETACH_DEVICE_FLAGS, &args);
+	has_in_xml(&peer, &args.domain, "<hostdev", false);
+	expect_error(&peer, RPC_DOMAIN_DETACH_DEVICE_FLAGS, &args, 99, "device not found");
+	leave(&peer);
+	restart();
+	peer = join_open(false);
+	has_in_xml(&peer, &args.domain, "<hostdev", false);
+	leave(&peer);
+}
+
+static void test_refusals(void **state)
+{
+	static const struct {
+		const char *xml;
+		int code;
+		const char *phrase;
+	} cases[] = {
+		{"", 27, "XML error"},
+		{"<domain", 27, "XML error"},
+		{DOMAIN("a/b", UUID, ""), 27, "slash"},
+		{DOMAIN("d2", UUID, ""), 9, "domain 'd1' is already defined with uuid " UUID},
+		{DOMAIN("d1", "99999999-2222-3333-4444-555555555555", ""), 9,
+		 "domain 'd1' already exists with uuid " UUID},
+		{DOMAIN("d3", "99999999-2222-3333-4444-555555555555", "<smartcard mode='host'/>"),
+		 67, "smartcard"},
+	};
+	struct peer peer = join_open(false), reader = join_open(true);
+	struct rpc_domain_flags_args flags = {.flags = 0};
+	rpc_domain domain;
+	size_t i;
+
+	(void)state;
+	define(&peer, DOMAIN("d1", UUID, ""));
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct rpc_text_flags args = {text(cases[i].xml), 0};
+
+		expect_error(&peer, RPC_DOMAIN_DEFINE_XML_FLAGS, &args, cases[i].code,
+			     cases[i].phrase);
+	}
+	assert_int_equal(number(&peer, RPC_NUM_OF_DEFINED_DOMAINS, NULL), 1);
+	domain = domain_of_name(&peer, "d1");
+	flags.domain = domain;
+	/* guests run on the machine itself, not in a made-up one */
+	expect_error(&peer, RPC_DOMAIN_CREATE_WITH_FLAGS, &flags, 84, "this machine only");
+	expect_error(&peer, RPC_DOMAIN_DESTROY, &domain, 55, "domain is not running");
+	expect_error(&peer, RPC_DOMAIN_SUSPEND, &domain, 55, "domain is not running");
+	expect_error(&peer, RPC_DOMAIN_REBOOT, &flags, 84, "virsh reset");
+	expect_error(&reader, RPC_DOMAIN_CREATE_WITH_FLAGS, &flags, 29, "read only access");
+	expect_error(&reader, RPC_DOMAIN_UNDEFINE_FLAGS, &flags, 29, "read only access");
+	flags.flags = 1; /* passwords */
+	expect_error(&reader, RPC_DOMAIN_GET_XML_DESC, &flags, 29, "secure");
+	flags.flags = 1u << 20;
+	expect_error(&peer, RPC_DOMAIN_UNDEFINE_FLAGS, &flags, 8, "unsupported flags");
+	leave(&peer);
+	leave(&reader);
+}
+
+static void test_events(void **state)
+{
+	struct peer peer = join_open(false), other = join_open(true);
+	struct rpc_domain_event_args lifecycle = {0, NULL};
+	const struct rpc_domain_lifecycle *message;
+	struct frame frame = {0};
+	void *decoded;
+
+	(void)state;
+	assert_int_equal(number(&other, RPC_DOMAIN_EVENT_REGISTER, &lifecycle), 0);
+	define(&peer, DOMAIN("d1", UUID, ""));
+	assert_int_equal(await(&other, &frame), 1);
+	assert_int_equal(frame.header.procedure, RPC_DOMAIN_LIFECYCLE_MESSAGE);
+	assert_int_equal(rpc_decode((xdrproc_t)xdr_rpc_domain_lifecycle, sizeof(*message),
+				    frame.payload, frame.size, &decoded),
+			 0);
+	message = decoded;
+	assert_string_equal(message->domain.name, "d1");
+	assert_int_equal(message->event, 0);
+	assert_int_equal(message->detail, 0);
+	rpc_free((xdrproc_t)xdr_rpc_domain_lifecycle, decoded);
+	leave(&peer);
+	leave(&other);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_defined_and_forgotten, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_the_next_daemon_knows_them, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_devices_of_a_definition, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_refusals, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_events, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
