@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Kill passthru at random instants, inside the lab, and look what is left.
 
-    kills.py ROUNDS [SEED]
+    kills.py ROUNDS [SEED [PROGRESS]]
 
 Each round starts an operation on a device, kills it with SIGKILL after a random time, runs
 `passthru recover`, and looks: the device must be as before or as after the operation, no
 claim, journal or override may be left over. Prints a JSON summary; ends with 1 when a round
-left something behind.
+left something behind. The file PROGRESS holds the summary so far: thousands of rounds outlast
+an emulated machine now and then.
 """
 
 import json
@@ -86,6 +87,7 @@ def measure(verb, devices):
 def main():
     rounds = int(sys.argv[1])
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else random.randrange(1 << 30)
+    progress = sys.argv[3] if len(sys.argv) > 3 else None
     rng = random.Random(seed)
     # run appends QEMU's -device words; a sleep that takes no offence at them stands for QEMU
     with open("/bin/sleep.for-devices", "w") as f:
@@ -101,7 +103,16 @@ def main():
     killed = {"detach": 0, "reattach": 0, "run": 0}
     failures = []
     start = time.monotonic()
+
+    def summary(done):
+        return json.dumps({"rounds": done, "seed": seed, "killed": killed,
+                           "kills": sum(killed.values()), "failures": failures,
+                           "seconds": round(time.monotonic() - start, 1)})
+
     for n in range(rounds):
+        if progress and n % 10 == 0:
+            with open(progress, "w") as f:
+                f.write(summary(n) + "\n")
         devices = rng.choice(SETS)
         verb = rng.choice(("detach", "reattach", "run"))
         before = home[tuple(devices)]
@@ -124,9 +135,7 @@ def main():
             if look(devices) != before:
                 failures.append({"round": n, "stranded": look(devices), "said": r.stdout})
                 break
-    print(json.dumps({"rounds": rounds, "seed": seed, "killed": killed,
-                      "kills": sum(killed.values()), "failures": failures,
-                      "seconds": round(time.monotonic() - start, 1)}))
+    print(summary(n + 1))
     return 1 if failures else 0
 
 
