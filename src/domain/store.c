@@ -121,12 +121,20 @@ static int sync_path(int dir_fd, const char *path, int flags)
 	return 0;
 }
 
+/* Passwords may be in definitions; what else is in the folder above is for everyone. */
+static int make_directory(struct pt_host *host, const char *directory)
+{
+	int r = io_make_directories_at(host->root_fd, "etc/passthru", 0755);
+
+	return r < 0 ? r : io_make_directories_at(host->root_fd, directory, 0700);
+}
+
 /* What was answered with success is there after a power cut, and it is the old or the new text. */
 static int replace_synced(struct pt_host *host, const char *directory, const char *name,
 			  const char *text)
 {
 	char path[STORE_PATH], temporary[STORE_PATH];
-	int r = io_make_directories_at(host->root_fd, directory, 0700);
+	int r = make_directory(host, directory);
 
 	if (r >= 0)
 		r = text_format(path, sizeof(path), "%s/%s.xml", directory, name);
@@ -196,7 +204,7 @@ int store_set_autostart(struct pt_host *host, const char *name, bool is_on, stru
 		return pt_fail(err, PT_INVALID, EINVAL, "no such name");
 	if (!is_on)
 		return remove_file(host, path, err);
-	r = io_make_directories_at(host->root_fd, STORE_AUTOSTART, 0700);
+	r = make_directory(host, STORE_AUTOSTART);
 	if (!r)
 		r = io_replace_at(host->root_fd, path, "", 0, 0600);
 	if (!r)
