@@ -12,11 +12,19 @@
 #include "pci/host.h"
 #include "pci/sysfs.h"
 
+/* What has become of a step. */
+struct fate {
+	bool is_begun; /* also where one before it was passed over */
+	bool is_held;  /* its device is left where it is */
+	bool is_stuck; /* and it still needs its journal */
+	bool is_left;  /* its undo failed */
+};
+
 struct operation {
 	struct pt_host *host;
 	struct journal *journal;
-	bool *is_held;	/* by step: its device is left where it is */
-	bool *is_stuck; /* by step: and it still needs its journal */
+	struct fate *fates; /* by step */
+	bool is_resumed;
 	bool is_unfinished;
 	struct pt_error *err; /* the first failure */
 	int result;
@@ -32,6 +40,11 @@ static bool same_bus(const struct step *a, const struct step *b)
 	return a->address.domain == b->address.domain && a->address.bus == b->address.bus;
 }
 
+static bool is_return(const struct journal *journal)
+{
+	return journal->verb == PT_REATTACH || journal->verb == PT_GIVE_BACK;
+}
+
 static void hold(struct operation *op, size_t index, bool is_stuck,
 		 bool (*is_like)(const struct step *a, const struct step *b))
 {
@@ -40,8 +53,8 @@ static void hold(struct operation *op, size_t index, bool is_stuck,
 
 	for (i = 0; i < op->journal->count; i++) {
 		if (is_like(&steps[i], &steps[index])) {
-			op->is_held[i] = true;
-			op->is_stuck[i] |= is_stuck;
+			op->fates[i].is_held = true;
+			op->fates[i].is_stuck |= is_stuck;
 		}
 	}
 }
@@ -82,7 +95,8 @@ static void undo_from(struct operation *op, size_t begun, const struct step *onl
 		const struct step *step = &op->journal->steps[i];
 		struct pt_error err;
 
-		if (op->is_held[i] || (only && !same_device(step, only)) || !applies(op, step))
+		if (op->fates[i].is_held || (only && !same_device(step, only)) ||
+		    !applies(op, step))
 			continue;
 		host_log(op->host, PT_LOG_INFO, "%s: undo %s",
 			 pt_address_format(&step->address, text), step_name(step->kind));
@@ -92,7 +106,12 @@ static void undo_from(struct operation *op, size_t begun, const struct step *onl
 			hold(op, i, true, same_device);
 			mark(op, step, PT_CLAIM_STUCK, err.message);
 		}
+		op->fates[i].is_left = true;
 		op->is_unfinished = true;
+		/* of a resumed operation this is the first failure */
+		if (!op->result)
+			op->result = pt_fail(op->err, err.reason, err.errnum,
+					     "an interrupted operation could not be undone");
 		pt_error_append(
 			op->err,
 			"\nPutting %s back as it was failed too: %s\npassthru recover tries "
@@ -163,10 +182,22 @@ static void tell_progress(struct operation *op, const struct step *step, const c
 		progress(op->host->progress_context, &done);
 }
 
+/*
+ * The steps of a stuck device are passed over, and where the marks of a journal have such a gap,
+ * what comes after it is done again. A device that is back with its host driver had its reset.
+ */
+static bool is_reset_done(struct operation *op, const struct step *step)
+{
+	char driver[BINDING_NAME];
+
+	return op->is_resumed && step->kind == STEP_RESET &&
+	       binding_read_driver(op->host, &step->address, driver, NULL) == 0 && *driver &&
+	       !pt_driver_is_vfio(driver);
+}
+
 static void run_from(struct operation *op, size_t first)
 {
 	struct journal *journal = op->journal;
-	bool is_return = journal->verb == PT_REATTACH || journal->verb == PT_GIVE_BACK;
 	char note[STEP_NOTE];
 	struct pt_error err;
 	size_t i;
@@ -175,11 +206,14 @@ static void run_from(struct operation *op, size_t first)
 		const struct step *step = &journal->steps[i];
 		int r;
 
-		if (op->is_held[i])
+		if (op->fates[i].is_held)
 			continue;
 		r = journal_begin(journal, i, &err);
+		op->fates[i].is_begun = !r;
+		if (!r && is_reset_done(op, step))
+			continue;
 		/* giving back what has left the machine means to forget it */
-		if (!r && is_return && !applies(op, step))
+		if (!r && is_return(journal) && !applies(op, step))
 			continue;
 		if (!r)
 			r = step_do(op->host, step, note, &err);
@@ -192,23 +226,41 @@ static void run_from(struct operation *op, size_t first)
 	}
 }
 
-/* A stuck device keeps its own steps; those of the others must not be undone a second time. */
+/*
+ * Is step @index still to be undone, or done? What was never begun needs no undoing, but it is what
+ * finishes a return.
+ */
+static bool is_open(const struct operation *op, size_t index)
+{
+	const struct fate *fate = &op->fates[index];
+
+	return fate->is_left || (fate->is_stuck && (fate->is_begun || is_return(op->journal)));
+}
+
+/*
+ * A stuck device keeps its own steps, and any its step that could not be undone; those of the
+ * others must not be undone a second time.
+ */
 static void split_journal(struct operation *op)
 {
 	struct journal *journal = op->journal;
 	struct step *steps = calloc(journal->count, sizeof(*steps));
+	size_t i, count = 0, begun = 0;
+	bool is_gap = false;
 	struct journal rest;
-	size_t i, count = 0;
 
 	if (!steps)
 		return;
 	for (i = 0; i < journal->count; i++) {
-		if (op->is_stuck[i] && i < journal->begun)
-			steps[count++] = journal->steps[i];
+		if (!is_open(op, i))
+			continue;
+		is_gap |= !op->fates[i].is_begun;
+		begun += !is_gap;
+		steps[count++] = journal->steps[i];
 	}
-	if (count && count < journal->begun &&
+	if (count < (is_return(journal) ? journal->count : journal->begun) &&
 	    journal_create(op->host, journal->verb, steps, count, &rest, NULL) == 0) {
-		for (i = 0; i < count; i++)
+		for (i = 0; i < begun; i++)
 			(void)journal_begin(&rest, i, NULL);
 		journal_abandon(&rest);
 		(void)journal_finish(op->host, journal, NULL);
@@ -221,7 +273,7 @@ static bool any_stuck(const struct operation *op)
 	size_t i;
 
 	for (i = 0; i < op->journal->count; i++) {
-		if (op->is_stuck[i])
+		if (op->fates[i].is_stuck)
 			return true;
 	}
 	return false;
@@ -239,22 +291,22 @@ static int finish(struct operation *op)
 			split_journal(op);
 		journal_abandon(op->journal);
 	}
-	free(op->is_held);
-	free(op->is_stuck);
+	free(op->fates);
 	return op->result;
 }
 
 static int start(struct operation *op, struct pt_host *host, struct journal *journal,
 		 struct pt_error *err)
 {
+	size_t i;
+
 	*op = (struct operation){.host = host, .journal = journal, .err = err};
-	op->is_held = calloc(journal->count + 1, sizeof(bool));
-	op->is_stuck = calloc(journal->count + 1, sizeof(bool));
-	if (op->is_held && op->is_stuck)
-		return 0;
-	free(op->is_held);
-	free(op->is_stuck);
-	return pt_fail_memory(err);
+	op->fates = calloc(journal->count + 1, sizeof(*op->fates));
+	if (!op->fates)
+		return pt_fail_memory(err);
+	for (i = 0; i < journal->begun; i++)
+		op->fates[i].is_begun = true;
+	return 0;
 }
 
 int operation_run(struct pt_host *host, enum pt_verb verb, const struct step *steps, size_t count,
@@ -297,7 +349,7 @@ static void hold_decided(struct operation *op)
 		if ((op->journal->verb != PT_REATTACH && claim.state == PT_CLAIM_QUARANTINED) ||
 		    (op->journal->verb == PT_GIVE_BACK && claim.state == PT_CLAIM_HELD &&
 		     claim.owner.kind == PT_OWNER_MANUAL))
-			op->is_held[i] = true;
+			op->fates[i].is_held = true;
 	}
 }
 
@@ -347,14 +399,12 @@ int operation_resume(struct pt_host *host, struct journal *journal, struct pt_er
 		r = start(&op, host, journal, err);
 	if (r < 0)
 		return r;
+	op.is_resumed = true;
 	hold_decided(&op);
 	switch (journal->verb) {
 	case PT_DETACH:
 	case PT_TAKE:
 		undo_from(&op, journal->begun, NULL);
-		if (op.is_unfinished)
-			op.result = pt_fail(err, PT_DRIVER_REFUSED, EIO,
-					    "an interrupted operation could not be undone");
 		break;
 	case PT_REATTACH:
 	case PT_GIVE_BACK:

@@ -450,6 +450,60 @@ static void test_stuck_reset(void **state)
 	assert_binding(NVME, "nvme", "");
 }
 
+static void fault_undo(void *context, enum pt_log_level level, const char *message)
+{
+	(void)level;
+	(void)context;
+	if (strstr(message, ": undo probe"))
+		fake_fault(fake, NVME, "override", "EIO");
+}
+
+/* One device is stuck, and another can't be put back: recovery has the steps of both, and says why.
+ */
+static void test_double_fault(void **state)
+{
+	struct pt_error err = {0};
+	struct pt_claim claim;
+
+	(void)state;
+	fake_fault(fake, TWIN, "override", "once crash");
+	pt_host_set_log(host, fault_undo, NULL);
+	must_stick(PT_DETACH, NVME, TWIN, NULL);
+	pt_host_set_log(host, NULL, NULL);
+	heal(TWIN);
+	assert_true(pt_recover(host, NULL, NULL, &err) < 0);
+	assert_int_equal(err.reason, PT_SYSTEM);
+	assert_non_null(strstr(err.message, "an interrupted operation could not be undone\n"
+					    "Putting " NVME " back as it was failed too: "));
+	assert_non_null(strstr(err.message, "set driver_override"));
+	assert_binding(TWIN, "nvme", "");
+	fake_fault(fake, NVME, "override", NULL);
+	recover();
+	assert_binding(NVME, "nvme", "");
+	assert_false(read_claim(NVME, &claim));
+	assert_false(read_claim(TWIN, &claim));
+}
+
+/* A device that is stuck when given back has its steps to go yet, and the other none. */
+static void test_stuck_give_back(void **state)
+{
+	struct pt_claim claim;
+	int resets;
+
+	(void)state;
+	must(PT_TAKE, NVME, TWIN, &first);
+	fake_fault(fake, NVME, "override", "once crash");
+	must_stick(PT_GIVE_BACK, NVME, TWIN, &first);
+	assert_binding(TWIN, "nvme", "");
+	assert_false(read_claim(TWIN, &claim));
+	resets = fake_resets(fake, TWIN, NULL);
+	heal(NVME);
+	recover();
+	assert_binding(NVME, "nvme", "");
+	assert_false(read_claim(NVME, &claim));
+	assert_int_equal(fake_resets(fake, TWIN, NULL), resets);
+}
+
 /* ---- quarantine ---- */
 
 /* Released from there, and interrupted: recovery finishes that too. */
@@ -484,6 +538,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_journal_of_another, make, unmake),
 		cmocka_unit_test_setup_teardown(test_stuck_reset, make, unmake),
 		cmocka_unit_test_setup_teardown(test_release_of_quarantine, make, unmake),
+		cmocka_unit_test_setup_teardown(test_double_fault, make, unmake),
+		cmocka_unit_test_setup_teardown(test_stuck_give_back, make, unmake),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
