@@ -38,12 +38,14 @@ static int make(const char *path, int is_listening)
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	int fd = socket(AF_UNIX, SOCK_STREAM, 0), r;
 
+	if (fd < 0)
+		fail("socket");
 	(void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
 	if (is_listening)
 		(void)unlink(path);
 	r = is_listening ? bind(fd, (struct sockaddr *)&address, sizeof(address))
 			 : connect(fd, (struct sockaddr *)&address, sizeof(address));
-	if (fd < 0 || r < 0 || (is_listening && listen(fd, CLIENTS) < 0))
+	if (r < 0 || (is_listening && listen(fd, CLIENTS) < 0))
 		fail(path);
 	return fd;
 }
@@ -167,6 +169,8 @@ int main(int argc, char **argv)
 		if (fds[0].revents && count <= CLIENTS) {
 			fds[count] = (struct pollfd){.fd = accept(fds[0].fd, NULL, NULL),
 						     .events = POLLIN};
+			if (fds[count].fd < 0)
+				fail("accept");
 			if (upstream >= 0 && first < 0)
 				first = fds[count].fd;
 			count++;

@@ -504,7 +504,7 @@ static int open_function(struct writer *writer)
 		return r;
 	len = readlinkat(writer->host->root_fd, entry, target, sizeof(target) - 1);
 	if (len < 0 && errno != EINVAL)
-		return -errno;
+		return errno > 0 ? -errno : -EIO; /* always the first; analyzers wonder */
 	target[len < 0 ? 0 : len] = '\0';
 	if (strncmp(target, UP_TO_SYS, strlen(UP_TO_SYS)) != 0) /* somebody's copy of a sysfs */
 		r = text_format(writer->path, sizeof(writer->path), "/%s", entry);
@@ -515,7 +515,7 @@ static int open_function(struct writer *writer)
 		return r;
 	writer->dir_fd = openat(writer->host->root_fd, entry, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (writer->dir_fd < 0)
-		return -errno;
+		return errno > 0 ? -errno : -EIO;
 	len = read_text(writer, "uevent", writer->uevent_text, sizeof(writer->uevent_text));
 	if (len < 0)
 		return (int)len;
