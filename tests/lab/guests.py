@@ -120,10 +120,14 @@ class Guests:
 
     def clean_up(self):
         self.daemon.sh("""
-            for d in $(virsh list --name); do virsh destroy $d >/dev/null; done
-            for d in $(virsh list --all --name); do virsh undefine $d >/dev/null; done
+            /usr/bin/python3 -c '
+import libvirt
+c = libvirt.open("qemu:///system")
+for d in c.listAllDomains():
+    if d.isPersistent(): d.undefine()
+    if d.isActive(): d.destroy()
+assert c.listAllDomains() == []'
             rm -f /tmp/serial-*""")
-        assert self.daemon.virsh("list", "--all", "--name").strip() == ""
         log = self.daemon.sh("cat /tmp/passthrud.log").out
         assert "Sanitizer" not in log and "runtime error" not in log, log
 
