@@ -35,9 +35,9 @@ static bool same_device(const struct step *a, const struct step *b)
 	return pt_address_compare(&a->address, &b->address) == 0;
 }
 
-static bool same_bus(const struct step *a, const struct step *b)
+static bool same_reset(const struct step *a, const struct step *b)
 {
-	return a->address.domain == b->address.domain && a->address.bus == b->address.bus;
+	return pt_address_compare(&a->reset_set, &b->reset_set) == 0;
 }
 
 static bool is_return(const struct journal *journal)
@@ -77,6 +77,29 @@ static void mark(struct operation *op, const struct step *step, enum pt_claim_st
 	(void)text_copy(claim.why, sizeof(claim.why), why);
 	if (claim_write(op->host, &claim, &err) < 0)
 		host_log(op->host, PT_LOG_WARNING, "%s", err.message);
+}
+
+static bool is_first_of_device(const struct journal *journal, size_t index)
+{
+	size_t i = 0;
+
+	while (!same_device(&journal->steps[i], &journal->steps[index]))
+		i++;
+	return i == index;
+}
+
+/* The same for each device that is like that of @step. */
+static void mark_all(struct operation *op, const struct step *step,
+		     bool (*is_like)(const struct step *a, const struct step *b),
+		     enum pt_claim_state state, const char *why)
+{
+	const struct journal *journal = op->journal;
+	size_t i;
+
+	for (i = 0; i < journal->count; i++) {
+		if (is_like(&journal->steps[i], step) && is_first_of_device(journal, i))
+			mark(op, &journal->steps[i], state, why);
+	}
 }
 
 /* A device that left the machine has no driver to move; what is kept about it still goes. */
@@ -120,45 +143,64 @@ static void undo_from(struct operation *op, size_t begun, const struct step *onl
 	}
 }
 
+/* What can't be given back stays, as detached by hand, and says why. */
+static void keep_back(struct operation *op, size_t index,
+		      bool (*is_like)(const struct step *a, const struct step *b), const char *why)
+{
+	const struct journal *journal = op->journal;
+	size_t i;
+
+	for (i = 0; i < journal->count; i++) {
+		const struct step *step = &journal->steps[i];
+
+		if (!is_like(step, &journal->steps[index]) || !is_first_of_device(journal, i))
+			continue;
+		undo_from(op, index + 1, step);
+		if (!sysfs_has_device(op->host, &step->address))
+			(void)claim_remove(op->host, &step->address, NULL);
+		else if (!op->fates[i].is_stuck)
+			mark(op, step, PT_CLAIM_HELD, why);
+	}
+	hold(op, index, false, is_like);
+}
+
+static void note_failure(struct operation *op, const struct pt_error *err)
+{
+	if (op->result) {
+		pt_error_append(op->err, "\n%s", err->message);
+		return;
+	}
+	op->result = -err->errnum;
+	if (op->err)
+		*op->err = *err;
+}
+
 /* Step @index failed with @err. Returns true when the operation goes on with other devices. */
 static bool take_failure(struct operation *op, size_t index, const struct pt_error *err)
 {
 	const struct step *step = &op->journal->steps[index];
 	bool goes_on = op->journal->verb == PT_GIVE_BACK;
+	bool (*is_like)(const struct step *a, const struct step *b) = same_device;
 
-	if (!op->result) {
-		op->result = -err->errnum;
-		if (op->err)
-			*op->err = *err;
-	} else {
-		pt_error_append(op->err, "\n%s", err->message);
-	}
+	/* one step is the reset of all that it takes down */
+	if (step->kind == STEP_RESET)
+		is_like = same_reset;
+	note_failure(op, err);
 	if (err->reason == PT_DRIVER_STUCK) {
-		hold(op, index, true, same_device);
-		mark(op, step, PT_CLAIM_STUCK, err->message);
+		hold(op, index, true, is_like);
+		mark_all(op, step, is_like, PT_CLAIM_STUCK, err->message);
 		op->is_unfinished = true;
 	} else if (step->kind == STEP_RESET && err->reason == PT_RESET_FAILED) {
-		size_t i;
-
 		/* a device on a host driver has no claim to keep, and its driver to complain */
 		if (op->journal->verb == PT_RESET && !pt_driver_is_vfio(step->from.driver))
 			return goes_on;
-		hold(op, index, false, same_bus);
-		for (i = 0; i < op->journal->count; i++) {
-			if (same_bus(&op->journal->steps[i], step))
-				mark(op, &op->journal->steps[i], PT_CLAIM_QUARANTINED,
-				     err->message);
-		}
+		hold(op, index, false, is_like);
+		mark_all(op, step, is_like, PT_CLAIM_QUARANTINED, err->message);
 		pt_error_append(op->err, "\nIt is in quarantine now: kept from guests and host "
 					 "drivers until a passthru reset succeeds, or passthru "
 					 "release --quarantine.");
 	} else if (goes_on) {
-		undo_from(op, index + 1, step);
-		hold(op, index, false, same_device);
-		if (sysfs_has_device(op->host, &step->address))
-			mark(op, step, PT_CLAIM_HELD, err->message);
-		else
-			(void)claim_remove(op->host, &step->address, NULL);
+		keep_back(op, index, is_like, err->message);
 	}
 	return goes_on;
 }
@@ -351,15 +393,6 @@ static void hold_decided(struct operation *op)
 		     claim.owner.kind == PT_OWNER_MANUAL))
 			op->fates[i].is_held = true;
 	}
-}
-
-static bool is_first_of_device(const struct journal *journal, size_t index)
-{
-	size_t i = 0;
-
-	while (!same_device(&journal->steps[i], &journal->steps[index]))
-		i++;
-	return i == index;
 }
 
 /*

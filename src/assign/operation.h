@@ -14,6 +14,7 @@
  *	otherwise                      undone                        undone
  *	undoing fails too              the journal stays for pt_recover()
  *
+ * Where it was a reset, "the device itself" is all of the operation that it takes down.
  * The caller holds the locks of all devices.
  */
 #ifndef ASSIGN_OPERATION_H

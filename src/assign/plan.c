@@ -78,13 +78,17 @@ static struct step *add_step(struct pt_plan *plan, enum step_kind kind,
 			     const struct device_facts *device)
 {
 	struct step *step = &plan->steps[plan->step_count++];
+	const struct pt_reset *reset = device->reset;
 
 	*step = (struct step){
 		.kind = kind,
 		.address = device->address,
+		.reset_set = device->address,
 		.from = device->binding,
 		.had_claim = device->has_claim,
 	};
+	if (reset && reset->scope == PT_RESET_BUS && reset->affected_count)
+		step->reset_set = reset->affected[0];
 	if (device->has_claim)
 		step->old_claim = device->claim;
 	/* "changing" is derived from the journal, never stored: see pt_claims_read() */

@@ -352,6 +352,7 @@ struct json_object *step_to_json(const struct step *step)
 		return NULL;
 	r |= add_text(object, "step", step_name(step->kind));
 	r |= add_text(object, "device", pt_address_format(&step->address, address));
+	r |= add_text(object, "reset_set", pt_address_format(&step->reset_set, address));
 	r |= add_text(object, "from_driver", step->from.driver);
 	r |= add_text(object, "from_override", step->from.override);
 	r |= add_text(object, "to_driver", step->to.driver);
@@ -408,6 +409,10 @@ int step_from_json(struct json_object *object, struct step *ret_step, struct pt_
 
 	if (!r)
 		r = state_get_address(object, "device", &step.address, err);
+	/* a journal that an older passthru left has none */
+	step.reset_set = step.address;
+	if (!r && json_object_object_get_ex(object, "reset_set", NULL))
+		r = state_get_address(object, "reset_set", &step.reset_set, err);
 	if (!r)
 		r = state_get_driver(object, "from_driver", step.from.driver, err);
 	if (!r)

@@ -45,6 +45,8 @@ enum step_kind {
 struct step {
 	enum step_kind kind;
 	struct pt_address address;
+	/* the first function of those that its reset takes down with it; itself for one alone */
+	struct pt_address reset_set;
 	/* where the device comes from and goes to: override, unbind, probe, load */
 	struct binding from;
 	struct binding to;

@@ -25,6 +25,9 @@
 
 #define NVME "0000:01:00.0"
 #define TWIN "0000:02:00.0"
+/* these two only a reset of their bus reaches */
+#define CARD_A "0000:06:00.0"
+#define CARD_B "0000:06:00.1"
 
 /* Nobody has these pids in the fake's /proc, so both are dead. */
 static const struct pt_owner first = {
@@ -506,6 +509,49 @@ static void test_stuck_give_back(void **state)
 
 /* ---- quarantine ---- */
 
+/*
+ * One reset is that of both functions of the card: when it can't be done, neither goes back as it
+ * is. For what it fails with, see fake.h.
+ */
+static void fail_shared_reset(const char *fault, enum pt_claim_state state)
+{
+	struct pt_error err = {0};
+	struct pt_claim claim;
+
+	must(PT_TAKE, CARD_A, CARD_B, &first);
+	fake_fault(fake, CARD_A, "hot-reset", fault);
+	fake_fault(fake, CARD_A, "reset", fault);
+	assert_true(request(PT_GIVE_BACK, CARD_A, CARD_B, &first, &err) < 0);
+	fake_fault(fake, CARD_A, "hot-reset", NULL);
+	fake_fault(fake, CARD_A, "reset", NULL);
+	if (state == PT_CLAIM_STUCK) {
+		assert_true(read_claim(CARD_B, &claim));
+		assert_int_equal(claim.state, state);
+		heal(CARD_A);
+		recover();
+		assert_binding(CARD_B, "snd_hda_intel", "");
+		assert_false(read_claim(CARD_B, &claim));
+		return;
+	}
+	assert_binding(CARD_B, "vfio-pci", "vfio-pci");
+	assert_true(read_claim(CARD_B, &claim));
+	assert_int_equal(claim.state, state);
+	assert_int_equal(claim.owner.kind, PT_OWNER_MANUAL);
+	lifts_quarantine = true;
+	must(PT_REATTACH, CARD_A, CARD_B, NULL);
+	lifts_quarantine = false;
+	assert_binding(CARD_A, "bochs-drm", "");
+	assert_binding(CARD_B, "snd_hda_intel", "");
+}
+
+static void test_shared_reset(void **state)
+{
+	(void)state;
+	fail_shared_reset("ENOTTY", PT_CLAIM_HELD);
+	fail_shared_reset("once crash", PT_CLAIM_STUCK);
+	fail_shared_reset("ffff", PT_CLAIM_QUARANTINED);
+}
+
 /* Released from there, and interrupted: recovery finishes that too. */
 static void test_release_of_quarantine(void **state)
 {
@@ -540,6 +586,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_release_of_quarantine, make, unmake),
 		cmocka_unit_test_setup_teardown(test_double_fault, make, unmake),
 		cmocka_unit_test_setup_teardown(test_stuck_give_back, make, unmake),
+		cmocka_unit_test_setup_teardown(test_shared_reset, make, unmake),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
