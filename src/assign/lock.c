@@ -17,6 +17,12 @@
 
 #define LOCK_NAME 64
 
+/* A device and the name of its lock. */
+struct entry {
+	char name[LOCK_NAME];
+	struct pt_address address;
+};
+
 /* Members of a group share its lock; a function without group has its own. */
 static void lock_name(struct pt_host *host, const struct pt_address *address, char name[LOCK_NAME])
 {
@@ -30,7 +36,7 @@ static void lock_name(struct pt_host *host, const struct pt_address *address, ch
 
 static int compare_names(const void *a, const void *b)
 {
-	return strcmp(a, b);
+	return strcmp(((const struct entry *)a)->name, ((const struct entry *)b)->name);
 }
 
 static int64_t now_ms(void)
@@ -91,7 +97,7 @@ static int lock_one(struct pt_host *host, const char *name, int64_t deadline, in
 int locks_take(struct pt_host *host, const struct pt_address *addresses, size_t count,
 	       unsigned int wait_ms, struct locks *ret_locks, struct pt_error *err)
 {
-	char names[LOCK_MAX][LOCK_NAME];
+	struct entry entries[LOCK_MAX];
 	int64_t deadline = now_ms() + wait_ms;
 	struct locks *locks = ret_locks;
 	size_t i;
@@ -101,23 +107,46 @@ int locks_take(struct pt_host *host, const struct pt_address *addresses, size_t 
 	if (count > LOCK_MAX)
 		return pt_fail(err, PT_INVALID, E2BIG, "%zu devices at once; at most %d", count,
 			       LOCK_MAX);
-	for (i = 0; i < count; i++)
-		lock_name(host, &addresses[i], names[i]);
-	/* the same order in every process, or two of them wait for each other */
-	qsort(names, count, LOCK_NAME, compare_names);
 	for (i = 0; i < count; i++) {
-		if (i && !strcmp(names[i], names[i - 1]))
-			continue;
-		r = lock_one(host, names[i], deadline, &locks->fds[locks->count], err);
-		if (r < 0) {
-			locks_drop(host, locks);
-			return r;
-		}
-		locks->count++;
+		entries[i].address = addresses[i];
+		lock_name(host, &addresses[i], entries[i].name);
 	}
+	/* the same order in every process, or two of them wait for each other */
+	qsort(entries, count, sizeof(entries[0]), compare_names);
+	for (i = 0; i < count; i++) {
+		if (!i || strcmp(entries[i].name, entries[i - 1].name) != 0) {
+			r = lock_one(host, entries[i].name, deadline, &locks->fds[locks->count],
+				     err);
+			if (r < 0) {
+				locks_drop(host, locks);
+				return r;
+			}
+			locks->count++;
+		}
+		locks->devices[i].address = entries[i].address;
+		locks->devices[i].fd = locks->count - 1;
+	}
+	locks->device_count = count;
+	host->locks = locks;
+	locks_narrow(host, NULL);
+	return 0;
+}
+
+void locks_narrow(struct pt_host *host, const struct pt_address *address)
+{
+	const struct locks *locks = host->locks;
+	size_t i;
+
+	if (!locks)
+		return;
 	host->kept_fds = locks->fds;
 	host->kept_count = locks->count;
-	return 0;
+	for (i = 0; address && i < locks->device_count; i++) {
+		if (pt_address_compare(&locks->devices[i].address, address) != 0)
+			continue;
+		host->kept_fds = &locks->fds[locks->devices[i].fd];
+		host->kept_count = 1;
+	}
 }
 
 void locks_drop(struct pt_host *host, struct locks *locks)
@@ -128,6 +157,7 @@ void locks_drop(struct pt_host *host, struct locks *locks)
 	for (i = 0; i < locks->count; i++)
 		close(locks->fds[i]);
 	locks->count = 0;
+	host->locks = NULL;
 	host->kept_fds = NULL;
 	host->kept_count = 0;
 }

@@ -18,6 +18,12 @@
 struct locks {
 	int fds[LOCK_MAX];
 	size_t count;
+	/* which of them is whose */
+	struct {
+		struct pt_address address;
+		size_t fd;
+	} devices[LOCK_MAX];
+	size_t device_count;
 };
 
 /*
@@ -26,6 +32,13 @@ struct locks {
  */
 int locks_take(struct pt_host *host, const struct pt_address *addresses, size_t count,
 	       unsigned int wait_ms, struct locks *ret_locks, struct pt_error *err);
+
+/*
+ * What is done next concerns @address alone (NULL: all devices of the operation again): helpers get
+ * the lock of its group and no other, so that one that hangs keeps only that.
+ */
+void locks_narrow(struct pt_host *host, const struct pt_address *address);
+
 void locks_drop(struct pt_host *host, struct locks *locks);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include <passthru/group.h>
 
+#include "assign/lock.h"
 #include "base/auto.h"
 #include "base/text.h"
 
@@ -220,6 +221,8 @@ static int reset_do(struct pt_host *host, const struct step *step, char note[STE
 	r = pt_reset_choose(host, snapshot, &step->address, &reset, err);
 	if (r < 0)
 		return r;
+	if (reset->scope == PT_RESET_BUS)
+		locks_narrow(host, NULL);
 	if (reset->scope == PT_RESET_BUS && reset->affected_count > 1)
 		r = check_reset_set(host, step, snapshot, reset, err);
 	if (!r)
@@ -266,11 +269,13 @@ int step_do(struct pt_host *host, const struct step *step, char note[STEP_NOTE],
 	    struct pt_error *err)
 {
 	note[0] = '\0';
+	locks_narrow(host, &step->address);
 	return steps[step->kind].do_it(host, step, note, err);
 }
 
 int step_undo(struct pt_host *host, const struct step *step, struct pt_error *err)
 {
+	locks_narrow(host, &step->address);
 	return steps[step->kind].undo(host, step, err);
 }
 

@@ -71,6 +71,8 @@ unsigned int step_expected_ms(const struct step *step);
 /*
  * Do it and verify it. @note (STEP_NOTE bytes) says what came of it where the step alone
  * doesn't tell: the driver that was bound, the method of the reset; else "".
+ * Helpers of either get the lock of the step's device alone, or all for a reset that takes down
+ * more.
  */
 #define STEP_NOTE 64
 int step_do(struct pt_host *host, const struct step *step, char note[STEP_NOTE],

@@ -18,8 +18,8 @@
 /*
  * sysfs_write() in a helper process. Returns what the write returned, or
  * -ETIMEDOUT when it hasn't by the deadline: the helper then stays behind, in a session of its
- * own and without any of our descriptors but the operation's locks. -EOWNERDEAD: the helper
- * died before the write returned (killed, or the driver's code crashed).
+ * own and without any of our descriptors but the locks it works under (host.h). -EOWNERDEAD: the
+ * helper died before the write returned (killed, or the driver's code crashed).
  *
  * The caller of the library sees neither SIGCHLD nor a child to wait for.
  */

@@ -54,8 +54,10 @@ struct pt_host {
 	/* src/assign's: a pt_progress_fn (passthru/plan.h) */
 	void (*progress)(void);
 	void *progress_context;
+	/* src/assign's: all locks of the operation under way (lock.h) */
+	const void *locks;
 	/*
-	 * Locks of the operation under way. Helper processes (helper.h) keep them open: a
+	 * Those of them that the work at hand needs. Helper processes (helper.h) keep them open: a
 	 * lock is free only when no write under it is still going on in the kernel,
 	 * also when the process that took it has died.
 	 */

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
@@ -20,6 +21,7 @@
 #include <passthru/passthru.h>
 
 #include "assign/journal.h"
+#include "assign/lock.h"
 #include "base/io.h"
 #include "fake/fake.h"
 
@@ -416,6 +418,15 @@ static void heal(const char *device)
 	assert_int_equal(unlinkat(host->root_fd, from, 0), 0);
 }
 
+static void wait_for(const char *path)
+{
+	int i;
+
+	for (i = 0; i < 1000 && faccessat(host->root_fd, path, F_OK, 0) < 0; i++)
+		(void)usleep(10000);
+	assert_int_equal(faccessat(host->root_fd, path, F_OK, 0), 0);
+}
+
 static void must_stick(enum pt_verb verb, const char *a, const char *b,
 		       const struct pt_owner *owner)
 {
@@ -507,6 +518,40 @@ static void test_stuck_give_back(void **state)
 	assert_int_equal(fake_resets(fake, TWIN, NULL), resets);
 }
 
+/* A helper that hangs in one device's driver keeps the lock of that device's group, and no other.
+ */
+static void test_lock_of_stuck(void **state)
+{
+	const char *names[] = {TWIN, NVME};
+	struct pt_error err = {0};
+	struct locks locks;
+	int i, r[2] = {0};
+	pid_t pid;
+
+	(void)state;
+	fake_fault(fake, TWIN, "unbind", "hang");
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		(void)request(PT_DETACH, NVME, TWIN, NULL, &err);
+		_exit(0);
+	}
+	wait_for("fake/blocked/" TWIN ".driver_override");
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	for (i = 0; i < 2; i++) {
+		struct pt_address address;
+
+		assert_int_equal(pt_address_parse(names[i], &address, NULL), 0);
+		r[i] = locks_take(host, &address, 1, 1000, &locks, &err);
+		if (!r[i])
+			locks_drop(host, &locks);
+	}
+	assert_int_equal(r[0], -EBUSY);
+	assert_int_equal(r[1], 0);
+	fake_fault(fake, TWIN, "unbind", NULL);
+}
+
 /* ---- quarantine ---- */
 
 /*
@@ -587,6 +632,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_double_fault, make, unmake),
 		cmocka_unit_test_setup_teardown(test_stuck_give_back, make, unmake),
 		cmocka_unit_test_setup_teardown(test_shared_reset, make, unmake),
+		cmocka_unit_test_setup_teardown(test_lock_of_stuck, make, unmake),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
