@@ -428,9 +428,10 @@ int operation_resume(struct pt_host *host, struct journal *journal, struct pt_er
 	struct operation op;
 	int r = journal_reopen(host, journal, err);
 
-	if (!r)
-		r = start(&op, host, journal, err);
-	if (r < 0)
+	if (r)
+		return r;
+	r = start(&op, host, journal, err);
+	if (r)
 		return r;
 	op.is_resumed = true;
 	hold_decided(&op);
