@@ -158,9 +158,11 @@ int pt_owner_of_process(struct pt_host *host, pid_t pid, const char *name,
  * @host: the host
  * @owner: a claim's owner
  *
- * Compares pid and start time. Always true for a manual owner.
+ * Compares pid and start time; one that has ended and was not waited for yet is
+ * dead. Always true for a manual owner. In a container the processes of the host
+ * can't be seen and seem dead; recovery leaves their devices alone there.
  *
- * Return: true while it lives.
+ * Return: true while it lives, or when that can't be told.
  */
 bool pt_owner_is_alive(struct pt_host *host, const struct pt_owner *owner);
 

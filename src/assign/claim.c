@@ -511,25 +511,44 @@ const struct pt_claim *pt_claims_find(const struct pt_claims *claims,
 
 /* ---- owners ---- */
 
-int owner_read_start(struct pt_host *host, pid_t pid, uint64_t *ret_start_time)
+/* A field of /proc/PID/stat, by its number in proc(5); @p is at the end of field 2. */
+static int read_field(const char *p, int index, uint64_t *ret_value)
 {
-	char path[64], text[1024], number[32];
-	const char *p;
+	char number[32];
 	int field;
 
-	(void)text_format(path, sizeof(path), "proc/%ld/stat", (long)pid);
-	if (io_read_text_at(host->root_fd, path, text, sizeof(text)) < 0)
-		return -ESRCH;
-	/* field 2 is the name in parentheses and may hold anything, ")" too */
-	p = strrchr(text, ')');
-	for (field = 2; p && field < 22; field++)
+	for (field = 2; p && field < index; field++)
 		p = strchr(p + 1, ' ');
-	if (!p)
+	if (!p || text_format(number, sizeof(number), "%.*s", (int)strcspn(p + 1, " "), p + 1) < 0)
+		return -EBADMSG;
+	return text_parse_number(number, 10, UINT64_MAX, ret_value);
+}
+
+int owner_read_start(struct pt_host *host, pid_t pid, uint64_t *ret_start_time)
+{
+	char path[64], text[1024];
+	uint64_t threads;
+	const char *name;
+	ssize_t len;
+	int r;
+
+	(void)text_format(path, sizeof(path), "proc/%ld/stat", (long)pid);
+	len = io_read_text_at(host->root_fd, path, text, sizeof(text));
+	if (len == -ENOENT)
 		return -ESRCH;
-	p++;
-	if (text_format(number, sizeof(number), "%.*s", (int)strcspn(p, " "), p) < 0)
+	if (len < 0)
+		return (int)len;
+	/* field 2 is the name in parentheses and may hold anything, ")" too */
+	name = strrchr(text, ')');
+	if (!name || strlen(name) < 4)
+		return -EBADMSG;
+	r = read_field(name, 20, &threads);
+	if (r < 0)
+		return r;
+	/* dead and not waited for yet; a leader that ended before its threads looks the same */
+	if (strchr("ZXx", name[2]) && threads <= 1)
 		return -ESRCH;
-	return text_parse_number(number, 10, UINT64_MAX, ret_start_time);
+	return read_field(name, 22, ret_start_time);
 }
 
 int pt_owner_of_process(struct pt_host *host, pid_t pid, const char *name,
@@ -547,9 +566,11 @@ int pt_owner_of_process(struct pt_host *host, pid_t pid, const char *name,
 bool pt_owner_is_alive(struct pt_host *host, const struct pt_owner *owner)
 {
 	uint64_t start_time;
+	int r;
 
 	if (owner->kind == PT_OWNER_MANUAL)
 		return true;
-	return owner_read_start(host, owner->pid, &start_time) == 0 &&
-	       start_time == owner->start_time;
+	r = owner_read_start(host, owner->pid, &start_time);
+	/* who can't be looked at isn't dead for that */
+	return r < 0 ? r != -ESRCH : start_time == owner->start_time;
 }

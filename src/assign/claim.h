@@ -57,7 +57,10 @@ int claim_read(struct pt_host *host, const struct pt_address *address, bool *ret
 int claim_write(struct pt_host *host, const struct pt_claim *claim, struct pt_error *err);
 int claim_remove(struct pt_host *host, const struct pt_address *address, struct pt_error *err);
 
-/* Start time of a process (proc(5), stat field 22) into owner->start_time; -ESRCH when gone. */
+/*
+ * Start time of a process (proc(5), stat field 22). -ESRCH when it is gone, or a zombie; any other
+ * error says nothing about that.
+ */
 int owner_read_start(struct pt_host *host, pid_t pid, uint64_t *ret_start_time);
 
 /* "guest NAME", "process NAME (pid N)" or "a person (detached by hand)", for messages. */

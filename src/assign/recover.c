@@ -15,6 +15,7 @@
 #include "assign/plan.h"
 #include "base/auto.h"
 #include "base/text.h"
+#include "pci/holders.h"
 #include "pci/host.h"
 #include "pci/sysfs.h"
 
@@ -167,10 +168,12 @@ static bool same_owner(const struct pt_owner *a, const struct pt_owner *b)
 	       !strcmp(a->name, b->name);
 }
 
+/* Not in a container: there the dead can't be told from those that can't be seen. */
 static bool is_orphan(const struct recovery *recovery, const struct pt_claim *claim)
 {
 	return claim->owner.kind != PT_OWNER_MANUAL && claim->state == PT_CLAIM_HELD &&
-	       !pt_owner_is_alive(recovery->host, &claim->owner);
+	       !pt_owner_is_alive(recovery->host, &claim->owner) &&
+	       holders_see_all_processes(recovery->host);
 }
 
 /* What a dead owner has, into @ret_devices. Returns how many. */

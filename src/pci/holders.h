@@ -3,6 +3,8 @@
 #ifndef PCI_HOLDERS_H
 #define PCI_HOLDERS_H
 
+#include <stdbool.h>
+
 #include <passthru/holders.h>
 
 #include "base/error.h"
@@ -14,5 +16,11 @@
  */
 int holders_read_many(struct pt_host *host, const struct pt_address *addresses, size_t count,
 		      struct pt_holders **ret_holders, struct pt_error *err);
+
+/*
+ * False in a container, where a process that isn't to be seen may still live. (A pid means another
+ * process there, too.)
+ */
+bool holders_see_all_processes(struct pt_host *host);
 
 #endif

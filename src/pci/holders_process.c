@@ -21,6 +21,7 @@
 #include "base/auto.h"
 #include "base/io.h"
 #include "base/text.h"
+#include "pci/holders.h"
 #include "pci/holders_scan.h"
 #include "pci/holders_text.h"
 
@@ -402,14 +403,16 @@ static void look_at_process(struct process_scan *processes, int proc_fd, const c
 /* In a container only its own processes are to be seen: the first pid namespace has this number. */
 #define INITIAL_PID_NAMESPACE "pid:[4026531836]"
 
-static bool sees_all_processes(struct holder_scan *scan)
+bool holders_see_all_processes(struct pt_host *host)
 {
 	char text[64];
+	ssize_t len;
 
-	if (!holders_exists(scan, "proc/1"))
+	if (faccessat(host->root_fd, "proc/1", F_OK, 0) < 0)
 		return false;
-	return !holders_read_link(scan, text, sizeof(text), "proc/self/ns/pid") ||
-	       !strcmp(text, INITIAL_PID_NAMESPACE);
+	len = readlinkat(host->root_fd, "proc/self/ns/pid", text, sizeof(text) - 1);
+	text[len > 0 ? len : 0] = '\0';
+	return len < 0 || !strcmp(text, INITIAL_PID_NAMESPACE);
 }
 
 void holders_read_processes(struct holder_scan *scan)
@@ -426,7 +429,7 @@ void holders_read_processes(struct holder_scan *scan)
 	dir = fd >= 0 ? fdopendir(fd) : NULL;
 	if (!dir && fd >= 0)
 		close(fd);
-	if (!dir || !sees_all_processes(scan))
+	if (!dir || !holders_see_all_processes(scan->host))
 		miss_processes(scan, holders_unseen,
 			       "processes outside of this container (its pid namespace)");
 	for (i = 0; i < scan->node_count; i++)
