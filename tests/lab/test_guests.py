@@ -8,7 +8,7 @@ import re
 import pytest
 
 import worlds
-from guests import GUEST_BLOCKS, HOST_BLOCK, Guests, hostdev
+from virsh_guests import GUEST_BLOCKS, HOST_BLOCK, Guests, hostdev
 from test_daemon import Daemon, name
 from zoo_names import EDU, NIC_A, NORESET, NVME, TWIN
 
