@@ -70,11 +70,12 @@ int binding_read_driver(struct pt_host *host, const struct pt_address *address,
 
 /*
  * The driver, once nobody else's unbind of it is under way any more. Ours is
- * known to be stuck by its deadline; this is for those that began before us.
+ * known to be stuck by its deadline; this is for those that began before us. What they
+ * have left of it, ours gets.
  */
 static int read_settled_driver(struct pt_host *host, const struct pt_address *address,
 			       char driver[BINDING_NAME], unsigned int deadline_ms,
-			       struct pt_error *err)
+			       unsigned int *ret_left_ms, struct pt_error *err)
 {
 	struct timespec pause = {.tv_nsec = 10 * 1000000L};
 	char text[PT_ADDRESS_TEXT];
@@ -86,8 +87,10 @@ static int read_settled_driver(struct pt_host *host, const struct pt_address *ad
 		r = read_driver(host, address, driver, &is_leaving);
 		if (r < 0)
 			return binding_read_driver(host, address, driver, err);
-		if (!is_leaving)
+		if (!is_leaving) {
+			*ret_left_ms = deadline_ms - waited;
 			return 0;
+		}
 		nanosleep(&pause, NULL);
 	}
 	return pt_fail(
@@ -249,11 +252,10 @@ int binding_unbind(struct pt_host *host, const struct pt_address *address, unsig
 		   struct pt_error *err)
 {
 	char path[SYSFS_PATH], text[PT_ADDRESS_TEXT], driver[BINDING_NAME], now[BINDING_NAME];
-	struct helper_attempt attempt = {
-		.address = address, .driver = driver, .what = "unbind", .deadline_ms = deadline_ms};
+	struct helper_attempt attempt = {.address = address, .driver = driver, .what = "unbind"};
 	int r;
 
-	r = read_settled_driver(host, address, driver, deadline_ms, err);
+	r = read_settled_driver(host, address, driver, deadline_ms, &attempt.deadline_ms, err);
 	if (r < 0 || !*driver)
 		return r;
 	/*
@@ -263,7 +265,7 @@ int binding_unbind(struct pt_host *host, const struct pt_address *address, unsig
 	r = text_format(path, sizeof(path), SYSFS_DRIVERS "/%s/unbind", driver);
 	assert(r > 0);
 	pt_address_format(address, text);
-	attempt.result = helper_write_by(host, path, text, deadline_ms, &attempt.helper);
+	attempt.result = helper_write_by(host, path, text, attempt.deadline_ms, &attempt.helper);
 	if (attempt.result == -ETIMEDOUT || attempt.result == -EOWNERDEAD)
 		return helper_explain(host, &attempt, err);
 	r = binding_read_driver(host, address, now, err);
@@ -403,7 +405,7 @@ int binding_probe(struct pt_host *host, const struct pt_address *address, const 
 
 	if (*driver && !binding_is_driver_name(driver))
 		return binding_fail_driver_name(driver, err);
-	r = read_settled_driver(host, address, now, deadline_ms, err);
+	r = read_settled_driver(host, address, now, deadline_ms, &deadline_ms, err);
 	if (r < 0)
 		return r;
 	if (*now && (!*driver || !strcmp(now, driver)))

@@ -5,6 +5,7 @@
  *
  * Writes that run driver code (unbind, bind, drivers_probe, reset) are made by a
  * helper process with a deadline, because they can hang in the kernel for ever.
+ * The deadline is for the call: waiting for another's unbind to end is part of it.
  * Past the deadline the helper is left to itself and the call fails with
  * PT_DRIVER_STUCK. Success is what the kernel shows afterwards, not what the
  * write returned.

@@ -99,18 +99,30 @@ static void add_vf(struct holder_scan *scan, const struct holder_target *pf,
 			.prefix = holders_text(scan, "VF %s", pt_address_format(address, text))});
 }
 
+/* By the links that the kernel makes for them: reading sriov_numvfs takes the lock of the device.
+ */
+static unsigned int count_vfs(struct holder_scan *scan, const struct pt_address *pf)
+{
+	char link[32], text[PT_ADDRESS_TEXT];
+	unsigned int count = 0;
+
+	do
+		(void)text_format(link, sizeof(link), "virtfn%u", count);
+	while (sysfs_read_link(scan->host, pf, link, text, sizeof(text)) == 0 &&
+	       ++count < UINT16_MAX);
+	return count;
+}
+
 static void read_vfs(struct holder_scan *scan, size_t target)
 {
 	struct holder_target pf = scan->targets[target];
-	char text[PT_ADDRESS_TEXT], number[16];
-	unsigned int i, found = 0, bound = 0;
+	unsigned int i, found = 0, bound = 0, count = count_vfs(scan, &pf.address);
+	char text[PT_ADDRESS_TEXT];
 	const char *what;
-	uint64_t count;
 
-	if (sysfs_read(scan->host, &pf.address, "sriov_numvfs", number, sizeof(number)) < 0 ||
-	    text_parse_number(number, 10, UINT16_MAX, &count) < 0 || !count)
+	if (!count)
 		return;
-	what = holders_text(scan, "%u VF%s", (unsigned int)count, count == 1 ? "" : "s");
+	what = holders_text(scan, "%u VF%s", count, count == 1 ? "" : "s");
 	for (i = 0; i < count && !scan->error; i++) {
 		char link[32], driver[64];
 		struct pt_address vf;

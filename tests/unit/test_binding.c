@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "fake/fake.h"
@@ -346,6 +347,29 @@ static void test_faults(void **state)
 	set_up(state);
 }
 
+/* One deadline for both: waiting for someone else's unbind, and what was asked for. */
+static void test_deadline_of_both(void **state)
+{
+	struct pt_address address = at(NVME);
+	struct pt_error err;
+	pid_t pid;
+
+	(void)state;
+	fake_fault(fake, NVME, "unbind", "hang");
+	assert_failure(binding_unbind(host, &address, SHORT, &err), &err, PT_DRIVER_STUCK, NVME);
+	fake_fault(fake, NVME, "probe", "hang");
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		(void)usleep(200000);
+		fake_fault(fake, NVME, "unbind", NULL);
+		_exit(0);
+	}
+	assert_failure(binding_probe(host, &address, "nvme", 1000, &err), &err, PT_DRIVER_STUCK,
+		       "nvme has not returned from \"probe\" within 0.");
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
 /* What a hang leaves behind ends by itself when the driver comes back. */
 static void test_hang_that_ends(void **state)
 {
@@ -451,6 +475,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_override_missing, set_up, tear_down),
 		/* makes a fake for each fault, and leaves one */
 		cmocka_unit_test_teardown(test_faults, tear_down),
+		cmocka_unit_test_setup_teardown(test_deadline_of_both, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_hang_that_ends, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_slow, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_read_only_sysfs, set_up, tear_down),

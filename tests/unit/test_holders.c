@@ -447,10 +447,9 @@ static void virtual_functions(void **state)
 {
 	(void)state;
 	tree_function(DEVICE, "0x020000", "vfio-pci");
-	tree_put(DIRECTORY "/sriov_numvfs", "0");
+	/* no sriov_numvfs here: reading it can hang */
 	tree_process(1, "systemd", "/dev/null");
 	tree_expect(DEVICE, NULL);
-	tree_put(DIRECTORY "/sriov_numvfs", "3");
 	make_vf(0, "0000:01:10.0", "igbvf");
 	make_vf(1, "0000:01:10.2", "vfio-pci");
 	make_vf(2, "0000:01:10.4", NULL);
@@ -476,7 +475,6 @@ static void many_virtual_functions(void **state)
 
 	(void)state;
 	tree_function(DEVICE, "0x020000", "igb");
-	tree_put(DIRECTORY "/sriov_numvfs", "20");
 	make_interface(NETWORK, "0x1002", "3");
 	for (i = 0; i < 20; i++) {
 		(void)snprintf(address, sizeof(address), "0000:01:%02x.0", i + 1);
