@@ -73,6 +73,8 @@ bool binding_has_driver(struct pt_host *host, const char *driver);
 /*
  * Load the module that provides @driver if it isn't registered; PT_NO_VFIO for
  * a VFIO driver that this kernel doesn't have, else PT_DRIVER_REFUSED.
+ *
+ * In this very process and without a deadline: libkmod needs malloc, which a helper can't have.
  */
 int binding_load_driver(struct pt_host *host, const char *driver, struct pt_error *err);
 
