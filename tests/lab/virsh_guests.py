@@ -120,12 +120,14 @@ class Guests:
 
     def clean_up(self):
         self.daemon.sh("""
+            set -e
             /usr/bin/python3 -c '
 import libvirt
 c = libvirt.open("qemu:///system")
 for d in c.listAllDomains():
+    active = d.isActive()
     if d.isPersistent(): d.undefine()
-    if d.isActive(): d.destroy()
+    if active: d.destroy()      # one that is off is gone already
 assert c.listAllDomains() == []'
             rm -f /tmp/serial-*""")
         log = self.daemon.sh("cat /tmp/passthrud.log").out
