@@ -26,6 +26,11 @@ struct pt_persist_list {
 /* What stands in the file; the fields about now stay zero. NULL without memory. */
 struct json_object *persist_to_json(const struct pt_persisted *persisted);
 
+/* An identity's members of an object, for other files that keep one; -ENOMEM, PT_CORRUPT. */
+int persist_add_identity(struct json_object *object, const struct pt_identity *identity);
+int persist_get_identity(struct json_object *object, struct pt_identity *ret_identity,
+			 struct pt_error *err);
+
 /* A fuzz target: the bytes of a file. */
 int persist_parse(const char *text, size_t size, struct pt_persisted *ret_persisted,
 		  struct pt_error *err);
@@ -40,7 +45,10 @@ int persist_erase(struct pt_host *host, const struct pt_address *address, struct
 
 /* ---- what has become of them ---- */
 
-/* Fill the fields about now of one item of @list. */
+/*
+ * Fill the fields about now of one item of @list. An empty list serves too: what it keeps
+ * between calls is the snapshot.
+ */
 int persist_examine(struct pt_host *host, struct pt_persist_list *list,
 		    struct pt_persisted *persisted, struct pt_error *err);
 

@@ -39,18 +39,10 @@ static struct json_object *hex(uint32_t value, int digits)
 	return json_object_new_string(text);
 }
 
-struct json_object *persist_to_json(const struct pt_persisted *persisted)
+int persist_add_identity(struct json_object *object, const struct pt_identity *identity)
 {
-	const struct pt_identity *identity = &persisted->identity;
-	struct json_object *object = json_object_new_object();
-	char text[PT_ADDRESS_TEXT];
 	int r = 0;
 
-	if (!object)
-		return NULL;
-	pt_address_format(&persisted->address, text);
-	r |= add(object, "device", json_object_new_string(text));
-	r |= add(object, "driver", json_object_new_string(persisted->driver));
 	r |= add(object, "vendor", hex(identity->vendor_id, 4));
 	r |= add(object, "product", hex(identity->device_id, 4));
 	r |= add(object, "subsystem_vendor", hex(identity->subsystem_vendor_id, 4));
@@ -61,6 +53,21 @@ struct json_object *persist_to_json(const struct pt_persisted *persisted)
 	if (identity->is_serial_known)
 		r |= add(object, "serial", json_object_new_string(identity->serial));
 	r |= add(object, "slot", json_object_new_string(identity->slot));
+	return r ? -ENOMEM : 0;
+}
+
+struct json_object *persist_to_json(const struct pt_persisted *persisted)
+{
+	struct json_object *object = json_object_new_object();
+	char text[PT_ADDRESS_TEXT];
+	int r = 0;
+
+	if (!object)
+		return NULL;
+	pt_address_format(&persisted->address, text);
+	r |= add(object, "device", json_object_new_string(text));
+	r |= add(object, "driver", json_object_new_string(persisted->driver));
+	r |= persist_add_identity(object, &persisted->identity);
 	r |= add(object, "since", json_object_new_int64(persisted->since));
 	r |= add(object, "why", json_object_new_string(persisted->why));
 	if (!r)
@@ -112,19 +119,12 @@ static int get_ids(struct json_object *object, struct pt_identity *identity, str
 	return r;
 }
 
-static int from_json(struct json_object *object, struct pt_persisted *persisted,
-		     struct pt_error *err)
+int persist_get_identity(struct json_object *object, struct pt_identity *ret_identity,
+			 struct pt_error *err)
 {
-	struct pt_identity *identity = &persisted->identity;
-	int r;
+	struct pt_identity read = {0}, *identity = &read;
+	int r = get_ids(object, identity, err);
 
-	r = state_get_address(object, "device", &persisted->address, err);
-	if (!r)
-		r = state_get_driver(object, "driver", persisted->driver, err);
-	if (!r && !*persisted->driver)
-		r = pt_fail(err, PT_CORRUPT, EBADMSG, "\"driver\" is empty");
-	if (!r)
-		r = get_ids(object, identity, err);
 	if (!r)
 		r = state_get_text(object, "serial", false, identity->serial,
 				   sizeof(identity->serial), err);
@@ -135,6 +135,23 @@ static int from_json(struct json_object *object, struct pt_persisted *persisted,
 	if (!r)
 		r = state_get_text(object, "slot", true, identity->slot, sizeof(identity->slot),
 				   err);
+	if (!r)
+		*ret_identity = read;
+	return r;
+}
+
+static int from_json(struct json_object *object, struct pt_persisted *persisted,
+		     struct pt_error *err)
+{
+	int r;
+
+	r = state_get_address(object, "device", &persisted->address, err);
+	if (!r)
+		r = state_get_driver(object, "driver", persisted->driver, err);
+	if (!r && !*persisted->driver)
+		r = pt_fail(err, PT_CORRUPT, EBADMSG, "\"driver\" is empty");
+	if (!r)
+		r = persist_get_identity(object, &persisted->identity, err);
 	if (!r)
 		r = state_get_number(object, "since", INT64_MIN, INT64_MAX, &persisted->since, err);
 	if (!r)

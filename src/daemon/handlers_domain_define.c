@@ -9,6 +9,7 @@
 #include "daemon/log.h"
 #include "domain/command_line.h"
 #include "domain/live.h"
+#include "domain/store_devices.h"
 
 #define DEFINE_VALIDATE 1u
 
@@ -105,6 +106,8 @@ static int write_definition(struct pt_host *host, struct domain *domain,
 	AUTO_FREE char *xml = NULL;
 	int r = definition_format(definition, DEFINITION_SECURE, &xml, err);
 
+	if (!r)
+		r = store_record_devices(host, definition, NULL, err);
 	return r < 0 ? r : store_write_definition(host, domain->name, xml, err);
 }
 

@@ -10,6 +10,7 @@
 #include "daemon/log.h"
 #include "domain/hotplug.h"
 #include "domain/live.h"
+#include "domain/store_devices.h"
 #include "domain/xml_node.h"
 
 /* virDomainDeviceModifyFlags */
@@ -52,9 +53,13 @@ static int resolve_flags(struct change *change)
 
 /* ---- the definition ---- */
 
-static int write_text(const struct change *change, const char *text, struct pt_error *err)
+/* @text is that of @definition. */
+static int write_text(const struct change *change, const struct definition *definition,
+		      const char *text, struct pt_error *err)
 {
-	return store_write_definition(change->host, change->domain->name, text, err);
+	int r = store_record_devices(change->host, definition, change->domain->definition, err);
+
+	return r < 0 ? r : store_write_definition(change->host, change->domain->name, text, err);
 }
 
 /*
@@ -71,7 +76,7 @@ static int write_config(struct change *change)
 	if (!r)
 		r = definition_format(change->config, DEFINITION_SECURE, &text, &err);
 	if (!r)
-		r = write_text(change, text, &err);
+		r = write_text(change, change->config, text, &err);
 	return r < 0 ? fail(change, &err) : 0;
 }
 
@@ -93,7 +98,8 @@ static void restore_config(const struct change *change)
 {
 	struct pt_error err;
 
-	if (change->text_before && write_text(change, change->text_before, &err) < 0)
+	if (change->text_before &&
+	    write_text(change, change->domain->definition, change->text_before, &err) < 0)
 		log_message(PT_LOG_WARNING, "guest %s: its definition can't be put back: %s",
 			    change->domain->name, err.message);
 }

@@ -10,6 +10,7 @@
 #include "assign/recover.h"
 #include "base/text.h"
 #include "domain/guest.h"
+#include "domain/store_devices.h"
 
 AUTO_DEFINE(claims, struct pt_claims *, pt_claims_free)
 AUTO_DEFINE(snapshot, struct pt_snapshot *, pt_snapshot_free)
@@ -82,6 +83,8 @@ int guest_take(struct pt_host *host, const struct pt_owner *owner, const struct 
 	r = choose_driver(hostdevs, count, &request.driver, err);
 	if (!r)
 		r = guest_check_unmanaged(host, hostdevs, count, err);
+	if (!r)
+		r = store_check_devices(host, owner->name, hostdevs, count, err);
 	if (!r)
 		r = pt_request_apply(host, &request, err);
 	if (r < 0)

@@ -11,6 +11,7 @@
 #include "assign/claim.h"
 #include "base/io.h"
 #include "base/text.h"
+#include "domain/store_devices.h"
 #include "pci/host.h"
 
 #define STORE_PATH	256
@@ -129,15 +130,14 @@ static int make_directory(struct pt_host *host, const char *directory)
 	return r < 0 ? r : io_make_directories_at(host->root_fd, directory, 0700);
 }
 
-/* What was answered with success is there after a power cut, and it is the old or the new text. */
 static int replace_synced(struct pt_host *host, const char *directory, const char *name,
-			  const char *text)
+			  const char *suffix, const char *text)
 {
 	char path[STORE_PATH], temporary[STORE_PATH];
 	int r = make_directory(host, directory);
 
 	if (r >= 0)
-		r = text_format(path, sizeof(path), "%s/%s.xml", directory, name);
+		r = make_path(path, directory, name, suffix);
 	if (r >= 0)
 		r = text_format(temporary, sizeof(temporary), "%s/.%s.new", directory, name);
 	if (r < 0)
@@ -154,18 +154,32 @@ static int replace_synced(struct pt_host *host, const char *directory, const cha
 	return sync_path(host->root_fd, directory, O_RDONLY | O_DIRECTORY);
 }
 
-int store_write_definition(struct pt_host *host, const char *name, const char *xml,
-			   struct pt_error *err)
+int store_write_file(struct pt_host *host, const char *directory, const char *name,
+		     const char *suffix, const char *text, struct pt_error *err)
 {
 	int r = store_check_name(name, err);
 
 	if (r < 0)
 		return r;
-	r = replace_synced(host, STORE_DEFINITIONS, name, xml);
-	return r < 0 ? fail_storage(err, -r, "can't write to", STORE_DEFINITIONS) : 0;
+	r = replace_synced(host, directory, name, suffix, text);
+	return r < 0 ? fail_storage(err, -r, "can't write to", directory) : 0;
 }
 
-static int remove_file(struct pt_host *host, const char *path, struct pt_error *err)
+int store_write_definition(struct pt_host *host, const char *name, const char *xml,
+			   struct pt_error *err)
+{
+	return store_write_file(host, STORE_DEFINITIONS, name, ".xml", xml, err);
+}
+
+bool store_is_defined(struct pt_host *host, const char *name)
+{
+	char path[STORE_PATH];
+
+	return make_path(path, STORE_DEFINITIONS, name, ".xml") >= 0 &&
+	       faccessat(host->root_fd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+int store_remove_file(struct pt_host *host, const char *path, struct pt_error *err)
 {
 	if (unlinkat(host->root_fd, path, 0) < 0 && errno != ENOENT)
 		return fail_storage(err, errno, "can't remove", path);
@@ -181,7 +195,9 @@ int store_remove_definition(struct pt_host *host, const char *name, struct pt_er
 	r = r < 0 ? pt_fail(err, PT_INVALID, EINVAL, "no such name")
 		  : store_set_autostart(host, name, false, err);
 	if (!r)
-		r = remove_file(host, path, err);
+		r = store_remove_file(host, path, err);
+	if (!r)
+		r = store_remove_devices(host, name, err);
 	if (!r)
 		(void)sync_path(host->root_fd, STORE_DEFINITIONS, O_RDONLY | O_DIRECTORY);
 	return r;
@@ -203,7 +219,7 @@ int store_set_autostart(struct pt_host *host, const char *name, bool is_on, stru
 	if (r < 0)
 		return pt_fail(err, PT_INVALID, EINVAL, "no such name");
 	if (!is_on)
-		return remove_file(host, path, err);
+		return store_remove_file(host, path, err);
 	r = make_directory(host, STORE_AUTOSTART);
 	if (!r)
 		r = io_replace_at(host->root_fd, path, "", 0, 0600);

@@ -70,6 +70,9 @@ int store_write_definition(struct pt_host *host, const char *name, const char *x
 			   struct pt_error *err);
 int store_remove_definition(struct pt_host *host, const char *name, struct pt_error *err);
 
+/* Is it one that outlives its end? */
+bool store_is_defined(struct pt_host *host, const char *name);
+
 bool store_is_autostart(struct pt_host *host, const char *name);
 int store_set_autostart(struct pt_host *host, const char *name, bool is_on, struct pt_error *err);
 
@@ -82,6 +85,18 @@ int store_remove_live(struct pt_host *host, const char *name, struct pt_error *e
 /* All of it; NULL is allowed. */
 void store_live_free(struct store_live *live);
 AUTO_DEFINE(store_live, struct store_live *, store_live_free)
+
+/* ---- for other files of a guest's below etc/passthru ---- */
+
+/*
+ * Replace @directory/@name@suffix whole, for root to read. What was answered with success is there
+ * after a power cut, and otherwise it is the old or the new text.
+ */
+int store_write_file(struct pt_host *host, const char *directory, const char *name,
+		     const char *suffix, const char *text, struct pt_error *err);
+
+/* Not being there is no failure. */
+int store_remove_file(struct pt_host *host, const char *path, struct pt_error *err);
 
 /* A fuzz target: the bytes of a live file. */
 int store_parse_live(const char *text, size_t size, struct store_live **ret_live,

@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "domain/store_devices.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "assign/claim.h"
+#include "assign/persist.h"
+#include "base/io.h"
+#include "base/text.h"
+#include "domain/store.h"
+
+#define SUFFIX ".json"
+
+AUTO_DEFINE(json, struct json_object *, json_object_put)
+
+/* ---- the file ---- */
+
+static int path_of(const char *name, char path[256])
+{
+	return text_format(path, 256, STORE_DEVICES "/%s" SUFFIX, name);
+}
+
+static struct store_devices *make(size_t count)
+{
+	return calloc(1, sizeof(struct store_devices) + count * sizeof(struct store_device));
+}
+
+static int make_empty(struct store_devices **ret_devices, struct pt_error *err)
+{
+	*ret_devices = make(0);
+	return *ret_devices ? 0 : pt_fail_memory(err);
+}
+
+static int parse_device(struct json_object *object, struct store_device *device,
+			struct pt_error *err)
+{
+	int r;
+
+	if (!json_object_is_type(object, json_type_object))
+		return pt_fail(err, PT_CORRUPT, EBADMSG, "\"devices\" holds no objects");
+	r = state_get_address(object, "device", &device->address, err);
+	return r < 0 ? r : persist_get_identity(object, &device->identity, err);
+}
+
+int store_parse_devices(const char *text, size_t size, struct store_devices **ret_devices,
+			struct pt_error *err)
+{
+	AUTO(auto_json) struct json_object *object = NULL;
+	AUTO_FREE struct store_devices *devices = NULL;
+	struct json_object *array;
+	size_t i, count;
+	int r = state_parse(text, size, &object, err);
+
+	if (r < 0)
+		return r;
+	if (!json_object_object_get_ex(object, "devices", &array) ||
+	    !json_object_is_type(array, json_type_array))
+		return pt_fail(err, PT_CORRUPT, EBADMSG, "\"devices\" is no list");
+	count = json_object_array_length(array);
+	if (count > STORE_DEVICES_MAX)
+		return pt_fail(err, PT_CORRUPT, EBADMSG, "more than %d devices", STORE_DEVICES_MAX);
+	devices = make(count);
+	if (!devices)
+		return pt_fail_memory(err);
+	for (i = 0; r == 0 && i < count; i++)
+		r = parse_device(json_object_array_get_idx(array, i), &devices->items[i], err);
+	if (r < 0)
+		return r;
+	devices->count = count;
+	*ret_devices = TAKE_POINTER(devices);
+	return 0;
+}
+
+/* An empty one where there is no file. */
+static int load(struct pt_host *host, const char *name, struct store_devices **ret_devices,
+		struct pt_error *err)
+{
+	AUTO_FREE char *text = NULL;
+	char path[256];
+	size_t size;
+	int r = path_of(name, path);
+
+	if (r >= 0)
+		r = io_read_all_at(host->root_fd, path, STATE_FILE_MAX, &text, &size);
+	if (r == -ENOENT)
+		return make_empty(ret_devices, err);
+	if (r < 0)
+		return pt_fail(err, PT_STORAGE, -r, "/%s: %s", path, strerror(-r));
+	r = store_parse_devices(text, size, ret_devices, err);
+	if (r < 0) {
+		pt_error_prefix(err, "/%s: ", path);
+		pt_error_append(err, ": define guest %s again", name);
+	}
+	return r;
+}
+
+static struct json_object *device_to_json(const struct store_device *device)
+{
+	struct json_object *object = json_object_new_object();
+	char text[PT_ADDRESS_TEXT];
+
+	pt_address_format(&device->address, text);
+	if (json_object_object_add(object, "device", json_object_new_string(text)) == 0 &&
+	    persist_add_identity(object, &device->identity) == 0)
+		return object;
+	json_object_put(object);
+	return NULL;
+}
+
+static int save(struct pt_host *host, const char *name, const struct store_devices *devices,
+		struct pt_error *err)
+{
+	AUTO(auto_json) struct json_object *object = json_object_new_object();
+	struct json_object *array = json_object_new_array();
+	int flags = JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE;
+	const char *text;
+	size_t i;
+
+	if (!devices->count) {
+		json_object_put(array);
+		return store_remove_devices(host, name, err);
+	}
+	if (!object || !array || json_object_object_add(object, "devices", array) < 0) {
+		json_object_put(array);
+		return pt_fail_memory(err);
+	}
+	for (i = 0; i < devices->count; i++) {
+		struct json_object *item = device_to_json(&devices->items[i]);
+
+		if (!item || json_object_array_add(array, item) < 0) {
+			json_object_put(item);
+			return pt_fail_memory(err);
+		}
+	}
+	text = json_object_to_json_string_ext(object, flags);
+	return text ? store_write_file(host, STORE_DEVICES, name, SUFFIX, text, err)
+		    : pt_fail_memory(err);
+}
+
+int store_remove_devices(struct pt_host *host, const char *name, struct pt_error *err)
+{
+	char path[256];
+
+	if (path_of(name, path) < 0)
+		return pt_fail(err, PT_INVALID, EINVAL, "no such name");
+	return store_remove_file(host, path, err);
+}
+
+/* ---- what is in it ---- */
+
+static const struct store_device *find(const struct store_devices *devices,
+				       const struct pt_address *address)
+{
+	size_t i;
+
+	for (i = 0; i < devices->count; i++)
+		if (pt_address_compare(&devices->items[i].address, address) == 0)
+			return &devices->items[i];
+	return NULL;
+}
+
+/* Two namespaces of one drive are two disks, and one device. */
+static void put(struct store_devices *devices, const struct store_device *device)
+{
+	if (!find(devices, &device->address))
+		devices->items[devices->count++] = *device;
+}
+
+/*
+ * What is at the address now, or else what is known of it. False when neither: it is
+ * recorded when it is first seen.
+ */
+static bool look(struct pt_host *host, const struct pt_address *address,
+		 const struct store_device *known, struct store_device *ret_device)
+{
+	*ret_device = (struct store_device){.address = *address};
+	if (pt_identity_read(host, address, &ret_device->identity, NULL) == 0)
+		return true;
+	if (known)
+		*ret_device = *known;
+	return known;
+}
+
+static bool is_among(const struct definition_hostdev *hostdevs, size_t count,
+		     const struct pt_address *address)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		if (pt_address_compare(&hostdevs[i].address, address) == 0)
+			return true;
+	return false;
+}
+
+int store_record_devices(struct pt_host *host, const struct definition *def,
+			 const struct definition *before, struct pt_error *err)
+{
+	AUTO_FREE struct definition_hostdev *hostdevs = NULL;
+	AUTO_FREE struct definition_hostdev *kept = NULL;
+	AUTO_FREE struct store_devices *known = NULL;
+	AUTO_FREE struct store_devices *made = NULL;
+	size_t count, kept_count = 0, i;
+	int r = definition_hostdevs(def, &hostdevs, &count, err);
+
+	if (!r && before)
+		r = definition_hostdevs(before, &kept, &kept_count, err);
+	if (!r)
+		r = load(host, definition_name(def), &known, err);
+	if (r == -EBADMSG && !before) /* defining anew is what puts a broken file right */
+		r = make_empty(&known, err);
+	if (r < 0)
+		return r;
+	made = make(count);
+	if (!made || !known)
+		return pt_fail_memory(err);
+	for (i = 0; i < count; i++) {
+		const struct store_device *old = find(known, &hostdevs[i].address);
+		struct store_device device;
+
+		if (old && is_among(kept, kept_count, &hostdevs[i].address))
+			put(made, old);
+		else if (look(host, &hostdevs[i].address, old, &device))
+			put(made, &device);
+	}
+	return save(host, definition_name(def), made, err);
+}
+
+/* ---- is it still that one? ---- */
+
+static void refuse(const char *name, const struct pt_persisted *device, int *result,
+		   struct pt_error *err)
+{
+	char line[1400], at[PT_ADDRESS_TEXT], now[PT_ADDRESS_TEXT], next[128] = "";
+
+	pt_address_format(&device->address, at);
+	if (device->is_there)
+		(void)text_format(next, sizeof(next), "put %s into the definition, or ",
+				  pt_address_format(&device->now, now));
+	(void)snprintf(line, sizeof(line),
+		       "%s isn't the device that guest %s was defined with: %s; %sdefine the guest "
+		       "again (virsh edit, or virsh define) to give it what is at %s now",
+		       at, name, device->words, next, at);
+	if (*result)
+		pt_error_append(err, "\n%s", line);
+	else
+		*result = pt_fail(err, PT_IDENTITY, ENODEV, "%s", line);
+}
+
+/* A card with a serial number that got its old address in another slot is still that card. */
+static bool is_same(const struct pt_persisted *device)
+{
+	switch (device->state) {
+	case PT_PERSIST_APPLIED:
+	case PT_PERSIST_PENDING:
+	case PT_PERSIST_MOVED:
+		return pt_address_compare(&device->now, &device->address) == 0;
+	case PT_PERSIST_MISSING: /* what isn't there is for the plan to refuse, in its words */
+		return true;
+	case PT_PERSIST_EXCHANGED:
+		break;
+	}
+	return false;
+}
+
+/* 1 when something is to be recorded: @device wasn't seen before and is there. */
+static int check_one(struct pt_host *host, struct pt_persist_list *list,
+		     const struct store_device *known, const char *name, int *result,
+		     struct pt_error *err)
+{
+	struct pt_persisted device = {.address = known->address, .identity = known->identity};
+	int r = persist_examine(host, list, &device, err);
+
+	if (r < 0)
+		return r;
+	if (!is_same(&device))
+		refuse(name, &device, result, err);
+	return 0;
+}
+
+int store_check_devices(struct pt_host *host, const char *name,
+			const struct definition_hostdev *hostdevs, size_t count,
+			struct pt_error *err)
+{
+	AUTO_FREE struct store_devices *before = NULL;
+	AUTO_FREE struct store_devices *after = NULL;
+	struct pt_persist_list list = {0};
+	int result = 0, r = count ? load(host, name, &before, err) : 0;
+	struct store_device device;
+	size_t i;
+
+	if (r < 0 || !count)
+		return r;
+	after = make(before->count + count);
+	if (!after)
+		return pt_fail_memory(err);
+	memcpy(after->items, before->items, before->count * sizeof(*before->items));
+	after->count = before->count;
+	for (i = 0; r == 0 && i < count; i++) {
+		const struct store_device *known = find(before, &hostdevs[i].address);
+
+		if (known)
+			r = check_one(host, &list, known, name, &result, err);
+		else if (look(host, &hostdevs[i].address, NULL, &device))
+			put(after, &device);
+	}
+	pt_snapshot_free(list.snapshot);
+	if (r < 0 || result < 0)
+		return r < 0 ? r : result;
+	if (after->count == before->count || !store_is_defined(host, name))
+		return 0;
+	return save(host, name, after, err);
+}
