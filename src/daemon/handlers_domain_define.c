@@ -32,6 +32,8 @@ static int parse(struct pt_host *host, struct call *call, const char *xml,
 		r = store_check_name(definition_name(definition), &err);
 	if (!r)
 		r = live_complete(definition, &err);
+	if (!r)
+		r = live_check(definition, &err);
 	if (r < 0)
 		return fault_of_guest(host, call, &err);
 	*ret_definition = TAKE_POINTER(definition);

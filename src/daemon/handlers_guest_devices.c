@@ -123,6 +123,8 @@ static int add_to_config(struct change *change)
 		r = definition_add_device(change->config, device, &node, &err);
 	if (!r)
 		r = live_complete(change->config, &err);
+	if (!r)
+		r = live_check(change->config, &err);
 	return r < 0 ? fail(change, &err) : 0;
 }
 

@@ -61,17 +61,27 @@ static void add_devices(struct command_line *line, int round)
 		(void)line_add_device(line, at, round);
 }
 
-/* What the definition says to QEMU itself. */
+/* What the definition says to QEMU itself: the first of <qemu:commandline> and the next ones. */
+static const xmlNode *own_word(const struct command_line *line, const xmlNode *before,
+			       const char *name)
+{
+	const xmlNode *at = before ? before->next : line->root->children;
+
+	while (!before && at && !(at->ns && strcmp((const char *)at->name, "commandline") == 0))
+		at = at->next;
+	if (!before && at)
+		at = at->children;
+	while (at && strcmp((const char *)at->name, name) != 0)
+		at = at->next;
+	return at;
+}
+
 static void add_own_words(struct command_line *line)
 {
-	const xmlNode *child;
+	const xmlNode *at = NULL;
 
-	for (child = line->root->children; child; child = child->next)
-		if (child->ns && strcmp((const char *)child->name, "commandline") == 0)
-			break;
-	for (child = child ? child->children : NULL; child; child = child->next)
-		if (strcmp((const char *)child->name, "arg") == 0)
-			line_add(line, node_attribute(child, "value"));
+	while ((at = own_word(line, at, "arg")))
+		line_add(line, node_attribute(at, "value"));
 }
 
 struct command_line line_begin(const struct definition *live,
@@ -109,6 +119,28 @@ int command_line_build(const struct definition *live, const struct command_line_
 		return line.failure;
 	}
 	*ret_argv = line.argv;
+	return 0;
+}
+
+int command_line_environment(const struct definition *live, char ***ret_environment,
+			     struct pt_error *err)
+{
+	static const struct command_line_files no_files = {.commands.fd = -1, .events.fd = -1};
+	struct command_line line = line_begin(live, &no_files, err);
+	const xmlNode *at = NULL;
+
+	line_add(&line, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+	line_add(&line, "LC_ALL=C");
+	while ((at = own_word(&line, at, "env"))) {
+		const char *value = node_attribute(at, "value");
+
+		line_add_format(&line, "%s=%s", node_attribute(at, "name"), value ? value : "");
+	}
+	if (line.failure) {
+		command_line_free(line.argv);
+		return line.failure;
+	}
+	*ret_environment = line.argv;
 	return 0;
 }
 

@@ -36,6 +36,15 @@ struct command_line_files {
  */
 int command_line_build(const struct definition *live, const struct command_line_files *files,
 		       char ***ret_argv, struct pt_error *err);
+
+/*
+ * QEMU's environment, NULL-terminated NAME=VALUE: no more than it needs of any process's, so that
+ * it is the same whoever started the daemon, and what the definition says (qemu:env). Freed with
+ * command_line_free().
+ */
+int command_line_environment(const struct definition *live, char ***ret_environment,
+			     struct pt_error *err);
+
 void command_line_free(char **argv); /* NULL is allowed */
 AUTO_DEFINE(command_line, char **, command_line_free)
 

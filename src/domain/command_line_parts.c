@@ -58,6 +58,18 @@ void line_add(struct command_line *line, const char *option)
 	add_argument(line, strdup(option));
 }
 
+void line_add_format(struct command_line *line, const char *format, ...)
+{
+	char *value = NULL;
+	va_list args;
+
+	va_start(args, format);
+	if (vasprintf(&value, format, args) < 0)
+		value = NULL;
+	va_end(args);
+	add_argument(line, value);
+}
+
 void line_add_value(struct command_line *line, const char *option, const char *format, ...)
 {
 	char *value = NULL;

@@ -40,6 +40,8 @@ void line_fail_memory(struct command_line *line);
 /* ---- arguments ---- */
 
 void line_add(struct command_line *line, const char *option);
+void line_add_format(struct command_line *line, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 void line_add_value(struct command_line *line, const char *option, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 

@@ -35,6 +35,7 @@ struct start {
 	size_t tap_count;
 	char folder[GUEST_PATH];
 	char **argv;
+	char **environment;
 	int log_fd;
 	long long log_start;
 	struct spawn spawn;
@@ -58,6 +59,7 @@ static void start_free(struct start *start)
 	free(start->hostdevs);
 	live_close_taps(start->taps, start->tap_count);
 	command_line_free(start->argv);
+	command_line_free(start->environment);
 	qmp_close(start->events);
 	guest_unref(start->guest);
 }
@@ -116,6 +118,8 @@ static int prepare_files(struct start *start, struct pt_error *err)
 	start->files.tap_count = start->tap_count;
 	r = command_line_build(guest->live, &start->files, &start->argv, err);
 	if (!r)
+		r = command_line_environment(guest->live, &start->environment, err);
+	if (!r)
 		r = guest_open_log(guest->name, start->argv, &start->log_fd, &start->log_start,
 				   err);
 	return r;
@@ -128,6 +132,7 @@ static int hold(struct start *start, struct pt_error *err)
 	struct guest *guest = start->guest;
 	struct spawn_request request = {
 		.argv = start->argv,
+		.environment = start->environment,
 		.user = &guest->user,
 		.locked_memory = memory_lock_limit(guest->live, start->hostdev_count),
 		.log_fd = start->log_fd,
@@ -137,11 +142,15 @@ static int hold(struct start *start, struct pt_error *err)
 	size_t i;
 	int r;
 
-	if (start->tap_count > SPAWN_KEPT_MAX - request.kept_count)
+	/* a tap and its half in the kernel each */
+	if (start->tap_count > (SPAWN_KEPT_MAX - request.kept_count) / 2)
 		return pt_fail(err, PT_INVALID, EOPNOTSUPP, "more than %d interfaces on bridges",
-			       SPAWN_KEPT_MAX - 2);
-	for (i = 0; i < start->tap_count; i++)
+			       (SPAWN_KEPT_MAX - 2) / 2);
+	for (i = 0; i < start->tap_count; i++) {
 		request.kept[request.kept_count++] = start->taps[i].fd;
+		if (start->taps[i].vhost_fd >= 0)
+			request.kept[request.kept_count++] = start->taps[i].vhost_fd;
+	}
 	r = spawn_begin(start->host, &request, &start->spawn, err);
 	if (r < 0)
 		return r;

@@ -21,6 +21,12 @@
  */
 int live_complete(struct definition *def, struct pt_error *err);
 
+/*
+ * For define and attach: does the definition itself keep a guest from starting? What depends on
+ * the host as it is now (files, devices, processors) isn't looked at. @def is a completed one.
+ */
+int live_check(const struct definition *def, struct pt_error *err);
+
 /* A completed copy with @id and aliases. */
 int live_new(const struct definition *def, int id, struct definition **ret_live,
 	     struct pt_error *err);

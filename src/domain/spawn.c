@@ -121,7 +121,7 @@ static void run_child(const struct spawn_request *request, const int *open_fds, 
 	r = confine_become(request->user);
 	if (r < 0)
 		give_up(status_fd, FAILED_USER, -r);
-	execv(request->argv[0], request->argv);
+	execve(request->argv[0], request->argv, request->environment);
 	give_up(status_fd, FAILED_EXEC, errno);
 }
 

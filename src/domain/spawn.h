@@ -17,6 +17,7 @@
 
 struct spawn_request {
 	char *const *argv;
+	char *const *environment; /* NAME=VALUE, NULL-terminated; NULL: none */
 	const struct confine_user *user;
 	uint64_t locked_memory;	  /* bytes, RLIMIT_MEMLOCK */
 	int log_fd;		  /* its stdout and stderr */

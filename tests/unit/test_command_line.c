@@ -190,6 +190,111 @@ static void refusals(void **state)
 	}
 }
 
+static int check_at_define(const char *text, struct pt_error *err)
+{
+	AUTO(auto_definition) struct definition *def = parse_text(text, 0);
+	int r = live_complete(def, err);
+
+	return r < 0 ? r : live_check(def, err);
+}
+
+static char *many_hostdevs(unsigned int count)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	assert_non_null(out);
+	(void)fprintf(out, "<domain type='kvm'><name>g</name><memory>65536</memory><os>"
+			   "<type>hvm</type></os><devices>");
+	for (unsigned int i = 0; i < count; i++)
+		(void)fprintf(out,
+			      "<hostdev mode='subsystem' type='pci'><source>"
+			      "<address bus='%u' slot='%u'/></source></hostdev>",
+			      1 + i / 32, i % 32);
+	(void)fprintf(out, "</devices></domain>");
+	assert_int_equal(fclose(out), 0);
+	return text;
+}
+
+/* What a start would refuse for what the definition says is refused when it is defined. */
+static void refused_at_define(void **state)
+{
+	static const struct {
+		const char *text;
+		int error;
+		const char *says;
+	} more[] = {
+		{DOMAIN("<vcpu cpuset='3-1'>1</vcpu>"), -EINVAL, "domain/vcpu@cpuset: '3-1'"},
+		{DOMAIN("<cputune><vcpupin vcpu='0' cpuset='0'/><emulatorpin cpuset='4-3'/>"
+			"</cputune>"),
+		 -EINVAL, "domain/cputune/emulatorpin@cpuset"},
+		{DEVICES("<hostdev mode='subsystem' type='pci'><driver name='vfio' model='a'/>"
+			 "<source><address bus='1'/></source></hostdev>"
+			 "<interface type='hostdev'><source><address bus='2'/></source>"
+			 "</interface>"),
+		 -EOPNOTSUPP, "domain/devices/interface/driver@model"},
+		/* of this host, and of now: nobody here has such a bridge, port or file */
+		{DEVICES("<interface type='bridge'><source bridge='nowhere'/></interface>"
+			 "<graphics type='spice' autoport='yes'/><disk type='file'>"
+			 "<source file='/nowhere'/><target dev='vda'/></disk>"),
+		 0, NULL},
+	};
+	AUTO_FREE char *fits = many_hostdevs(64);
+	AUTO_FREE char *too_many = many_hostdevs(65);
+	struct pt_error err = {0};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+		int r = check_at_define(refused[i].text, &err);
+
+		if (r != refused[i].error || (r < 0 && !strstr(err.message, refused[i].says)))
+			fail_msg("%s:\n%d, %s", refused[i].text, r, err.message);
+	}
+	for (size_t i = 0; i < sizeof(more) / sizeof(more[0]); i++) {
+		int r = check_at_define(more[i].text, &err);
+
+		if (r != more[i].error || (r < 0 && !strstr(err.message, more[i].says)))
+			fail_msg("%s:\n%d, %s", more[i].text, r, err.message);
+	}
+	for (size_t i = 0; i < sizeof(golden) / sizeof(golden[0]); i++) {
+		AUTO_FREE char *text = NULL;
+		char name[64];
+
+		(void)snprintf(name, sizeof(name), "%s.xml", golden[i]);
+		text = read_golden(name);
+		if (check_at_define(text, &err) < 0)
+			fail_msg("%s: %s", name, err.message);
+	}
+	assert_int_equal(check_at_define(fits, &err), 0);
+	assert_int_equal(check_at_define(too_many, &err), -EOPNOTSUPP);
+	assert_non_null(strstr(err.message, "at most 64"));
+}
+
+static void environment(void **state)
+{
+	AUTO(auto_definition)
+	struct definition *def = parse_text(
+		"<domain type='kvm' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>"
+		"<name>g</name><memory>65536</memory><os><type>hvm</type></os><qemu:commandline>"
+		"<qemu:env name='A' value='b c'/><qemu:arg value='-x'/><qemu:env name='D'/>"
+		"</qemu:commandline></domain>",
+		0);
+	AUTO(auto_definition) struct definition *live = live_of(def);
+	AUTO(auto_command_line) char **made = NULL;
+	AUTO_FREE char *line = NULL;
+	struct pt_error err = {0};
+
+	(void)state;
+	assert_int_equal(command_line_environment(def, &made, &err), 0);
+	assert_string_equal(made[1], "LC_ALL=C");
+	assert_string_equal(made[2], "A=b c");
+	assert_string_equal(made[3], "D=");
+	assert_null(made[4]);
+	line = format_line(live, &nothing);
+	assert_non_null(strstr(line, "-x\n"));
+}
+
 /* Plugging in and the way back, as the commands' JSON. */
 static void plugging(void **state)
 {
@@ -396,6 +501,8 @@ int main(void)
 		cmocka_unit_test(values_with_commas),
 		cmocka_unit_test(what_is_not_prepared),
 		cmocka_unit_test(refusals),
+		cmocka_unit_test(refused_at_define),
+		cmocka_unit_test(environment),
 		cmocka_unit_test(plugging),
 		cmocka_unit_test(settling),
 		cmocka_unit_test(plugging_a_tap),
