@@ -18,9 +18,7 @@ installkernel() {
 }
 
 install() {
-	inst_multiple passthru /etc/passthru/devices.d/*.json
-	# opened when a module is to be loaded, so nothing links it
-	inst_libdir_file "libkmod.so.2*"
+	inst_multiple passthru modprobe /etc/passthru/devices.d/*.json
 	# the hook runs before udev is started, in a systemd initramfs too
 	inst_hook pre-udev 10 "$moddir/passthru-persist.sh"
 }

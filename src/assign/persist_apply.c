@@ -124,7 +124,7 @@ static int bind_locked(struct application *app, struct pt_persisted *persisted, 
 	char before[BINDING_NAME];
 	int r;
 
-	r = binding_load_driver(host, persisted->driver, err);
+	r = binding_load_driver(host, persisted->driver, BINDING_DEADLINE_MS, err);
 	if (!r) /* loading it may have bound it: it has the override */
 		r = binding_read_driver(host, &persisted->now, persisted->driver_now, err);
 	if (r < 0)

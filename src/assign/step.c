@@ -42,7 +42,7 @@ static int load_do(struct pt_host *host, const struct step *step, char note[STEP
 		   struct pt_error *err)
 {
 	(void)note;
-	return binding_load_driver(host, step->to.driver, err);
+	return binding_load_driver(host, step->to.driver, BINDING_DEADLINE_MS, err);
 }
 
 static int undo_nothing(struct pt_host *host, const struct step *step, struct pt_error *err)
@@ -79,7 +79,7 @@ static int bind_if_needed(struct pt_host *host, const struct step *step, const c
 		return 0;
 	if (!strcmp(driver, STEP_ANY_DRIVER))
 		return binding_probe(host, &step->address, "", BINDING_DEADLINE_MS, err);
-	r = binding_load_driver(host, driver, err);
+	r = binding_load_driver(host, driver, BINDING_DEADLINE_MS, err);
 	if (r < 0)
 		return r;
 	return binding_probe(host, &step->address, driver, BINDING_DEADLINE_MS, err);

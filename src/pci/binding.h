@@ -72,10 +72,10 @@ bool binding_has_driver(struct pt_host *host, const char *driver);
 
 /*
  * Load the module that provides @driver if it isn't registered; PT_NO_VFIO for
- * a VFIO driver that this kernel doesn't have, else PT_DRIVER_REFUSED.
- *
- * In this very process and without a deadline: libkmod needs malloc, which a helper can't have.
+ * a VFIO driver that this kernel doesn't have, else PT_DRIVER_REFUSED. Past its deadline it
+ * fails the same way, with ETIMEDOUT: no device is stuck in a module that isn't there yet.
  */
-int binding_load_driver(struct pt_host *host, const char *driver, struct pt_error *err);
+int binding_load_driver(struct pt_host *host, const char *driver, unsigned int deadline_ms,
+			struct pt_error *err);
 
 #endif

@@ -11,6 +11,7 @@
 
 #include "base/text.h"
 #include "pci/header.h"
+#include "pci/helper.h"
 #include "pci/sysfs.h"
 
 bool binding_is_driver_name(const char *driver)
@@ -86,8 +87,23 @@ static bool has_modules(struct pt_host *host)
 	       faccessat(host->root_fd, path, F_OK, 0) == 0;
 }
 
-static int fail_load(struct pt_host *host, const char *driver, int errnum, struct pt_error *err)
+/* Work for a helper. */
+struct load_job {
+	char driver[BINDING_NAME];
+	char said[HOST_SAID];
+};
+
+static int load_work(struct pt_host *host, void *argument)
 {
+	struct load_job *job = argument;
+
+	return host->ops->load_module(host, job->driver, job->said);
+}
+
+static int fail_load(struct pt_host *host, const struct load_job *job, int errnum,
+		     struct pt_error *err)
+{
+	const char *driver = job->driver;
 	bool is_vfio = pt_driver_is_vfio(driver);
 	enum pt_reason reason = is_vfio ? PT_NO_VFIO : PT_DRIVER_REFUSED;
 
@@ -123,24 +139,31 @@ static int fail_load(struct pt_host *host, const char *driver, int errnum, struc
 			"this kernel has no driver \"%s\", neither built in nor as a module of "
 			"that name",
 			driver);
-	return pt_fail(err, reason, errnum,
-		       "module %s did not load: %s; see dmesg and try \"modprobe "
-		       "%s\"",
-		       driver, strerror(errnum), driver);
+	return pt_fail(err, reason, errnum, "module %s did not load: %s; see dmesg", driver,
+		       job->said[0] ? job->said : strerror(errnum));
 }
 
-int binding_load_driver(struct pt_host *host, const char *driver, struct pt_error *err)
+int binding_load_driver(struct pt_host *host, const char *driver, unsigned int deadline_ms,
+			struct pt_error *err)
 {
+	struct load_job job = {0};
+	pid_t helper;
 	int r;
 
-	if (!binding_is_driver_name(driver))
+	if (!binding_is_driver_name(driver) || !text_copy(job.driver, sizeof(job.driver), driver))
 		return binding_fail_driver_name(driver, err);
 	if (binding_has_driver(host, driver))
 		return 0;
 	host_log(host, PT_LOG_INFO, "load module %s", driver);
-	r = host->ops->load_module(host, driver);
+	r = helper_run(host, load_work, &job, sizeof(job), deadline_ms, &helper);
+	if (r == -ETIMEDOUT)
+		return pt_fail(err, pt_driver_is_vfio(driver) ? PT_NO_VFIO : PT_DRIVER_REFUSED,
+			       ETIMEDOUT,
+			       "module %s has not been loaded within %u.%u s; modprobe is left "
+			       "waiting (below pid %ld), see dmesg for what it waits for",
+			       driver, deadline_ms / 1000, deadline_ms % 1000 / 100, (long)helper);
 	if (r < 0)
-		return fail_load(host, driver, -r, err);
+		return fail_load(host, &job, -r, err);
 	if (binding_has_driver(host, driver))
 		return 0;
 	return pt_fail(err, pt_driver_is_vfio(driver) ? PT_NO_VFIO : PT_DRIVER_REFUSED, ENOENT,

@@ -58,6 +58,19 @@ static void prepare_message(struct message *message, void *head, size_t head_siz
 	message->header = (struct msghdr){.msg_iov = message->parts, .msg_iovlen = 2};
 }
 
+/*
+ * A fork that nobody but us notices: without an exit signal the caller of the library
+ * gets no SIGCHLD, and no wait() of its own (unless with __WALL) sees a strange child. All
+ * arguments being 0, their order, which differs between architectures, doesn't matter.
+ *
+ * Not a second fork, after which init would be the parent: in a container the first
+ * process is often one that reaps nobody, and each helper would leave a zombie for good.
+ */
+static pid_t fork_quietly(void)
+{
+	return (pid_t)syscall(SYS_clone, 0, 0, 0, 0, 0);
+}
+
 /* ---- in the helper ---- */
 
 static void close_others(int a, int b)
@@ -135,20 +148,58 @@ static _Noreturn void helper_main(struct pt_host *host, int fd)
 	}
 }
 
-/* ---- its life, seen from outside ---- */
-
-/*
- * A fork that nobody but us notices: without an exit signal the caller of the library
- * gets no SIGCHLD, and no wait() of its own (unless with __WALL) sees a strange child. All
- * arguments being 0, their order, which differs between architectures, doesn't matter.
- *
- * Not a second fork, after which init would be the parent: in a container the first
- * process is often one that reaps nobody, and each helper would leave a zombie for good.
- */
-static pid_t fork_quietly(void)
+static _Noreturn void become(const char *path, char *const argv[], int output)
 {
-	return (pid_t)syscall(SYS_clone, 0, 0, 0, 0, 0);
+	static char *const environment[] = {
+		"LC_ALL=C", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+		NULL};
+	sigset_t none;
+	int input = open("/dev/null", O_RDONLY);
+
+	input = fcntl(input, F_DUPFD, 3);
+	output = fcntl(output, F_DUPFD, 3);
+	/* what it runs in turn may rely on these; handlers are gone with the program */
+	(void)signal(SIGCHLD, SIG_DFL);
+	(void)signal(SIGPIPE, SIG_DFL);
+	sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	if (input >= 0 && dup2(input, 0) == 0 && dup2(output, 1) == 1 && dup2(output, 2) == 2)
+		(void)execve(path, argv, environment);
+	_exit(127);
 }
+
+int helper_exec(const char *path, char *const argv[], char *said, size_t size)
+{
+	char rest[256];
+	size_t have = 0;
+	int fds[2], status = -1;
+	ssize_t n;
+	pid_t pid;
+
+	said[0] = '\0';
+	if (access(path, X_OK) < 0 || pipe(fds) < 0)
+		return -errno;
+	pid = fork_quietly();
+	if (pid == 0)
+		become(path, argv, fds[1]);
+	close(fds[1]);
+	while (pid > 0) {
+		bool is_full = have + 1 >= size;
+
+		n = read(fds[0], is_full ? rest : said + have,
+			 is_full ? sizeof(rest) : size - 1 - have);
+		if (n <= 0)
+			break;
+		have += is_full ? 0 : (size_t)n;
+	}
+	said[have] = '\0';
+	close(fds[0]);
+	if (pid < 0 || waitpid(pid, &status, __WALL) < 0)
+		return -errno;
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -EIO;
+}
+
+/* ---- its life, seen from outside ---- */
 
 static int start_helper(struct pt_host *host)
 {

@@ -46,6 +46,14 @@ int helper_write_by(struct pt_host *host, const char *path, const char *text,
 int helper_run(struct pt_host *host, int (*work)(struct pt_host *host, void *argument),
 	       void *argument, size_t size, unsigned int deadline_ms, pid_t *ret_helper);
 
+/*
+ * For the work that runs in a helper: run the program @path with these words and wait for its
+ * end. Its input is empty, its environment LC_ALL=C and the usual PATH. 0 when its status is 0,
+ * otherwise -EIO and @said what it wrote, on stderr or else, so far as it fits; or why it couldn't
+ * be started.
+ */
+int helper_exec(const char *path, char *const argv[], char *said, size_t size);
+
 /* End the helper that waits for more, reap those that have ended; for pt_host_free(). */
 void helper_end(struct pt_host *host);
 

@@ -15,6 +15,8 @@
 
 struct pt_host;
 
+#define HOST_SAID 512
+
 /*
  * The ways to change a machine. Each returns 0 or a negative errno, like the
  * system call it stands for.
@@ -22,8 +24,12 @@ struct pt_host;
 struct host_ops {
 	/* One write(2) to the file at @path, relative to the root ("sys/bus/pci/…"). Can hang. */
 	int (*write)(struct pt_host *host, const char *path, const char *data, size_t size);
-	/* Load a module with its dependencies; 0 also when it is loaded or built in. Can hang. */
-	int (*load_module)(struct pt_host *host, const char *name);
+	/*
+	 * Load a module with its dependencies; 0 also when it is loaded or built in. On failure
+	 * @said is what the one who loads modules said about it, "" for nothing. Runs in a helper
+	 * process, thus without malloc. Can hang.
+	 */
+	int (*load_module)(struct pt_host *host, const char *name, char said[HOST_SAID]);
 	/*
 	 * VFIO_DEVICE_GET_PCI_HOT_RESET_INFO: the functions a hot reset of @address takes
 	 * down, at most @max of them (-E2BIG); @address must be on a VFIO driver. Like the next
@@ -68,7 +74,7 @@ struct pt_host {
 	pid_t left_helpers[HOST_LEFT_HELPERS];
 	/* opened on first use by names.c and modules.c */
 	void *hwdb;
-	void *kmod;
+	void *modules;
 };
 
 void host_log(struct pt_host *host, enum pt_log_level level, const char *format, ...)

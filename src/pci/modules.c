@@ -4,14 +4,12 @@
  * modules.builtin.modinfo: libkmod finds the modules too, but doesn't tell by which of
  * their aliases, and the best match is the least vague one.
  *
- * Loading is libkmod's business (dependencies, softdeps, modprobe.d, compression,
- * signatures). It is opened when first needed, because with libcrypto behind it its start costs
- * more than a whole listing of devices.
+ * Loading is modprobe's business (dependencies, softdeps, modprobe.d, compression, signatures): a
+ * program rather than libkmod, because a module's start can hang, and must not take us with it.
  */
 #include "pci/modules.h"
 
 #include <dirent.h>
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <fnmatch.h>
@@ -19,14 +17,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <syslog.h>
 #include <unistd.h>
-
-#include <libkmod.h>
 
 #include "base/auto.h"
 #include "base/io.h"
 #include "base/text.h"
+#include "pci/helper.h"
 #include "pci/sysfs.h"
 
 #define LIST_SIZE_MAX (64U << 20)
@@ -34,20 +30,6 @@
 #define NAME_SIZE     64
 #define PATTERN_SIZE  256
 #define GENERIC	      "vfio-pci"
-
-/* The functions of libkmod in use. */
-struct kmod_library {
-	void *handle;
-	typeof(&kmod_new) new;
-	typeof(&kmod_unref) unref;
-	typeof(&kmod_set_log_fn) set_log_fn;
-	typeof(&kmod_module_new_from_lookup) new_from_lookup;
-	typeof(&kmod_module_unref_list) unref_list;
-	typeof(&kmod_list_next) list_next;
-	typeof(&kmod_module_get_module) get_module;
-	typeof(&kmod_module_unref) module_unref;
-	typeof(&kmod_module_probe_insert_module) probe_insert;
-};
 
 /* An alias of a module; both parts point into the lists. */
 struct alias {
@@ -73,14 +55,14 @@ struct modules {
 
 static struct modules *modules_open(struct pt_host *host)
 {
-	if (!host->kmod)
-		host->kmod = calloc(1, sizeof(struct modules));
-	return host->kmod;
+	if (!host->modules)
+		host->modules = calloc(1, sizeof(struct modules));
+	return host->modules;
 }
 
 void modules_close(struct pt_host *host)
 {
-	struct modules *modules = host->kmod;
+	struct modules *modules = host->modules;
 
 	if (!modules)
 		return;
@@ -88,7 +70,7 @@ void modules_close(struct pt_host *host)
 	free(modules->alias);
 	free(modules->builtin);
 	free(modules);
-	host->kmod = NULL;
+	host->modules = NULL;
 }
 
 /* ---- finding ---- */
@@ -436,113 +418,62 @@ int modules_find_vfio_drivers(struct pt_host *host, const struct pt_address *add
 
 /* ---- loading ---- */
 
-static int open_library(struct pt_host *host, struct kmod_library *library)
+/*
+ * The kernel's own word for where modprobe is (distributions differ), unless an administrator
+ * has put something else there to turn automatic loading off.
+ */
+static void find_modprobe(struct pt_host *host, char path[SYSFS_PATH])
 {
-	void *handle = dlopen("libkmod.so.2", RTLD_NOW | RTLD_LOCAL);
+	const char *name;
 
-	if (!handle) {
-		host_log(host, PT_LOG_WARNING, "modules can't be loaded: %s", dlerror());
-		return -ELIBACC;
-	}
-	*library = (struct kmod_library){
-		.handle = handle,
-		.new = dlsym(handle, "kmod_new"),
-		.unref = dlsym(handle, "kmod_unref"),
-		.set_log_fn = dlsym(handle, "kmod_set_log_fn"),
-		.new_from_lookup = dlsym(handle, "kmod_module_new_from_lookup"),
-		.unref_list = dlsym(handle, "kmod_module_unref_list"),
-		.list_next = dlsym(handle, "kmod_list_next"),
-		.get_module = dlsym(handle, "kmod_module_get_module"),
-		.module_unref = dlsym(handle, "kmod_module_unref"),
-		.probe_insert = dlsym(handle, "kmod_module_probe_insert_module"),
+	if (io_read_text_at(host->root_fd, "proc/sys/kernel/modprobe", path, SYSFS_PATH) < 0)
+		path[0] = '\0';
+	path[strcspn(path, "\n")] = '\0';
+	name = strrchr(path, '/');
+	if (path[0] != '/' || strcmp(name, "/modprobe") != 0)
+		(void)text_copy(path, SYSFS_PATH, "/sbin/modprobe");
+}
+
+/* Why, as far as its words tell: they are the kernel's, in the language helper_exec() asks for. */
+static int get_errno(const char *said)
+{
+	static const struct {
+		const char *words;
+		int errnum;
+	} table[] = {
+		{"Operation not permitted", EPERM},
+		{"Permission denied", EACCES},
+		{"Key was rejected by service", EKEYREJECTED},
+		{"Required key not available", ENOKEY},
+		{"not found in directory", ENOENT},
 	};
-	if (library->new && library->unref && library->set_log_fn && library->new_from_lookup &&
-	    library->unref_list && library->list_next && library->get_module &&
-	    library->module_unref && library->probe_insert)
-		return 0;
-	dlclose(handle);
-	return -ELIBBAD;
-}
-
-static void log_kmod(void *data, int priority, const char *file, int line, const char *function,
-		     const char *format, va_list args)
-{
-	char message[512];
-
-	(void)file;
-	(void)line;
-	(void)function;
-	(void)vsnprintf(message, sizeof(message), format, args);
-	message[strcspn(message, "\n")] = '\0';
-	host_log(data, priority <= LOG_WARNING ? PT_LOG_WARNING : PT_LOG_DEBUG, "libkmod: %s",
-		 message);
-}
-
-static int load(struct pt_host *host, const struct kmod_library *library, const char *name)
-{
-	char directory[SYSFS_PATH], path[SYSFS_PATH + 32];
-	struct kmod_list *list = NULL, *item;
-	struct kmod_ctx *ctx;
-	int r = find_directory(host, directory);
-
-	if (r < 0)
-		return r;
-	/* through the host's root, which need not be this process's */
-	r = text_format(path, sizeof(path), "/proc/self/fd/%d/%s", host->root_fd, directory);
-	if (r < 0)
-		return r;
-	ctx = library->new(path, NULL);
-	if (!ctx)
-		return -ENOMEM;
-	library->set_log_fn(ctx, log_kmod, host);
-	r = library->new_from_lookup(ctx, name, &list);
-	if (r >= 0 && !list)
-		r = -ENOENT;
-	for (item = list; item && r >= 0; item = library->list_next(list, item)) {
-		struct kmod_module *module = library->get_module(item);
-
-		r = library->probe_insert(module, 0, NULL, NULL, NULL, NULL);
-		library->module_unref(module);
-	}
-	library->unref_list(list);
-	library->unref(ctx);
-	return r < 0 ? r : 0;
-}
-
-/* A module with parameters has a directory also when it is built in, and no initstate then. */
-static bool is_live(struct pt_host *host, const char *name)
-{
-	char module[NAME_SIZE], path[SYSFS_PATH], state[32];
 	size_t i;
 
-	if (!text_copy(module, sizeof(module), name) || strchr(name, '/'))
-		return false;
-	for (i = 0; module[i]; i++)
-		if (module[i] == '-') /* the kernel knows both spellings, sysfs only this one */
-			module[i] = '_';
-	if (text_format(path, sizeof(path), "sys/module/%s", module) < 0 ||
-	    faccessat(host->root_fd, path, F_OK, 0) < 0)
-		return false;
-	if (text_format(path, sizeof(path), "sys/module/%s/initstate", module) < 0)
-		return false;
-	if (io_read_text_at(host->root_fd, path, state, sizeof(state)) < 0)
-		return true;
-	return !strcmp(state, "live");
+	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+		if (strstr(said, table[i].words))
+			return -table[i].errnum;
+	return -EIO;
 }
 
-int modules_load(struct pt_host *host, const char *name)
+int modules_load(struct pt_host *host, const char *name, char said[HOST_SAID])
 {
-	struct kmod_library library;
-	int r;
+	char path[SYSFS_PATH], root[64];
+	int root_fd, r;
+	/* below the host's root, which need not be this process's */
+	char *const argv[] = {"modprobe", "-d", root, "--", (char *)name, NULL};
 
-	if (is_live(host, name))
-		return 0;
-	r = open_library(host, &library);
-	if (r < 0)
-		return r;
-	r = load(host, &library, name);
-	dlclose(library.handle);
-	host_log(host, r < 0 ? PT_LOG_DEBUG : PT_LOG_INFO, "module %s: %s", name,
-		 r < 0 ? strerror(-r) : "loaded");
-	return r;
+	find_modprobe(host, path);
+	root_fd = dup(host->root_fd); /* which is closed on exec, and this one isn't */
+	if (root_fd < 0)
+		return -errno;
+	r = text_format(root, sizeof(root), "/proc/self/fd/%d/", root_fd);
+	if (r >= 0)
+		r = helper_exec(path, argv, said, HOST_SAID);
+	close(root_fd);
+	if (r == -ENOENT) {
+		(void)text_format(said, HOST_SAID, "there is no %s (install kmod)", path);
+		return -ENOEXEC;
+	}
+	said[strcspn(said, "\n")] = '\0';
+	return r == -EIO ? get_errno(said) : r;
 }

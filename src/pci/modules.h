@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Kernel modules: found in the kernel's lists, loaded through libkmod. */
+/* Kernel modules: found in the kernel's lists, loaded by modprobe. */
 #ifndef PCI_MODULES_H
 #define PCI_MODULES_H
 
@@ -8,8 +8,11 @@
 
 #include "pci/host.h"
 
-/* Load a module with its dependencies (host_ops.load_module); 0 when loaded or built in. */
-int modules_load(struct pt_host *host, const char *name);
+/*
+ * Load a module with its dependencies (host_ops.load_module) by modprobe, which knows modprobe.d,
+ * softdeps and compression; 0 when loaded or built in. For a helper only.
+ */
+int modules_load(struct pt_host *host, const char *name, char said[HOST_SAID]);
 
 /*
  * The modules (kernel spelling, '_' kept as in modules.alias) whose aliases match

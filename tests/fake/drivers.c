@@ -572,11 +572,14 @@ void driver_add_module(const struct fake *fake, const char *module, const char *
 	tree_append(path, "%s\n", driver);
 }
 
-int driver_load_module(const struct fake *fake, const char *module)
+int driver_load_module(const struct fake *fake, const char *module, char said[HOST_SAID])
 {
 	char path[TREE_PATH], text[1024], what[FAULT_SIZE], *line, *next;
 
+	*said = '\0';
 	tree_path(fake, path, "fake/faults/module/%s", module);
+	while (tree_read(path, what, sizeof(what)) && !strcmp(what, "hang"))
+		fault_wait(fake);
 	if (tree_read(path, what, sizeof(what)))
 		return -fault_errno(what);
 	module_path(fake, path, module);

@@ -23,7 +23,7 @@
  *	fake/open-groups/N    present while a guest has group N open (fake_open_group()), and
  *	fake/open-devices/ADDRESS    those of its devices that were on a VFIO driver then
  *	fake/faults/ADDRESS/OPERATION    see below
- *	fake/faults/module/NAME          the errno that loading it fails with
+ *	fake/faults/module/NAME          the errno that loading it fails with, or "hang"
  *	fake/faults/sys                  the errno of any write below /sys (EROFS …)
  *
  * Operations: "override", "unbind", "probe" (a driver's probe function, by bind as well

@@ -45,7 +45,7 @@ static void pause_ms(long ms)
 }
 
 /* Wait a little; end with the tree, so that no test leaves a process behind. */
-static void wait_in(const struct fake *fake)
+void fault_wait(const struct fake *fake)
 {
 	char path[TREE_PATH];
 
@@ -61,7 +61,7 @@ int device_lock(const struct fake *fake, const struct function *function)
 
 	/* a driver that crashed took the lock with it */
 	while (tree_exists(tree_path(fake, path, "fake/crashed/%s", function->name)))
-		wait_in(fake);
+		fault_wait(fake);
 	return fd;
 }
 
@@ -109,7 +109,7 @@ void device_hang(const struct fake *fake, const struct function *function, const
 		return;
 	block_readers(fake, function);
 	while (tree_read(path, text, sizeof(text)) && !strcmp(text, while_it_reads))
-		wait_in(fake);
+		fault_wait(fake);
 	unblock_readers(fake, function);
 }
 

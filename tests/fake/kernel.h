@@ -50,7 +50,8 @@ int fault_strike(const struct fake *fake, const struct function *function, const
 		 char what[FAULT_SIZE]);
 /* Is it one that takes time (hang, delay, crash), or for ever? */
 bool fault_is_slow(const struct fake *fake, const struct function *function, const char *operation);
-int fault_errno(const char *name); /* "EBUSY": EBUSY; 0 for unknown */
+void fault_wait(const struct fake *fake); /* a while, or for ever once the tree is gone */
+int fault_errno(const char *name);	  /* "EBUSY": EBUSY; 0 for unknown */
 
 /* Take the device's lock; waits as the kernel does. Closing the descriptor gives it back. */
 int device_lock(const struct fake *fake, const struct function *function);
@@ -72,7 +73,7 @@ int driver_override(const struct fake *fake, const struct function *function, co
 int driver_attach_any(const struct fake *fake, const struct function *function);
 /* The driver lets go. Lock held. */
 void driver_detach(const struct fake *fake, const struct function *function);
-int driver_load_module(const struct fake *fake, const char *module);
+int driver_load_module(const struct fake *fake, const char *module, char said[HOST_SAID]);
 /* @module may be NULL: built in */
 void driver_register(const struct fake *fake, const char *driver, const char *module);
 void driver_unregister(const struct fake *fake, const char *driver);

@@ -222,7 +222,7 @@ static void test_bad_names(void **state)
 			       PT_INVALID, "name of a driver");
 		assert_failure(binding_probe(host, &address, names[i], LONG, &err), &err,
 			       PT_INVALID, "name of a driver");
-		assert_failure(binding_load_driver(host, names[i], &err), &err, PT_INVALID,
+		assert_failure(binding_load_driver(host, names[i], LONG, &err), &err, PT_INVALID,
 			       "name of a driver");
 		assert_false(binding_has_driver(host, names[i]));
 	}
@@ -440,24 +440,28 @@ static void test_load(void **state)
 	struct pt_error err;
 
 	(void)state;
-	assert_int_equal(binding_load_driver(host, "vfio-pci", &err), 0);
+	assert_int_equal(binding_load_driver(host, "vfio-pci", LONG, &err), 0);
 	fake_unregister(fake, "vfio-pci");
 	assert_false(binding_has_driver(host, "vfio-pci"));
-	assert_int_equal(binding_load_driver(host, "vfio-pci", &err), 0);
+	assert_int_equal(binding_load_driver(host, "vfio-pci", LONG, &err), 0);
 	assert_true(binding_has_driver(host, "vfio-pci"));
 	fake_unregister(fake, "vfio-pci");
 	fake_fault(fake, "module", "vfio-pci", "ENOENT");
-	assert_failure(binding_load_driver(host, "vfio-pci", &err), &err, PT_NO_VFIO, "vfio-pci");
+	assert_failure(binding_load_driver(host, "vfio-pci", LONG, &err), &err, PT_NO_VFIO,
+		       "vfio-pci");
 	fake_fault(fake, "module", "vfio-pci", "EPERM");
-	assert_failure(binding_load_driver(host, "vfio-pci", &err), &err, PT_NOT_PERMITTED,
+	assert_failure(binding_load_driver(host, "vfio-pci", LONG, &err), &err, PT_NOT_PERMITTED,
 		       "vfio-pci");
 	fake_fault(fake, "module", "vfio-pci", "EKEYREJECTED");
-	assert_failure(binding_load_driver(host, "vfio-pci", &err), &err, PT_NO_VFIO,
+	assert_failure(binding_load_driver(host, "vfio-pci", LONG, &err), &err, PT_NO_VFIO,
 		       "Secure Boot");
+	fake_fault(fake, "module", "vfio-pci", "hang");
+	assert_failure(binding_load_driver(host, "vfio-pci", SHORT, &err), &err, PT_NO_VFIO,
+		       "modprobe is left waiting");
 	fake_fault(fake, "module", "vfio-pci", "EIO");
-	assert_failure(binding_load_driver(host, "vfio-pci", &err), &err, PT_NO_VFIO,
+	assert_failure(binding_load_driver(host, "vfio-pci", LONG, &err), &err, PT_NO_VFIO,
 		       "did not load");
-	assert_failure(binding_load_driver(host, "no-such", &err), &err, PT_DRIVER_REFUSED,
+	assert_failure(binding_load_driver(host, "no-such", LONG, &err), &err, PT_DRIVER_REFUSED,
 		       "no-such");
 	assert_false(binding_has_driver(host, "vfio-pci"));
 }

@@ -12,7 +12,9 @@
 
 #include <passthru/device.h>
 
+#include "base/text.h"
 #include "pci/modules.h"
+#include "pci/sysfs.h"
 #include "read_tree.h"
 
 #define FILE_OF(address, name) "sys/bus/pci/devices/" address "/" name
@@ -409,17 +411,64 @@ static void test_no_lists(void **state)
 	free(names);
 	address = at(IGB);
 	assert_int_equal(modules_find_vfio_drivers(host, &address, &names), -ENOENT);
-	/* loaded, or built in with parameters; and one that is being loaded isn't yet */
-	put_text(host, "sys/module/vfio_pci/initstate", "live\n");
-	assert_int_equal(modules_load(host, "vfio-pci"), 0);
-	put_text(host, "sys/module/built_in/parameters/x", "1\n");
-	assert_int_equal(modules_load(host, "built_in"), 0);
-	put_text(host, "sys/module/vfio_pci/initstate", "coming\n");
-	assert_true(modules_load(host, "vfio-pci") < 0);
-	assert_true(modules_load(host, "../../etc") < 0);
-	/* a release that leads elsewhere is none */
-	put_text(host, "proc/sys/kernel/osrelease", "../../etc\n");
-	assert_true(modules_load(host, "x") < 0);
+	close_empty(&empty);
+}
+
+/* A modprobe of our own stands where the kernel says that modprobe is. */
+static void put_modprobe(struct pt_host *host, const char *script)
+{
+	char path[SYSFS_PATH], link[64];
+	ssize_t n;
+
+	put_text(host, "sbin/modprobe", script);
+	assert_int_equal(fchmodat(host->root_fd, "sbin/modprobe", 0755, 0), 0);
+	assert_true(text_format(link, sizeof(link), "/proc/self/fd/%d", host->root_fd) > 0);
+	n = readlink(link, path, sizeof(path) - 32);
+	assert_true(n > 0);
+	(void)strcpy(path + n, "/sbin/modprobe\n");
+	put_text(host, "proc/sys/kernel/modprobe", path);
+}
+
+static void test_load(void **state)
+{
+	char said[HOST_SAID];
+	struct empty empty;
+	size_t i;
+	static const struct {
+		const char *script;
+		int errnum;
+		const char *said;
+	} table[] = {
+		{"[ \"$#\" = 4 -a \"$1 $3 $4\" = \"-d -- vfio-pci\" -a -e \"$2/sbin/modprobe\" ]",
+		 0, ""},
+		{"[ \"$LC_ALL\" = C ] && read x || exit 0", 0, ""},
+		{"echo FATAL: Module x not found in directory /y >&2; false", ENOENT,
+		 "FATAL: Module x not found in directory /y"},
+		{"echo \"ERROR: could not insert 'x': Key was rejected by service\"; exit 1",
+		 EKEYREJECTED, "ERROR: could not insert 'x': Key was rejected by service"},
+		{"echo \"'x': Operation not permitted\"; exit 1", EPERM,
+		 "'x': Operation not permitted"},
+		{"echo one; echo two; exit 3", EIO, "one"},
+		{"i=0; while [ $i -lt 9999 ]; do echo 123456789; i=$((i + 1)); done; exit 1", EIO,
+		 "123456789"},
+		{"kill -9 $$", EIO, ""},
+	};
+
+	(void)state;
+	open_empty(&empty);
+	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		char script[512];
+
+		assert_true(text_format(script, sizeof(script), "#!/bin/sh\n%s\n",
+					table[i].script) > 0);
+		put_modprobe(empty.host, script);
+		assert_int_equal(modules_load(empty.host, "vfio-pci", said), -table[i].errnum);
+		assert_string_equal(said, table[i].said);
+	}
+	/* there, but none that can be run */
+	assert_int_equal(unlinkat(empty.host->root_fd, "sbin/modprobe", 0), 0);
+	assert_int_equal(modules_load(empty.host, "vfio-pci", said), -ENOEXEC);
+	assert_non_null(strstr(said, "sbin/modprobe (install kmod)"));
 	close_empty(&empty);
 }
 
@@ -437,6 +486,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_stuck, make, unmake),
 		cmocka_unit_test_setup_teardown(test_candidates, make, unmake),
 		cmocka_unit_test(test_no_lists),
+		cmocka_unit_test(test_load),
 	};
 
 	return cmocka_run_group_tests_name("details", tests, NULL, NULL);
