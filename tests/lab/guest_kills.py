@@ -2,13 +2,15 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Kill passthrud, or QEMU, at random instants of a guest's life, inside the lab, and look.
 
-    guest_kills.py ROUNDS [SEED]
+    guest_kills.py ROUNDS [SEED [PROGRESS]]
 
 Each round begins a start, attach, detach or destroy through virsh, kills one of the two with
 SIGKILL after a random time, starts passthrud again where it was passthrud, and looks: every
 device is either at home, without claim, override or journal, or in a guest that runs, that
-virsh shows, that has it in its XML and whose QEMU has it open. Prints a JSON summary; ends with 1 when a round left
-something else.
+virsh shows, that has it in its XML and whose QEMU has it open. Prints a JSON summary; ends with 1
+when a round left something else. How long an operation takes is measured again and again, for a machine may become
+slower or faster: a kill that came too late kills nothing but an idle daemon. PROGRESS is a file
+that gets a line of JSON a round, for runs that take hours.
 """
 
 import json
@@ -20,11 +22,14 @@ import subprocess
 import sys
 import time
 
+import libvirt
+
 DEVICES = "/sys/bus/pci/devices"
 STATE = "/run/passthru"
 NVME, EDU = "0000:01:00.0", "0000:05:00.0"
 HOME = {NVME: "nvme", EDU: None}
 PID = "/tmp/passthrud.pid"
+ACTIVE = libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE
 
 HOSTDEV = """<hostdev mode='subsystem' type='pci' managed='yes'><source>
 <address domain='0x%s' bus='0x%s' slot='0x%s' function='0x%s'/></source></hostdev>"""
@@ -41,16 +46,10 @@ def hostdev(address):
     return HOSTDEV % tuple(re.split("[:.]", address))
 
 
-def virsh(*words, timeout=120):
-    return subprocess.run(["virsh", *words], stdin=subprocess.DEVNULL, text=True, timeout=timeout,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-
-
-def must(*words):
-    r = virsh(*words)
-    if r.returncode:
-        raise SystemExit("virsh %s: %s" % (words, r.stdout))
-    return r.stdout
+def connect():
+    """Anew each time, for the daemon is another one after each round; no virsh, which takes ten
+    times as long to begin as what it is asked here takes."""
+    return libvirt.open("qemu:///system")
 
 
 def start_daemon():
@@ -59,11 +58,22 @@ def start_daemon():
                              stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log)
     with open(PID, "w") as f:
         f.write("%d\n" % p.pid)
-    for _ in range(300):
-        if virsh("list", timeout=30).returncode == 0:
-            return p
-        time.sleep(0.1)
+    for _ in range(600):
+        try:
+            connect().listAllDomains()
+            return
+        except libvirt.libvirtError:
+            time.sleep(0.1)
     raise SystemExit("passthrud doesn't answer")
+
+
+def start(guest):
+    connect().lookupByName(guest).create()
+
+
+def attach():
+    connect().lookupByName("empty").attachDeviceFlags(hostdev(NVME),
+                                                      libvirt.VIR_DOMAIN_AFFECT_LIVE)
 
 
 def link(path):
@@ -102,15 +112,16 @@ def names(directory):
 
 def problems():
     found = []
-    running = set(must("list", "--name").split())
+    c = connect()
+    running = {d.name(): d.XMLDesc() for d in c.listAllDomains(ACTIVE)}
     processes = qemus()
-    if set(processes) != running:
+    if set(processes) != set(running):
         found.append("virsh shows %s, there are %s" % (sorted(running), sorted(processes)))
     owners = {}
-    for guest in running:
+    for guest, xml in running.items():
         for bus, slot, function in re.findall(
                 r"<source>\s*<address domain='0x0000' bus='0x(..)' slot='0x(..)' "
-                r"function='0x(.)'/>", must("dumpxml", guest)):
+                r"function='0x(.)'/>", xml):
             owners["0000:%s:%s.%s" % (bus, slot, function)] = guest
     claims = names("/claims")
     for device, home in HOME.items():
@@ -137,24 +148,36 @@ def settle(seconds=30):
     """What is still wrong when passthrud has had time to put things right."""
     deadline = time.monotonic() + seconds
     while True:
-        found = problems()
+        try:
+            found = problems()
+        except libvirt.libvirtError as e:   # a guest that ends while it is looked at
+            found = [str(e)]
         if not found or time.monotonic() > deadline:
             return found
         time.sleep(0.3)
 
 
 def home():
-    for guest in must("list", "--name").split():
-        must("destroy", guest)
+    for guest in connect().listAllDomains(ACTIVE):
+        guest.destroy()
+
+
+def forget(guest):
+    try:
+        d = connect().lookupByName(guest)
+    except libvirt.libvirtError:
+        return
+    if d.isActive():
+        d.destroy()
+    d.undefine()
 
 
 # operation: what is there before, and the command
 BEFORE = {
     "start": lambda: None,
-    "destroy": lambda: must("start", "full"),
-    "attach": lambda: must("start", "empty"),
-    "detach": lambda: (must("start", "empty"), wait_for_guest(),
-                       must("attach-device", "empty", "/tmp/kill-nvme.xml", "--live")),
+    "destroy": lambda: start("full"),
+    "attach": lambda: start("empty"),
+    "detach": lambda: (start("empty"), wait_for_guest(), attach()),
 }
 WORDS = {
     "start": ["start", "full"],
@@ -166,7 +189,7 @@ WORDS = {
 
 def wait_for_guest():
     """It answers requests to unplug from then on."""
-    for _ in range(200):
+    for _ in range(1800):
         with open("/tmp/serial-empty") as f:
             if "guest: waiting" in f.read():
                 return
@@ -185,10 +208,18 @@ def prepare(operation):
 def one_round(rng, times, victim):
     operation = rng.choice(sorted(WORDS))
     prepare(operation)
+    begin = time.monotonic()
     command = subprocess.Popen(["virsh", *WORDS[operation]], stdin=subprocess.DEVNULL,
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     at = rng.uniform(0.2, 1.1) * times[operation]
-    time.sleep(at)
+    try:
+        command.wait(at)
+        hit = False
+        times[operation] = (times[operation] + time.monotonic() - begin) / 2
+        time.sleep(max(0, begin + at - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        hit = True
+        times[operation] *= 1.02        # as long as none is too late, look later
     if victim == "passthrud":
         with open(PID) as f:
             os.kill(int(f.read()), signal.SIGKILL)
@@ -201,7 +232,8 @@ def one_round(rng, times, victim):
     command.wait(120)
     if victim == "passthrud":
         start_daemon()
-    return {"operation": operation, "victim": victim, "at": round(at, 3), "left": settle()}
+    return {"operation": operation, "victim": victim, "at": round(at, 3), "hit": hit,
+            "left": settle()}
 
 
 def main():
@@ -209,26 +241,30 @@ def main():
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else random.randrange(1 << 30)
     rng = random.Random(seed)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    libvirt.registerErrorHandler(lambda *_: None, None)
     with open("/tmp/kill-nvme.xml", "w") as f:
         f.write(hostdev(NVME))
     for guest, devices in (("empty", ""), ("full", hostdev(NVME) + hostdev(EDU))):
-        with open("/tmp/kill-guest.xml", "w") as f:
-            f.write(DOMAIN % (guest, guest, devices))
-        must("define", "/tmp/kill-guest.xml")
+        forget(guest)           # what an earlier run left, if it was itself killed
+        connect().defineXML(DOMAIN % (guest, guest, devices))
     times = {}
     for operation, words in WORDS.items():
         prepare(operation)
         begin = time.monotonic()
-        must(*words)
+        subprocess.run(["virsh", *words], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                       check=True)
         times[operation] = time.monotonic() - begin
         home()
     begin = time.monotonic()
-    failures, count = [], {}
+    failures, count, hits = [], {}, 0
+    progress = open(sys.argv[3] if len(sys.argv) > 3 else os.devnull, "a", buffering=1)
     for n in range(rounds):
         victim = "qemu" if n % 4 == 3 else "passthrud"
         result = one_round(rng, times, victim)
         key = result["operation"] + " " + victim
         count[key] = count.get(key, 0) + 1
+        hits += result["hit"]
+        print(json.dumps(dict(result, round=n, seed=seed)), file=progress)
         if result["left"]:
             failures.append(dict(result, round=n))
             break
@@ -238,8 +274,9 @@ def main():
             failures.append({"round": n, "after": left})
             break
     for guest in ("empty", "full"):
-        virsh("undefine", guest)
-    print(json.dumps({"rounds": n + 1, "seed": seed, "kills": count, "failures": failures,
+        forget(guest)
+    print(json.dumps({"rounds": n + 1, "seed": seed, "kills": count, "hits": hits,
+                      "failures": failures,
                       "times": {k: round(v, 2) for k, v in times.items()},
                       "seconds": round(time.monotonic() - begin, 1)}))
     return 1 if failures else 0

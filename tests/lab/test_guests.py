@@ -7,31 +7,11 @@ import re
 
 import pytest
 
-import worlds
-from virsh_guests import GUEST_BLOCKS, HOST_BLOCK, Guests, hostdev
-from test_daemon import Daemon, name
+from virsh_guests import GUEST_BLOCKS, HOST_BLOCK, daemon, guests, hostdev     # noqa: F401
+from test_daemon import name
 from zoo_names import EDU, NIC_A, NORESET, NVME, TWIN
 
 pytestmark = pytest.mark.only("lab", "guests need a real kernel, and QEMU")
-
-
-@pytest.fixture(scope="module")
-def daemon(lab_machine):
-    lab_machine.push(os.path.join(worlds.BUILD, "src/daemon/passthrud"))
-    d = Daemon(lab_machine)
-    d.sh("getent passwd passthru-qemu >/dev/null || "
-         "useradd --system --no-create-home --shell /usr/sbin/nologin passthru-qemu")
-    d.start()
-    yield d
-    d.stop()
-
-
-@pytest.fixture
-def guests(world, daemon):
-    """No guest before, none afterwards, and the daemon still there."""
-    g = Guests(world, daemon)
-    yield g
-    g.clean_up()
 
 
 def test_the_seed(world, daemon, guests):

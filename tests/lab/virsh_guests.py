@@ -1,10 +1,16 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Help for test_guests.py: definitions, the test guest's serial port, data on a drive."""
+"""Help for test_guests*.py: definitions, the test guest's serial port, data on a drive; and the
+fixtures that they share."""
 
 import json
 import os
 import time
 import zlib
+
+import pytest
+
+import worlds
+from test_daemon import Daemon
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 HOST_BLOCK, GUEST_BLOCKS = 40000, 64
@@ -30,8 +36,27 @@ DOMAIN = """<domain type='qemu'>
 """
 
 
-def hostdev(address, managed="yes"):
-    """As the seed writes it."""
+@pytest.fixture(scope="module")
+def daemon(lab_machine):
+    lab_machine.push(os.path.join(worlds.BUILD, "src/daemon/passthrud"))
+    d = Daemon(lab_machine)
+    d.sh("getent passwd passthru-qemu >/dev/null || "
+         "useradd --system --no-create-home --shell /usr/sbin/nologin passthru-qemu")
+    d.start()
+    yield d
+    d.stop()
+
+
+@pytest.fixture
+def guests(world, daemon):
+    """No guest before, none afterwards, and the daemon still there."""
+    g = Guests(world, daemon)
+    yield g
+    g.clean_up()
+
+
+def hostdev(address, managed="yes", guest=""):
+    """As the seed writes it; GUEST is more XML, for its address in the guest."""
     domain, bus, rest = address.split(":")
     slot, function = rest.split(".")
     return """<hostdev mode='subsystem' type='pci' managed='%s'>
@@ -41,8 +66,8 @@ def hostdev(address, managed="yes"):
            slot='0x%s'
            function='0x%s'/>
 </source>
-</hostdev>
-""" % (managed, domain, bus, slot, function)
+%s</hostdev>
+""" % (managed, domain, bus, slot, function, guest)
 
 
 def pattern(seed, size):
@@ -91,6 +116,14 @@ class Guests:
     def define(self, name, devices="", words=""):
         self.daemon.virsh("define", self.write_xml(name, devices, words))
         return Guest(self, name)
+
+    def write_device(self, *hostdevs):
+        """Files for attach-device and detach-device."""
+        paths = []
+        for n, xml in enumerate(hostdevs):
+            paths.append("/tmp/device%d.xml" % n)
+            self.daemon.sh("cat >%s <<'END'\n%s\nEND" % (paths[-1], xml))
+        return paths[0] if len(paths) == 1 else paths
 
     def wait_for(self, condition, seconds=30):
         deadline = time.monotonic() + seconds

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Many devices and many rounds: what goes in comes out again, and nothing is used up on the way."""
+
+import os
+import re
+
+import pytest
+
+from virsh_guests import daemon, guests, hostdev     # noqa: F401
+from zoo_names import EDU, LONE_NIC, NVME, TWIN, address
+
+pytestmark = pytest.mark.only("lab", "guests need a real kernel, and QEMU")
+
+GPU, AUDIO = address("gpu0"), address("gpu0_audio")
+IGB = address("igb0")
+OTHERS = [address(card) for card in ("sw_nic", "sw_edu", "node1_nic")]
+
+# What an attach and a detach could leave behind, as seen from outside of the two processes. A worker
+# of passthrud ends when it has had nothing to do for 10 s, and its helper with it.
+ACCOUNT = r"""
+for i in $(seq 300); do
+    [ $(ls /proc/$(cat /tmp/passthrud.pid)/task | wc -l) -gt 1 ] || break
+    sleep 0.2
+done
+for pid in $(cat /tmp/passthrud.pid) %d; do
+    ls /proc/$pid/fd | wc -l
+    ls /proc/$pid/task | wc -l
+    grep -c vfio /proc/$pid/maps
+    awk '/Max locked/ {print $4}' /proc/$pid/limits
+done
+pgrep -P $(cat /tmp/passthrud.pid) | wc -l
+find /run/passthru -not -path '*/locks/*' | wc -l
+find /run/passthru/locks | wc -l
+ls /dev/vfio | wc -l
+"""
+
+
+def account(daemon, guest):
+    """Figures by name, when passthrud has come to rest."""
+    words = ["descriptors", "threads", "mappings", "lock limit"]
+    labels = ["passthrud's " + w for w in words] + ["QEMU's " + w for w in words]
+    labels += ["passthrud's children", "state", "locks", "nodes"]
+    return dict(zip(labels, map(int, daemon.sh(ACCOUNT % guest.pid()).out.split())))
+
+
+def test_round_after_round(world, daemon, guests):
+    """In and out again and again: no descriptor, thread, file, lock or root port is lost.
+
+    PASSTHRU_ATTACH_ROUNDS asks for more rounds than the sample that runs by default."""
+    rounds = int(os.environ.get("PASSTHRU_ATTACH_ROUNDS", "5"))
+    before = world.snapshot()
+    g = guests.define("d1", words="stay expect-none")
+    g.start()
+    g.wait("guest: waiting")
+    path = guests.write_device(hostdev(EDU))
+    ports = daemon.virsh("dumpxml", "d1").count("model='pcie-root-port'")
+    first = None
+    for n in range(1, rounds + 2):
+        daemon.virsh("attach-device", "d1", path, "--live")
+        guests.wait_for(lambda: g.serial().count("guest: hotplug result ok") == n, 60)
+        assert world.driver(EDU) == "vfio-pci"
+        daemon.virsh("detach-device", "d1", path, "--live")
+        assert world.snapshot() == before, "round %d" % n
+        if not first:       # what is made once and kept is no leak
+            first = account(daemon, g)
+    last = account(daemon, g)
+    assert {k: v for k, v in last.items() if v > first[k]} == {}, (first, last)
+    xml = daemon.virsh("dumpxml", "d1")
+    assert xml.count("model='pcie-root-port'") == ports and "<hostdev" not in xml
+    assert g.serial().count("dma=ok") == rounds + 1
+    daemon.virsh("destroy", "d1")
+    assert world.snapshot() == before
+    print({"rounds": rounds, "first": first, "last": last})
+
+
+def at(function, more=""):
+    return "<address type='pci' domain='0' bus='1' slot='0' function='%d'%s/>" % (function, more)
+
+
+def test_two_functions_of_one_card(world, daemon, guests):
+    """A display controller and its audio function: together, as one card of the guest's too."""
+    before = world.snapshot()
+    for guest, one, other in (("d1", GPU, AUDIO), ("d2", AUDIO, GPU)):
+        guests.define(guest, hostdev(one))
+        words = daemon.virsh_fails("start", guest)
+        assert one in words and other in words and "group" in words, words
+        assert world.snapshot() == before
+    g = guests.define("d3", hostdev(GPU, guest=at(0, " multifunction='on'")) +
+                      hostdev(AUDIO, guest=at(1)), words="stay expect-none")
+    g.start()
+    g.wait("guest: waiting")
+    # 1234:1111 is bochs-display, 8086:293e Intel's HD audio
+    for function, ids in enumerate(("1234:1111", "8086:293e")):
+        assert "guest: pci 0000:01:00.%d %s" % (function, ids) in g.serial(), g.serial()
+    assert world.driver(GPU) == world.driver(AUDIO) == "vfio-pci"
+    daemon.virsh("destroy", "d3")
+    assert world.snapshot() == before
+
+
+@pytest.fixture
+def vfs(world):
+    """The NIC's seven virtual functions, without drivers; its interface's name on the host."""
+    at_pf = "/sys/bus/pci/devices/" + IGB
+    world.sh("echo 0 >%s/sriov_drivers_autoprobe; echo 7 >%s/sriov_numvfs" % (at_pf, at_pf))
+    try:
+        found = world.sh("for i in 0 1 2 3 4 5 6; do basename $(readlink %s/virtfn$i); done"
+                         % at_pf).split()
+        yield found, world.sh("ls %s/net" % at_pf).strip()
+    finally:
+        world.sh("echo 0 >%s/sriov_numvfs; echo 1 >%s/sriov_drivers_autoprobe" % (at_pf, at_pf))
+
+
+def test_sixteen_devices(world, daemon, guests, vfs):
+    many = vfs[0] + [NVME, TWIN, EDU, LONE_NIC, GPU, AUDIO] + OTHERS
+    assert len(many) == 16
+    before = world.snapshot()
+    g = guests.define("d1", "".join(map(hostdev, many)), words="stay")
+    g.start()
+    g.wait("guest: waiting", 120)
+    said = g.serial()
+    assert "guest: all ok" in said
+    for kind, count in (("nvme", 2), ("edu", 2), ("igbvf", 7), ("e1000e", 3)):
+        assert len(re.findall("^guest: %s 0000:" % kind, said, re.M)) == count, (kind, said)
+    assert {world.driver(d) for d in many} == {"vfio-pci"}
+    assert len(re.findall("<hostdev ", daemon.virsh("dumpxml", "d1"))) == 16
+    daemon.virsh("destroy", "d1")
+    assert world.snapshot() == before
