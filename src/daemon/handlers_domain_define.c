@@ -8,13 +8,16 @@
 #include "daemon/guests_fault.h"
 #include "daemon/log.h"
 #include "domain/command_line.h"
+#include "domain/definition_firmware.h"
 #include "domain/live.h"
 #include "domain/store_devices.h"
 
 #define DEFINE_VALIDATE 1u
 
-/* virDomainUndefineFlagsValues: there is none of what they are about, so all are fulfilled */
-#define UNDEFINE_FLAGS_ALL 0x1ffu
+/* virDomainUndefineFlagsValues: what the others are about there is none of */
+#define UNDEFINE_FLAGS_ALL  0x1ffu
+#define UNDEFINE_NVRAM	    0x4u
+#define UNDEFINE_KEEP_NVRAM 0x8u
 
 #define NATIVE_FORMAT "qemu-argv"
 
@@ -32,6 +35,8 @@ static int parse(struct pt_host *host, struct call *call, const char *xml,
 		r = store_check_name(definition_name(definition), &err);
 	if (!r)
 		r = live_complete(definition, &err);
+	if (!r)
+		r = definition_choose_firmware(host, definition, &err);
 	if (!r)
 		r = live_check(definition, &err);
 	if (r < 0)
@@ -161,10 +166,33 @@ static int define_xml_flags(struct pt_host *host, struct call *call)
 
 /* ---- undefine ---- */
 
-static int undefine(struct pt_host *host, struct call *call)
+/* The firmware's variables are somebody's boot entries and keys: never kept or lost unasked. */
+static int undefine_files(struct pt_host *host, struct call *call, const struct domain *domain,
+			  unsigned int flags)
 {
-	struct domain *domain = domain_job_of(call, call->args, false, NULL);
+	bool has_nvram = definition_has_nvram(host, domain->definition);
 	struct pt_error err;
+	int r = 0;
+
+	if ((flags & UNDEFINE_NVRAM) && (flags & UNDEFINE_KEEP_NVRAM))
+		return fault_set(&call->fault, FAULT_INVALID_ARG, FAULT_FROM_QEMU,
+				 "flags to remove the nvram and to keep it are mutually exclusive");
+	if (has_nvram && !(flags & (UNDEFINE_NVRAM | UNDEFINE_KEEP_NVRAM)))
+		return fault_set(&call->fault, FAULT_INVALID, FAULT_FROM_QEMU,
+				 "cannot undefine domain with nvram: %s (--nvram removes it, "
+				 "--keep-nvram leaves it)",
+				 definition_get(domain->definition, "os/nvram"));
+	if (has_nvram && (flags & UNDEFINE_NVRAM))
+		r = definition_remove_nvram(host, domain->definition, &err);
+	if (!r)
+		r = store_remove_definition(host, domain->name, &err);
+	return r < 0 ? fault_of_guest(host, call, &err) : 0;
+}
+
+static int undefine_with(struct pt_host *host, struct call *call, const rpc_domain *wanted,
+			 unsigned int flags)
+{
+	struct domain *domain = domain_job_of(call, wanted, false, NULL);
 	int r;
 
 	if (!domain)
@@ -174,10 +202,8 @@ static int undefine(struct pt_host *host, struct call *call)
 		return fault_set(&call->fault, FAULT_INVALID, FAULT_FROM_QEMU,
 				 "cannot undefine transient domain");
 	}
-	r = store_remove_definition(host, domain->name, &err);
-	if (r < 0) {
-		(void)fault_of_guest(host, call, &err);
-	} else {
+	r = undefine_files(host, call, domain, flags);
+	if (r == 0) {
 		guests_lock(domain->guests);
 		definition_free(domain->definition);
 		domain->definition = NULL;
@@ -190,13 +216,18 @@ static int undefine(struct pt_host *host, struct call *call)
 	return r < 0 ? -1 : 0;
 }
 
+static int undefine(struct pt_host *host, struct call *call)
+{
+	return undefine_with(host, call, call->args, 0);
+}
+
 static int undefine_flags(struct pt_host *host, struct call *call)
 {
 	const struct rpc_domain_flags_args *args = call->args;
 
 	if (fault_check_flags(call, args->flags, UNDEFINE_FLAGS_ALL) < 0)
 		return -1;
-	return undefine(host, call);
+	return undefine_with(host, call, &args->domain, args->flags);
 }
 
 static int set_autostart(struct pt_host *host, struct call *call)

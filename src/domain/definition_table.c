@@ -63,11 +63,13 @@ const struct supported supported_guest[] = {
 	 "id!=#0-127 cpus!=&cpuset memory!=" U64 " " UNIT " memAccess=shared|private", MANY},
 
 	/* firmware, kernel */
-	{"os", NULL, NULL, ONE},
+	{"os", NULL, "firmware=efi", ONE},
+	{"os/firmware", NULL, NULL, ONE},
+	{"os/firmware/feature", NULL, "name!=secure-boot|enrolled-keys enabled!=" YES_NO, MANY},
 	{"os/type", "hvm", "arch=x86_64 machine=&machine", ONE},
 	{"os/loader", "/", "readonly=" YES_NO " secure=" YES_NO " type=rom|pflash format=raw|qcow2",
 	 ONE},
-	{"os/nvram", "/", "template=/ templateFormat=raw format=raw|qcow2", ONE},
+	{"os/nvram", "/", "template=/ templateFormat=raw|qcow2 format=raw|qcow2", ONE},
 	{"os/{kernel,initrd}", "/", NULL, ONE},
 	{"os/cmdline", "?", NULL, ONE},
 	{"os/boot", NULL, "dev!=hd|cdrom|network", MANY},
