@@ -162,6 +162,8 @@ int binding_load_driver(struct pt_host *host, const char *driver, unsigned int d
 			       "module %s has not been loaded within %u.%u s; modprobe is left "
 			       "waiting (below pid %ld), see dmesg for what it waits for",
 			       driver, deadline_ms / 1000, deadline_ms % 1000 / 100, (long)helper);
+	if (job.said[0])
+		host_log(host, PT_LOG_DEBUG, "%s", job.said);
 	if (r < 0)
 		return fail_load(host, &job, -r, err);
 	if (binding_has_driver(host, driver))
