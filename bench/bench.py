@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Measure passthru against raw sysfs, lspci and libvirt, all in one run in the lab.
 
-    ./dev bench [--rounds N] [--vfs N] [--without-libvirt] [--only-daemon] [--json FILE]
+    ./dev bench [--rounds N] [--vfs N] [--without-libvirt] [--only-daemon | --only-guests]
+                [--json FILE]
 
 Absolute times mean little, the lab is emulated; ratios within a row mean much.
 Nothing in here is a test: a figure that matters goes to docs/bench.md by hand.
@@ -17,6 +18,7 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(HERE)
+BUILD = os.environ.get("PASSTHRU_BUILD", "build")
 sys.path.insert(0, os.path.join(TOP, "lab"))
 
 import lab as labs                                                  # noqa: E402
@@ -37,6 +39,24 @@ def run_daemon(lab, rounds, only_reading):
     """The daemons, asked the same."""
     words = ["/lab/bin/inside_daemon.py", str(rounds), "0000:" + zoo.find("nvme0").pci]
     return run_inside(lab, words + (["--only-reading"] if only_reading else []))
+
+
+def run_guests(lab, rounds):
+    """Guests: with one device and with eight, and one device in and out. The virtual functions
+    have no driver on the host, as on machines that make them for guests: igbvf's own seconds of
+    waiting for its PF would be all there is to see."""
+    made = lab.run(["sh", "-c", """
+        set -e
+        cd /sys/bus/pci/devices/0000:%s
+        echo 7 >sriov_numvfs
+        udevadm settle -t 60
+        modprobe -r igbvf
+        for vf in virtfn*; do basename $(readlink $vf); done""" % zoo.find("igb0").pci], timeout=180)
+    if made.status:
+        raise SystemExit("no virtual functions: " + made.err)
+    return run_inside(lab, ["/lab/bin/inside_guests.py", str(rounds),
+                            "0000:" + zoo.find("nvme1").pci, "0000:" + zoo.find("nvme0").pci,
+                            *made.out.split()])
 
 
 def run_inside(lab, words):
@@ -95,6 +115,25 @@ def daemon_table(result):
     return "\n".join(out)
 
 
+def guests_table(result):
+    """Markdown: medians in ms; how many times the floor and libvirtd take as long."""
+    out = ["", "Guests (with %d devices: an NVMe drive and virtual functions):" % result["devices"],
+           "", "| work | floor | passthrud | libvirtd | passthrud : floor | libvirtd : passthrud |",
+           "| --- | ---: | ---: | ---: | ---: | ---: |"]
+    for work, actors in result["samples"].items():
+        floor, own, other = (statistics.median(actors[who]) / 1e6
+                             for who in ("floor", "passthrud", "libvirtd"))
+        out.append("| %s | %.0f | %.0f | %.0f | %.2f | %.1f |" % (
+            work, floor, own, other, own / floor, other / own))
+    out.append("\nThe lab's load at the end of each round: " +
+               ", ".join("%.1f" % load for load in result["load"]))
+    return "\n".join(out)
+
+
+def load():
+    return "%.1f" % os.getloadavg()[0]
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     p.add_argument("--rounds", type=int, default=9)
@@ -103,7 +142,11 @@ def main():
     p.add_argument("--without-libvirt", action="store_true")
     p.add_argument("--only-daemon", action="store_true", help="only passthrud and libvirtd")
     p.add_argument("--json", metavar="FILE", help="write all samples there")
+    p.add_argument("--only-guests", action="store_true", help="only guests: by hand, passthrud "
+                   "and libvirtd")
     args = p.parse_args()
+    if args.only_guests and (args.only_daemon or args.without_libvirt or args.vfs):
+        p.error("--only-guests goes with --rounds and --json only")
 
     results = []
     for profile in ["vtd"] + (["many-vfs"] if args.vfs else []):
@@ -112,22 +155,27 @@ def main():
         lab = labs.Lab.up(profile=profile, name=name,
                           say=lambda text: print("lab: " + text, file=sys.stderr))
         try:
-            for path in ("build/bench/bench-raw", "build/bench/bench-lib",
-                         "build/bench/bench-replay", "build/src/cli/passthru",
-                         "build/src/daemon/passthrud", "bench/inside.py",
-                         "bench/inside_daemon.py"):
+            for path in (BUILD + "/bench/bench-raw", BUILD + "/bench/bench-lib",
+                         BUILD + "/bench/bench-replay", BUILD + "/src/cli/passthru",
+                         BUILD + "/src/daemon/passthrud", "bench/inside.py",
+                         "bench/inside_daemon.py", "bench/inside_guests.py"):
                 lab.push(os.path.join(TOP, path))
             if profile == "many-vfs":
                 r = lab.run(["lab-vfs", str(args.vfs)], timeout=1200)
                 if r.status:
                     raise SystemExit("lab-vfs: " + r.out + r.err)
             result, reading = {}, profile != "vtd"
-            if not args.only_daemon:
+            if not args.only_daemon and not args.only_guests:
                 result = run(lab, args.rounds, reading, not args.without_libvirt)
                 print(table(result), flush=True)
-            if not args.without_libvirt:
+            if not args.without_libvirt and not args.only_guests:
                 result["daemon"] = run_daemon(lab, args.rounds, reading)
                 print(daemon_table(result["daemon"]), flush=True)
+            if not args.without_libvirt and not args.only_daemon and not reading:
+                before = load()
+                result["guests"] = run_guests(lab, args.rounds)
+                print(guests_table(result["guests"]))
+                print("The machine's load: %s before, %s after" % (before, load()), flush=True)
             result["kernel"] = lab.run(["uname", "-r"]).out.strip()
         finally:
             lab.down()
