@@ -5,12 +5,13 @@
 
 #include "daemon/daemon.h"
 #include "daemon/log.h"
+#include "daemon/stream.h"
 #include "daemon/worker.h"
 
 static const struct handler *const tables[] = {
 	handlers_connect,	handlers_host,		handlers_nodedev,      handlers_change,
 	handlers_domain,	handlers_domain_define, handlers_domain_stats, handlers_guest,
-	handlers_guest_devices, handlers_empty,
+	handlers_guest_devices, handlers_console,	handlers_empty,
 };
 
 const struct handler *handler_find(int32_t procedure)
@@ -58,7 +59,7 @@ static void answer_fault(struct client *client, const struct frame_header *heade
 
 	log_message(PT_LOG_INFO, "client %d: procedure %d: %s", (int)client->pid, header->procedure,
 		    fault->detail);
-	if (fault_write(fault, header, &bytes) < 0)
+	if (fault_write(fault, header, FRAME_REPLY, &bytes) < 0)
 		client_drop(client, "no memory for an answer");
 	else
 		client_send(client, &bytes);
@@ -200,8 +201,9 @@ void call_receive(struct client *client, const struct frame *frame)
 		receive_keepalive(client, frame);
 	} else if (header->type == FRAME_CALL_WITH_FDS) {
 		refuse(client, header, FAULT_NO_SUPPORT, "passing of file descriptors");
+	} else if (header->type == FRAME_STREAM && header->program == RPC_PROGRAM_MAIN) {
+		stream_receive(client, frame);
 	} else if (header->type != FRAME_CALL) {
-		/* packets of streams that were refused may still be on their way */
 		log_message(PT_LOG_DEBUG, "client %d: message of type %d ignored", (int)client->pid,
 			    header->type);
 	} else if (header->program == RPC_PROGRAM_QEMU) {

@@ -11,6 +11,7 @@
 #include "daemon/call.h"
 #include "daemon/events.h"
 #include "daemon/log.h"
+#include "daemon/stream.h"
 #include "daemon/worker.h"
 
 /* A message, or the rest of one, that the socket didn't take yet. */
@@ -30,6 +31,12 @@ static uint64_t now(struct client *client)
 
 /* ---- what is awaited ---- */
 
+static bool is_listened_to(const struct client *client)
+{
+	return client->call_count < CLIENT_CALLS_MAX && client->unsent_size < CLIENT_UNSENT_MAX &&
+	       !streams_are_full(client);
+}
+
 /*
  * Read only what can be dealt with: a client that asks faster than it takes the answers
  * waits in its own socket. Whoever owes us something has a deadline for it.
@@ -42,10 +49,12 @@ static void update(struct client *client)
 
 	if (client->is_dead)
 		return;
-	if (client->call_count < CLIENT_CALLS_MAX && client->unsent_size < CLIENT_UNSENT_MAX)
+	if (is_listened_to(client))
 		watched |= EPOLLIN;
 	else if (!client->unsent)
 		is_owing = false; /* it is us who are slow */
+	if (client->streams && client->is_open)
+		is_owing = false; /* a person perhaps, who has stopped the terminal */
 	if (client->unsent)
 		watched |= EPOLLOUT;
 	if (watched != client->watched)
@@ -55,6 +64,7 @@ static void update(struct client *client)
 		client->deadline_usec = 0;
 	else if (!client->deadline_usec)
 		client->deadline_usec = now(client) + client->daemon->config.patience_usec;
+	streams_update(client);
 }
 
 void clients_check_deadlines(struct daemon *daemon, uint64_t now_usec)
@@ -161,8 +171,7 @@ static void handle_frames(struct client *client)
 	struct frame frame;
 	int r = 0;
 
-	while (!client->is_dead && client->call_count < CLIENT_CALLS_MAX &&
-	       client->unsent_size < CLIENT_UNSENT_MAX &&
+	while (!client->is_dead && is_listened_to(client) &&
 	       (r = frame_buffer_take(&client->input, &frame)) > 0) {
 		client->deadline_usec = client->is_open ? 0 : client->deadline_usec;
 		call_receive(client, &frame);
@@ -219,6 +228,13 @@ static int on_io(sd_event_source *source, int fd, uint32_t revents, void *contex
 
 /* ---- calls under way ---- */
 
+void client_go_on(struct client *client)
+{
+	if (!client->is_dead)
+		(void)sd_event_source_set_io_events(client->io,
+						    client->watched = EPOLLIN | EPOLLOUT);
+}
+
 void client_call_began(struct client *client, struct call *call)
 {
 	call->client = client;
@@ -241,10 +257,8 @@ void client_call_ended(struct client *client, struct call *call)
 	if (call->following)
 		call->following->previous = call->previous;
 	client->call_count--;
-	/* what was received meanwhile has waited for this */
-	if (was_full && !client->is_dead)
-		(void)sd_event_source_set_io_events(client->io,
-						    client->watched = EPOLLIN | EPOLLOUT);
+	if (was_full)
+		client_go_on(client);
 }
 
 /* ---- from beginning to end ---- */
@@ -283,6 +297,7 @@ void client_drop(struct client *client, const char *why)
 		if (workers_forget(client->daemon->workers, call))
 			call_free(call);
 	}
+	streams_drop(client);
 	subscriptions_drop(client);
 	client->io = sd_event_source_disable_unref(client->io);
 	close(client->fd);

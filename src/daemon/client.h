@@ -10,6 +10,7 @@
 #include "rpc/frames.h"
 
 struct call;
+struct stream;
 struct subscription;
 
 /* A client is not read while so many of its calls are under way, or so much is unsent. */
@@ -38,6 +39,7 @@ struct client {
 	size_t unsent_size;
 	struct call *calls;
 	unsigned int call_count;
+	struct stream *streams;
 	struct subscription *subscriptions;
 	int next_callback;
 };
@@ -56,6 +58,9 @@ void clients_check_deadlines(struct daemon *daemon, uint64_t now_usec);
 
 /* Takes the bytes. */
 void client_send(struct client *client, const struct frame_bytes *frame);
+
+/* What held its messages up is gone: soon deal with those that were received meanwhile. */
+void client_go_on(struct client *client);
 
 void client_call_began(struct client *client, struct call *call);
 void client_call_ended(struct client *client, struct call *call);

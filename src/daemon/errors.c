@@ -120,7 +120,7 @@ int fault_set_reason(struct fault *fault, const struct pt_error *err,
 			 *text ? " " : "", text, err->message);
 }
 
-int fault_write(const struct fault *fault, const struct frame_header *call,
+int fault_write(const struct fault *fault, const struct frame_header *call, enum frame_type type,
 		struct frame_bytes *ret_frame)
 {
 	struct frame_header header = *call;
@@ -139,7 +139,7 @@ int fault_write(const struct fault *fault, const struct frame_header *call,
 
 	(void)snprintf(message, sizeof(message), "%s%s", phrase, fault->detail);
 	(void)snprintf(format, sizeof(format), "%s%%s", phrase);
-	header.type = FRAME_REPLY;
+	header.type = (int32_t)type;
 	header.status = FRAME_ERROR;
 	return frame_write(&header, (xdrproc_t)xdr_rpc_error, &error, ret_frame);
 }

@@ -46,6 +46,7 @@ enum fault_domain {
 	FAULT_FROM_STORAGE = 18,
 	FAULT_FROM_DOMAIN = 20,
 	FAULT_FROM_NODEDEV = 22,
+	FAULT_FROM_STREAMS = 38,
 };
 
 /* What a call failed with. */
@@ -63,8 +64,8 @@ int fault_set(struct fault *fault, enum fault_code code, enum fault_domain domai
 int fault_set_reason(struct fault *fault, const struct pt_error *err,
 		     const struct pt_address *address);
 
-/* A reply of status error. */
-int fault_write(const struct fault *fault, const struct frame_header *call,
+/* A message of status error: the reply to @call, or a packet of its stream. */
+int fault_write(const struct fault *fault, const struct frame_header *call, enum frame_type type,
 		struct frame_bytes *ret_frame);
 
 #endif

@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/auto.h"
-
 /* Calls are short: almost all fit in this. */
 #define ROOM_FIRST 4096u
 
@@ -125,32 +123,63 @@ static void write_header(unsigned char *at, const struct frame_header *header)
 	write_word(at + 20, (uint32_t)header->status);
 }
 
-int frame_write(const struct frame_header *header, xdrproc_t encode, const void *payload,
-		struct frame_bytes *ret_frame)
+/* A message with room for its payload, which comes after it. */
+static int make_frame(const struct frame_header *header, size_t size, struct frame_bytes *ret_frame)
 {
 	const size_t before = FRAME_LENGTH_SIZE + FRAME_HEADER_SIZE;
-	AUTO_FREE unsigned char *bytes = NULL;
-	size_t size = 0;
+	unsigned char *bytes;
 
-	if (encode) {
-		/* 0 stands for failure, too: nothing that has a type here is empty on the wire */
-		size = xdr_sizeof(encode, (void *)(uintptr_t)payload);
-		if (!size || size > FRAME_MAX - before)
-			return -EMSGSIZE;
-	}
+	if (size > FRAME_MAX - before)
+		return -EMSGSIZE;
 	bytes = malloc(before + size);
 	if (!bytes)
 		return -ENOMEM;
 	write_word(bytes, (uint32_t)(before + size));
 	write_header(bytes + FRAME_LENGTH_SIZE, header);
-	if (encode) {
-		XDR xdr;
+	ret_frame->bytes = bytes;
+	ret_frame->size = before + size;
+	return 0;
+}
 
-		xdrmem_create(&xdr, (char *)bytes + before, (u_int)size, XDR_ENCODE);
-		if (!encode(&xdr, (void *)(uintptr_t)payload))
+int frame_write(const struct frame_header *header, xdrproc_t encode, const void *payload,
+		struct frame_bytes *ret_frame)
+{
+	struct frame_bytes frame;
+	size_t size = 0;
+	XDR xdr;
+	int r;
+
+	if (encode) {
+		/* 0 stands for failure, too: nothing that has a type here is empty on the wire */
+		size = xdr_sizeof(encode, (void *)(uintptr_t)payload);
+		if (!size)
 			return -EMSGSIZE;
 	}
-	ret_frame->bytes = TAKE_POINTER(bytes);
-	ret_frame->size = before + size;
+	r = make_frame(header, size, &frame);
+	if (r < 0)
+		return r;
+	if (encode) {
+		xdrmem_create(&xdr, (char *)frame.bytes + frame.size - size, (u_int)size,
+			      XDR_ENCODE);
+		if (!encode(&xdr, (void *)(uintptr_t)payload)) {
+			free(frame.bytes);
+			return -EMSGSIZE;
+		}
+	}
+	*ret_frame = frame;
+	return 0;
+}
+
+int frame_write_bytes(const struct frame_header *header, const void *payload, size_t size,
+		      struct frame_bytes *ret_frame)
+{
+	struct frame_bytes frame;
+	int r = make_frame(header, size, &frame);
+
+	if (r < 0)
+		return r;
+	if (size)
+		memcpy(frame.bytes + frame.size - size, payload, size);
+	*ret_frame = frame;
 	return 0;
 }

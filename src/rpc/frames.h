@@ -79,4 +79,8 @@ struct frame_bytes {
 int frame_write(const struct frame_header *header, xdrproc_t encode, const void *payload,
 		struct frame_bytes *ret_frame);
 
+/* The same of a payload that is encoded already, or isn't XDR: a stream's. */
+int frame_write_bytes(const struct frame_header *header, const void *payload, size_t size,
+		      struct frame_bytes *ret_frame);
+
 #endif

@@ -138,6 +138,8 @@ static const struct rpc_procedure procedures[] = {
 	 TYPE(rpc_domain), true},
 	{RPC_DOMAIN_GET_VCPUS_FLAGS, "virDomainGetVcpusFlags", TYPE(rpc_domain_flags_args),
 	 TYPE(rpc_number), false},
+	{RPC_DOMAIN_OPEN_CONSOLE, "virDomainOpenConsole", TYPE(rpc_domain_console_args), NONE,
+	 true},
 	{RPC_DOMAIN_IS_UPDATED, "virDomainIsUpdated", TYPE(rpc_domain_args), TYPE(rpc_number),
 	 false},
 	{RPC_CONNECT_GET_SYSINFO, "virConnectGetSysinfo", TYPE(rpc_flags), TYPE(rpc_text), false},

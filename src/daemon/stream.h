@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A terminal carried over a connection: what the guest writes goes to the client in packets of a
+ * stream, what the client sends goes to the guest. All in the loop, never waiting.
+ *
+ * Neither side can make the daemon hold much: the terminal is read only while the client has
+ * taken all it was sent, and the client is not read while the terminal hasn't taken what it sent
+ * before.
+ */
+#ifndef DAEMON_STREAM_H
+#define DAEMON_STREAM_H
+
+#include "daemon/client.h"
+
+/* A client may send so much before it has to wait for the terminal, and so much at once. */
+#define STREAM_PENDING_MAX (64u * 1024)
+#define STREAM_PACKET_MAX  (256u * 1024)
+
+#define STREAMS_PER_CLIENT_MAX 16
+
+/*
+ * Begin one, as the answer of the call that @header is of. Takes @fd, a terminal opened
+ * non-blocking; its device is what streams_find() goes by.
+ */
+int stream_new(struct client *client, const struct frame_header *header, int fd,
+	       struct pt_error *err);
+
+/* The stream on this terminal, of whatever client; NULL when there is none. */
+struct stream *stream_find(struct daemon *daemon, dev_t terminal);
+
+/* End it, telling its client why. */
+void stream_break(struct stream *stream, const char *why);
+
+/* A packet that a client sent; one that belongs to no stream is ignored. */
+void stream_receive(struct client *client, const struct frame *frame);
+
+/* True while a client is not to be read, for the terminal is slower than it. */
+bool streams_are_full(const struct client *client);
+
+/* What the client can take has changed. */
+void streams_update(struct client *client);
+
+/* The client is gone. */
+void streams_drop(struct client *client);
+
+#endif
