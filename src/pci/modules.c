@@ -463,7 +463,8 @@ int modules_load(struct pt_host *host, const char *name, char said[HOST_SAID])
 	char *const argv[] = {"modprobe", "-d", root, "--", (char *)name, NULL};
 
 	find_modprobe(host, path);
-	root_fd = dup(host->root_fd); /* which is closed on exec, and this one isn't */
+	/* that one is closed on exec; and below 3 the program gets others */
+	root_fd = fcntl(host->root_fd, F_DUPFD, 3);
 	if (root_fd < 0)
 		return -errno;
 	r = text_format(root, sizeof(root), "/proc/self/fd/%d/", root_fd);

@@ -13,6 +13,7 @@
 #include <passthru/device.h>
 
 #include "base/text.h"
+#include "pci/binding.h"
 #include "pci/modules.h"
 #include "pci/sysfs.h"
 #include "read_tree.h"
@@ -432,6 +433,7 @@ static void put_modprobe(struct pt_host *host, const char *script)
 static void test_load(void **state)
 {
 	char said[HOST_SAID];
+	struct pt_error err;
 	struct empty empty;
 	size_t i;
 	static const struct {
@@ -465,6 +467,12 @@ static void test_load(void **state)
 		assert_int_equal(modules_load(empty.host, "vfio-pci", said), -table[i].errnum);
 		assert_string_equal(said, table[i].said);
 	}
+	/* in a helper, which has nothing open; what else is said there, is on record */
+	put_modprobe(empty.host, "#!/bin/sh\nmkdir -p $2/sys/bus/pci/drivers/$4\n");
+	assert_int_equal(binding_load_driver(empty.host, "vfio-pci", 20000, &err), 0);
+	put_modprobe(empty.host, "#!/bin/sh\necho out of order >&2; exit 1\n");
+	assert_int_equal(binding_load_driver(empty.host, "other", 20000, &err), -EIO);
+	assert_non_null(strstr(err.message, "module other did not load: out of order; see dmesg"));
 	/* there, but none that can be run */
 	assert_int_equal(unlinkat(empty.host->root_fd, "sbin/modprobe", 0), 0);
 	assert_int_equal(modules_load(empty.host, "vfio-pci", said), -ENOEXEC);
