@@ -7,6 +7,7 @@
 #include "base/auto.h"
 #include "daemon/client.h"
 #include "daemon/events.h"
+#include "daemon/faults.h"
 #include "daemon/fixed.h"
 #include "daemon/guests.h"
 #include "daemon/log.h"
@@ -106,6 +107,8 @@ int daemon_new(const struct daemon_config *config, struct daemon **ret_daemon, s
 		r = workers_new(daemon, &daemon->workers, err);
 	if (r == 0)
 		r = guests_new(daemon, &daemon->guests, err);
+	if (r == 0 && daemon_is_this_machine(daemon))
+		r = faults_new(daemon, &daemon->faults, err);
 	if (r < 0)
 		return r;
 	*ret_daemon = TAKE_POINTER(daemon);
@@ -125,6 +128,7 @@ void daemon_free(struct daemon *daemon)
 	workers_free(daemon->workers);
 	clients_sweep(daemon);
 	events_free(daemon->events);
+	faults_free(daemon->faults);
 	guests_free(daemon->guests);
 	(void)sd_event_source_disable_unref(daemon->tick);
 	(void)sd_event_source_disable_unref(daemon->sweep);

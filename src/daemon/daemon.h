@@ -16,6 +16,7 @@
 struct client;
 struct workers;
 struct events;
+struct faults;
 struct fixed;
 struct guests;
 struct listener;
@@ -52,6 +53,7 @@ struct daemon {
 	sd_event_source *sweep; /* frees what was dropped; see daemon_sweep_later() */
 	struct workers *workers;
 	struct events *events;
+	struct faults *faults; /* NULL for a made-up machine */
 	struct fixed *fixed;
 	struct guests *guests;
 	struct listener *listeners;

@@ -242,10 +242,15 @@ struct domain *domain_job_of(struct call *call, const struct rpc_domain *wanted,
 	if (!domain)
 		return NULL;
 	if (domain_begin_job(domain, call->procedure->name, DOMAIN_JOB_MS) < 0) {
+		const char *job;
+
+		guests_lock(domain->guests);
+		job = domain->job; /* a literal: it outlives the job */
+		guests_unlock(domain->guests);
 		(void)fault_set(&call->fault, FAULT_TIMEOUT, FAULT_FROM_QEMU,
 				"cannot acquire state change lock: another call on domain %s is "
-				"still under way",
-				domain->name);
+				"still under way (%s)",
+				domain->name, job ? job : "it has just ended");
 		domain_release(domain);
 		return NULL;
 	}

@@ -206,6 +206,23 @@ static struct domain *domain_of_record(struct guests *guests, const struct store
 	return domain_add(guests, record->name, uuid);
 }
 
+/*
+ * Its file can't be used, as after an upgrade that went wrong, but its QEMU may well run: it is not
+ * touched, and nothing is started in its place, for that would take its files from it. So the job
+ * is held for good: a later daemon that can read the file has all of it again.
+ */
+static void leave_alone(struct domain *domain, const char *name, const char *why)
+{
+	log_message(
+		PT_LOG_WARNING,
+		"guest %s is left alone, for it may run and can't be taken over: %s. Mend /" STORE_LIVE
+		"/%s.json, or go back to the version that wrote it, and start passthrud again; or "
+		"end its QEMU, remove that file, and start passthrud again",
+		name, why, name);
+	if (domain)
+		domain->job = "taking over a QEMU whose state can't be used";
+}
+
 static void load_live(struct guests *guests, struct pt_host *host, const char *name)
 {
 	AUTO(auto_store_live) struct store_live *record = NULL;
@@ -215,7 +232,7 @@ static void load_live(struct guests *guests, struct pt_host *host, const char *n
 	int r = store_read_live(host, name, &record, &err);
 
 	if (r < 0) {
-		log_message(PT_LOG_WARNING, "%s", err.message);
+		leave_alone(domain_find_name(guests, name), name, err.message);
 		return;
 	}
 	if (record->id > guests->last_id)
@@ -225,9 +242,11 @@ static void load_live(struct guests *guests, struct pt_host *host, const char *n
 		return;
 	domain->job = "reconnecting";
 	r = guest_adopt(host, record, &guest, &err);
+	if (r < 0 && r != -ESRCH) {
+		leave_alone(domain, name, err.message);
+		return;
+	}
 	if (r < 0) {
-		if (r != -ESRCH)
-			log_message(PT_LOG_WARNING, "guest %s: %s", name, err.message);
 		domain_set_state(domain, DOMAIN_SHUTOFF, DOMAIN_SHUTOFF_CRASHED);
 		guests_work(guests, do_lost, domain, NULL, NULL);
 		return;

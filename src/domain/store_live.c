@@ -186,8 +186,9 @@ static int parse_all_pending(struct json_object *object, struct store_live *live
 	size_t i;
 	int r = 0;
 
-	if (!json_object_object_get_ex(object, "pending", &array) ||
-	    !json_object_is_type(array, json_type_array) ||
+	if (!json_object_object_get_ex(object, "pending", &array))
+		return 0;
+	if (!json_object_is_type(array, json_type_array) ||
 	    json_object_array_length(array) > STORE_PENDING_MAX)
 		return pt_fail(err, PT_CORRUPT, EBADMSG, "\"pending\" is no list, or too long");
 	for (i = 0; !r && i < json_object_array_length(array); i++) {
@@ -197,6 +198,11 @@ static int parse_all_pending(struct json_object *object, struct store_live *live
 	return r;
 }
 
+/*
+ * Also what another version wrote: fields that are unknown here are left out, and of those that
+ * are missing only the ones that nothing else tells are needed: which process it is, and its XML.
+ * What was under way with devices, QEMU tells.
+ */
 static int parse(struct json_object *object, struct store_live *live, struct pt_error *err)
 {
 	int64_t id = 0, pid = 0, start = 0;
@@ -211,7 +217,7 @@ static int parse(struct json_object *object, struct store_live *live, struct pt_
 		r = state_get_number(object, "pid", 1, INT_MAX, &pid, err);
 	if (!r)
 		r = state_get_number(object, "start_time", 0, INT64_MAX, &start, err);
-	if (!r)
+	if (!r && json_object_object_get_ex(object, "since", NULL))
 		r = state_get_number(object, "since", 0, INT64_MAX, &live->since, err);
 	if (!r)
 		r = get_word(object, "phase", phases, sizeof(phases) / sizeof(phases[0]), &phase,

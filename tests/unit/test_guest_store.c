@@ -180,9 +180,15 @@ static void test_what_is_no_live_file(void **state)
 		"\"phase\":\"running\",\"xml\":\"\",\"pending\":[{\"change\":\"attaching\","
 		"\"alias\":\"x\",\"device\":\"01:00\"}]}",
 	};
-	static const char good[] =
+	static const char *const good[] = {
 		"{\"name\":\"d1\",\"id\":1,\"pid\":1,\"start_time\":1,\"since\":1,"
-		"\"phase\":\"running\",\"xml\":\"\",\"pending\":[]}";
+		"\"phase\":\"running\",\"xml\":\"\",\"pending\":[]}",
+		/* of a version that knew less, and of one that knows more */
+		"{\"name\":\"d1\",\"id\":1,\"pid\":1,\"start_time\":1,"
+		"\"phase\":\"running\",\"xml\":\"\"}",
+		"{\"name\":\"d1\",\"id\":1,\"pid\":1,\"start_time\":1,\"since\":1,"
+		"\"phase\":\"running\",\"xml\":\"\",\"pending\":[],\"more\":{\"a\":[1]}}",
+	};
 	struct store_live *live = NULL;
 	struct pt_error err;
 	size_t i;
@@ -193,8 +199,13 @@ static void test_what_is_no_live_file(void **state)
 		assert_int_equal(err.reason, PT_CORRUPT + (i == 4 ? PT_INVALID - PT_CORRUPT : 0));
 		assert_null(live);
 	}
-	assert_int_equal(store_parse_live(good, strlen(good), &live, &err), 0);
-	store_live_free(live);
+	for (i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		assert_int_equal(store_parse_live(good[i], strlen(good[i]), &live, &err), 0);
+		assert_int_equal(live->pid, 1);
+		assert_int_equal(live->pending_count, 0);
+		store_live_free(live);
+		live = NULL;
+	}
 }
 
 /* A file that was renamed would make one guest of another. */
