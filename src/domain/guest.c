@@ -13,6 +13,7 @@
 
 #include "base/text.h"
 #include "domain/guest_files.h"
+#include "domain/live_files.h"
 
 /* ---- the struct ---- */
 
@@ -191,6 +192,7 @@ int guest_end(struct pt_host *host, struct guest *guest, struct pt_error *err)
 	qmp_close(guest->qmp);
 	guest->qmp = NULL;
 	r = guest_give_back(host, &guest->owner, err);
+	live_take_files_back(host, guest->record, 0);
 	guest_remove_files(host, guest->name);
 	if (store_remove_live(host, guest->name, r < 0 ? NULL : err) < 0)
 		r = r < 0 ? r : -EIO;
@@ -206,6 +208,7 @@ int guest_forget(struct pt_host *host, const struct store_live *record, struct p
 	const struct pt_owner owner = owner_of(record);
 	int r = guest_give_back(host, &owner, err);
 
+	live_take_files_back(host, record, 0);
 	guest_remove_files(host, record->name);
 	return r < 0 ? r : store_remove_live(host, record->name, err);
 }

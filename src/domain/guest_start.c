@@ -17,6 +17,7 @@
 #include "domain/guest.h"
 #include "domain/guest_files.h"
 #include "domain/live.h"
+#include "domain/live_files.h"
 #include "domain/live_start.h"
 #include "domain/memory.h"
 #include "domain/spawn.h"
@@ -112,6 +113,9 @@ static int prepare_files(struct start *start, struct pt_error *err)
 		r = live_open_taps(guest->live, &start->taps, &start->tap_count, err);
 	if (!r)
 		r = live_make_nvram(guest->live, guest->user.uid, guest->user.gid, err);
+	if (!r)
+		r = live_check_files(start->host, guest->live, NULL, &guest->user, guest->record,
+				     err);
 	if (r < 0)
 		return r;
 	start->files.taps = start->taps;
@@ -267,6 +271,8 @@ static int run(struct start *start, const struct definition *def, struct pt_erro
 	r = prepare_files(start, err);
 	if (!r)
 		r = hold(start, err);
+	if (!r)
+		r = live_give_files(start->host, start->guest->record, 0, &start->guest->user, err);
 	if (!r)
 		r = guest_take(start->host, &start->guest->owner, &start->guest->user,
 			       start->hostdevs, start->hostdev_count, err);

@@ -8,6 +8,7 @@
 #include "domain/command_line.h"
 #include "domain/guest_pending.h"
 #include "domain/live.h"
+#include "domain/live_files.h"
 #include "domain/memory.h"
 #include "domain/xml_node.h"
 
@@ -22,6 +23,7 @@ struct attach {
 	struct definition_hostdev *hostdevs; /* one, or none */
 	size_t hostdev_count;
 	const char *alias;
+	size_t files; /* of the guest's, that were given to it before */
 };
 
 static int prepare_attach(struct attach *attach, struct pt_error *err)
@@ -89,6 +91,7 @@ static void give_up(struct attach *attach)
 	if (attach->hostdev_count && guest_give_back_unused(attach->host, attach->guest, &err) < 0)
 		host_log(attach->host, PT_LOG_WARNING, "guest %s: %s", attach->guest->name,
 			 err.message);
+	live_forget_files(attach->host, attach->guest->record, attach->files);
 	pending_remove(attach->guest, attach->alias);
 	if (guest_save(attach->host, attach->guest, &err) < 0)
 		host_log(attach->host, PT_LOG_WARNING, "guest %s: %s", attach->guest->name,
@@ -110,12 +113,21 @@ static int attach_prepared(struct attach *attach, struct pt_error *err)
 {
 	struct guest *guest = attach->guest;
 	struct pt_error failure;
-	int r = pending_add_attach(guest, attach->alias, attach->device,
-				   attach->hostdev_count ? &attach->hostdevs[0].address : NULL,
-				   err);
+	int r;
+
+	attach->files = guest->record->file_count;
+	r = live_check_files(attach->host, attach->changed,
+			     definition_find_alias(attach->changed, attach->alias), &guest->user,
+			     guest->record, err);
+	if (!r)
+		r = pending_add_attach(guest, attach->alias, attach->device,
+				       attach->hostdev_count ? &attach->hostdevs[0].address : NULL,
+				       err);
 
 	if (!r)
 		r = guest_save(attach->host, guest, err);
+	if (!r)
+		r = live_give_files(attach->host, guest->record, attach->files, &guest->user, err);
 	if (!r)
 		r = plug(attach, err);
 	if (r == -ETIMEDOUT)

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "domain/command_line.h"
 #include "domain/guest_pending.h"
+#include "domain/live_files.h"
 #include "domain/hotplug.h"
 #include "domain/xml_node.h"
 
@@ -170,6 +171,7 @@ int hotplug_finish(struct pt_host *host, struct guest *guest, const char *alias,
 	(void)pthread_mutex_lock(&guest->lock);
 	definition_remove_device(guest->live, node);
 	(void)pthread_mutex_unlock(&guest->lock);
+	live_settle_files(host, guest->live, guest->record);
 	if (guest_save(host, guest, &failure) < 0)
 		warn(host, guest, &failure);
 	return guest_give_back_unused(host, guest, err);

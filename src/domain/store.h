@@ -39,6 +39,18 @@ struct store_pending {
 	char *xml; /* of STORE_ATTACHING: the device's element; freed by the store */
 };
 
+/* A file that was given to QEMU's user; owned by it as long as the guest runs. */
+struct store_file {
+	char *path;	 /* without symbolic links; freed by the store */
+	uint64_t device; /* st_dev and st_ino: what is put back must be what was given */
+	uint64_t inode;
+	uid_t uid;   /* whose it was */
+	uid_t given; /* whose it is */
+};
+
+/* A guest may have so many of them; what is more isn't a guest's. */
+#define STORE_FILES_MAX 1024
+
 enum store_phase {
 	STORE_STARTING, /* QEMU wasn't told to run yet; when the daemon dies the start failed */
 	STORE_RUNNING,
@@ -54,6 +66,8 @@ struct store_live {
 	int64_t since; /* seconds since the epoch */
 	struct store_pending pending[STORE_PENDING_MAX];
 	size_t pending_count;
+	struct store_file *files;
+	size_t file_count;
 	char *xml; /* the live definition; freed by the store */
 };
 
@@ -81,6 +95,10 @@ int store_read_live(struct pt_host *host, const char *name, struct store_live **
 		    struct pt_error *err);
 int store_write_live(struct pt_host *host, const struct store_live *live, struct pt_error *err);
 int store_remove_live(struct pt_host *host, const char *name, struct pt_error *err);
+
+/* One more file; its path is copied. -ENOMEM, -E2BIG. */
+int store_add_file(struct store_live *live, const struct store_file *file);
+void store_drop_file(struct store_live *live, size_t index);
 
 /* All of it; NULL is allowed. */
 void store_live_free(struct store_live *live);

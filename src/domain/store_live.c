@@ -27,8 +27,37 @@ void store_live_free(struct store_live *live)
 		return;
 	for (i = 0; i < live->pending_count; i++)
 		free(live->pending[i].xml);
+	for (i = 0; i < live->file_count; i++)
+		free(live->files[i].path);
+	free(live->files);
 	free(live->xml);
 	free(live);
+}
+
+int store_add_file(struct store_live *live, const struct store_file *file)
+{
+	struct store_file *grown;
+
+	if (live->file_count == STORE_FILES_MAX)
+		return -E2BIG;
+	grown = reallocarray(live->files, live->file_count + 1, sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	live->files = grown;
+	grown[live->file_count] = *file;
+	grown[live->file_count].path = strdup(file->path);
+	if (!grown[live->file_count].path)
+		return -ENOMEM;
+	live->file_count++;
+	return 0;
+}
+
+void store_drop_file(struct store_live *live, size_t index)
+{
+	free(live->files[index].path);
+	live->file_count--;
+	memmove(&live->files[index], &live->files[index + 1],
+		(live->file_count - index) * sizeof(*live->files));
 }
 
 /* ---- writing ---- */
@@ -78,6 +107,41 @@ static int add_pending(struct json_object *object, const struct store_live *live
 	return 0;
 }
 
+static struct json_object *file_to_json(const struct store_file *file)
+{
+	struct json_object *object = json_object_new_object();
+	int r = object ? 0 : -ENOMEM;
+
+	if (r)
+		return NULL;
+	r |= add(object, "path", json_object_new_string(file->path));
+	r |= add(object, "device", json_object_new_int64((int64_t)file->device));
+	r |= add(object, "inode", json_object_new_int64((int64_t)file->inode));
+	r |= add(object, "uid", json_object_new_int64(file->uid));
+	r |= add(object, "given", json_object_new_int64(file->given));
+	if (r) {
+		json_object_put(object);
+		return NULL;
+	}
+	return object;
+}
+
+static int add_files(struct json_object *object, const struct store_live *live)
+{
+	struct json_object *array = json_object_new_array();
+	size_t i;
+
+	if (add(object, "files", array) < 0)
+		return -ENOMEM;
+	for (i = 0; i < live->file_count; i++) {
+		struct json_object *file = file_to_json(&live->files[i]);
+
+		if (!file || json_object_array_add(array, file) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 int store_write_live(struct pt_host *host, const struct store_live *live, struct pt_error *err)
 {
 	struct json_object *object = json_object_new_object();
@@ -95,6 +159,7 @@ int store_write_live(struct pt_host *host, const struct store_live *live, struct
 		r |= add(object, "since", json_object_new_int64(live->since));
 		r |= add(object, "xml", json_object_new_string(live->xml));
 		r |= add_pending(object, live);
+		r |= add_files(object, live);
 	}
 	if (!r)
 		text = json_object_to_json_string_length(object, JSON_C_TO_STRING_PLAIN, &size);
@@ -198,6 +263,63 @@ static int parse_all_pending(struct json_object *object, struct store_live *live
 	return r;
 }
 
+static int parse_numbers(struct json_object *object, struct store_file *file, struct pt_error *err)
+{
+	int64_t device = 0, inode = 0, uid = 0, given = 0;
+	int r = state_get_number(object, "device", INT64_MIN, INT64_MAX, &device, err);
+
+	if (!r)
+		r = state_get_number(object, "inode", INT64_MIN, INT64_MAX, &inode, err);
+	if (!r)
+		r = state_get_number(object, "uid", 0, UINT32_MAX - 1, &uid, err);
+	if (!r)
+		r = state_get_number(object, "given", 0, UINT32_MAX - 1, &given, err);
+	file->device = (uint64_t)device;
+	file->inode = (uint64_t)inode;
+	file->uid = (uid_t)uid;
+	file->given = (uid_t)given;
+	return r;
+}
+
+static int parse_file(struct json_object *object, struct store_live *live, struct pt_error *err)
+{
+	struct store_file file = {0};
+	int r;
+
+	if (!json_object_is_type(object, json_type_object))
+		return pt_fail(err, PT_CORRUPT, EBADMSG, "\"files\" holds no objects");
+	r = parse_numbers(object, &file, err);
+	if (!r)
+		r = get_long_text(object, "path", &file.path, err);
+	if (r < 0)
+		return r;
+	if (file.path && file.path[0] == '/')
+		r = store_add_file(live, &file);
+	else
+		r = -EBADMSG;
+	free(file.path);
+	if (r == -ENOMEM)
+		return pt_fail_memory(err);
+	return r < 0 ? pt_fail(err, PT_CORRUPT, EBADMSG, "\"files\" has no paths, or too many") : 0;
+}
+
+/* None of them in the file of an earlier version. */
+static int parse_all_files(struct json_object *object, struct store_live *live,
+			   struct pt_error *err)
+{
+	struct json_object *array;
+	size_t i;
+	int r = 0;
+
+	if (!json_object_object_get_ex(object, "files", &array))
+		return 0;
+	if (!json_object_is_type(array, json_type_array))
+		return pt_fail(err, PT_CORRUPT, EBADMSG, "\"files\" is no list");
+	for (i = 0; !r && i < json_object_array_length(array); i++)
+		r = parse_file(json_object_array_get_idx(array, i), live, err);
+	return r;
+}
+
 /*
  * Also what another version wrote: fields that are unknown here are left out, and of those that
  * are missing only the ones that nothing else tells are needed: which process it is, and its XML.
@@ -230,7 +352,9 @@ static int parse(struct json_object *object, struct store_live *live, struct pt_
 	live->pid = (pid_t)pid;
 	live->start_time = (uint64_t)start;
 	live->phase = (enum store_phase)phase;
-	return r < 0 ? r : parse_all_pending(object, live, err);
+	if (!r)
+		r = parse_all_pending(object, live, err);
+	return r < 0 ? r : parse_all_files(object, live, err);
 }
 
 int store_parse_live(const char *text, size_t size, struct store_live **ret_live,

@@ -4,7 +4,7 @@ defined with."""
 
 import pytest
 
-from virsh_guests import daemon, guests, hostdev     # noqa: F401
+from virsh_guests import Guest, daemon, guests, hostdev     # noqa: F401
 from test_persist import Bay
 
 pytestmark = pytest.mark.only("lab", "guests need a real kernel, and QEMU")
@@ -68,3 +68,84 @@ def test_a_device_that_comes_later(bay, daemon, guests):     # noqa: F811
     daemon.virsh("detach-device", "d1", "/tmp/card.xml", "--config")
     daemon.virsh("attach-device", "d1", "/tmp/moved.xml", "--config")
     start_and_destroy(daemon)
+
+
+UEFI = """<domain type='qemu'>
+  <name>uefi</name>
+  <memory unit='MiB'>256</memory>
+  <os firmware='efi'>
+    <type arch='x86_64' machine='q35'>hvm</type>%s
+  </os>
+  <features><acpi/></features>
+  <devices>
+    <serial type='file'><source path='/tmp/serial-uefi'/></serial>
+    <memballoon model='none'/>
+  </devices>
+</domain>
+"""
+PLAIN = """
+    <firmware><feature enabled='no' name='secure-boot'/></firmware>"""
+NVRAM = "/var/lib/passthru/nvram/uefi_VARS.fd"
+
+
+def test_uefi(world, daemon, guests):     # noqa: F811
+    """As virt-install --boot uefi says it: found, run, with variables of its own until undefined."""
+    daemon.sh("cat >/tmp/uefi.xml <<'END'\n%s\nEND" % (UEFI % ""))
+    daemon.virsh("define", "/tmp/uefi.xml")
+    text = daemon.virsh("dumpxml", "uefi")
+    # signed for Secure Boot, as the first descriptor says and libvirt chooses
+    assert "<os firmware='efi'>" in text and "secure='yes'" in text and "<smm state='on'/>" in text
+    daemon.virsh("undefine", "uefi")        # it has no variables before its first start
+
+    daemon.sh("cat >/tmp/uefi.xml <<'END'\n%s\nEND" % (UEFI % PLAIN))
+    daemon.virsh("define", "/tmp/uefi.xml")
+    uefi = Guest(guests, "uefi")
+    uefi.start()
+    uefi.wait("BdsDxe", seconds=500)
+    assert daemon.sh("stat -c '%%U %%a' %s" % NVRAM).out.split() == ["passthru-qemu", "600"]
+    daemon.virsh("destroy", "uefi")
+    assert "cannot undefine domain with nvram" in daemon.virsh_fails("undefine", "uefi")
+    daemon.virsh("undefine", "uefi", "--keep-nvram")
+    assert world.exists(NVRAM)
+    daemon.virsh("define", "/tmp/uefi.xml")
+    daemon.virsh("undefine", "uefi", "--nvram")
+    assert not world.exists(NVRAM)
+
+
+DISK = "<disk type='file'><source file='%s'/><target dev='%s' bus='virtio'/></disk>"
+
+
+def owner(daemon, path):     # noqa: F811
+    return daemon.sh("stat -c %%U %s" % path).out.strip()
+
+
+def test_files_are_lent(world, daemon, guests):     # noqa: F811
+    """QEMU's user gets what it must write to, and whoever dies meanwhile, it is put back."""
+    daemon.sh("mkdir -p /tmp/lent/closed && cd /tmp/lent && truncate -s 1M a b closed/c && "
+              "chmod 600 a b closed/c && chmod 700 closed")
+    guests.define("d1", DISK % ("/tmp/lent/closed/c", "vda") + DISK % ("/tmp/lent/none", "vdb"),
+                  words="stay expect-none")
+    words = daemon.virsh_fails("start", "d1")
+    assert "can't enter the directory /tmp/lent/closed" in words
+    assert "Cannot access storage file '/tmp/lent/none'" in words
+    daemon.virsh("undefine", "d1")
+
+    g = guests.define("d1", DISK % ("/tmp/lent/a", "vda"), words="stay expect-none")
+    daemon.sh("rm -f /tmp/serial-d1")               # nor has its output to be there
+    daemon.virsh("start", "d1")
+    g.wait("guest: waiting")
+    assert owner(daemon, "/tmp/lent/a") == "passthru-qemu"
+    daemon.sh("cat >/tmp/b.xml <<'END'\n%s\nEND" % (DISK % ("/tmp/lent/b", "vdb")))
+    daemon.virsh("attach-device", "d1", "/tmp/b.xml", "--live")
+    assert owner(daemon, "/tmp/lent/b") == "passthru-qemu"
+    daemon.virsh("detach-device", "d1", "/tmp/b.xml", "--live")
+    assert owner(daemon, "/tmp/lent/b") == "root"
+    assert owner(daemon, "/tmp/lent/a") == "passthru-qemu"
+
+    pid = g.pid()
+    daemon.sh("kill -9 $(cat /tmp/passthrud.pid); while kill -0 $(cat /tmp/passthrud.pid) "
+              "2>/dev/null; do sleep 0.1; done; kill -9 %d" % pid)
+    daemon.start()
+    guests.wait_for(lambda: owner(daemon, "/tmp/lent/a") == "root")
+    assert owner(daemon, "/tmp/serial-d1") == "root"
+    daemon.sh("rm -rf /tmp/lent")

@@ -1,0 +1,500 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "domain/live_files.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/text.h"
+#include "domain/xml_node.h"
+
+enum need {
+	NEED_READ,
+	NEED_WRITE,
+	NEED_MAKE, /* to write, and made when it isn't there */
+};
+
+struct file {
+	const char *path; /* as the definition says it */
+	char *real;	  /* without symbolic links; NULL when it isn't there */
+	char element[64];
+	long line;
+	enum need need;
+	int errnum; /* why it isn't there */
+	struct stat st;
+};
+
+/* What the process that became QEMU's user found. */
+struct finding {
+	int errnum;	  /* 0: it can be used */
+	size_t directory; /* so many bytes of the path are the directory that is in the way; 0: none
+			   */
+};
+
+struct files {
+	struct file *items;
+	size_t count;
+	struct finding *findings; /* shared with that process */
+};
+
+static size_t findings_size(const struct files *files)
+{
+	return (files->count + 1) * sizeof(*files->findings);
+}
+
+static void files_free(struct files *files)
+{
+	if (files->findings)
+		(void)munmap(files->findings, findings_size(files));
+	for (size_t i = 0; i < files->count; i++)
+		free(files->items[i].real);
+	free(files->items);
+}
+
+/* ---- which files ---- */
+
+static int add_file(struct files *files, const xmlNode *node, const char *path, const char *element,
+		    enum need need)
+{
+	struct file *grown;
+
+	if (!path || path[0] != '/' || files->count == STORE_FILES_MAX)
+		return 0;
+	grown = reallocarray(files->items, files->count + 1, sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	files->items = grown;
+	grown[files->count] = (struct file){.path = path, .line = xmlGetLineNo(node), .need = need};
+	(void)text_copy(grown[files->count++].element, sizeof(grown->element), element);
+	return 0;
+}
+
+/* Of devices; a disk says itself whether it is written to. */
+static const struct {
+	const char *device;
+	const char *type; /* NULL: any */
+	const char *path;
+	enum need need;
+} of_devices[] = {
+	{"disk", "file", "source@file", NEED_WRITE},
+	{"disk", "block", "source@dev", NEED_WRITE},
+	{"input", "evdev", "source@dev", NEED_WRITE},
+	{"serial", "file", "source@path", NEED_MAKE},
+	{"console", "file", "source@path", NEED_MAKE},
+	{"channel", "file", "source@path", NEED_MAKE},
+	{"serial", NULL, "log@file", NEED_MAKE},
+	{"console", NULL, "log@file", NEED_MAKE},
+	{"channel", NULL, "log@file", NEED_MAKE},
+	{"hostdev", NULL, "rom@file", NEED_READ},
+	{"interface", NULL, "rom@file", NEED_READ},
+	{"tpm", NULL, "backend/device@path", NEED_WRITE},
+	{"rng", NULL, "backend", NEED_READ},
+};
+
+static bool is_read_only(const xmlNode *device)
+{
+	return node_is(device, "disk") &&
+	       (node_has(device, "device", "cdrom") || node_child(device, "readonly"));
+}
+
+static int add_device(struct files *files, const xmlNode *device)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < sizeof(of_devices) / sizeof(of_devices[0]); i++) {
+		char element[64];
+
+		if (!node_is(device, of_devices[i].device) ||
+		    (of_devices[i].type && !node_has(device, "type", of_devices[i].type)))
+			continue;
+		(void)text_format(element, sizeof(element), "domain/devices/%s/%s",
+				  of_devices[i].device, of_devices[i].path);
+		r = add_file(files, device, node_get(device, of_devices[i].path), element,
+			     is_read_only(device) ? NEED_READ : of_devices[i].need);
+	}
+	return r;
+}
+
+static int add_machine(struct files *files, const struct definition *live)
+{
+	static const char *const names[] = {"loader", "kernel", "initrd", "nvram"};
+	const xmlNode *os = node_child(definition_root(live), "os");
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < 4; i++) {
+		const xmlNode *node = node_child(os, names[i]);
+		bool is_written = !strcmp(names[i], "nvram") || node_has(node, "readonly", "no");
+		char element[64];
+
+		(void)text_format(element, sizeof(element), "domain/os/%s", names[i]);
+		if (node)
+			r = add_file(files, node, node_text(node), element,
+				     is_written ? NEED_WRITE : NEED_READ);
+	}
+	if (r == 0 && definition_is_kvm(live))
+		r = add_file(files, definition_root(live), "/dev/kvm", "domain@type='kvm'",
+			     NEED_WRITE);
+	return r;
+}
+
+static int collect(struct files *files, const struct definition *live, const xmlNode *device)
+{
+	const xmlNode *at = node_child(node_child(definition_root(live), "devices"), NULL);
+	int r = 0;
+
+	if (device)
+		return add_device(files, device);
+	r = add_machine(files, live);
+	for (; at && r == 0; at = node_next(at, NULL))
+		r = add_device(files, at);
+	return r;
+}
+
+/* ---- what they are ---- */
+
+/* QEMU's own output: made with nobody's rights, then looked at like any other file. */
+static void make_file(const struct file *file)
+{
+	int fd;
+
+	if (file->need != NEED_MAKE)
+		return;
+	fd = open(file->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd >= 0)
+		close(fd);
+}
+
+/* From a descriptor, so that what is looked at is what is named. */
+static int resolve(struct file *file)
+{
+	char link[64], path[PATH_MAX];
+	AUTO_CLOSE int fd = -1;
+	ssize_t length;
+
+	make_file(file);
+	fd = open(file->path, O_PATH | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &file->st) < 0) {
+		file->errnum = errno;
+		return 0;
+	}
+	(void)text_format(link, sizeof(link), "/proc/self/fd/%d", fd);
+	length = readlink(link, path, sizeof(path) - 1);
+	if (length < 0) {
+		file->errnum = errno;
+		return 0;
+	}
+	path[length] = '\0';
+	file->real = strdup(path);
+	return file->real ? 0 : -ENOMEM;
+}
+
+/* ---- as QEMU's user, in a process of its own: async-signal-safe calls only ---- */
+
+static void try_file(const struct file *file, struct finding *finding)
+{
+	int mode = file->need == NEED_READ ? R_OK : R_OK | W_OK;
+	char *path = file->real, *slash;
+
+	finding->errnum = 0;
+	if (access(file->path, mode) == 0)
+		return;
+	finding->errnum = errno;
+	for (slash = path ? strchr(path + 1, '/') : NULL; slash; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		if (access(path, X_OK) < 0 && !finding->directory)
+			finding->directory = (size_t)(slash - path);
+		*slash = '/';
+	}
+}
+
+static void try_all(const struct files *files, const struct confine_user *user)
+{
+	/* a test that isn't root's looks as itself */
+	int r = geteuid() == user->uid ? 0 : confine_become(user);
+
+	for (size_t i = 0; r == 0 && i < files->count; i++)
+		try_file(&files->items[i], &files->findings[i]);
+	_exit(r < 0 ? 1 : 0);
+}
+
+static int try_as(struct files *files, const struct confine_user *user, struct pt_error *err)
+{
+	void *shared = mmap(NULL, findings_size(files), PROT_READ | PROT_WRITE,
+			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int status = -1;
+	pid_t pid;
+
+	if (shared == MAP_FAILED)
+		return pt_fail_memory(err);
+	files->findings = shared;
+	pid = fork();
+	if (pid == 0)
+		try_all(files, user);
+	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (pid < 0 || status != 0)
+		return pt_fail(err, PT_SYSTEM, ECHILD,
+			       "no process could look at the guest's files as user %s", user->name);
+	return 0;
+}
+
+/* ---- what to do about them ---- */
+
+static void refuse(const struct file *file, int *result, struct pt_error *err, const char *words)
+{
+	if (*result)
+		pt_error_append(err, "\n%s: %s (line %ld)", file->element, words, file->line);
+	else
+		*result = pt_fail(err, PT_NOT_PERMITTED, file->errnum ? file->errnum : EACCES,
+				  "%s: %s (line %ld)", file->element, words, file->line);
+}
+
+static void refuse_missing(const struct file *file, const struct confine_user *user, int *result,
+			   struct pt_error *err)
+{
+	char words[900];
+
+	(void)snprintf(words, sizeof(words),
+		       "Cannot access storage file '%.600s' (as uid:%u, gid:%u): %s", file->path,
+		       user->uid, user->gid, strerror(file->errnum));
+	refuse(file, result, err, words);
+}
+
+static void refuse_directory(const struct file *file, size_t length,
+			     const struct confine_user *user, int *result, struct pt_error *err)
+{
+	int n = (int)(length > 300 ? 300 : length);
+	char words[1400];
+
+	(void)snprintf(
+		words, sizeof(words),
+		"%.600s: QEMU runs as user %s, which can't enter the directory %.*s: allow it "
+		"(setfacl -m u:%s:x %.*s), or keep the file elsewhere",
+		file->path, user->name, n, file->real, user->name, n, file->real);
+	refuse(file, result, err, words);
+}
+
+static void refuse_file(const struct file *file, const struct finding *finding,
+			const struct confine_user *user, int *result, struct pt_error *err)
+{
+	bool is_kvm = strcmp(file->path, "/dev/kvm") == 0;
+	char words[1400], next[400];
+
+	if (is_kvm)
+		(void)text_format(next, sizeof(next), "usermod -aG kvm %s", user->name);
+	else if (file->need == NEED_READ)
+		(void)text_format(next, sizeof(next), "setfacl -m u:%s:r on it, or chmod a+r",
+				  user->name);
+	else if (finding->errnum == EROFS)
+		(void)text_format(next, sizeof(next), "make it <readonly/>");
+	else
+		(void)text_format(next, sizeof(next), "give its owner the right to (chmod u+rw)");
+	(void)snprintf(words, sizeof(words),
+		       "%.600s: QEMU runs as user %s, which can't %s it: %s; %s", file->path,
+		       user->name, file->need == NEED_READ ? "read" : "write to",
+		       strerror(finding->errnum), next);
+	refuse(file, result, err, words);
+}
+
+/* Things with an owner of their own, for which a new one opens them. */
+static bool may_be_given(const struct file *file, const struct confine_user *user)
+{
+	mode_t mode = file->st.st_mode;
+
+	return file->need != NEED_READ && (S_ISREG(mode) || S_ISBLK(mode) || S_ISCHR(mode)) &&
+	       strcmp(file->path, "/dev/kvm") != 0 && file->st.st_uid != user->uid &&
+	       (mode & (S_IRUSR | S_IWUSR)) == (S_IRUSR | S_IWUSR);
+}
+
+static bool is_same(const struct store_file *file, const struct stat *st)
+{
+	return file->device == (uint64_t)st->st_dev && file->inode == (uint64_t)st->st_ino;
+}
+
+static bool is_listed(const struct store_live *record, const struct stat *st)
+{
+	for (size_t i = 0; i < record->file_count; i++)
+		if (is_same(&record->files[i], st))
+			return true;
+	return false;
+}
+
+/* Was another running guest given this file, and whose was it before? */
+static bool others_have(struct pt_host *host, const char *name, const struct stat *st,
+			uid_t *ret_uid)
+{
+	AUTO_FREE char **names = NULL;
+	bool is_found = false;
+
+	if (store_list_live(host, &names, NULL) < 0)
+		return false;
+	for (size_t i = 0; names && names[i] && !is_found; i++) {
+		AUTO(auto_store_live) struct store_live *other = NULL;
+
+		if (strcmp(names[i], name) == 0 ||
+		    store_read_live(host, names[i], &other, NULL) < 0)
+			continue;
+		for (size_t j = 0; j < other->file_count && !is_found; j++) {
+			is_found = is_same(&other->files[j], st);
+			if (is_found)
+				*ret_uid = other->files[j].uid;
+		}
+	}
+	return is_found;
+}
+
+/* Note it for giving, unless it is noted already. */
+static int note(const struct file *file, uid_t uid, uid_t given, struct store_live *record,
+		struct pt_error *err)
+{
+	const struct store_file kept = {.path = file->real,
+					.device = (uint64_t)file->st.st_dev,
+					.inode = (uint64_t)file->st.st_ino,
+					.uid = uid,
+					.given = given};
+	int r = is_listed(record, &file->st) ? 0 : store_add_file(record, &kept);
+
+	if (r == -E2BIG)
+		return pt_fail(err, PT_INVALID, E2BIG, "the guest has more than %d files",
+			       STORE_FILES_MAX);
+	return r < 0 ? pt_fail_memory(err) : 0;
+}
+
+static int judge(struct pt_host *host, const struct file *file, const struct finding *finding,
+		 const struct confine_user *user, struct store_live *record, int *result,
+		 struct pt_error *err)
+{
+	uid_t uid = file->st.st_uid;
+
+	if (file->errnum)
+		refuse_missing(file, user, result, err);
+	else if (!finding->errnum && (file->need == NEED_READ || uid != user->uid ||
+				      !others_have(host, record->name, &file->st, &uid)))
+		return 0; /* it can be used as it is */
+	else if (!finding->errnum)
+		return note(file, uid, user->uid, record,
+			    err); /* as long as it was lent to the other one */
+	else if (finding->directory)
+		refuse_directory(file, finding->directory, user, result, err);
+	else if (!may_be_given(file, user))
+		refuse_file(file, finding, user, result, err);
+	else
+		return note(file, uid, user->uid, record, err);
+	return 0;
+}
+
+int live_check_files(struct pt_host *host, const struct definition *live, const xmlNode *device,
+		     const struct confine_user *user, struct store_live *record,
+		     struct pt_error *err)
+{
+	struct files files = {0};
+	int result = 0, r = collect(&files, live, device);
+
+	for (size_t i = 0; r == 0 && i < files.count; i++)
+		r = resolve(&files.items[i]);
+	if (r < 0)
+		r = pt_fail_memory(err);
+	else if (files.count)
+		r = try_as(&files, user, err);
+	for (size_t i = 0; r == 0 && i < files.count; i++)
+		r = judge(host, &files.items[i], &files.findings[i], user, record, &result, err);
+	files_free(&files);
+	return r < 0 ? r : result;
+}
+
+/* ---- changing hands ---- */
+
+/* Only what was noted: another file at the same path is somebody else's. */
+static int change_owner(const struct store_file *file, uid_t from, uid_t to)
+{
+	AUTO_CLOSE int fd = open(file->path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (!is_same(file, &st))
+		return -ESTALE;
+	if (st.st_uid == to)
+		return 0;
+	if (st.st_uid != from)
+		return -EEXIST; /* somebody gave it to a third one meanwhile */
+	return fchownat(fd, "", to, (gid_t)-1, AT_EMPTY_PATH) < 0 ? -errno : 0;
+}
+
+int live_give_files(struct pt_host *host, const struct store_live *record, size_t first,
+		    const struct confine_user *user, struct pt_error *err)
+{
+	(void)host;
+	for (size_t i = first; i < record->file_count; i++) {
+		const struct store_file *file = &record->files[i];
+		int r = change_owner(file, file->uid, file->given);
+
+		if (r < 0)
+			return pt_fail(err, PT_NOT_PERMITTED, -r,
+				       "%s can't be given to user %s, as which QEMU runs: %s; give "
+				       "that user the right to write to it (setfacl -m u:%s:rw)",
+				       file->path, user->name, strerror(-r), user->name);
+	}
+	return 0;
+}
+
+/* What is gone, or somebody else's by now, is none of our business. */
+static void take_back(struct pt_host *host, const struct store_live *record,
+		      const struct store_file *file)
+{
+	struct stat st;
+	uid_t uid;
+	int r;
+
+	if (lstat(file->path, &st) < 0 || !is_same(file, &st) || st.st_uid != file->given ||
+	    others_have(host, record->name, &st, &uid))
+		return;
+	r = change_owner(file, file->given, file->uid);
+	if (r < 0)
+		host_log(host, PT_LOG_WARNING, "%s can't be put back to user %u: %s", file->path,
+			 file->uid, strerror(-r));
+}
+
+void live_take_files_back(struct pt_host *host, const struct store_live *record, size_t first)
+{
+	for (size_t i = first; i < record->file_count; i++)
+		take_back(host, record, &record->files[i]);
+}
+
+void live_forget_files(struct pt_host *host, struct store_live *record, size_t first)
+{
+	live_take_files_back(host, record, first);
+	while (record->file_count > first)
+		store_drop_file(record, record->file_count - 1);
+}
+
+static bool is_named(const struct files *files, const struct store_file *file)
+{
+	for (size_t i = 0; i < files->count; i++)
+		if (!files->items[i].errnum && is_same(file, &files->items[i].st))
+			return true;
+	return false;
+}
+
+void live_settle_files(struct pt_host *host, const struct definition *live,
+		       struct store_live *record)
+{
+	struct files files = {0};
+	int r = record->file_count ? collect(&files, live, NULL) : 0;
+
+	for (size_t i = 0; r == 0 && i < files.count; i++)
+		r = resolve(&files.items[i]);
+	/* without memory they go back with the guest's end */
+	for (size_t i = record->file_count; r == 0 && i-- > 0;) {
+		if (is_named(&files, &record->files[i]))
+			continue;
+		take_back(host, record, &record->files[i]);
+		store_drop_file(record, i);
+	}
+	files_free(&files);
+}

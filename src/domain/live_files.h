@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Files that QEMU opens by name. It runs as a user of its own without any capability, so what
+ * belongs to somebody else must be given to it (its disks, the nodes of its input devices) or at
+ * least be readable (installation media, kernels, firmware). What was given is remembered in the
+ * guest's file before it changes hands, and put back when the guest has ended, whoever died
+ * meanwhile.
+ *
+ * Only the owner changes, never group or mode: whoever else could use a file still can.
+ */
+#ifndef DOMAIN_LIVE_FILES_H
+#define DOMAIN_LIVE_FILES_H
+
+#include "domain/confine.h"
+#include "domain/definition.h"
+#include "domain/store.h"
+
+/*
+ * Before QEMU's process: can @user reach all that @live names? What it can't write but may be
+ * given is added to @record. What it can't reach otherwise is refused with its element, the file or
+ * directory that is in the way, and what to do about it, a line each. @device: only this device
+ * of @live (plugging in); NULL: all of it. Makes files for the output of serial ports and the like.
+ */
+int live_check_files(struct pt_host *host, const struct definition *live, const xmlNode *device,
+		     const struct confine_user *user, struct store_live *record,
+		     struct pt_error *err);
+
+/* Give it what @record lists from @first on. Can be done again. */
+int live_give_files(struct pt_host *host, const struct store_live *record, size_t first,
+		    const struct confine_user *user, struct pt_error *err);
+
+/*
+ * Put back what @record lists from @first on. A file that another running guest was given too
+ * stays, and goes back when that one ends. Can be done again.
+ */
+void live_take_files_back(struct pt_host *host, const struct store_live *record, size_t first);
+
+/* The same, and @record forgets them: a device couldn't be plugged in. */
+void live_forget_files(struct pt_host *host, struct store_live *record, size_t first);
+
+/* Devices have left @live: the same for those that nothing in it names any more. */
+void live_settle_files(struct pt_host *host, const struct definition *live,
+		       struct store_live *record);
+
+#endif

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Files that QEMU's user must reach: refused, lent and put back, on this machine's own files. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+
+#include "domain/live_files.h"
+#include "domain/xml_node.h"
+#include "read_tree.h"
+
+/* "nobody", by number: no entry in any table is needed */
+static const struct confine_user user = {.name = "nobody", .uid = 65534, .gid = 65534};
+static struct empty tree;
+static char folder[80];
+static struct store_live *record;
+
+static int set_up(void **state)
+{
+	(void)state;
+	open_empty(&tree);
+	record = calloc(1, sizeof(*record));
+	(void)strcpy(record->name, "g");
+	record->id = 1;
+	record->pid = 1;
+	record->xml = strdup("<domain/>");
+	(void)snprintf(folder, sizeof(folder), "%s/f", tree.root);
+	return chmod(tree.root, 0755) || mkdir(folder, 0755);
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	store_live_free(record);
+	close_empty(&tree);
+	return 0;
+}
+
+static char *full(const char *name, char path[128])
+{
+	(void)snprintf(path, 128, "%s/%s", folder, name);
+	return path;
+}
+
+static void make(const char *name, mode_t mode)
+{
+	char path[128], relative[64];
+
+	(void)snprintf(relative, sizeof(relative), "f/%s", name);
+	put_text(tree.host, relative, "data");
+	assert_int_equal(chmod(full(name, path), mode), 0);
+}
+
+static uid_t owner(const char *name)
+{
+	char path[128];
+	struct stat st;
+
+	assert_int_equal(stat(full(name, path), &st), 0);
+	return st.st_uid;
+}
+
+/* A guest with devices whose XML has "%s" for the folder, up to twice. */
+static struct definition *define(const char *format)
+{
+	struct definition *def;
+	struct pt_error err;
+	char devices[1024], xml[2048];
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+	(void)snprintf(devices, sizeof(devices), format, folder, folder);
+#pragma GCC diagnostic pop
+	(void)snprintf(xml, sizeof(xml),
+		       "<domain type='qemu'><name>g</name><memory unit='MiB'>64</memory><os>"
+		       "<type>hvm</type></os><devices>%s</devices></domain>",
+		       devices);
+	if (definition_parse(xml, 0, &def, &err) < 0)
+		fail_msg("%s", err.message);
+	return def;
+}
+
+static int check(const char *devices, struct pt_error *err)
+{
+	AUTO(auto_definition) struct definition *def = define(devices);
+
+	return live_check_files(tree.host, def, NULL, &user, record, err);
+}
+
+static void refused(const char *devices, const char *says)
+{
+	struct pt_error err;
+
+	if (check(devices, &err) >= 0)
+		fail_msg("%s isn't refused", devices);
+	assert_int_equal(err.reason, PT_NOT_PERMITTED);
+	if (!strstr(err.message, says))
+		fail_msg("%s: %s", says, err.message);
+	assert_int_equal(record->file_count, 0);
+}
+
+static void root_only(void)
+{
+	if (geteuid() != 0)
+		skip(); /* only root can become somebody else */
+}
+
+#define DISK(name, more)                                                                           \
+	"<disk type='file'><source file='%s/" name "'/><target dev='" name "'/>" more "</disk>"
+
+static void test_refusals(void **state)
+{
+	char path[128];
+
+	(void)state;
+	root_only();
+	refused(DISK("vda", ""), "domain/devices/disk/source@file: Cannot access storage file '");
+	refused(DISK("vda", ""), "(as uid:65534, gid:65534): No such file or directory (line 1)");
+	make("vda", 0600);
+	refused(DISK("vda", "<readonly/>"),
+		"can't read it: Permission denied; setfacl -m u:nobody");
+	make("closed/vda", 0666);
+	assert_int_equal(chmod(full("closed", path), 0700), 0);
+	refused("<disk type='file'><source file='%s/closed/vda'/><target dev='vda'/></disk>",
+		"which can't enter the directory /tmp/");
+	refused("<disk type='file'><source file='%s/closed/vda'/><target dev='vda'/></disk>",
+		"/f/closed: allow it (setfacl -m u:nobody:x /tmp/");
+	/* all of them, a line each */
+	refused(DISK("vdx", "") DISK("vdy", ""), "vdy' (as uid");
+	/* its owner may not write to it either */
+	make("vdb", 0400);
+	refused(DISK("vdb", ""), "can't write to it: Permission denied; give its owner the right");
+}
+
+static void test_lent(void **state)
+{
+	struct pt_error err;
+	char path[128];
+
+	(void)state;
+	root_only();
+	make("vda", 0600);
+	make("vdb", 0444);
+	make("vdc", 0666);
+	make("vdd", 0600);
+	assert_int_equal(symlink("vdd", full("vde", path)), 0);
+	assert_int_equal(check(DISK("vda", "") DISK("vdb", "<readonly/>"), &err), 0);
+	assert_int_equal(record->file_count, 1); /* the other one can be read as it is */
+	assert_int_equal(check(DISK("vdc", "") DISK("vde", ""), &err), 0);
+	assert_int_equal(record->file_count, 2); /* vdc is everybody's; vde is vdd */
+	assert_int_equal(owner("vda"), 0);
+	assert_int_equal(live_give_files(tree.host, record, 0, &user, &err), 0);
+	assert_int_equal(owner("vda"), user.uid);
+	assert_int_equal(owner("vdd"), user.uid);
+	assert_int_equal(owner("vdb"), 0);
+	/* twice is as good as once, both ways */
+	assert_int_equal(live_give_files(tree.host, record, 0, &user, &err), 0);
+	live_forget_files(tree.host, record, 1);
+	assert_int_equal(owner("vdd"), 0);
+	assert_int_equal(owner("vda"), user.uid);
+	assert_int_equal(record->file_count, 1);
+	live_take_files_back(tree.host, record, 0);
+	live_take_files_back(tree.host, record, 0);
+	assert_int_equal(owner("vda"), 0);
+}
+
+/* What sits at the path by then isn't what was lent, or is somebody else's on purpose. */
+static void test_not_put_back(void **state)
+{
+	struct pt_error err;
+	char path[128];
+
+	(void)state;
+	root_only();
+	make("vda", 0600);
+	make("vdb", 0600);
+	assert_int_equal(check(DISK("vda", "") DISK("vdb", ""), &err), 0);
+	assert_int_equal(live_give_files(tree.host, record, 0, &user, &err), 0);
+	put_text(tree.host, "f/other", "data");
+	assert_int_equal(chown(full("other", path), user.uid, user.gid), 0);
+	assert_int_equal(renameat(tree.host->root_fd, "f/other", tree.host->root_fd, "f/vda"), 0);
+	assert_int_equal(chown(full("vdb", path), 4711, 0), 0);
+	live_take_files_back(tree.host, record, 0);
+	assert_int_equal(owner("vda"), user.uid);
+	assert_int_equal(owner("vdb"), 4711);
+	/* and what was exchanged between the two strokes of a start isn't given */
+	live_forget_files(tree.host, record, 0);
+	make("vdc", 0600);
+	assert_int_equal(check(DISK("vdc", ""), &err), 0);
+	put_text(tree.host, "f/other", "data");
+	assert_int_equal(renameat(tree.host->root_fd, "f/other", tree.host->root_fd, "f/vdc"), 0);
+	assert_true(live_give_files(tree.host, record, 0, &user, &err) < 0);
+	assert_int_equal(owner("vdc"), 0);
+}
+
+/* Two guests with one disk: it goes back with the last one. */
+static void test_shared(void **state)
+{
+	struct store_live *other = NULL, *first = record;
+	struct pt_error err;
+
+	(void)state;
+	root_only();
+	make("vda", 0600);
+	assert_int_equal(check(DISK("vda", "<shareable/>"), &err), 0);
+	assert_int_equal(store_write_live(tree.host, record, &err), 0);
+	assert_int_equal(live_give_files(tree.host, record, 0, &user, &err), 0);
+	/* as a later daemon reads it */
+	assert_int_equal(store_read_live(tree.host, "g", &other, &err), 0);
+	assert_int_equal(other->file_count, 1);
+	assert_string_equal(other->files[0].path, record->files[0].path);
+	live_forget_files(tree.host, other, 1);
+	store_drop_file(other, 0);
+	(void)strcpy(other->name, "h");
+	record = other;
+	assert_int_equal(check(DISK("vda", "<shareable/>"), &err), 0);
+	record = first;
+	assert_int_equal(other->file_count, 1);
+	assert_int_equal(other->files[0].uid, 0);
+	assert_int_equal(store_write_live(tree.host, other, &err), 0);
+	live_take_files_back(tree.host, record, 0);
+	assert_int_equal(owner("vda"), user.uid);
+	assert_int_equal(store_remove_live(tree.host, "g", &err), 0);
+	live_take_files_back(tree.host, other, 0);
+	assert_int_equal(owner("vda"), 0);
+	store_live_free(other);
+}
+
+static void test_output_and_settling(void **state)
+{
+	static const char with[] = "<serial type='file'><source path='%s/out'/></serial>"
+				   "<disk type='file'><source file='%s/vda'/><target dev='vda'/>"
+				   "</disk>";
+	AUTO(auto_definition) struct definition *def = NULL;
+	struct pt_error err;
+
+	(void)state;
+	root_only();
+	make("vda", 0600);
+	def = define(with);
+	assert_int_equal(live_check_files(tree.host, def, NULL, &user, record, &err), 0);
+	assert_int_equal(record->file_count, 2);
+	assert_int_equal(owner("out"), 0); /* made */
+	assert_int_equal(live_give_files(tree.host, record, 0, &user, &err), 0);
+	live_settle_files(tree.host, def, record);
+	assert_int_equal(record->file_count, 2);
+	definition_remove_device(def, node_find(definition_root(def), "devices/disk"));
+	live_settle_files(tree.host, def, record);
+	assert_int_equal(record->file_count, 1);
+	assert_int_equal(owner("vda"), 0);
+	assert_int_equal(owner("out"), user.uid);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_refusals, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_lent, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_not_put_back, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_shared, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_output_and_settling, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
