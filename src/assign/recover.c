@@ -168,12 +168,16 @@ static bool same_owner(const struct pt_owner *a, const struct pt_owner *b)
 	       !strcmp(a->name, b->name);
 }
 
+static bool is_without_owner(const struct recovery *recovery, const struct pt_claim *claim)
+{
+	return claim->owner.kind != PT_OWNER_MANUAL && claim->state == PT_CLAIM_HELD &&
+	       !pt_owner_is_alive(recovery->host, &claim->owner);
+}
+
 /* Not in a container: there the dead can't be told from those that can't be seen. */
 static bool is_orphan(const struct recovery *recovery, const struct pt_claim *claim)
 {
-	return claim->owner.kind != PT_OWNER_MANUAL && claim->state == PT_CLAIM_HELD &&
-	       !pt_owner_is_alive(recovery->host, &claim->owner) &&
-	       holders_see_all_processes(recovery->host);
+	return is_without_owner(recovery, claim) && holders_see_all_processes(recovery->host);
 }
 
 /* What a dead owner has, into @ret_devices. Returns how many. */
@@ -293,6 +297,20 @@ static void forget_if_gone(struct recovery *recovery, const struct pt_claim *cla
 	locks_drop(recovery->host, &locks);
 }
 
+/* Claims that are nobody's to give back. */
+static void look_at_rest(struct recovery *recovery, const struct pt_claim *claim)
+{
+	char text[PT_ADDRESS_TEXT], name[128];
+
+	forget_if_gone(recovery, claim);
+	if (is_without_owner(recovery, claim) && !holders_see_all_processes(recovery->host))
+		host_log(recovery->host, PT_LOG_WARNING,
+			 "%s: %s can't be seen from inside this container, so nobody knows whether "
+			 "it is gone: run passthru recover on the host itself",
+			 pt_address_format(&claim->address, text),
+			 owner_format(&claim->owner, name));
+}
+
 static bool is_first_of_owner(const struct pt_claims *claims, size_t index)
 {
 	size_t i;
@@ -341,7 +359,7 @@ static int recover(struct recovery *recovery)
 		    owner_has_asked_device(recovery, claims, &claim->owner))
 			give_back(recovery, claims, &claim->owner);
 		else if (!recovery->devices)
-			forget_if_gone(recovery, claim);
+			look_at_rest(recovery, claim);
 	}
 	return recovery->result;
 }

@@ -253,16 +253,26 @@ static void test_owner_alive(void **state)
 	assert_false(pt_owner_is_alive(host, &first));
 }
 
+static void keep_warning(void *context, enum pt_log_level level, const char *message)
+{
+	if (level == PT_LOG_WARNING)
+		(void)snprintf(context, 512, "%s", message);
+}
+
 /* In a container, who can't be seen may live. */
 static void test_other_namespace(void **state)
 {
 	struct pt_claim claim;
+	char warning[512] = "";
 
 	(void)state;
 	must(PT_TAKE, NVME, NULL, &first);
 	assert_int_equal(io_make_directories_at(host->root_fd, "proc/self/ns", 0755), 0);
 	assert_int_equal(symlinkat("pid:[4026532999]", host->root_fd, "proc/self/ns/pid"), 0);
+	pt_host_set_log(host, keep_warning, warning);
 	recover();
+	pt_host_set_log(host, NULL, NULL);
+	assert_non_null(strstr(warning, "can't be seen from inside this container"));
 	assert_binding(NVME, "vfio-pci", "vfio-pci");
 	assert_true(read_claim(NVME, &claim));
 	assert_int_equal(claim.owner.kind, PT_OWNER_PROCESS);
