@@ -24,7 +24,7 @@ DOMAIN = """<domain type='qemu'>
     <kernel>/lab/guest/payload.elf</kernel>
     <cmdline>%(words)s</cmdline>
   </os>
-  <features><acpi/><apic/></features>
+  <features>%(features)s</features>
   <cpu mode='custom' match='exact'><model>qemu64</model></cpu>
   <devices>
     <emulator>/usr/bin/qemu-system-x86_64</emulator>
@@ -106,15 +106,15 @@ class Guests:
     def __init__(self, world, daemon):
         self.world, self.daemon = world, daemon
 
-    def write_xml(self, name, devices="", words=""):
+    def write_xml(self, name, devices="", words="", features="<acpi/><apic/>"):
         path = "/tmp/%s.xml" % name
         text = DOMAIN % {"name": name, "words": words or "expect-none", "devices": devices,
-                         "serial": "/tmp/serial-%s" % name}
+                         "features": features, "serial": "/tmp/serial-%s" % name}
         self.daemon.sh("cat >%s <<'END'\n%s\nEND" % (path, text))
         return path
 
-    def define(self, name, devices="", words=""):
-        self.daemon.virsh("define", self.write_xml(name, devices, words))
+    def define(self, name, *args, **kwargs):
+        self.daemon.virsh("define", self.write_xml(name, *args, **kwargs))
         return Guest(self, name)
 
     def write_device(self, *hostdevs):
