@@ -34,6 +34,8 @@ struct finding {
 	int errnum;	  /* 0: it can be used */
 	size_t directory; /* so many bytes of the path are the directory that is in the way; 0: none
 			   */
+	/* the first directory on its way whose files this user can exchange; "" for none */
+	char loose[512];
 };
 
 struct files {
@@ -195,6 +197,37 @@ static int resolve(struct file *file)
 
 /* ---- as QEMU's user, in a process of its own: async-signal-safe calls only ---- */
 
+static bool may_exchange_files(const char *directory)
+{
+	struct stat st;
+
+	return access(directory, W_OK) == 0 && stat(directory, &st) == 0 &&
+	       (!(st.st_mode & S_ISVTX) || st.st_uid == geteuid());
+}
+
+/*
+ * Who can exchange a file between our looking and its being lent, or the link that leads to it,
+ * would be lent whatever else he likes.
+ */
+static void find_loose_directory(const char *path, struct finding *finding)
+{
+	const char *slash = strchr(path + 1, '/');
+
+	for (; slash && !finding->loose[0]; slash = strchr(slash + 1, '/')) {
+		size_t length = (size_t)(slash - path);
+		char directory[sizeof(finding->loose)];
+
+		bool is_long = length >= sizeof(directory);
+
+		if (is_long)
+			length = sizeof(directory) - 1;
+		memcpy(directory, path, length);
+		directory[length] = '\0';
+		if (is_long || may_exchange_files(directory))
+			memcpy(finding->loose, directory, length + 1);
+	}
+}
+
 static void try_file(const struct file *file, struct finding *finding)
 {
 	int mode = file->need == NEED_READ ? R_OK : R_OK | W_OK;
@@ -210,6 +243,9 @@ static void try_file(const struct file *file, struct finding *finding)
 			finding->directory = (size_t)(slash - path);
 		*slash = '/';
 	}
+	find_loose_directory(file->path, finding);
+	if (path)
+		find_loose_directory(path, finding);
 }
 
 static void try_all(const struct files *files, const struct confine_user *user)
@@ -301,6 +337,20 @@ static void refuse_file(const struct file *file, const struct finding *finding,
 	refuse(file, result, err, words);
 }
 
+static void refuse_loose(const struct file *file, const struct finding *finding,
+			 const struct confine_user *user, int *result, struct pt_error *err)
+{
+	char words[1700];
+
+	(void)snprintf(
+		words, sizeof(words),
+		"%.600s isn't lent to user %s, as which QEMU runs: that user may write to %s, "
+		"and could put any other file in its place; make that directory root's, or "
+		"give the file to %s for good (chown)",
+		file->path, user->name, finding->loose, user->name);
+	refuse(file, result, err, words);
+}
+
 /* Things with an owner of their own, for which a new one opens them. */
 static bool may_be_given(const struct file *file, const struct confine_user *user)
 {
@@ -383,6 +433,8 @@ static int judge(struct pt_host *host, const struct file *file, const struct fin
 		refuse_directory(file, finding->directory, user, result, err);
 	else if (!may_be_given(file, user))
 		refuse_file(file, finding, user, result, err);
+	else if (finding->loose[0])
+		refuse_loose(file, finding, user, result, err);
 	else
 		return note(file, uid, user->uid, record, err);
 	return 0;

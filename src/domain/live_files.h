@@ -6,6 +6,7 @@
  * guest's file before it changes hands, and put back when the guest has ended, whoever died
  * meanwhile.
  *
+ * Nothing is lent out of a directory in which that user could exchange it for something else.
  * Only the owner changes, never group or mode: whoever else could use a file still can.
  */
 #ifndef DOMAIN_LIVE_FILES_H

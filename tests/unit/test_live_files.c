@@ -135,6 +135,35 @@ static void test_refusals(void **state)
 	refused(DISK("vdb", ""), "can't write to it: Permission denied; give its owner the right");
 }
 
+/* A guest that has taken over its QEMU must not be lent what it has put there itself. */
+static void test_exchangeable(void **state)
+{
+	const char *disk =
+		"<disk type='file'><source file='%s/own/vda'/><target dev='vda'/></disk>";
+	struct pt_error err;
+	char path[128];
+
+	(void)state;
+	root_only();
+	make("vdb", 0600);
+	make("own/vda", 0600);
+	assert_int_equal(chown(full("own", path), user.uid, user.gid), 0);
+	refused(disk,
+		"vda isn't lent to user nobody, as which QEMU runs: that user may write to /");
+	refused(disk, "/f/own, and could put any other file in its place");
+	/* nor where such a link leads */
+	assert_int_equal(unlink(full("own/vda", path)), 0);
+	assert_int_equal(symlink("../vdb", path), 0);
+	refused(disk, "/f/own, and could put");
+	/* a temporary directory is everybody's, but each file in it is its owner's */
+	assert_int_equal(unlink(path), 0);
+	make("own/vda", 0600);
+	assert_int_equal(chown(full("own", path), 0, 0), 0);
+	assert_int_equal(chmod(path, 01777), 0);
+	assert_int_equal(check(disk, &err), 0);
+	assert_int_equal(record->file_count, 1);
+}
+
 static void test_lent(void **state)
 {
 	struct pt_error err;
@@ -258,6 +287,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_refusals, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_exchangeable, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_lent, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_not_put_back, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_shared, set_up, tear_down),
