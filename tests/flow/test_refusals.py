@@ -102,6 +102,21 @@ def test_vfio_is_missing(world):
     assert world.snapshot() == before
 
 
+@pytest.mark.only("lab", reason="only a real kernel has modules to load")
+def test_vfio_is_loaded_when_needed(world):
+    before = world.snapshot()
+    config = "/etc/modprobe.d/no-vfio.conf"
+    world.sh("modprobe -r vfio-pci; echo 'install vfio-pci echo not today >&2; false' >" + config)
+    r = world.passthru("detach", NVME)
+    world.sh("rm " + config)
+    assert r.status == 19 and "module vfio-pci did not load: not today" in r.err, str(r)
+    assert world.snapshot() == before
+    world.passthru("detach", NVME).ok()
+    assert world.driver(NVME) == "vfio-pci"
+    world.passthru("reattach", NVME).ok()
+    assert world.snapshot() == before
+
+
 @pytest.mark.only("fake", reason="the fake can make a device leave at a given instant")
 @pytest.mark.parametrize("when", ["unbind", "override", "probe"])
 def test_a_device_that_leaves_midway(world, when):
