@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "domain/guest_files.h"
 #include "domain/live_files.h"
+#include "domain/live_vf.h"
 
 /* ---- the struct ---- */
 
@@ -191,6 +192,7 @@ int guest_end(struct pt_host *host, struct guest *guest, struct pt_error *err)
 	reap(guest);
 	qmp_close(guest->qmp);
 	guest->qmp = NULL;
+	live_settle_vfs(host, NULL, guest->record);
 	r = guest_give_back(host, &guest->owner, err);
 	live_take_files_back(host, guest->record, 0);
 	guest_remove_files(host, guest->name);
@@ -206,8 +208,10 @@ int guest_end(struct pt_host *host, struct guest *guest, struct pt_error *err)
 int guest_forget(struct pt_host *host, const struct store_live *record, struct pt_error *err)
 {
 	const struct pt_owner owner = owner_of(record);
-	int r = guest_give_back(host, &owner, err);
+	int r;
 
+	live_put_vfs_back(host, record);
+	r = guest_give_back(host, &owner, err);
 	live_take_files_back(host, record, 0);
 	guest_remove_files(host, record->name);
 	return r < 0 ? r : store_remove_live(host, record->name, err);

@@ -131,6 +131,13 @@ int guest_check_unmanaged(struct pt_host *host, const struct definition_hostdev 
 int guest_take(struct pt_host *host, const struct pt_owner *owner, const struct confine_user *user,
 	       const struct definition_hostdev *hostdevs, size_t count, struct pt_error *err);
 
+/*
+ * MAC addresses and VLANs of the virtual functions it has claimed, as @live says (of @device
+ * alone, unless that is NULL).
+ */
+int guest_set_vfs(struct pt_host *host, struct guest *guest, const struct definition *live,
+		  const xmlNode *device, struct pt_error *err);
+
 struct guest *guest_ref(struct guest *guest);
 void guest_unref(struct guest *guest); /* NULL is allowed */
 AUTO_DEFINE(guest, struct guest *, guest_unref)

@@ -276,6 +276,8 @@ static int run(struct start *start, const struct definition *def, struct pt_erro
 	if (!r)
 		r = guest_take(start->host, &start->guest->owner, &start->guest->user,
 			       start->hostdevs, start->hostdev_count, err);
+	if (!r)
+		r = guest_set_vfs(start->host, start->guest, start->guest->live, NULL, err);
 	if (!r) {
 		tell_if_slow(start);
 		r = spawn_release(&start->spawn, err);

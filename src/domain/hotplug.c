@@ -9,6 +9,7 @@
 #include "domain/guest_pending.h"
 #include "domain/live.h"
 #include "domain/live_files.h"
+#include "domain/live_vf.h"
 #include "domain/memory.h"
 #include "domain/xml_node.h"
 
@@ -75,6 +76,9 @@ static int plug(struct attach *attach, struct pt_error *err)
 	int r = guest_take(attach->host, &guest->owner, &guest->user, attach->hostdevs,
 			   attach->hostdev_count, err);
 
+	if (!r)
+		r = guest_set_vfs(attach->host, guest, attach->changed,
+				  definition_find_alias(attach->changed, attach->alias), err);
 	if (!r && attach->hostdev_count)
 		r = memory_raise_lock(guest->owner.pid, attach->changed, hostdevs, err);
 	if (!r)
@@ -87,6 +91,7 @@ static void give_up(struct attach *attach)
 {
 	struct pt_error err;
 
+	live_settle_vfs(attach->host, attach->guest->live, attach->guest->record);
 	/* the live definition doesn't have it, so it is among what is unused */
 	if (attach->hostdev_count && guest_give_back_unused(attach->host, attach->guest, &err) < 0)
 		host_log(attach->host, PT_LOG_WARNING, "guest %s: %s", attach->guest->name,

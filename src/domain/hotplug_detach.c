@@ -8,6 +8,7 @@
 #include "domain/command_line.h"
 #include "domain/guest_pending.h"
 #include "domain/live_files.h"
+#include "domain/live_vf.h"
 #include "domain/hotplug.h"
 #include "domain/xml_node.h"
 
@@ -172,6 +173,7 @@ int hotplug_finish(struct pt_host *host, struct guest *guest, const char *alias,
 	definition_remove_device(guest->live, node);
 	(void)pthread_mutex_unlock(&guest->lock);
 	live_settle_files(host, guest->live, guest->record);
+	live_settle_vfs(host, guest->live, guest->record);
 	if (guest_save(host, guest, &failure) < 0)
 		warn(host, guest, &failure);
 	return guest_give_back_unused(host, guest, err);

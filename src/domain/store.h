@@ -48,6 +48,15 @@ struct store_file {
 	uid_t given; /* whose it is */
 };
 
+/* What a virtual function had before the guest got it. */
+struct store_vf {
+	struct pt_address address;
+	char mac[18];
+	int vlan; /* 0: none */
+};
+
+#define STORE_VFS_MAX 64
+
 /* A guest may have so many of them; what is more isn't a guest's. */
 #define STORE_FILES_MAX 1024
 
@@ -68,6 +77,8 @@ struct store_live {
 	size_t pending_count;
 	struct store_file *files;
 	size_t file_count;
+	struct store_vf vfs[STORE_VFS_MAX];
+	size_t vf_count;
 	char *xml; /* the live definition; freed by the store */
 };
 

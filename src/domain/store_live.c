@@ -142,6 +142,29 @@ static int add_files(struct json_object *object, const struct store_live *live)
 	return 0;
 }
 
+static int add_vfs(struct json_object *object, const struct store_live *live)
+{
+	struct json_object *array = json_object_new_array();
+	char text[PT_ADDRESS_TEXT];
+	size_t i;
+
+	if (add(object, "vfs", array) < 0)
+		return -ENOMEM;
+	for (i = 0; i < live->vf_count; i++) {
+		const struct store_vf *vf = &live->vfs[i];
+		struct json_object *item = json_object_new_object();
+
+		if (!item || json_object_array_add(array, item) < 0)
+			return -ENOMEM;
+		if (add(item, "device",
+			json_object_new_string(pt_address_format(&vf->address, text))) < 0 ||
+		    add(item, "mac", json_object_new_string(vf->mac)) < 0 ||
+		    add(item, "vlan", json_object_new_int64(vf->vlan)) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 int store_write_live(struct pt_host *host, const struct store_live *live, struct pt_error *err)
 {
 	struct json_object *object = json_object_new_object();
@@ -160,6 +183,7 @@ int store_write_live(struct pt_host *host, const struct store_live *live, struct
 		r |= add(object, "xml", json_object_new_string(live->xml));
 		r |= add_pending(object, live);
 		r |= add_files(object, live);
+		r |= add_vfs(object, live);
 	}
 	if (!r)
 		text = json_object_to_json_string_length(object, JSON_C_TO_STRING_PLAIN, &size);
@@ -325,6 +349,39 @@ static int parse_all_files(struct json_object *object, struct store_live *live,
  * are missing only the ones that nothing else tells are needed: which process it is, and its XML.
  * What was under way with devices, QEMU tells.
  */
+static int parse_vf(struct json_object *object, struct store_vf *vf, struct pt_error *err)
+{
+	int64_t vlan = 0;
+	int r;
+
+	if (!json_object_is_type(object, json_type_object))
+		return pt_fail(err, PT_CORRUPT, EBADMSG, "\"vfs\" holds no objects");
+	r = state_get_address(object, "device", &vf->address, err);
+	if (!r)
+		r = state_get_text(object, "mac", true, vf->mac, sizeof(vf->mac), err);
+	if (!r)
+		r = state_get_number(object, "vlan", 0, 4095, &vlan, err);
+	vf->vlan = (int)vlan;
+	return r;
+}
+
+static int parse_all_vfs(struct json_object *object, struct store_live *live, struct pt_error *err)
+{
+	struct json_object *array;
+	size_t i;
+	int r = 0;
+
+	if (!json_object_object_get_ex(object, "vfs", &array))
+		return 0;
+	if (!json_object_is_type(array, json_type_array) ||
+	    json_object_array_length(array) > STORE_VFS_MAX)
+		return pt_fail(err, PT_CORRUPT, EBADMSG, "\"vfs\" is no list, or too long");
+	for (i = 0; !r && i < json_object_array_length(array); i++)
+		r = parse_vf(json_object_array_get_idx(array, i), &live->vfs[i], err);
+	live->vf_count = i;
+	return r;
+}
+
 static int parse(struct json_object *object, struct store_live *live, struct pt_error *err)
 {
 	int64_t id = 0, pid = 0, start = 0;
@@ -354,7 +411,9 @@ static int parse(struct json_object *object, struct store_live *live, struct pt_
 	live->phase = (enum store_phase)phase;
 	if (!r)
 		r = parse_all_pending(object, live, err);
-	return r < 0 ? r : parse_all_files(object, live, err);
+	if (!r)
+		r = parse_all_files(object, live, err);
+	return r < 0 ? r : parse_all_vfs(object, live, err);
 }
 
 int store_parse_live(const char *text, size_t size, struct store_live **ret_live,

@@ -2,13 +2,19 @@
 """What a guest's definition says of the host, done on a real kernel: its devices are those it was
 defined with."""
 
+import json
+import re
+
 import pytest
 
+import worlds
 from virsh_guests import Guest, daemon, guests, hostdev     # noqa: F401
 from test_persist import Bay
+from zoo_names import EDU, address as address_of
 
 pytestmark = pytest.mark.only("lab", "guests need a real kernel, and QEMU")
 
+IGB = address_of("igb0")
 MAC_A, MAC_B = "52:54:00:77:00:0a", "52:54:00:77:00:0b"
 
 
@@ -149,3 +155,53 @@ def test_files_are_lent(world, daemon, guests):     # noqa: F811
     guests.wait_for(lambda: owner(daemon, "/tmp/lent/a") == "root")
     assert owner(daemon, "/tmp/serial-d1") == "root"
     daemon.sh("rm -rf /tmp/lent")
+
+
+VF_MAC = "52:54:00:aa:bb:cc"
+
+
+def vf_interface(address):
+    domain, bus, rest = address.split(":")
+    slot, function = rest.split(".")
+    return """<interface type='hostdev' managed='yes'><mac address='%s'/><source>
+<address type='pci' domain='0x%s' bus='0x%s' slot='0x%s' function='0x%s'/></source>
+<vlan><tag id='42'/></vlan></interface>""" % (VF_MAC, domain, bus, slot, function)
+
+
+def test_mac_and_vlan_of_a_vf(world, daemon, guests):     # noqa: F811
+    """Set through the physical function before the guest has it, and put back afterwards."""
+    at_pf = worlds.DEVICES + "/" + IGB
+    netdev = world.sh("ls %s/net" % at_pf).strip()
+    world.sh("echo 0 >%s/sriov_drivers_autoprobe; echo 2 >%s/sriov_numvfs" % (at_pf, at_pf))
+
+    def vf(number=1):
+        return re.search(r"vf %d +(.*)" % number, world.sh("ip link show dev %s" % netdev))[1]
+
+    try:
+        address = world.sh("basename $(readlink %s/virtfn1)" % at_pf).strip()
+        before, other = vf(), vf(0)
+        assert VF_MAC not in before and "vlan" not in before
+        guests.define("d1", vf_interface(address), words="stay")
+        daemon.sh(": >/tmp/serial-d1")
+        daemon.virsh("start", "d1")
+        assert VF_MAC in vf() and "vlan 42" in vf() and vf(0) == other
+        daemon.virsh("destroy", "d1")
+        assert vf() == before
+        guests.define("d2", words="stay expect-none")
+        daemon.virsh("start", "d2")
+        daemon.sh("cat >/tmp/vf.xml <<'END'\n%s\nEND" % vf_interface(address))
+        daemon.virsh("attach-device", "d2", "/tmp/vf.xml", "--live")
+        assert VF_MAC in vf() and "vlan 42" in vf()
+        # whose it is by now keeps it
+        assert "in use by driver QEMU, domain d2" in daemon.virsh_fails("start", "d1")
+        assert VF_MAC in vf()
+        pid = json.loads(daemon.sh("cat /run/passthru/guests/d2.json").out)["pid"]
+        daemon.sh("kill -9 $(cat /tmp/passthrud.pid); while kill -0 $(cat /tmp/passthrud.pid) "
+                  "2>/dev/null; do sleep 0.1; done; kill -9 %d" % pid)
+        daemon.start()
+        guests.wait_for(lambda: vf() == before)
+        guests.wait_for(lambda: world.driver(address) is None)
+        guests.define("d3", vf_interface(EDU), words="stay")
+        assert "no SR-IOV virtual function" in daemon.virsh_fails("start", "d3")
+    finally:
+        world.sh("echo 0 >%s/sriov_numvfs; echo 1 >%s/sriov_drivers_autoprobe" % (at_pf, at_pf))

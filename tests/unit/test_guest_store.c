@@ -121,6 +121,9 @@ static struct store_live *example(void)
 	live->pending[0].xml = strdup("<hostdev/>");
 	live->pending[1].change = STORE_DETACHING;
 	(void)snprintf(live->pending[1].alias, sizeof(live->pending[1].alias), "hostdev1");
+	live->vf_count = 1;
+	live->vfs[0] = (struct store_vf){.mac = "52:54:00:01:02:03", .vlan = 42};
+	assert_int_equal(pt_address_parse("0000:03:10.0", &live->vfs[0].address, NULL), 0);
 	return live;
 }
 
@@ -151,6 +154,10 @@ static void test_live(void **state)
 	assert_int_equal(read->pending[1].change, STORE_DETACHING);
 	assert_string_equal(read->pending[1].alias, "hostdev1");
 	assert_false(read->pending[1].has_address);
+	assert_int_equal(read->vf_count, 1);
+	assert_int_equal(pt_address_compare(&read->vfs[0].address, &live->vfs[0].address), 0);
+	assert_string_equal(read->vfs[0].mac, live->vfs[0].mac);
+	assert_int_equal(read->vfs[0].vlan, 42);
 	store_live_free(read);
 	store_live_free(live);
 	assert_int_equal(store_remove_live(host, "d1", NULL), 0);
