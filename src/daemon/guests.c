@@ -305,6 +305,7 @@ int domain_start(struct pt_host *host, struct domain *domain, const struct defin
 	guests_lock(guests);
 	domain->guest = guest;
 	domain->end_reason = DOMAIN_SHUTOFF_UNKNOWN;
+	domain->reboot = DOMAIN_REBOOT_NONE;
 	if (is_paused)
 		domain_set_state(domain, DOMAIN_PAUSED, DOMAIN_PAUSED_STARTING_UP);
 	else

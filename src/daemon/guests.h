@@ -37,6 +37,9 @@ enum domain_reason {
 	DOMAIN_CRASHED_PANICKED = 1,
 };
 
+/* see reboot.h */
+enum domain_reboot { DOMAIN_REBOOT_NONE, DOMAIN_REBOOT_ASKED, DOMAIN_REBOOT_UNDER_WAY };
+
 /* virDomainCreateFlags: paused; AUTODESTROY isn't supported, the others have no effect here */
 #define DOMAIN_START_PAUSED 1u
 #define DOMAIN_START_FLAGS  (DOMAIN_START_PAUSED | 4u | 8u | 16u | 32u)
@@ -58,7 +61,8 @@ struct domain {
 	enum domain_state state;
 	int reason;
 	int64_t changed_ms; /* when the state did, monotonic */
-	int end_reason;	    /* what QEMU's end will mean: a DOMAIN_SHUTOFF_… */
+	enum domain_reboot reboot;
+	int end_reason; /* what QEMU's end will mean: a DOMAIN_SHUTOFF_… */
 
 	const char *job; /* what is under way, NULL when nothing is */
 	pthread_cond_t job_over;

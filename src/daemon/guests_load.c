@@ -15,6 +15,7 @@
 #include "daemon/guests.h"
 #include "daemon/log.h"
 #include "daemon/monitor.h"
+#include "daemon/reboot.h"
 #include "domain/hotplug.h"
 
 /* There once what starts with the host was started; /run is empty after a boot. */
@@ -77,16 +78,18 @@ static int read_state(struct domain *domain, struct guest *guest, struct pt_erro
 {
 	struct json_object *answer = NULL, *status = NULL;
 	int r = guest_call(guest, "query-status", NULL, &answer, err);
-	bool is_running;
+	bool is_running, is_rebooting = false;
 
 	if (r < 0)
 		return r;
 	(void)json_object_object_get_ex(answer, "status", &status);
 	is_running = json_object_is_type(status, json_type_string) &&
 		     !strcmp(json_object_get_string(status), "running");
+	if (json_object_is_type(status, json_type_string))
+		is_rebooting = reboot_resume(domain, guest, json_object_get_string(status));
 	json_object_put(answer);
 	guests_lock(domain->guests);
-	if (is_running)
+	if (is_running || is_rebooting)
 		domain_set_state(domain, DOMAIN_RUNNING, DOMAIN_RUNNING_BOOTED);
 	else
 		domain_set_state(domain, DOMAIN_PAUSED, DOMAIN_PAUSED_UNKNOWN);

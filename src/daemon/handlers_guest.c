@@ -8,6 +8,7 @@
 #include "daemon/guests.h"
 #include "daemon/guests_fault.h"
 #include "daemon/log.h"
+#include "daemon/reboot.h"
 
 #define DESTROY_GRACEFUL 1u
 
@@ -225,9 +226,30 @@ static int resume(struct pt_host *host, struct call *call)
 	return set_paused(host, call, false);
 }
 
+/* Both press the power button; what the guest does then is the end of it, or a reboot. */
+static int press_button(struct pt_host *host, struct call *call, bool is_reboot)
+{
+	struct guest *guest = NULL;
+	struct domain *domain = domain_job_of(call, call->args, true, &guest);
+	struct pt_error err;
+	int r;
+
+	if (!domain)
+		return -1;
+	if (is_reboot) {
+		r = reboot_ask(domain, guest, &err);
+	} else {
+		r = reboot_forget(domain, guest, &err);
+		if (!r)
+			r = guest_call(guest, "system_powerdown", NULL, NULL, &err);
+	}
+	domain_job_done(domain);
+	return r < 0 ? fault_of_guest(host, call, &err) : 0;
+}
+
 static int shut_down(struct pt_host *host, struct call *call)
 {
-	return ask(host, call, "system_powerdown");
+	return press_button(host, call, false);
 }
 
 static int shut_down_flags(struct pt_host *host, struct call *call)
@@ -236,7 +258,7 @@ static int shut_down_flags(struct pt_host *host, struct call *call)
 
 	if (fault_check_flags(call, args->flags, BY_ACPI) < 0)
 		return -1;
-	return ask(host, call, "system_powerdown");
+	return press_button(host, call, false);
 }
 
 static int reset(struct pt_host *host, struct call *call)
@@ -248,13 +270,13 @@ static int reset(struct pt_host *host, struct call *call)
 	return ask(host, call, "system_reset");
 }
 
-/* Without an agent in the guest there is no asking it to reboot: QEMU has a power button only. */
 static int reboot(struct pt_host *host, struct call *call)
 {
-	(void)host;
-	return fault_set(&call->fault, FAULT_UNSUPPORTED, FAULT_FROM_QEMU,
-			 "a guest can't be asked to reboot without an agent in it: virsh reset "
-			 "restarts it at once, virsh shutdown and start do it gently");
+	const struct rpc_domain_flags_args *args = call->args;
+
+	if (fault_check_flags(call, args->flags, BY_ACPI) < 0)
+		return -1;
+	return press_button(host, call, true);
 }
 
 /* ---- what a device of the host's prevents ---- */

@@ -7,6 +7,7 @@
 
 #include "daemon/domain_events.h"
 #include "daemon/log.h"
+#include "daemon/reboot.h"
 #include "domain/hotplug.h"
 
 struct monitor {
@@ -118,7 +119,7 @@ static void on_stop(struct monitor *monitor, const struct qmp_event *event)
 {
 	(void)event;
 	/* QEMU stops the processors on its way out too */
-	if (!is_in_state(monitor, DOMAIN_RUNNING))
+	if (!is_in_state(monitor, DOMAIN_RUNNING) || reboot_is_under_way(monitor->domain))
 		return;
 	set_state(monitor, DOMAIN_PAUSED, DOMAIN_PAUSED_USER);
 	domain_event_lifecycle(monitor->domain, DOMAIN_EVENT_SUSPENDED, 0);
@@ -139,6 +140,8 @@ static void on_shutdown(struct monitor *monitor, const struct qmp_event *event)
 	struct json_object *guest = NULL;
 	bool is_guests;
 
+	if (reboot_heard(domain, monitor->guest, event))
+		return;
 	(void)json_object_object_get_ex(event->data, "guest", &guest);
 	is_guests = json_object_get_boolean(guest);
 	guests_lock(domain->guests);

@@ -120,6 +120,10 @@ void hotplug_serve(void)
 				serve_port(&ports[i], cap);
 		}
 		serve_acpi();
+		if (machine_off_wanted()) {
+			print("guest: power button\n");
+			machine_off(true);
+		}
 		__asm__ volatile("hlt");
 	}
 }

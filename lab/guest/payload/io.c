@@ -5,11 +5,14 @@
 
 #define COM1 0x3f8
 /* Power management block of ICH9 where SeaBIOS puts it. */
-#define PM1_CONTROL	0x604
-#define PM_TIMER	0x608
-#define PM_TIMER_PER_MS 3580u
-#define PVPANIC		0x505
-#define DEBUG_EXIT	0xf4
+#define PM1_STATUS	 0x600
+#define PM1_ENABLE	 0x602
+#define PM1_POWER_BUTTON 0x100
+#define PM1_CONTROL	 0x604
+#define PM_TIMER	 0x608
+#define PM_TIMER_PER_MS	 3580u
+#define PVPANIC		 0x505
+#define DEBUG_EXIT	 0xf4
 
 extern uint64_t page_pml4[512];
 extern char image_end[];
@@ -167,6 +170,13 @@ void machine_off(bool ok)
 	out16(PM1_CONTROL, 0x2000);
 	for (;;)
 		__asm__ volatile("cli; hlt");
+}
+
+bool machine_off_wanted(void)
+{
+	/* QEMU sets the status only where somebody wants to hear of it */
+	out16(PM1_ENABLE, PM1_POWER_BUTTON);
+	return in16(PM1_STATUS) & PM1_POWER_BUTTON;
 }
 
 void *memset(void *to, int value, size_t size)

@@ -53,6 +53,14 @@ static inline void out32(uint16_t port, uint32_t v)
 	__asm__ volatile("outl %0, %1" : : "a"(v), "Nd"(port));
 }
 
+static inline uint16_t in16(uint16_t port)
+{
+	uint16_t v;
+
+	__asm__ volatile("inw %1, %0" : "=a"(v) : "Nd"(port));
+	return v;
+}
+
 static inline uint8_t in8(uint16_t port)
 {
 	uint8_t v;
@@ -101,6 +109,8 @@ bool has_passed(uint32_t since, uint32_t ms);
 void sleep_ms(uint32_t ms);
 uint32_t crc32_update(uint32_t crc, const void *data, size_t size);
 void machine_off(bool ok) __attribute__((noreturn));
+/* The power button: listened to from the first call on. */
+bool machine_off_wanted(void);
 void *memset(void *to, int value, size_t size);
 void *memcpy(void *to, const void *from, size_t size);
 
