@@ -11,13 +11,18 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "domain/definition_device.h"
 #include "domain/xml_node.h"
 
 enum need {
 	NEED_READ,
 	NEED_WRITE,
 	NEED_MAKE, /* to write, and made when it isn't there */
+	NEED_NODE, /* to write, and never lent: a node of the kernel's that all guests share */
 };
+
+#define KVM  "/dev/kvm"
+#define VFIO "/dev/vfio/vfio"
 
 struct file {
 	const char *path; /* as the definition says it */
@@ -139,9 +144,23 @@ static int add_machine(struct files *files, const struct definition *live)
 				     is_written ? NEED_WRITE : NEED_READ);
 	}
 	if (r == 0 && definition_is_kvm(live))
-		r = add_file(files, definition_root(live), "/dev/kvm", "domain@type='kvm'",
-			     NEED_WRITE);
+		r = add_file(files, definition_root(live), KVM, "domain@type='kvm'", NEED_NODE);
 	return r;
+}
+
+/* VFIO's nodes of single groups are given by confine.h, after their devices were taken. */
+static int add_vfio(struct files *files, const xmlNode *device)
+{
+	struct definition_hostdev hostdev;
+	char element[64];
+
+	/* before the first device was ever taken its module isn't loaded, and nothing is there */
+	if (device_hostdev((xmlNode *)(uintptr_t)device, &hostdev, NULL) != 1 ||
+	    access(VFIO, F_OK) < 0)
+		return 0;
+	(void)text_format(element, sizeof(element), "domain/devices/%s",
+			  (const char *)device->name);
+	return add_file(files, device, VFIO, element, NEED_NODE);
 }
 
 static int collect(struct files *files, const struct definition *live, const xmlNode *device)
@@ -149,11 +168,15 @@ static int collect(struct files *files, const struct definition *live, const xml
 	const xmlNode *at = node_child(node_child(definition_root(live), "devices"), NULL);
 	int r = 0;
 
-	if (device)
-		return add_device(files, device);
-	r = add_machine(files, live);
-	for (; at && r == 0; at = node_next(at, NULL))
+	if (!device)
+		r = add_machine(files, live);
+	for (; at && r == 0; at = node_next(at, NULL)) {
+		if (device && at != device)
+			continue;
 		r = add_device(files, at);
+		if (!r)
+			r = add_vfio(files, at);
+	}
 	return r;
 }
 
@@ -295,6 +318,12 @@ static void refuse_missing(const struct file *file, const struct confine_user *u
 {
 	char words[900];
 
+	if (file->need == NEED_NODE) {
+		refuse(file, result, err,
+		       KVM " isn't there: switch virtualization on in the firmware's setup, load "
+			   "kvm_intel or kvm_amd, or do without (type='qemu')");
+		return;
+	}
 	(void)snprintf(words, sizeof(words),
 		       "Cannot access storage file '%.600s' (as uid:%u, gid:%u): %s", file->path,
 		       user->uid, user->gid, strerror(file->errnum));
@@ -318,11 +347,14 @@ static void refuse_directory(const struct file *file, size_t length,
 static void refuse_file(const struct file *file, const struct finding *finding,
 			const struct confine_user *user, int *result, struct pt_error *err)
 {
-	bool is_kvm = strcmp(file->path, "/dev/kvm") == 0;
 	char words[1400], next[400];
 
-	if (is_kvm)
+	if (strcmp(file->path, KVM) == 0)
 		(void)text_format(next, sizeof(next), "usermod -aG kvm %s", user->name);
+	else if (file->need == NEED_NODE)
+		(void)text_format(next, sizeof(next),
+				  "the kernel makes it for everyone (0666), and a rule of udev's "
+				  "says otherwise");
 	else if (file->need == NEED_READ)
 		(void)text_format(next, sizeof(next), "setfacl -m u:%s:r on it, or chmod a+r",
 				  user->name);
@@ -356,8 +388,8 @@ static bool may_be_given(const struct file *file, const struct confine_user *use
 {
 	mode_t mode = file->st.st_mode;
 
-	return file->need != NEED_READ && (S_ISREG(mode) || S_ISBLK(mode) || S_ISCHR(mode)) &&
-	       strcmp(file->path, "/dev/kvm") != 0 && file->st.st_uid != user->uid &&
+	return (file->need == NEED_WRITE || file->need == NEED_MAKE) &&
+	       (S_ISREG(mode) || S_ISBLK(mode) || S_ISCHR(mode)) && file->st.st_uid != user->uid &&
 	       (mode & (S_IRUSR | S_IWUSR)) == (S_IRUSR | S_IWUSR);
 }
 

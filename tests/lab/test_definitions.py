@@ -205,3 +205,24 @@ def test_mac_and_vlan_of_a_vf(world, daemon, guests):     # noqa: F811
         assert "no SR-IOV virtual function" in daemon.virsh_fails("start", "d3")
     finally:
         world.sh("echo 0 >%s/sriov_numvfs; echo 1 >%s/sriov_drivers_autoprobe" % (at_pf, at_pf))
+
+
+def test_a_node_that_is_denied(world, daemon, guests):     # noqa: F811
+    """What a rule of the host's closes is named before anything is changed."""
+    before = world.snapshot()
+    g = guests.define("d1", hostdev(EDU), words="stay")
+    daemon.sh("modprobe vfio-pci; chmod 600 /dev/vfio/vfio")
+    try:
+        words = daemon.virsh_fails("start", "d1")
+        assert "domain/devices/hostdev: /dev/vfio/vfio: QEMU runs as user passthru-qemu" in words
+        assert world.snapshot() == before
+    finally:
+        daemon.sh("chmod 666 /dev/vfio/vfio")
+    g.start()
+    g.wait("guest: all ok")
+    daemon.virsh("destroy", "d1")
+    if not world.exists("/dev/kvm"):
+        path = guests.write_xml("d2")
+        daemon.sh("sed -i \"s/type='qemu'/type='kvm'/\" %s" % path)
+        daemon.virsh("define", path)
+        assert "domain@type='kvm': /dev/kvm isn't there" in daemon.virsh_fails("start", "d2")
