@@ -34,7 +34,8 @@ static struct definition *live_of(const struct definition *def)
 	return live;
 }
 
-static const char *const golden[] = {"emulated", "lab", "nfv", "small", "windows-gaming"};
+static const char *const golden[] = {"emulated", "lab",		 "nfv",
+				     "small",	 "virt-manager", "windows-gaming"};
 
 static void whole_lines(void **state)
 {

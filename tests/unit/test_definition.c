@@ -12,8 +12,8 @@
 	"<hostdev mode='subsystem' type='pci' managed='yes'><source>" address "</source>" more     \
 	"</hostdev>"
 
-static const char *const golden[] = {"emulated.xml", "lab.xml", "nfv.xml", "small.xml",
-				     "windows-gaming.xml"};
+static const char *const golden[] = {"emulated.xml", "lab.xml",		 "nfv.xml",
+				     "small.xml",    "virt-manager.xml", "windows-gaming.xml"};
 
 static void comes_out_as_it_went_in(void **state)
 {

@@ -41,6 +41,7 @@ static const struct {
 	{"nfv.xml", "nfv.live.xml"},
 	{"emulated.xml", "emulated.live.xml"},
 	{"small.xml", "small.live.xml"},
+	{"virt-manager.xml", "virt-manager.live.xml"},
 	{"windows-gaming.xml", "windows-gaming.live.xml"},
 };
 
