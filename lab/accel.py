@@ -62,9 +62,10 @@ def choose(wanted, kernel, say):
         say("trying KVM (at most %d s; asked once)" % PROBE_SECONDS)
         known[key] = "kvm" if _probe(kernel) else "tcg"
         say("KVM works here" if known[key] == "kvm" else "KVM does not run this kernel; emulating")
-        with open(cache + ".tmp", "w") as f:
+        temporary = "%s.%d" % (cache, os.getpid())
+        with open(temporary, "w") as f:
             json.dump(known, f, indent=1)
-        os.rename(cache + ".tmp", cache)
+        os.rename(temporary, cache)
     return known[key]
 
 

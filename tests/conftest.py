@@ -44,7 +44,9 @@ def pytest_collection_modifyitems(config, items):
 @pytest.fixture(scope="session")
 def lab_machine(request):
     """A lab of the default profile with the tested programs in it, for all tests of the session."""
-    lab, is_ours = worlds.lab_up()
+    scenarios = os.path.join(HERE, "flow")
+    lab, is_ours = worlds.lab_up("flow" if all(
+        os.path.abspath(a).startswith(scenarios) for a in request.config.args) else "lab")
     yield lab
     if is_ours:
         lab.down()

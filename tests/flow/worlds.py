@@ -220,8 +220,8 @@ exit 0
             assert self.snapshot() == self.before
 
 
-def lab_up():
-    """(lab, whether it is ours to take down), with the programs of BUILD in it."""
+def lab_up(what):
+    """(lab, whether it is ours to take down), with the programs of BUILD in it; WHAT runs in it."""
     import lab as labs
 
     def say(text):
@@ -231,8 +231,8 @@ def lab_up():
     if name:
         machine = labs.Lab(name)
     else:
-        # one for each checkout; what a killed run left behind goes first
-        ours = "test-" + hashlib.sha256(TOP.encode()).hexdigest()[:6]
+        # two for each checkout; what a killed run left behind goes first
+        ours = "test-%s-%s" % (what, hashlib.sha256(TOP.encode()).hexdigest()[:6])
         labs.Lab(ours).down()
         try:
             machine = labs.Lab.up(name=ours, deadline=120, say=say)
