@@ -8,8 +8,10 @@
 #include "base/text.h"
 #include "daemon/domain_events.h"
 #include "daemon/guests_fault.h"
+#include "daemon/guest_logs.h"
 #include "daemon/log.h"
 #include "daemon/monitor.h"
+#include "domain/guest_files.h"
 
 static int64_t now_ms(void)
 {
@@ -143,6 +145,7 @@ void guests_free(struct guests *guests)
 {
 	if (!guests)
 		return;
+	(void)sd_event_source_disable_unref(guests->logs);
 	guests_post_close(guests);
 	monitors_free(guests);
 	while (guests->first)
@@ -296,6 +299,8 @@ int domain_start(struct pt_host *host, struct domain *domain, const struct defin
 	if (r < 0)
 		return r;
 	options.user = &user;
+	/* each start begins with the room that a run has; what is lost by a failure here is old */
+	(void)guest_log_trim(GUEST_LOGS, domain->name, GUEST_LOG_MAX / 2);
 	guests_lock(guests);
 	options.id = ++guests->last_id;
 	guests_unlock(guests);

@@ -84,6 +84,7 @@ struct guests {
 	sd_event_source *post_source;
 
 	struct monitor *monitors; /* the loop's */
+	sd_event_source *logs;	  /* guest_logs.c */
 };
 
 int guests_new(struct daemon *daemon, struct guests **ret_guests, struct pt_error *err);

@@ -13,6 +13,7 @@
 #include "base/io.h"
 #include "daemon/domain_events.h"
 #include "daemon/guests.h"
+#include "daemon/guest_logs.h"
 #include "daemon/log.h"
 #include "daemon/monitor.h"
 #include "daemon/reboot.h"
@@ -292,6 +293,9 @@ int guests_load(struct daemon *daemon, struct pt_error *err)
 		load_live(guests, daemon->host, live[i]);
 	if (!daemon_is_this_machine(daemon))
 		return 0;
+	r = guest_logs_begin(guests);
+	if (r < 0)
+		return pt_fail(err, PT_SYSTEM, -r, "no timer: %s", strerror(-r));
 	guests_work(guests, do_recover, NULL, NULL, NULL);
 	start_with_host(guests, daemon->host);
 	return 0;

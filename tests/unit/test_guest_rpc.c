@@ -198,7 +198,7 @@ static void test_refusals(void **state)
 	expect_error(&peer, RPC_DOMAIN_CREATE_WITH_FLAGS, &flags, 84, "this machine only");
 	expect_error(&peer, RPC_DOMAIN_DESTROY, &domain, 55, "domain is not running");
 	expect_error(&peer, RPC_DOMAIN_SUSPEND, &domain, 55, "domain is not running");
-	expect_error(&peer, RPC_DOMAIN_REBOOT, &flags, 84, "virsh reset");
+	expect_error(&peer, RPC_DOMAIN_REBOOT, &flags, 55, "domain is not running");
 	expect_error(&reader, RPC_DOMAIN_CREATE_WITH_FLAGS, &flags, 29, "read only access");
 	expect_error(&reader, RPC_DOMAIN_UNDEFINE_FLAGS, &flags, 29, "read only access");
 	flags.flags = 1; /* passwords */
