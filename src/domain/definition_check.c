@@ -186,6 +186,10 @@ static int check_value(const struct value *value, struct pt_error *err)
 	case '#':
 	case '%':
 		return check_number(value, err);
+	case '^':
+		if (!*value->text)
+			return 0;
+		__attribute__((fallthrough));
 	case '/':
 		/* the kernel takes no longer ones, and no QEMU option holds a newline */
 		if (value->text[0] == '/' && strlen(value->text) < 4096 &&

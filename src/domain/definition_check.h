@@ -13,6 +13,7 @@
  *	#0-255	a decimal number within these bounds
  *	%0-255	the same, hexadecimal when it begins with 0x
  *	/	an absolute path
+ *	^	the same, or nothing where one is to be chosen
  *	~	a word: letters, digits and _.:+@-
  *	?	any text
  *	&NAME	see the table of kinds in definition_check.c: &mac, &uuid, &cpuset, &machine, &port,

@@ -210,7 +210,8 @@ static int read_descriptor(struct pt_host *host, const char *name, const char *m
 /* Nothing said, or "yes" or "no". */
 struct wanted {
 	const char *machine;
-	const char *code; /* NULL: any */
+	const char *code;   /* NULL: any */
+	const char *secure; /* of the loader: variables that only firmware in SMM can write to */
 	const char *secure_boot;
 	const char *enrolled_keys;
 	bool has_no_smm;
@@ -224,6 +225,7 @@ static struct wanted wanted_of(const struct definition *def)
 	struct wanted wanted = {
 		.machine = definition_get(def, "os/type@machine"),
 		.code = definition_get(def, "os/loader"),
+		.secure = definition_get(def, "os/loader@secure"),
 		.has_no_smm = node_has(smm, "state", "off"),
 		.needs_s3 = node_says(root, "pm/suspend-to-mem@enabled", "yes"),
 		.needs_s4 = node_says(root, "pm/suspend-to-disk@enabled", "yes"),
@@ -250,7 +252,8 @@ static bool fits(const struct wanted *wanted, const struct firmware *firmware)
 {
 	if (wanted->code)
 		return strcmp(wanted->code, firmware->code) == 0;
-	return agrees(wanted->secure_boot, firmware->has_secure_boot) &&
+	return agrees(wanted->secure, firmware->needs_smm) &&
+	       agrees(wanted->secure_boot, firmware->has_secure_boot) &&
 	       agrees(wanted->enrolled_keys, firmware->has_enrolled_keys) &&
 	       !(wanted->has_no_smm && firmware->needs_smm) &&
 	       (firmware->has_s3 || !wanted->needs_s3) && (firmware->has_s4 || !wanted->needs_s4);
@@ -310,20 +313,26 @@ static int put_code(struct definition *def, const struct firmware *firmware, str
 	return r;
 }
 
-/* The variables: what is said already stays. */
-static int put_variables(struct definition *def, const struct firmware *firmware,
-			 struct pt_error *err)
+/* Where they are; what is said already stays. */
+static int name_variables(struct definition *def, struct pt_error *err)
 {
 	char path[4096];
-	int r = 0;
 
-	if (definition_get(def, "os/nvram@template"))
+	if (definition_get(def, "os/nvram"))
 		return 0;
 	if (text_format(path, sizeof(path), FIRMWARE_NVRAM_DIRECTORY "/%s_VARS.fd",
 			definition_name(def)) < 0)
 		return pt_fail(err, PT_INVALID, ENAMETOOLONG, "domain/name is too long");
-	if (!definition_get(def, "os/nvram"))
-		r = definition_set(def, "os/nvram", path, err);
+	return definition_set(def, "os/nvram", path, err);
+}
+
+static int put_variables(struct definition *def, const struct firmware *firmware,
+			 struct pt_error *err)
+{
+	int r = name_variables(def, err);
+
+	if (definition_get(def, "os/nvram@template"))
+		return r;
 	if (!r)
 		r = definition_set(def, "os/nvram@template", firmware->variables, err);
 	if (!r)
@@ -359,13 +368,21 @@ int definition_choose_firmware(struct pt_host *host, struct definition *def, str
 	char there[1024];
 	int r;
 
+	if (!is_wanted && loader && !wanted.code)
+		return pt_fail(
+			err, PT_INVALID, EINVAL,
+			"domain/os/loader names no file, and domain/os@firmware asks for none "
+			"(line %ld)",
+			xmlGetLineNo(loader));
 	if (!is_wanted && (!loader || node_has(loader, "type", "rom")))
 		return 0;
 	r = find(host, &wanted, &firmware, there, sizeof(there));
 	if (r == -ENOMEM)
 		return pt_fail_memory(err);
-	if (r < 0) /* firmware of the user's own is nobody's business */
-		return wanted.code ? 0 : fail_unfit(&wanted, there, err);
+	if (r < 0 && !wanted.code)
+		return fail_unfit(&wanted, there, err);
+	if (r < 0) /* firmware of the user's own: of its variables only he knows */
+		return definition_get(def, "os/nvram@template") ? name_variables(def, err) : 0;
 	if (!wanted.code)
 		r = put_code(def, &firmware, err);
 	/* where code and variables are one file, there is no second one */

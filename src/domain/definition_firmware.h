@@ -15,8 +15,9 @@
 
 /*
  * Complete os/loader and os/nvram. Of firmware that the definition names itself
- * (os/loader) only what is missing of os/nvram is completed, where a descriptor knows the file.
- * EOPNOTSUPP when no installed firmware has what is asked for, with the names of those there are.
+ * (os/loader) only what is missing of os/nvram is completed: the template, where a descriptor knows
+ * the file, and its own file's name. EINVAL when it neither names nor asks for any, EOPNOTSUPP when
+ * no installed firmware has what is asked for, with the names of those there are.
  */
 int definition_choose_firmware(struct pt_host *host, struct definition *def, struct pt_error *err);
 

@@ -116,6 +116,12 @@ static void test_chosen(void **state)
 	is_given(OS(""), "<pm><suspend-to-mem enabled='yes'/></pm>", "/f/CODE.ms.fd",
 		 "/f/VARS.ms.fd");
 	is_given(OS(""), "<pm><suspend-to-disk enabled='yes'/></pm>", NULL, NULL);
+	is_given(OS("<loader secure='no'/>"), "", "/f/CODE.fd", "/f/VARS.fd");
+	is_given(OS("<loader secure='yes' readonly='yes' type='pflash'/>"), "", "/f/CODE.ms.fd",
+		 "/f/VARS.ms.fd");
+	is_given(OS("<nvram template='/t'/>"), "", "/f/CODE.ms.fd", "/t");
+	is_given(OS("<loader secure='yes'/>"), "<features><smm state='off'/></features>", NULL,
+		 NULL);
 	is_given(OS(FEATURE("secure-boot", "yes")), "<features><smm state='off'/></features>", NULL,
 		 NULL);
 }
@@ -160,6 +166,8 @@ static void test_own_files(void **state)
 	(void)snprintf(os, sizeof(os), "%s/f/CODE.fd</loader><nvram template='/t'>/n</nvram></os>",
 		       own);
 	is_given(os, "", "/f/CODE.fd", "/t");
+	(void)snprintf(os, sizeof(os), "%s/own.fd</loader><nvram template='/t'/></os>", own);
+	is_given(os, "", "/own.fd", "/t");
 	(void)snprintf(os, sizeof(os), "%s/own.fd</loader><nvram>/n</nvram></os>", own);
 	is_given(os, "", "/own.fd", NULL);
 	is_given("<os><type>hvm</type><loader type='rom'>/f/CODE.fd</loader></os>", "",
@@ -190,6 +198,8 @@ static void test_nothing_installed(void **state)
 {
 	AUTO(auto_definition) struct definition *def = define(OS(""), "");
 	AUTO(auto_definition) struct definition *bios = define("<os><type>hvm</type></os>", "");
+	AUTO(auto_definition)
+	struct definition *unnamed = define("<os><type>hvm</type><loader secure='yes'/></os>", "");
 	struct pt_error err;
 	struct empty none;
 
@@ -199,6 +209,8 @@ static void test_nothing_installed(void **state)
 	assert_non_null(strstr(err.message, "install OVMF"));
 	assert_int_equal(definition_choose_firmware(none.host, bios, &err), 0);
 	assert_null(definition_get(bios, "os/loader"));
+	assert_int_equal(definition_choose_firmware(none.host, unnamed, &err), -EINVAL);
+	assert_non_null(strstr(err.message, "domain/os/loader names no file"));
 	close_empty(&none);
 }
 
