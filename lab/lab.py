@@ -169,7 +169,7 @@ def parser():
     v.add_argument("--kernel", metavar="DIR", help="a kernel of your own: DIR/vmlinuz and "
                                                    "DIR/lib/modules/RELEASE")
     v.add_argument("--accel", default="auto", choices=("auto", "kvm", "tcg"))
-    v.add_argument("--memory", type=int, metavar="MIB", help="default 3072")
+    v.add_argument("--memory", type=int, metavar="MIB", help="default 2560")
     v.add_argument("--deadline", type=float, default=DEADLINE, metavar="S")
     v = verb("run", cmd_run, "run a command in it: argv as it is, one word through sh -c")
     v.add_argument("--timeout", type=float, metavar="S")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Many devices and many rounds: what goes in comes out again, and nothing is used up on the way."""
 
+import json
 import os
 import re
 
@@ -11,6 +12,7 @@ from zoo_names import EDU, LONE_NIC, NVME, TWIN, address
 
 pytestmark = pytest.mark.only("lab", "guests need a real kernel, and QEMU")
 
+HERE = os.path.dirname(os.path.abspath(__file__))
 GPU, AUDIO = address("gpu0"), address("gpu0_audio")
 IGB = address("igb0")
 OTHERS = [address(card) for card in ("sw_nic", "sw_edu", "node1_nic")]
@@ -117,6 +119,29 @@ def vfs(world):
         yield found, world.sh("ls %s/net" % at_pf).strip()
     finally:
         world.sh("echo 0 >%s/sriov_numvfs; echo 1 >%s/sriov_drivers_autoprobe" % (at_pf, at_pf))
+
+
+VF_ADDRESS = "52:54:00:1a:b0:f0"
+
+
+def test_traffic_of_a_virtual_function(world, daemon, guests, vfs, lab_machine):
+    """A guest drives a VF, asks the host's driver of the PF by mailbox, and answers the host's
+    frames. The address is what the host gave the VF."""
+    (vf, *_), interface = vfs
+    world.sh("ip link set %s vf 0 mac %s && ip link set %s up" % (interface, VF_ADDRESS, interface))
+    try:
+        before = world.snapshot()
+        g = guests.define("d1", hostdev(vf), words="vf-echo=20")
+        g.start()
+        g.wait("mailbox=ok mac=" + VF_ADDRESS)
+        script = lab_machine.push(os.path.join(HERE, "vf_traffic.py"))
+        r = daemon.sh("%s %s %s 20" % (script, interface, VF_ADDRESS), check=False)
+        assert r.status == 0 and json.loads(r.out)["answered"] == 20, (r.out, r.err, g.serial())
+        g.wait("guest: igbvf echoed=20")
+        guests.wait_for(lambda: world.snapshot() == before)
+    finally:
+        world.sh("ip link set %s down; ip link set %s vf 0 mac 00:00:00:00:00:00"
+                 % (interface, interface))
 
 
 def test_sixteen_devices(world, daemon, guests, vfs, display):

@@ -40,6 +40,8 @@ static bool drive(struct function *f)
 			if (f->vendor != nics[n].vendor || f->device != nics[n].device)
 				continue;
 			driven_count++;
+			if (options.vf_echo && f->device == 0x10ca)
+				return igbvf_echo(f);
 			return nic_drive(f, nics[n].name);
 		}
 		f->driven = false;
@@ -148,6 +150,8 @@ static bool parse(const char *p)
 			options.write_lba = take_number(&p);
 			options.write_count = take_number(&p);
 			options.write_seed = (uint32_t)take_number(&p);
+		} else if (take_word(&p, "vf-echo=")) {
+			options.vf_echo = take_number(&p);
 		} else if (take_word(&p, "ignore-unplug")) {
 			options.ignore_unplug = true;
 		} else if (take_word(&p, "edu-bad-dma")) {

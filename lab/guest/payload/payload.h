@@ -24,6 +24,7 @@ struct options {
 	uint64_t read_lba, read_count;
 	uint64_t write_lba, write_count;
 	uint32_t write_seed;
+	uint64_t vf_echo; /* how many frames a VF sends back before it is done; 0: none */
 };
 
 extern struct options options;
@@ -145,6 +146,7 @@ bool edu_drive(const struct function *f);
 bool nvme_drive(const struct function *f);
 void nvme_stop(const struct function *f);
 bool nic_drive(const struct function *f, const char *name);
+bool igbvf_echo(const struct function *f);
 
 /* main.c and hotplug.c */
 bool drive_new(void);
