@@ -17,7 +17,7 @@ LONG_FILES = {}
 LONG_FUNCTIONS = {}
 
 # Python beyond the standard library, and where.
-IMPORTS = {"pytest": "tests/", "libvirt": "bench/"}
+IMPORTS = {"pytest": "tests/", "libvirt": ("bench/", "tests/lab/")}
 
 # Only these files may do these things; the rest of the library asks them.
 ONLY = [
