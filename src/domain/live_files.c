@@ -12,6 +12,7 @@
 
 #include "base/text.h"
 #include "domain/definition_device.h"
+#include "domain/live_backing.h"
 #include "domain/xml_node.h"
 
 enum need {
@@ -21,16 +22,21 @@ enum need {
 	NEED_NODE, /* to write, and never lent: a node of the kernel's that all guests share */
 };
 
+/* More files than that, and no more backing files are looked for. */
+enum { BACKING_MAX = 256 };
+
 #define KVM  "/dev/kvm"
 #define VFIO "/dev/vfio/vfio"
 
 struct file {
-	const char *path; /* as the definition says it */
-	char *real;	  /* without symbolic links; NULL when it isn't there */
+	const char *path; /* as the definition says it, or the image above it: then it is @own */
+	char *own;
+	char *real; /* without symbolic links; NULL when it isn't there */
 	char element[64];
 	long line;
 	enum need need;
-	int errnum; /* why it isn't there */
+	bool is_image; /* qcow2, which may lie on another file */
+	int errnum;    /* why it isn't there */
 	struct stat st;
 };
 
@@ -58,8 +64,10 @@ static void files_free(struct files *files)
 {
 	if (files->findings)
 		(void)munmap(files->findings, findings_size(files));
-	for (size_t i = 0; i < files->count; i++)
+	for (size_t i = 0; i < files->count; i++) {
 		free(files->items[i].real);
+		free(files->items[i].own);
+	}
 	free(files->items);
 }
 
@@ -123,6 +131,8 @@ static int add_device(struct files *files, const xmlNode *device)
 				  of_devices[i].device, of_devices[i].path);
 		r = add_file(files, device, node_get(device, of_devices[i].path), element,
 			     is_read_only(device) ? NEED_READ : of_devices[i].need);
+		if (!r && files->count && node_says(device, "driver@type", "qcow2"))
+			files->items[files->count - 1].is_image = true;
 	}
 	return r;
 }
@@ -216,6 +226,33 @@ static int resolve(struct file *file)
 	path[length] = '\0';
 	file->real = strdup(path);
 	return file->real ? 0 : -ENOMEM;
+}
+
+/*
+ * QEMU only reads it. The name is the image's word, so nothing but plain files is opened for the
+ * next one; their number bounds images that lie on each other in a circle.
+ */
+static int add_backing(struct files *files, size_t index)
+{
+	const struct file image = files->items[index];
+	size_t count = files->count;
+	char path[PATH_MAX], *own;
+	int r;
+
+	if (!image.is_image || image.errnum || !S_ISREG(image.st.st_mode) || count >= BACKING_MAX ||
+	    !live_read_backing(image.path, path))
+		return 0;
+	own = strdup(path);
+	r = own ? add_file(files, NULL, own, "domain/devices/disk: backing file", NEED_READ)
+		: -ENOMEM;
+	if (r < 0 || files->count == count) {
+		free(own);
+		return r;
+	}
+	files->items[count].own = own;
+	files->items[count].is_image = true;
+	files->items[count].line = image.line;
+	return 0;
 }
 
 /* ---- as QEMU's user, in a process of its own: async-signal-safe calls only ---- */
@@ -393,41 +430,12 @@ static bool may_be_given(const struct file *file, const struct confine_user *use
 	       (mode & (S_IRUSR | S_IWUSR)) == (S_IRUSR | S_IWUSR);
 }
 
-static bool is_same(const struct store_file *file, const struct stat *st)
-{
-	return file->device == (uint64_t)st->st_dev && file->inode == (uint64_t)st->st_ino;
-}
-
 static bool is_listed(const struct store_live *record, const struct stat *st)
 {
 	for (size_t i = 0; i < record->file_count; i++)
-		if (is_same(&record->files[i], st))
+		if (store_file_is(&record->files[i], st))
 			return true;
 	return false;
-}
-
-/* Was another running guest given this file, and whose was it before? */
-static bool others_have(struct pt_host *host, const char *name, const struct stat *st,
-			uid_t *ret_uid)
-{
-	AUTO_FREE char **names = NULL;
-	bool is_found = false;
-
-	if (store_list_live(host, &names, NULL) < 0)
-		return false;
-	for (size_t i = 0; names && names[i] && !is_found; i++) {
-		AUTO(auto_store_live) struct store_live *other = NULL;
-
-		if (strcmp(names[i], name) == 0 ||
-		    store_read_live(host, names[i], &other, NULL) < 0)
-			continue;
-		for (size_t j = 0; j < other->file_count && !is_found; j++) {
-			is_found = is_same(&other->files[j], st);
-			if (is_found)
-				*ret_uid = other->files[j].uid;
-		}
-	}
-	return is_found;
 }
 
 /* Note it for giving, unless it is noted already. */
@@ -456,7 +464,7 @@ static int judge(struct pt_host *host, const struct file *file, const struct fin
 	if (file->errnum)
 		refuse_missing(file, user, result, err);
 	else if (!finding->errnum && (file->need == NEED_READ || uid != user->uid ||
-				      !others_have(host, record->name, &file->st, &uid)))
+				      !live_file_is_lent(host, record->name, &file->st, &uid)))
 		return 0; /* it can be used as it is */
 	else if (!finding->errnum)
 		return note(file, uid, user->uid, record,
@@ -479,8 +487,12 @@ int live_check_files(struct pt_host *host, const struct definition *live, const 
 	struct files files = {0};
 	int result = 0, r = collect(&files, live, device);
 
-	for (size_t i = 0; r == 0 && i < files.count; i++)
+	/* what images lie on is found on the way */
+	for (size_t i = 0; r == 0 && i < files.count; i++) {
 		r = resolve(&files.items[i]);
+		if (!r)
+			r = add_backing(&files, i);
+	}
 	if (r < 0)
 		r = pt_fail_memory(err);
 	else if (files.count)
@@ -491,76 +503,12 @@ int live_check_files(struct pt_host *host, const struct definition *live, const 
 	return r < 0 ? r : result;
 }
 
-/* ---- changing hands ---- */
-
-/* Only what was noted: another file at the same path is somebody else's. */
-static int change_owner(const struct store_file *file, uid_t from, uid_t to)
-{
-	AUTO_CLOSE int fd = open(file->path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	struct stat st;
-
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return -errno;
-	if (!is_same(file, &st))
-		return -ESTALE;
-	if (st.st_uid == to)
-		return 0;
-	if (st.st_uid != from)
-		return -EEXIST; /* somebody gave it to a third one meanwhile */
-	return fchownat(fd, "", to, (gid_t)-1, AT_EMPTY_PATH) < 0 ? -errno : 0;
-}
-
-int live_give_files(struct pt_host *host, const struct store_live *record, size_t first,
-		    const struct confine_user *user, struct pt_error *err)
-{
-	(void)host;
-	for (size_t i = first; i < record->file_count; i++) {
-		const struct store_file *file = &record->files[i];
-		int r = change_owner(file, file->uid, file->given);
-
-		if (r < 0)
-			return pt_fail(err, PT_NOT_PERMITTED, -r,
-				       "%s can't be given to user %s, as which QEMU runs: %s; give "
-				       "that user the right to write to it (setfacl -m u:%s:rw)",
-				       file->path, user->name, strerror(-r), user->name);
-	}
-	return 0;
-}
-
-/* What is gone, or somebody else's by now, is none of our business. */
-static void take_back(struct pt_host *host, const struct store_live *record,
-		      const struct store_file *file)
-{
-	struct stat st;
-	uid_t uid;
-	int r;
-
-	if (lstat(file->path, &st) < 0 || !is_same(file, &st) || st.st_uid != file->given ||
-	    others_have(host, record->name, &st, &uid))
-		return;
-	r = change_owner(file, file->given, file->uid);
-	if (r < 0)
-		host_log(host, PT_LOG_WARNING, "%s can't be put back to user %u: %s", file->path,
-			 file->uid, strerror(-r));
-}
-
-void live_take_files_back(struct pt_host *host, const struct store_live *record, size_t first)
-{
-	for (size_t i = first; i < record->file_count; i++)
-		take_back(host, record, &record->files[i]);
-}
-
-void live_forget_files(struct pt_host *host, struct store_live *record, size_t first)
-{
-	live_take_files_back(host, record, first);
-	while (record->file_count > first)
-		store_drop_file(record, record->file_count - 1);
-}
+/* ---- what isn't needed any more ---- */
 
 static bool is_named(const struct files *files, const struct store_file *file)
 {
 	for (size_t i = 0; i < files->count; i++)
-		if (!files->items[i].errnum && is_same(file, &files->items[i].st))
+		if (!files->items[i].errnum && store_file_is(file, &files->items[i].st))
 			return true;
 	return false;
 }
@@ -577,7 +525,7 @@ void live_settle_files(struct pt_host *host, const struct definition *live,
 	for (size_t i = record->file_count; r == 0 && i-- > 0;) {
 		if (is_named(&files, &record->files[i]))
 			continue;
-		take_back(host, record, &record->files[i]);
+		live_take_file_back(host, record, &record->files[i]);
 		store_drop_file(record, i);
 	}
 	files_free(&files);

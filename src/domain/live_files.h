@@ -12,6 +12,8 @@
 #ifndef DOMAIN_LIVE_FILES_H
 #define DOMAIN_LIVE_FILES_H
 
+#include <sys/stat.h>
+
 #include "domain/confine.h"
 #include "domain/definition.h"
 #include "domain/store.h"
@@ -38,6 +40,14 @@ void live_take_files_back(struct pt_host *host, const struct store_live *record,
 
 /* The same, and @record forgets them: a device couldn't be plugged in. */
 void live_forget_files(struct pt_host *host, struct store_live *record, size_t first);
+
+/* One of them. What is gone, or somebody else's by now, is none of our business. */
+void live_take_file_back(struct pt_host *host, const struct store_live *record,
+			 const struct store_file *file);
+
+/* Was a running guest other than @name given this file, and whose was it before? */
+bool live_file_is_lent(struct pt_host *host, const char *name, const struct stat *st,
+		       uid_t *ret_uid);
 
 /* Devices have left @live: the same for those that nothing in it names any more. */
 void live_settle_files(struct pt_host *host, const struct definition *live,

@@ -10,6 +10,7 @@
 
 #include <passthru/claim.h>
 #include <passthru/host.h>
+#include <sys/stat.h>
 
 #include "base/auto.h"
 #include "base/error.h"
@@ -109,6 +110,7 @@ int store_remove_live(struct pt_host *host, const char *name, struct pt_error *e
 
 /* One more file; its path is copied. -ENOMEM, -E2BIG. */
 int store_add_file(struct store_live *live, const struct store_file *file);
+bool store_file_is(const struct store_file *file, const struct stat *st); /* that very one */
 void store_drop_file(struct store_live *live, size_t index);
 
 /* All of it; NULL is allowed. */

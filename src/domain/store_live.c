@@ -52,6 +52,11 @@ int store_add_file(struct store_live *live, const struct store_file *file)
 	return 0;
 }
 
+bool store_file_is(const struct store_file *file, const struct stat *st)
+{
+	return file->device == (uint64_t)st->st_dev && file->inode == (uint64_t)st->st_ino;
+}
+
 void store_drop_file(struct store_live *live, size_t index)
 {
 	free(live->files[index].path);

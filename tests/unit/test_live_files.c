@@ -258,6 +258,54 @@ static void test_shared(void **state)
 	store_live_free(other);
 }
 
+/* As qemu-img create -b makes it: version 3, the name behind the header. */
+static void make_image(const char *name, const char *backing)
+{
+	unsigned char bytes[512] = {'Q', 'F', 'I', 0xfb, 0, 0, 0, 3};
+	char relative[64], path[128];
+
+	bytes[15] = 104;
+	bytes[19] = (unsigned char)strlen(backing);
+	for (size_t i = 0; backing[i]; i++)
+		bytes[104 + i] = (unsigned char)backing[i];
+	(void)snprintf(relative, sizeof(relative), "f/%s", name);
+	put_bytes(tree.host, relative, bytes, sizeof(bytes));
+	assert_int_equal(chmod(full(name, path), 0666), 0);
+}
+
+static void test_backing(void **state)
+{
+	static const char disk[] = "<disk type='file'><driver name='qemu' type='qcow2'/>"
+				   "<source file='%s/top'/><target dev='vda'/></disk>";
+	static const char raw[] = "<disk type='file'><driver name='qemu' type='raw'/>"
+				  "<source file='%s/top'/><target dev='vda'/></disk>";
+	struct pt_error err;
+	char path[128];
+
+	(void)state;
+	root_only();
+	make_image("top", "middle");
+	refused(disk, "domain/devices/disk: backing file: Cannot access storage file '/tmp/");
+	make_image("middle", full("base", path));
+	make("base", 0600);
+	refused(disk, "/f/base: QEMU runs as user nobody, which can't read it");
+	assert_int_equal(check(raw, &err), 0);
+	make("base", 0644);
+	assert_int_equal(check(disk, &err), 0);
+	assert_int_equal(record->file_count, 0);
+	/* in a circle, elsewhere, nowhere */
+	make_image("top", "top");
+	assert_int_equal(check(disk, &err), 0);
+	make_image("top", "nbd://host/x");
+	assert_int_equal(check(disk, &err), 0);
+	make_image("top", "json:{}");
+	assert_int_equal(check(disk, &err), 0);
+	make_image("top", "");
+	assert_int_equal(check(disk, &err), 0);
+	make("top", 0666);
+	assert_int_equal(check(disk, &err), 0);
+}
+
 static void test_output_and_settling(void **state)
 {
 	static const char with[] = "<serial type='file'><source path='%s/out'/></serial>"
@@ -291,6 +339,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_lent, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_not_put_back, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_shared, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_backing, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_output_and_settling, set_up, tear_down),
 	};
 

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "domain/live_backing.h"
+
+#include <endian.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/auto.h"
+
+#define QCOW2_MAGIC 0x514649fbu /* "QFI\xfb" */
+
+/* The name's length has this bound in the format itself. */
+enum { NAME_MAX_BYTES = 1023 };
+
+struct qcow2_start {
+	uint32_t magic;
+	uint32_t version;
+	uint64_t backing_offset;
+	uint32_t backing_size;
+} __attribute__((packed));
+
+static bool read_name(const char *image, char name[NAME_MAX_BYTES + 1])
+{
+	/* nothing that waits for a writer, and nothing that a read would change */
+	AUTO_CLOSE int fd = open(image, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct qcow2_start start;
+	uint32_t size;
+	uint64_t offset;
+
+	if (fd < 0 || pread(fd, &start, sizeof(start), 0) != (ssize_t)sizeof(start) ||
+	    be32toh(start.magic) != QCOW2_MAGIC)
+		return false;
+	size = be32toh(start.backing_size);
+	offset = be64toh(start.backing_offset);
+	if (!offset || !size || size > NAME_MAX_BYTES || offset > INT64_MAX ||
+	    pread(fd, name, size, (off_t)offset) != (ssize_t)size)
+		return false;
+	name[size] = '\0';
+	return strlen(name) == size;
+}
+
+bool live_read_backing(const char *image, char ret_path[PATH_MAX])
+{
+	char name[NAME_MAX_BYTES + 1];
+	const char *slash = strrchr(image, '/'), *colon;
+	int n;
+
+	if (!read_name(image, name))
+		return false;
+	/* "file:/x", and what isn't a file: "nbd://…", "json:{…}" */
+	colon = strchr(name, ':');
+	if (colon && (!strchr(name, '/') || colon < strchr(name, '/')))
+		return false;
+	if (name[0] == '/' || !slash)
+		n = snprintf(ret_path, PATH_MAX, "%s", name);
+	else
+		n = snprintf(ret_path, PATH_MAX, "%.*s/%s", (int)(slash - image), image, name);
+	return n > 0 && n < PATH_MAX;
+}

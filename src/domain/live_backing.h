@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef DOMAIN_LIVE_BACKING_H
+#define DOMAIN_LIVE_BACKING_H
+
+#include <limits.h>
+#include <stdbool.h>
+
+/*
+ * The file that a qcow2 image lies on (QEMU, docs/interop/qcow2.rst). False when there is none, or
+ * when it is no local file, or the image isn't one. What comes out is the image's word, and the
+ * image may be in a guest's hands: good for looking whether it can be read, never for changing it.
+ */
+bool live_read_backing(const char *image, char ret_path[PATH_MAX]);
+
+#endif

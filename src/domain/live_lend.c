@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Files that change hands: live_files.c says which. */
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "domain/live_files.h"
+
+bool live_file_is_lent(struct pt_host *host, const char *name, const struct stat *st,
+		       uid_t *ret_uid)
+{
+	AUTO_FREE char **names = NULL;
+	bool is_found = false;
+
+	if (store_list_live(host, &names, NULL) < 0)
+		return false;
+	for (size_t i = 0; names && names[i] && !is_found; i++) {
+		AUTO(auto_store_live) struct store_live *other = NULL;
+
+		if (strcmp(names[i], name) == 0 ||
+		    store_read_live(host, names[i], &other, NULL) < 0)
+			continue;
+		for (size_t j = 0; j < other->file_count && !is_found; j++) {
+			is_found = store_file_is(&other->files[j], st);
+			if (is_found)
+				*ret_uid = other->files[j].uid;
+		}
+	}
+	return is_found;
+}
+
+/* Only what was noted: another file at the same path is somebody else's. */
+static int change_owner(const struct store_file *file, uid_t from, uid_t to)
+{
+	AUTO_CLOSE int fd = open(file->path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (!store_file_is(file, &st))
+		return -ESTALE;
+	if (st.st_uid == to)
+		return 0;
+	if (st.st_uid != from)
+		return -EEXIST; /* somebody gave it to a third one meanwhile */
+	return fchownat(fd, "", to, (gid_t)-1, AT_EMPTY_PATH) < 0 ? -errno : 0;
+}
+
+int live_give_files(struct pt_host *host, const struct store_live *record, size_t first,
+		    const struct confine_user *user, struct pt_error *err)
+{
+	(void)host;
+	for (size_t i = first; i < record->file_count; i++) {
+		const struct store_file *file = &record->files[i];
+		int r = change_owner(file, file->uid, file->given);
+
+		if (r < 0)
+			return pt_fail(err, PT_NOT_PERMITTED, -r,
+				       "%s can't be given to user %s, as which QEMU runs: %s; give "
+				       "that user the right to write to it (setfacl -m u:%s:rw)",
+				       file->path, user->name, strerror(-r), user->name);
+	}
+	return 0;
+}
+
+void live_take_file_back(struct pt_host *host, const struct store_live *record,
+			 const struct store_file *file)
+{
+	struct stat st;
+	uid_t uid;
+	int r;
+
+	if (lstat(file->path, &st) < 0 || !store_file_is(file, &st) || st.st_uid != file->given ||
+	    live_file_is_lent(host, record->name, &st, &uid))
+		return;
+	r = change_owner(file, file->given, file->uid);
+	if (r < 0)
+		host_log(host, PT_LOG_WARNING, "%s can't be put back to user %u: %s", file->path,
+			 file->uid, strerror(-r));
+}
+
+void live_take_files_back(struct pt_host *host, const struct store_live *record, size_t first)
+{
+	for (size_t i = first; i < record->file_count; i++)
+		live_take_file_back(host, record, &record->files[i]);
+}
+
+void live_forget_files(struct pt_host *host, struct store_live *record, size_t first)
+{
+	live_take_files_back(host, record, first);
+	while (record->file_count > first)
+		store_drop_file(record, record->file_count - 1);
+}
