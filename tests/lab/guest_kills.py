@@ -8,9 +8,9 @@ Each round begins a start, attach, detach or destroy through virsh, kills one of
 SIGKILL after a random time, starts passthrud again where it was passthrud, and looks: every
 device is either at home, without claim, override or journal, or in a guest that runs, that
 virsh shows, that has it in its XML and whose QEMU has it open. Prints a JSON summary; ends with 1
-when a round left something else. How long an operation takes is measured again and again, for a machine may become
-slower or faster: a kill that came too late kills nothing but an idle daemon. PROGRESS is a file
-that gets a line of JSON a round, for runs that take hours.
+when a round left something else. How long an operation takes is measured again and again, for a
+machine may become slower or faster: a kill that came too late kills nothing but an idle daemon.
+PROGRESS is a file that gets a line of JSON a round, for runs that take hours.
 """
 
 import json

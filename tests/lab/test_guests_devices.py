@@ -17,8 +17,8 @@ GPU, AUDIO = address("gpu0"), address("gpu0_audio")
 IGB = address("igb0")
 OTHERS = [address(card) for card in ("sw_nic", "sw_edu", "node1_nic")]
 
-# What an attach and a detach could leave behind, as seen from outside of the two processes. A worker
-# of passthrud ends when it has had nothing to do for 10 s, and its helper with it.
+# What an attach and a detach could leave behind, as seen from outside of the two processes. A
+# worker of passthrud ends when it has had nothing to do for 10 s, and its helper with it.
 ACCOUNT = r"""
 for i in $(seq 300); do
     [ $(ls /proc/$(cat /tmp/passthrud.pid)/task | wc -l) -gt 1 ] || break

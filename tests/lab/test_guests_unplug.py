@@ -119,8 +119,9 @@ def test_a_state_that_cant_be_used(world, daemon, guests):
 
 @pytest.mark.parametrize("lets_go", [True, False], ids=["lets-go", "ignores"])
 def test_the_card_is_pulled(world, daemon, guests, lab_machine, lets_go):
-    """The host's card leaves while a guest has it: the kernel asks for it back, QEMU asks the guest.
-    One that lets go runs on without it; one that doesn't is destroyed, and nothing is stuck."""
+    """The host's card leaves while a guest has it: the kernel asks for it back, QEMU asks the
+    guest. One that lets go runs on without it; one that doesn't is destroyed, and nothing is
+    stuck."""
     before = world.snapshot()
     bus = int(world.read("/sys/bus/pci/devices/0000:00:0e.0/secondary_bus_number"))
     card = "0000:%02x:00.0" % bus
