@@ -13,6 +13,8 @@
 #include "base/io.h"
 #include "base/text.h"
 #include "daemon/call.h"
+#include "daemon/domain_capabilities.h"
+#include "daemon/guests_fault.h"
 #include "daemon/host_facts.h"
 
 /* A C string as the protocol sends arrays of char: an int each. */
@@ -36,6 +38,42 @@ static int get_hostname(struct pt_host *host, struct call *call)
 static int get_capabilities(struct pt_host *host, struct call *call)
 {
 	return call_answer_text(call, capabilities_xml(host));
+}
+
+/* What was asked for, or our own choice. */
+static const char *choose(const rpc_optional_string wanted, const char *own)
+{
+	return wanted && **wanted ? *wanted : own;
+}
+
+static int get_domain_capabilities(struct pt_host *host, struct call *call)
+{
+	const struct rpc_domain_capabilities_args *args = call->args;
+	bool has_kvm = faccessat(host->root_fd, "dev/kvm", F_OK, 0) == 0;
+	const char *arch = choose(args->arch, "x86_64");
+	const char *type = choose(args->type, has_kvm ? "kvm" : "qemu");
+	struct domain_kind kind = {.emulator = choose(args->emulator, EMULATOR),
+				   .machine = choose(args->machine, "q35"),
+				   .is_kvm = !strcmp(type, "kvm")};
+
+	if (fault_check_flags(call, args->flags, 0) < 0)
+		return -1;
+	if (strcmp(arch, "x86_64") != 0)
+		return fault_set(&call->fault, FAULT_INVALID_ARG, FAULT_FROM_QEMU,
+				 "unable to find any emulator to serve '%.100s' architecture",
+				 arch);
+	if (strcmp(kind.machine, "q35") != 0 && strncmp(kind.machine, "pc-q35-", 7) != 0)
+		return fault_set(&call->fault, FAULT_INVALID_ARG, FAULT_FROM_QEMU,
+				 "the machine '%.100s' is not supported: only q35 and its versions "
+				 "are",
+				 kind.machine);
+	if (kind.emulator[0] != '/')
+		return fault_set(&call->fault, FAULT_INVALID_ARG, FAULT_FROM_QEMU,
+				 "the emulator '%.200s' is no absolute path", kind.emulator);
+	if (strcmp(type, "qemu") != 0 && !(kind.is_kvm && has_kvm))
+		return fault_set(&call->fault, FAULT_INVALID_ARG, FAULT_FROM_QEMU,
+				 "the virttype '%.100s' is not supported on this host", type);
+	return call_answer_text(call, domain_capabilities_xml(host, &kind));
 }
 
 static int get_sysinfo(struct pt_host *host, struct call *call)
@@ -298,6 +336,7 @@ const struct handler handlers_host[] = {
 	{RPC_CONNECT_GET_VERSION, get_version, true},
 	{RPC_NODE_GET_INFO, node_get_info, false},
 	{RPC_CONNECT_GET_CAPABILITIES, get_capabilities, false},
+	{RPC_CONNECT_GET_DOMAIN_CAPABILITIES, get_domain_capabilities, true},
 	{RPC_CONNECT_GET_HOSTNAME, get_hostname, false},
 	{RPC_CONNECT_GET_SYSINFO, get_sysinfo, false},
 	{RPC_NODE_GET_FREE_MEMORY, get_free_memory, false},

@@ -17,7 +17,6 @@
 
 #define CPUS	  "sys/devices/system/cpu"
 #define NODES	  "sys/devices/system/node"
-#define EMULATOR  "/usr/bin/qemu-system-x86_64"
 #define DMI	  "sys/class/dmi/id"
 #define CPUS_MAX  65536u
 #define NODES_MAX 1024u

@@ -9,6 +9,9 @@
 
 #include "pci/host.h"
 
+/* What runs guests whose definition names nothing else. */
+#define EMULATOR "/usr/bin/qemu-system-x86_64"
+
 struct cpu {
 	unsigned int number, package, core;
 };

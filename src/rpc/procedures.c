@@ -195,6 +195,8 @@ static const struct rpc_procedure procedures[] = {
 	 TYPE(rpc_number), false},
 	{RPC_DOMAIN_EVENT_DEREGISTER, "virConnectDomainEventDeregisterAny", TYPE(rpc_number), NONE,
 	 false},
+	{RPC_CONNECT_GET_DOMAIN_CAPABILITIES, "virConnectGetDomainCapabilities",
+	 TYPE(rpc_domain_capabilities_args), TYPE(rpc_text), false},
 	{RPC_GET_ALL_DOMAIN_STATS, "virConnectGetAllDomainStats", TYPE(rpc_all_domain_stats_args),
 	 TYPE(rpc_all_domain_stats), false},
 	{RPC_DOMAIN_DEFINE_XML_FLAGS, "virDomainDefineXMLFlags", TYPE(rpc_text_flags),

@@ -28,3 +28,10 @@ def test_console_and_power_button(world, daemon, guests):       # noqa: F811
     assert told.pop("reason") == "shut off (shutdown)"
     assert all(told.values()), json.dumps(told)
     guests.wait_for(lambda: world.snapshot() == before)
+
+
+def test_domain_capabilities(daemon):                           # noqa: F811
+    """What virt-install and virt-manager ask before they make a definition."""
+    daemon.sh("""
+        virsh domcapabilities >/tmp/domcaps.xml
+        xmllint --noout --relaxng /usr/share/libvirt/schemas/domaincaps.rng /tmp/domcaps.xml""")
