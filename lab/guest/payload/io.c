@@ -174,9 +174,13 @@ void machine_off(bool ok)
 
 bool machine_off_wanted(void)
 {
+	uint16_t status;
+
 	/* QEMU sets the status only where somebody wants to hear of it */
 	out16(PM1_ENABLE, PM1_POWER_BUTTON);
-	return in16(PM1_STATUS) & PM1_POWER_BUTTON;
+	status = in16(PM1_STATUS);
+	/* all ones: a machine without ACPI has no such block */
+	return status != 0xffff && (status & PM1_POWER_BUTTON);
 }
 
 void *memset(void *to, int value, size_t size)
