@@ -23,10 +23,15 @@ int guest_check_unmanaged(struct pt_host *host, const struct definition_hostdev 
 			  size_t count, struct pt_error *err)
 {
 	AUTO(auto_snapshot) struct pt_snapshot *snapshot = NULL;
-	int result = 0, r = pt_snapshot_read(host, &snapshot, err);
-	size_t i;
+	size_t i = 0;
+	int result = 0, r;
 
-	for (i = 0; r == 0 && i < count; i++) {
+	while (i < count && hostdevs[i].is_managed)
+		i++;
+	if (i == count)
+		return 0; /* the usual case, without a look at every function there is */
+	r = pt_snapshot_read(host, &snapshot, err);
+	for (; r == 0 && i < count; i++) {
 		const struct pt_function *function =
 			pt_snapshot_find(snapshot, &hostdevs[i].address);
 		char text[PT_ADDRESS_TEXT];
