@@ -68,17 +68,6 @@ static enum guest_unplug end_waiting(struct guest *guest, unsigned int timeout_m
 	return answer;
 }
 
-/*
- * QEMU takes no second request within some seconds, nor while the guest shows that it is at it (its
- * slot's power indicator blinks: pressing the button again would cancel): the first one still
- * stands.
- */
-static bool was_asked_already(const struct pt_error *err)
-{
-	return strstr(err->message, "already in the process of unplug") ||
-	       strstr(err->message, "guest is busy");
-}
-
 /* 0 also when QEMU says that the guest was asked already; -ENOENT when the device is gone. */
 static int ask(struct guest *guest, const char *alias, struct pt_error *err)
 {
@@ -93,7 +82,10 @@ static int ask(struct guest *guest, const char *alias, struct pt_error *err)
 	r = guest_call(guest, "device_del", arguments, NULL, err);
 	if (r == -EREMOTEIO && !strcmp(qmp_error_class(guest->qmp), "DeviceNotFound"))
 		return -ENOENT;
-	return r == -EREMOTEIO && was_asked_already(err) ? 0 : r;
+	/* QEMU takes no second request within some seconds; the first one still stands */
+	if (r == -EREMOTEIO && strstr(err->message, "already in the process of unplug"))
+		return 0;
+	return r;
 }
 
 static int explain(const struct guest *guest, const char *alias, enum guest_unplug answer,

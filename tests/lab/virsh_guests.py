@@ -24,7 +24,7 @@ DOMAIN = """<domain type='qemu'>
     <kernel>/lab/guest/payload.elf</kernel>
     <cmdline>%(words)s</cmdline>
   </os>
-  <features>%(features)s</features>
+  <features><acpi/><apic/></features>
   <cpu mode='custom' match='exact'><model>qemu64</model></cpu>
   <devices>
     <emulator>/usr/bin/qemu-system-x86_64</emulator>
@@ -106,10 +106,10 @@ class Guests:
     def __init__(self, world, daemon):
         self.world, self.daemon = world, daemon
 
-    def write_xml(self, name, devices="", words="", features="<acpi/><apic/>"):
+    def write_xml(self, name, devices="", words=""):
         path = "/tmp/%s.xml" % name
         text = DOMAIN % {"name": name, "words": words or "expect-none", "devices": devices,
-                         "features": features, "serial": "/tmp/serial-%s" % name}
+                         "serial": "/tmp/serial-%s" % name}
         self.daemon.sh("cat >%s <<'END'\n%s\nEND" % (path, text))
         return path
 

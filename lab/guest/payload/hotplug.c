@@ -17,7 +17,6 @@
 #define STATUS_CLEAR		0x11f
 #define CONTROL_INDICATOR	0x300
 #define CONTROL_INDICATOR_ON	0x100
-#define CONTROL_INDICATOR_BLINK 0x200
 #define CONTROL_INDICATOR_OFF	0x300
 #define CONTROL_POWER_OFF	0x400
 
@@ -40,15 +39,6 @@ static void plugged(uint8_t bus)
 	print("guest: hotplug result %s\n", drive_new() ? "ok" : "FAILED");
 }
 
-/* By the ticks of 50 ms, for a machine without ACPI has no other timer. */
-static void wait_seconds(uint32_t seconds)
-{
-	uint32_t from = interrupt_count(VECTOR_TIMER);
-
-	while (interrupt_count(VECTOR_TIMER) - from < seconds * 20)
-		__asm__ volatile("hlt");
-}
-
 static void serve_port(const struct function *f, unsigned cap)
 {
 	uint16_t status = pci_read16(f, cap + SLOT_STATUS);
@@ -69,10 +59,6 @@ static void serve_port(const struct function *f, unsigned cap)
 			return;
 		}
 		report("unplug requested", bus);
-		if (options.slow_unplug) {
-			pci_write16(f, cap + SLOT_CONTROL, control | CONTROL_INDICATOR_BLINK);
-			wait_seconds((uint32_t)options.slow_unplug);
-		}
 		stop_below(bus);
 		/* Power off with the indicator off is what lets the card go. */
 		pci_write16(f, cap + SLOT_CONTROL,

@@ -152,8 +152,6 @@ static bool parse(const char *p)
 			options.write_seed = (uint32_t)take_number(&p);
 		} else if (take_word(&p, "vf-echo=")) {
 			options.vf_echo = take_number(&p);
-		} else if (take_word(&p, "slow-unplug=")) {
-			options.slow_unplug = take_number(&p);
 		} else if (take_word(&p, "ignore-unplug")) {
 			options.ignore_unplug = true;
 		} else if (take_word(&p, "edu-bad-dma")) {

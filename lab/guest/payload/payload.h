@@ -24,8 +24,7 @@ struct options {
 	uint64_t read_lba, read_count;
 	uint64_t write_lba, write_count;
 	uint32_t write_seed;
-	uint64_t slow_unplug; /* seconds to blink before letting go, native hotplug only */
-	uint64_t vf_echo;     /* how many frames a VF sends back before it is done; 0: none */
+	uint64_t vf_echo; /* how many frames a VF sends back before it is done; 0: none */
 };
 
 extern struct options options;
