@@ -54,7 +54,9 @@ static int number_controllers(xmlNode *devices, struct pt_error *err)
 {
 	for (xmlNode *at = node_child(devices, "controller"); at;
 	     at = node_next(at, "controller")) {
-		unsigned int index = 0;
+		/* of PCI the first is the root, whether it is written down or not */
+		unsigned int index =
+			node_has(at, "type", "pci") && !node_has(at, "model", "pcie-root");
 		const xmlNode *other;
 
 		if (node_attribute(at, "index"))

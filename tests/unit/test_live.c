@@ -244,6 +244,26 @@ static void bridges_and_switches(void **state)
 	assert_string_equal(address_of(live, "pcie.0", text), "(null):(null).(null)");
 }
 
+/* As people write them; the root needs no line of its own. */
+static void ports_without_index(void **state)
+{
+	AUTO(auto_definition)
+	struct definition *def = parse_text(
+		DEVICES("<controller type='pci' model='pcie-root-port'/>"
+			"<controller type='pci' model='pcie-root-port'/>"
+			"<controller type='pci' index='3' model='pcie-root-port'/>" HOSTDEV(
+				"2", "0", AT("2", "0", "0") "<alias name='ua-one'/>")),
+		0);
+	AUTO(auto_definition) struct definition *live = NULL;
+	char text[64];
+
+	(void)state;
+	assert_int_equal(live_new(def, 1, &live, NULL), 0);
+	assert_string_equal(address_of(live, "ua-one", text), "2:0.0");
+	assert_string_not_equal(address_of(live, "pci.1", text), "no such device");
+	assert_string_not_equal(address_of(live, "pci.2", text), "no such device");
+}
+
 static void plugging(void **state)
 {
 	AUTO(auto_definition) struct definition *def = parse_golden("lab.xml");
@@ -365,6 +385,7 @@ int main(void)
 		cmocka_unit_test(addresses_that_are_given),
 		cmocka_unit_test(addresses_that_can_not_be),
 		cmocka_unit_test(bridges_and_switches),
+		cmocka_unit_test(ports_without_index),
 		cmocka_unit_test(plugging),
 		cmocka_unit_test(plugging_at_a_place),
 		cmocka_unit_test(names_and_seats),
