@@ -11,6 +11,7 @@
 #include "daemon/guest_logs.h"
 #include "daemon/log.h"
 #include "daemon/monitor.h"
+#include "daemon/scope.h"
 #include "domain/guest_files.h"
 
 static int64_t now_ms(void)
@@ -290,7 +291,8 @@ int domain_start(struct pt_host *host, struct domain *domain, const struct defin
 		 bool is_paused, struct pt_error *err)
 {
 	struct guests *guests = domain->guests;
-	struct guest_options options = {.is_paused = is_paused, .notice = notice};
+	struct guest_options options = {
+		.is_paused = is_paused, .notice = notice, .made = scope_enter};
 	struct confine_user user;
 	struct guest *guest;
 	struct qmp *events;

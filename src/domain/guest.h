@@ -59,6 +59,8 @@ struct guest_options {
 	const struct confine_user *user;
 	/* told of what will take long, in words; NULL for nobody */
 	void (*notice)(const char *text);
+	/* told of its process, which is held and not QEMU yet; NULL for nobody */
+	void (*made)(const char *name, pid_t pid);
 };
 
 /*

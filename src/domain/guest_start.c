@@ -167,7 +167,10 @@ static int hold(struct start *start, struct pt_error *err)
 	text_copy(guest->owner.name, sizeof(guest->owner.name), guest->name);
 	guest->record->pid = start->spawn.pid;
 	guest->record->start_time = start->spawn.start_time;
-	return guest_save(start->host, guest, err);
+	r = guest_save(start->host, guest, err);
+	if (!r && start->options->made)
+		start->options->made(guest->name, start->spawn.pid);
+	return r;
 }
 
 /* What QEMU said on its way out is worth more than that its connection broke. */
