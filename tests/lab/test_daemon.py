@@ -163,7 +163,7 @@ def test_a_group_detached_whole_can_be_told_apart(world, daemon):
     (["nodedev-detach", name(PORT)], "is a bridge"),
     (["nodedev-reset", name(NORESET)], "internal error: Unable to reset PCI device " + NORESET),
     (["nodedev-detach", name(TWIN), "--driver", "nosuch"], "nosuch"),
-    (["domcapabilities"], "this function is not supported by the connection driver")])
+    (["node-memory-tune"], "this function is not supported by the connection driver")])
 def test_refusals(world, daemon, words, phrase):
     before = world.snapshot()
     assert phrase in daemon.virsh_fails(*words)
