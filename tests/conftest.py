@@ -22,6 +22,8 @@ import worlds                                                       # noqa: E402
 def pytest_addoption(parser):
     parser.addoption("--world", choices=("fake", "lab"), default="fake",
                      help="where scenarios run")
+    parser.addoption("--lab", default="lab", help="a word for the name of the lab: one for each "
+                                                  "run of pytest at a time")
 
 
 def pytest_configure(config):
@@ -44,9 +46,7 @@ def pytest_collection_modifyitems(config, items):
 @pytest.fixture(scope="session")
 def lab_machine(request):
     """A lab of the default profile with the tested programs in it, for all tests of the session."""
-    scenarios = os.path.join(HERE, "flow")
-    lab, is_ours = worlds.lab_up("flow" if all(
-        os.path.abspath(a).startswith(scenarios) for a in request.config.args) else "lab")
+    lab, is_ours = worlds.lab_up(request.config.getoption("--lab"))
     yield lab
     if is_ours:
         lab.down()
