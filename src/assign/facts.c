@@ -10,6 +10,7 @@
 #include "pci/holders.h"
 #include "pci/host.h"
 #include "pci/modules.h"
+#include "pci/snapshot.h"
 
 AUTO_DEFINE(facts, struct facts *, facts_free)
 
@@ -96,6 +97,31 @@ static int read_holders(struct pt_host *host, struct facts *facts, struct pt_err
 	return 0;
 }
 
+static bool any_group(const struct pt_snapshot *snapshot)
+{
+	size_t i = 0;
+
+	while (i < pt_snapshot_count(snapshot) && pt_snapshot_at(snapshot, i)->iommu_group < 0)
+		i++;
+	return i < pt_snapshot_count(snapshot);
+}
+
+/* Only where nothing around has a group it takes a look at all to know whether there are any. */
+static int read_functions(struct pt_host *host, const struct pt_request *request,
+			  struct facts *facts, struct pt_error *err)
+{
+	int r = snapshot_read_around(host, request->devices, request->count, &facts->snapshot, err);
+
+	if (r == 0 && !any_group(facts->snapshot)) {
+		pt_snapshot_free(facts->snapshot);
+		facts->snapshot = NULL;
+		r = pt_snapshot_read(host, &facts->snapshot, err);
+	}
+	if (r == 0)
+		facts->has_iommu = any_group(facts->snapshot);
+	return r;
+}
+
 int facts_read(struct pt_host *host, const struct pt_request *request, struct facts **ret_facts,
 	       struct pt_error *err)
 {
@@ -108,13 +134,11 @@ int facts_read(struct pt_host *host, const struct pt_request *request, struct fa
 	facts->devices = calloc(request->count, sizeof(*facts->devices));
 	if (!facts->devices)
 		return pt_fail_memory(err);
-	r = pt_snapshot_read(host, &facts->snapshot, err);
+	r = read_functions(host, request, facts, err);
 	if (!r)
 		r = pt_claims_read(host, &facts->claims, err);
 	if (r < 0)
 		return r;
-	for (i = 0; i < pt_snapshot_count(facts->snapshot) && !facts->has_iommu; i++)
-		facts->has_iommu = pt_snapshot_at(facts->snapshot, i)->iommu_group >= 0;
 	facts->count = request->count;
 	facts->is_root = geteuid() == 0;
 	for (i = 0; i < request->count; i++) {

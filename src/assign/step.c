@@ -9,6 +9,7 @@
 #include "assign/lock.h"
 #include "base/auto.h"
 #include "base/text.h"
+#include "pci/snapshot.h"
 
 AUTO_DEFINE(snapshot, struct pt_snapshot *, pt_snapshot_free)
 AUTO_DEFINE(reset, struct pt_reset *, pt_reset_free)
@@ -214,7 +215,7 @@ static int reset_do(struct pt_host *host, const struct step *step, char note[STE
 {
 	AUTO(auto_snapshot) struct pt_snapshot *snapshot = NULL;
 	AUTO(auto_reset) struct pt_reset *reset = NULL;
-	int r = pt_snapshot_read(host, &snapshot, err);
+	int r = snapshot_read_around(host, &step->address, 1, &snapshot, err);
 
 	if (r < 0)
 		return r;

@@ -15,8 +15,8 @@
 #include "base/text.h"
 #include "pci/config.h"
 #include "pci/identity.h"
-#include "pci/snapshot.h"
 #include "pci/sysfs.h"
+#include "pci/uevent_text.h"
 #include "pci/vpd.h"
 
 #define DSN_PREFIX "dsn:"

@@ -23,8 +23,8 @@
 #include "base/text.h"
 #include "base/xml.h"
 #include "pci/config.h"
-#include "pci/snapshot.h"
 #include "pci/sysfs.h"
+#include "pci/uevent_text.h"
 
 /* All that is shown stands in the part that conventional PCI has too. */
 #define CONFIG_SHOWN 256

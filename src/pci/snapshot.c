@@ -18,6 +18,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "pci/sysfs.h"
+#include "pci/uevent_text.h"
 
 /* The kernel composes a uevent file in 2048 bytes (UEVENT_BUFFER_SIZE). */
 #define UEVENT_SIZE 4096
@@ -26,85 +27,6 @@
 #define UP_TO_SYS "../../../"
 
 AUTO_DEFINE(snapshot, struct pt_snapshot *, pt_snapshot_free)
-
-/* ---- uevent ---- */
-
-/* A number in hex of @len digits or fewer, all of @text up to @end. */
-static bool parse_hex(const char *text, const char *end, unsigned int max_digits,
-		      uint32_t *ret_value)
-{
-	uint32_t value = 0;
-
-	if (text == end || (size_t)(end - text) > max_digits)
-		return false;
-	for (; text < end; text++) {
-		unsigned char c = (unsigned char)*text;
-
-		if (c >= '0' && c <= '9')
-			value = value << 4 | (uint32_t)(c - '0');
-		else if (c >= 'A' && c <= 'F')
-			value = value << 4 | (uint32_t)(c - 'A' + 10);
-		else if (c >= 'a' && c <= 'f')
-			value = value << 4 | (uint32_t)(c - 'a' + 10);
-		else
-			return false;
-	}
-	*ret_value = value;
-	return true;
-}
-
-/* "8086:10D3" */
-static bool parse_pair(const char *text, const char *end, uint16_t *ret_vendor,
-		       uint16_t *ret_device)
-{
-	const char *colon = memchr(text, ':', (size_t)(end - text));
-	uint32_t vendor, device;
-
-	if (!colon || !parse_hex(text, colon, 4, &vendor) || !parse_hex(colon + 1, end, 4, &device))
-		return false;
-	*ret_vendor = (uint16_t)vendor;
-	*ret_device = (uint16_t)device;
-	return true;
-}
-
-/* The value when the line is KEY=VALUE, else NULL. */
-static const char *value_of(const char *line, const char *end, const char *key)
-{
-	size_t len = strlen(key);
-
-	if ((size_t)(end - line) <= len || memcmp(line, key, len) != 0 || line[len] != '=')
-		return NULL;
-	return line + len + 1;
-}
-
-bool uevent_parse(const char *text, size_t len, struct uevent *ret_uevent)
-{
-	const char *line = text, *end = text + len;
-	struct uevent uevent = {0};
-	bool has_class = false, has_id = false;
-
-	while (line < end) {
-		const char *eol = memchr(line, '\n', (size_t)(end - line));
-		const char *value;
-
-		if (!eol)
-			eol = end;
-		if ((value = value_of(line, eol, "DRIVER"))) {
-			uevent.driver = value;
-			uevent.driver_len = (size_t)(eol - value);
-		} else if ((value = value_of(line, eol, "PCI_CLASS"))) {
-			has_class = parse_hex(value, eol, 6, &uevent.class_code);
-		} else if ((value = value_of(line, eol, "PCI_ID"))) {
-			has_id = parse_pair(value, eol, &uevent.vendor_id, &uevent.device_id);
-		} else if ((value = value_of(line, eol, "PCI_SUBSYS_ID"))) {
-			(void)parse_pair(value, eol, &uevent.subsystem_vendor_id,
-					 &uevent.subsystem_device_id);
-		}
-		line = eol + 1;
-	}
-	*ret_uevent = uevent;
-	return has_class && has_id;
-}
 
 /* ---- one function ---- */
 
@@ -401,7 +323,107 @@ static int fail_unreadable(struct pt_error *err, int r)
 		       strerror(-r));
 }
 
-int pt_snapshot_read(struct pt_host *host, struct pt_snapshot **ret_snapshot, struct pt_error *err)
+/* ---- those around some ---- */
+
+/* All below what is above @function, and the bridges that are above that. */
+static void keep_branch(const struct pt_snapshot *snapshot, const struct pt_function *function,
+			bool *is_kept)
+{
+	const char *path = function->path;
+	size_t i, above = (size_t)(strrchr(path, '/') - path) + 1;
+
+	for (i = 0; i < snapshot->count; i++) {
+		const char *other = snapshot->functions[i].path;
+		size_t len = other ? strlen(other) : 0;
+
+		is_kept[i] |= other && (strncmp(other, path, above) == 0 ||
+					(strncmp(path, other, len) == 0 && path[len] == '/'));
+	}
+}
+
+static int keep_group(const struct reader *reader, const struct pt_function *function,
+		      bool *is_kept)
+{
+	const struct pt_snapshot *snapshot = reader->snapshot;
+	char path[PT_ADDRESS_TEXT + 32], text[PT_ADDRESS_TEXT];
+	AUTO_DIR DIR *dir = NULL;
+	const struct dirent *entry;
+	int fd;
+
+	(void)text_format(path, sizeof(path), "%s/iommu_group/devices",
+			  pt_address_format(&function->address, text));
+	fd = openat(reader->dir_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT || errno == ENODEV ? 0 : -errno; /* in no group, or gone */
+	dir = fdopendir(fd);
+	if (!dir) {
+		close(fd);
+		return -ENOMEM;
+	}
+	while ((errno = 0, entry = readdir(dir))) {
+		const struct pt_function *member;
+		struct pt_address address;
+
+		if (pt_address_parse(entry->d_name, &address, NULL) < 0)
+			continue;
+		member = pt_snapshot_find(snapshot, &address);
+		if (member)
+			is_kept[member - snapshot->functions] = true;
+	}
+	return -errno;
+}
+
+static int choose_around(struct reader *reader, const struct pt_address *addresses, size_t count,
+			 bool *is_kept)
+{
+	const struct pt_snapshot *snapshot = reader->snapshot;
+	size_t i;
+	int r;
+
+	for (i = 0; i < snapshot->count; i++) {
+		r = read_path(reader, &snapshot->functions[i]);
+		if (r == -ENOMEM)
+			return r;
+		/* reading what is kept tells again what is wrong with it, and whether that matters
+		 */
+		is_kept[i] = r < 0;
+	}
+	for (i = 0; i < count; i++) {
+		const struct pt_function *function = pt_snapshot_find(snapshot, &addresses[i]);
+
+		if (!function || !function->path)
+			continue;
+		keep_branch(snapshot, function, is_kept);
+		r = keep_group(reader, function, is_kept);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int keep_around(struct reader *reader, const struct pt_address *addresses, size_t count)
+{
+	struct pt_snapshot *snapshot = reader->snapshot;
+	AUTO_FREE bool *is_kept = calloc(snapshot->count + 1, sizeof(*is_kept));
+	size_t i, kept = 0;
+	int r;
+
+	if (!is_kept)
+		return -ENOMEM;
+	r = choose_around(reader, addresses, count, is_kept);
+	if (r < 0)
+		return r;
+	for (i = 0; i < snapshot->count; i++)
+		if (is_kept[i])
+			snapshot->functions[kept++] = (struct pt_function){
+				.address = snapshot->functions[i].address};
+	snapshot->count = kept;
+	return 0;
+}
+
+/* Around @count functions at @addresses; all there are where @addresses is NULL. */
+static int read_machine(struct pt_host *host, const struct pt_address *addresses, size_t count,
+			struct pt_snapshot **ret_snapshot, struct pt_error *err)
 {
 	AUTO(auto_snapshot) struct pt_snapshot *snapshot = calloc(1, sizeof(*snapshot));
 	AUTO_CLOSE int dir_fd = -1;
@@ -416,14 +438,28 @@ int pt_snapshot_read(struct pt_host *host, struct pt_snapshot **ret_snapshot, st
 		return 0;
 	}
 	r = dir_fd < 0 ? -errno : read_addresses(dir_fd, snapshot);
+	reader.snapshot = snapshot;
+	reader.dir_fd = dir_fd;
+	if (!r && addresses)
+		r = keep_around(&reader, addresses, count);
 	if (r < 0)
 		return fail_unreadable(err, r);
-	reader.dir_fd = dir_fd;
 	r = finish(&reader, &snapshot, ret_snapshot, err);
 	if (r == 0)
 		host_log(host, PT_LOG_DEBUG, "%zu PCI functions in %zu IOMMU groups",
 			 (*ret_snapshot)->count, (*ret_snapshot)->group_count);
 	return r;
+}
+
+int pt_snapshot_read(struct pt_host *host, struct pt_snapshot **ret_snapshot, struct pt_error *err)
+{
+	return read_machine(host, NULL, 0, ret_snapshot, err);
+}
+
+int snapshot_read_around(struct pt_host *host, const struct pt_address *addresses, size_t count,
+			 struct pt_snapshot **ret_snapshot, struct pt_error *err)
+{
+	return read_machine(host, addresses, count, ret_snapshot, err);
 }
 
 void pt_snapshot_free(struct pt_snapshot *snapshot)

@@ -17,22 +17,14 @@ struct pt_snapshot {
 	struct arena strings;
 };
 
-/* What a uevent file of a PCI function tells. @driver points into the text. */
-struct uevent {
-	const char *driver;
-	size_t driver_len;
-	uint32_t class_code;
-	uint16_t vendor_id;
-	uint16_t device_id;
-	uint16_t subsystem_vendor_id;
-	uint16_t subsystem_device_id;
-};
-
 /*
- * Read KEY=VALUE lines from any bytes. Unknown keys are passed over; false when
- * PCI_CLASS or PCI_ID is missing or malformed, with the fields that could be read.
+ * Of the machine only what an operation on @addresses can concern: they themselves, the others of
+ * their IOMMU groups, all below the bridge (or root bus) above each of them, and the bridges
+ * above. Groups are whole for the named functions, and may be in parts for the others. It costs one
+ * system call a function of the host's instead of five, and the named ones may be missing.
  */
-bool uevent_parse(const char *text, size_t len, struct uevent *ret_uevent);
+int snapshot_read_around(struct pt_host *host, const struct pt_address *addresses, size_t count,
+			 struct pt_snapshot **ret_snapshot, struct pt_error *err);
 
 /* Fill groups and members from the functions. 0 or -ENOMEM. */
 int snapshot_form_groups(struct pt_snapshot *snapshot);

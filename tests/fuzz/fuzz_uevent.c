@@ -2,7 +2,7 @@
 /* Any bytes as a uevent file. */
 #include <assert.h>
 
-#include "pci/snapshot.h"
+#include "pci/uevent_text.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -9,6 +9,7 @@
 
 #include "pci/names.h"
 #include "pci/snapshot.h"
+#include "pci/uevent_text.h"
 #include "read_tree.h"
 
 #define ENTRIES "sys/bus/pci/devices/"
@@ -360,6 +361,91 @@ static void test_names(void **state)
 	close_empty(&empty);
 }
 
+/* ---- around some ---- */
+
+/* Is @function somewhere below @bridge, by what the whole snapshot says? */
+static bool is_below(const struct pt_snapshot *whole, const struct pt_function *function,
+		     const struct pt_address *bridge)
+{
+	while (function && function->has_parent) {
+		if (pt_address_compare(&function->parent, bridge) == 0)
+			return true;
+		function = pt_snapshot_find(whole, &function->parent);
+	}
+	return false;
+}
+
+static bool is_around(const struct pt_snapshot *whole, const struct pt_function *function,
+		      const struct pt_function *other)
+{
+	if (function->iommu_group >= 0 && other->iommu_group == function->iommu_group)
+		return true;
+	if (!function->has_parent) /* everything under that root */
+		return strncmp(other->path, function->path,
+			       (size_t)(strrchr(function->path, '/') - function->path) + 1) == 0;
+	return is_below(whole, other, &function->parent) ||
+	       is_below(whole, function, &other->address);
+}
+
+static void assert_same_function(const struct pt_function *a, const struct pt_function *b)
+{
+	assert_string_equal(a->path, b->path);
+	assert_int_equal(a->class_code, b->class_code);
+	assert_int_equal(a->iommu_group, b->iommu_group);
+	assert_int_equal(a->is_vf, b->is_vf);
+	assert_int_equal(a->has_parent, b->has_parent);
+	assert_int_equal(!a->driver, !b->driver);
+	if (a->driver)
+		assert_string_equal(a->driver, b->driver);
+}
+
+/* Around each function there is: all that belongs there, and nothing else. */
+static void test_around(void **state)
+{
+	struct pt_host *host = fake_host(*state);
+	struct pt_snapshot *whole, *part;
+	size_t i, j, fewer = 0;
+
+	assert_int_equal(host->ops->write(host, ENTRIES "0000:03:00.0/sriov_numvfs", "7", 1), 0);
+	whole = read_snapshot(*state);
+	for (i = 0; i < pt_snapshot_count(whole); i++) {
+		const struct pt_function *function = pt_snapshot_at(whole, i);
+
+		assert_int_equal(snapshot_read_around(host, &function->address, 1, &part, NULL), 0);
+		for (j = 0; j < pt_snapshot_count(whole); j++) {
+			const struct pt_function *other = pt_snapshot_at(whole, j);
+			const struct pt_function *found = pt_snapshot_find(part, &other->address);
+
+			assert_int_equal(found != NULL, is_around(whole, function, other));
+			if (found)
+				assert_same_function(found, other);
+		}
+		if (function->iommu_group >= 0)
+			assert_int_equal(
+				pt_snapshot_group(part, function->iommu_group)->count,
+				pt_snapshot_group(whole, function->iommu_group)->count);
+		fewer += pt_snapshot_count(part) < pt_snapshot_count(whole);
+		pt_snapshot_free(part);
+	}
+	assert_true(fewer > pt_snapshot_count(whole) / 2);
+	pt_snapshot_free(whole);
+}
+
+static void test_around_nothing(void **state)
+{
+	struct pt_address addresses[] = {at("0000:7f:1f.7"), at("0000:0b:00.0")};
+	struct pt_snapshot *part;
+
+	assert_int_equal(snapshot_read_around(fake_host(*state), addresses, 1, &part, NULL), 0);
+	assert_int_equal(pt_snapshot_count(part), 0);
+	pt_snapshot_free(part);
+	/* the other one is read all the same */
+	assert_int_equal(snapshot_read_around(fake_host(*state), addresses, 2, &part, NULL), 0);
+	assert_non_null(find(part, "0000:0b:00.0"));
+	assert_null(find(part, "0000:7f:1f.7"));
+	pt_snapshot_free(part);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -371,6 +457,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_leaves_midway, make, unmake),
 		cmocka_unit_test_setup_teardown(test_nonsense_is_kept, make, unmake),
 		cmocka_unit_test(test_no_sysfs_and_no_pci),
+		cmocka_unit_test_setup_teardown(test_around, make, unmake),
+		cmocka_unit_test_setup_teardown(test_around_nothing, make, unmake),
 		cmocka_unit_test(test_made_up),
 		cmocka_unit_test(test_vfio_drivers),
 		cmocka_unit_test(test_names),
