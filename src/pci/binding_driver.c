@@ -41,6 +41,19 @@ static const char *vfio_invalid_words(struct pt_host *host, const struct pt_addr
 	return "the device is on the driver's denylist, or its IOMMU can't keep memory coherent";
 }
 
+/* igbvf, ixgbevf and others ask the physical function, which answers only while it is up. */
+static const char *refused_words(struct pt_host *host, const struct pt_address *address)
+{
+	char path[SYSFS_PATH];
+
+	if (sysfs_device_path(path, address, "physfn") == 0 &&
+	    faccessat(host->root_fd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return "it does not know this device, or found none there that works; a virtual "
+		       "function often works only while the interface of its physical function "
+		       "is up (ip link set NAME up)";
+	return "it does not know this device, or found none there that works";
+}
+
 const char *binding_words(struct pt_host *host, const struct pt_address *address,
 			  const char *driver, int errnum)
 {
@@ -49,7 +62,7 @@ const char *binding_words(struct pt_host *host, const struct pt_address *address
 	switch (errnum) {
 	case ENODEV:
 		return is_vfio ? "it does not accept this device (is driver_override set to it?)"
-			       : "it does not know this device, or found none there that works";
+			       : refused_words(host, address);
 	case EINVAL:
 		return is_vfio ? vfio_invalid_words(host, address)
 			       : "the device was not as the driver expects";

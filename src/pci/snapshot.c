@@ -415,8 +415,8 @@ static int keep_around(struct reader *reader, const struct pt_address *addresses
 		return r;
 	for (i = 0; i < snapshot->count; i++)
 		if (is_kept[i])
-			snapshot->functions[kept++] = (struct pt_function){
-				.address = snapshot->functions[i].address};
+			snapshot->functions[kept++] =
+				(struct pt_function){.address = snapshot->functions[i].address};
 	snapshot->count = kept;
 	return 0;
 }

@@ -115,7 +115,7 @@ static void test_round_trip(void **state)
 
 static void test_probe(void **state)
 {
-	struct pt_address nvme = at(NVME), edu = at(EDU);
+	struct pt_address nvme = at(NVME), edu = at(EDU), vf = at("0000:03:10.0");
 	struct pt_error err;
 
 	(void)state;
@@ -124,6 +124,12 @@ static void test_probe(void **state)
 	assert_state(EDU, "", "");
 	assert_failure(binding_probe(host, &edu, "nvme", LONG, &err), &err, PT_DRIVER_REFUSED,
 		       "does not know this device");
+	/* drivers of virtual functions give the same errno for another reason */
+	assert_int_equal(
+		host->ops->write(host, "sys/bus/pci/devices/0000:03:00.0/sriov_numvfs", "1", 1), 0);
+	assert_int_equal(binding_unbind(host, &vf, LONG, &err), 0);
+	assert_failure(binding_probe(host, &vf, "nvme", LONG, &err), &err, PT_DRIVER_REFUSED,
+		       "physical function is up");
 	/* vfio-pci takes nothing without an override */
 	assert_failure(binding_probe(host, &edu, "vfio-pci", LONG, &err), &err, PT_DRIVER_REFUSED,
 		       "vfio-pci");

@@ -421,9 +421,8 @@ static void test_around(void **state)
 				assert_same_function(found, other);
 		}
 		if (function->iommu_group >= 0)
-			assert_int_equal(
-				pt_snapshot_group(part, function->iommu_group)->count,
-				pt_snapshot_group(whole, function->iommu_group)->count);
+			assert_int_equal(pt_snapshot_group(part, function->iommu_group)->count,
+					 pt_snapshot_group(whole, function->iommu_group)->count);
 		fewer += pt_snapshot_count(part) < pt_snapshot_count(whole);
 		pt_snapshot_free(part);
 	}
