@@ -28,7 +28,8 @@ class Watch:
                 if e["event"] == event and e["device"] == device:
                     return e
             assert time.monotonic() < until, "no %s of %s:\n%s\n%s" % (
-                event, device, self.events(), self.world.sh("cat %s.err" % OUT))
+                event, device, self.events(),
+                self.world.sh("cat %s.err; pgrep -a passthru; dmesg | tail -20" % OUT))
             time.sleep(0.5)
 
 
@@ -70,6 +71,12 @@ def plugged(watch, driver, **options):
     finally:
         world.lab.qmp("device_del", id="watch_card")
         watch.wait("left", address)
+        # the kernel has let go of it; it is out only when its slot has no power any more
+        until = time.monotonic() + 60
+        while any(o["name"] == "watch_card"
+                  for o in world.lab.qmp("qom-list", path="/machine/peripheral")):
+            assert time.monotonic() < until, "the card stays in its slot"
+            time.sleep(0.5)
 
 
 def test_hotplug(watch):
