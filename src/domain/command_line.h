@@ -6,6 +6,7 @@
 #include <json-c/json.h>
 
 #include "domain/definition.h"
+#include "domain/window.h"
 
 /* A socket QEMU listens on: already listening (inherited) when @fd isn't -1, else made at @path. */
 struct command_line_socket {
@@ -28,6 +29,7 @@ struct command_line_files {
 	size_t tap_count;
 	const char *run_directory; /* of this guest: sockets that the definition doesn't name */
 	bool is_paused;		   /* -S: wait for "cont" */
+	struct window window;	   /* what the host's devices need of addresses */
 };
 
 /*

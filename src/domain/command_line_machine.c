@@ -72,6 +72,9 @@ static void add_firmware(struct command_line *line)
 		line_fail(line, EINVAL, nvram, "domain/os/nvram names no file");
 	add_flash(line, loader, "pflash0", !node_has(loader, "readonly", "no"));
 	add_flash(line, nvram, "pflash1", false);
+	if (line->files->window.aperture)
+		line_add_value(line, "-fw_cfg", "name=opt/ovmf/X-PciMmio64Mb,string=%llu",
+			       (unsigned long long)(line->files->window.aperture >> 20));
 }
 
 static void add_machine_memory(struct command_line *line, struct option_text *machine)

@@ -126,6 +126,8 @@ static void add_controller(struct command_line *line, const xmlNode *node)
 		json_add_number_of(line, object, "port", node, "target@port");
 		json_add_number_of(line, object, "chassis", node, "target@chassis");
 		json_add_bool_of(line, object, "hotplug", node, "target@hotplug");
+		if (line->files->window.port && is_empty_port(line->devices, node))
+			json_add_int(line, object, "pref64-reserve", line->files->window.port);
 	} else if (node_has(node, "type", "usb")) {
 		add_usb(line, object, node);
 	} else if (node_has(node, "type", "scsi")) {

@@ -108,7 +108,10 @@ static int prepare_files(struct start *start, struct pt_error *err)
 		return r;
 	start->files.run_directory = start->folder;
 	start->files.is_paused = true;
-	r = live_choose_ports(guest->live, err);
+	r = window_choose(start->host, guest->live, start->hostdevs, start->hostdev_count,
+			  &start->files.window, err);
+	if (!r)
+		r = live_choose_ports(guest->live, err);
 	if (!r)
 		r = live_open_taps(guest->live, &start->taps, &start->tap_count, err);
 	if (!r)

@@ -11,6 +11,7 @@
 #include "domain/live_files.h"
 #include "domain/live_vf.h"
 #include "domain/memory.h"
+#include "domain/window.h"
 #include "domain/xml_node.h"
 
 /* ---- plugging in ---- */
@@ -67,6 +68,42 @@ static size_t count_hostdevs(const struct definition *live)
 	(void)definition_hostdevs(live, &hostdevs, &count, NULL);
 	free(hostdevs);
 	return count;
+}
+
+/* The bus that the device goes to, as QEMU names it. */
+static const char *bus_of(const struct attach *attach)
+{
+	size_t count = json_object_array_length(attach->commands);
+	struct json_object *arguments, *bus;
+
+	return count &&
+			       json_object_object_get_ex(
+				       json_object_array_get_idx(attach->commands, count - 1),
+				       "arguments", &arguments) &&
+			       json_object_object_get_ex(arguments, "bus", &bus)
+		       ? json_object_get_string(bus)
+		       : "";
+}
+
+/* No reason to refuse it: the guest may make room. */
+static void tell_if_narrow(struct attach *attach)
+{
+	struct json_object *pci = NULL;
+	uint64_t need, window;
+
+	need = attach->hostdev_count ? window_need(attach->host, &attach->hostdevs[0].address) : 0;
+	if (need <= WINDOW_USUAL || guest_call(attach->guest, "query-pci", NULL, &pci, NULL) < 0)
+		return;
+	window = window_of_bridge(pci, bus_of(attach));
+	json_object_put(pci);
+	if (window < need)
+		host_log(
+			attach->host, PT_LOG_NOTICE,
+			"guest %s: the device's BARs need %llu MiB of addresses, and the window of "
+			"the port it goes to has %llu MiB: unless the guest makes room (Linux "
+			"does), the device works only after the guest is shut down and started",
+			attach->guest->name, (unsigned long long)(need >> 20),
+			(unsigned long long)(window >> 20));
 }
 
 static int plug(struct attach *attach, struct pt_error *err)
@@ -133,6 +170,8 @@ static int attach_prepared(struct attach *attach, struct pt_error *err)
 		r = guest_save(attach->host, guest, err);
 	if (!r)
 		r = live_give_files(attach->host, guest->record, attach->files, &guest->user, err);
+	if (!r)
+		tell_if_narrow(attach);
 	if (!r)
 		r = plug(attach, err);
 	if (r == -ETIMEDOUT)

@@ -447,3 +447,17 @@ unsigned int topology_count_free(const struct topology *topology)
 		count += topology->buses[bus].has_hotplug && !topology->buses[bus].used[0];
 	return count;
 }
+
+bool is_empty_port(const xmlNode *devices, const xmlNode *controller)
+{
+	const xmlNode *at = node_child(devices, NULL);
+	struct pt_address address;
+	uint64_t bus;
+
+	if (!node_has(controller, "model", "pcie-root-port") ||
+	    node_number(controller, "index", 255, &bus) < 0)
+		return false;
+	while (at && !(device_guest_address(at, &address) && address.bus == bus))
+		at = node_next(at, NULL);
+	return !at;
+}

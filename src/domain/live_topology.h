@@ -56,6 +56,9 @@ int topology_place(struct topology *topology, xmlNode *device, struct pt_error *
 unsigned int topology_free_port(const struct topology *topology);
 unsigned int topology_count_free(const struct topology *topology);
 
+/* A root port of @devices behind which nothing is. */
+bool is_empty_port(const xmlNode *devices, const xmlNode *controller);
+
 /* Add a root port with its address. */
 int topology_add_port(struct topology *topology, struct pt_error *err);
 

@@ -15,21 +15,12 @@
 #include "base/error.h"
 #include "base/io.h"
 #include "base/text.h"
+#include "pci/bars.h"
 #include "pci/config.h"
 #include "pci/helper.h"
 #include "pci/modules.h"
 #include "pci/sysfs.h"
 #include "pci/vpd.h"
-
-/* Flags in the third column of the resource file: <linux/ioport.h> of the kernel, not exported. */
-#define RESOURCE_IO	  0x00000100U
-#define RESOURCE_MEM	  0x00000200U
-#define RESOURCE_PREFETCH 0x00002000U
-#define RESOURCE_64BIT	  0x00100000U
-#define RESOURCE_UNSET	  0x20000000U
-
-/* The first line of each kind in the resource file. */
-#define RESOURCE_ROM 6
 
 /* No device has more: the SR-IOV capability counts VFs in 16 bits. */
 #define VFS_MAX 65535
@@ -158,49 +149,6 @@ static int read_override(struct reader *reader)
 		return 0;
 	reader->facts->driver_override = arena_copy(reader->arena, job.value, strlen(job.value));
 	return reader->facts->driver_override ? 0 : -ENOMEM;
-}
-
-/* ---- resources ---- */
-
-static void parse_bar(const uint64_t words[3], struct pt_bar *ret_bar)
-{
-	uint64_t start = words[0], end = words[1], flags = words[2];
-
-	if (!(flags & (RESOURCE_IO | RESOURCE_MEM)) || end < start || (!start && !end))
-		return;
-	*ret_bar = (struct pt_bar){
-		.start = flags & RESOURCE_UNSET ? 0 : start,
-		.size = end - start + 1,
-		.is_io = flags & RESOURCE_IO,
-		.is_64bit = flags & RESOURCE_64BIT,
-		.is_prefetchable = flags & RESOURCE_PREFETCH,
-	};
-}
-
-/* Lines of "START END FLAGS": six BARs, the ROM, then what bridges and physical functions add. */
-static void read_resources(struct reader *reader)
-{
-	char text[4096], *line = text, *next;
-	size_t i;
-
-	if (sysfs_read(reader->host, reader->address, "resource", text, sizeof(text)) < 0)
-		return;
-	for (i = 0; line && i <= RESOURCE_ROM; i++, line = next) {
-		uint64_t words[3];
-		char *word, *rest = NULL;
-		size_t n = 0;
-
-		next = strchr(line, '\n');
-		if (next)
-			*next++ = '\0';
-		for (word = strtok_r(line, " ", &rest); word && n < 3;
-		     word = strtok_r(NULL, " ", &rest))
-			if (text_parse_number(word, 16, UINT64_MAX, &words[n++]) < 0)
-				return;
-		if (n == 3)
-			parse_bar(words, i == RESOURCE_ROM ? &reader->facts->rom
-							   : &reader->facts->bars[i]);
-	}
 }
 
 /* ---- configuration space ---- */
@@ -419,7 +367,7 @@ static int read_all(struct reader *reader, struct pt_error *err)
 	int r;
 
 	read_attributes(reader);
-	read_resources(reader);
+	bars_read(reader->host, reader->address, reader->facts->bars, &reader->facts->rom);
 	r = read_config(reader, &has_vpd, err);
 	if (r < 0)
 		return r;
