@@ -168,7 +168,9 @@ assert c.listAllDomains() == []'
 
     def kill_rounds(self, rounds):
         script = self.daemon.lab.push(os.path.join(HERE, "guest_kills.py"))
-        r = self.daemon.lab.run([script, str(rounds)], timeout=120 + 60 * rounds)
+        # how far it is can be seen in the lab, in that file
+        r = self.daemon.lab.run([script, str(rounds), "1", "/tmp/guest-kills"],
+                                timeout=120 + 60 * rounds)
         assert r.out.startswith("{"), r.out + r.err
         summary = json.loads(r.out)
         print(summary)
