@@ -4,6 +4,7 @@ fixtures that they share."""
 
 import json
 import os
+import random
 import time
 import zlib
 
@@ -169,7 +170,8 @@ assert c.listAllDomains() == []'
     def kill_rounds(self, rounds):
         script = self.daemon.lab.push(os.path.join(HERE, "guest_kills.py"))
         # how far it is can be seen in the lab, in that file
-        r = self.daemon.lab.run([script, str(rounds), "1", "/tmp/guest-kills"],
+        r = self.daemon.lab.run([script, str(rounds), str(random.randrange(1 << 30)),
+                                 "/tmp/guest-kills"],
                                 timeout=120 + 60 * rounds)
         assert r.out.startswith("{"), r.out + r.err
         summary = json.loads(r.out)
