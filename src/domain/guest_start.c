@@ -142,6 +142,7 @@ static int hold(struct start *start, struct pt_error *err)
 		.environment = start->environment,
 		.user = &guest->user,
 		.locked_memory = memory_lock_limit(guest->live, start->hostdev_count),
+		.must_lock = memory_must_lock(guest->live, start->hostdev_count),
 		.log_fd = start->log_fd,
 		.kept = {start->files.commands.fd, start->files.events.fd},
 		.kept_count = 2,

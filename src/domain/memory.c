@@ -29,11 +29,15 @@ uint64_t memory_lock_limit(const struct definition *def, size_t hostdevs)
 	return memory + SLACK;
 }
 
+bool memory_must_lock(const struct definition *def, size_t hostdevs)
+{
+	return hostdevs || definition_memory_is_locked(def);
+}
+
 unsigned int memory_start_ms(const struct definition *def, size_t hostdevs)
 {
 	/* 0.25 s for each GiB was measured for pinning and clearing it in small pages */
-	uint64_t gib =
-		hostdevs || definition_memory_is_locked(def) ? definition_memory(def) / GIB + 1 : 0;
+	uint64_t gib = memory_must_lock(def, hostdevs) ? definition_memory(def) / GIB + 1 : 0;
 
 	if (gib > 4096)
 		gib = 4096;

@@ -8,6 +8,9 @@
 /* Bytes for RLIMIT_MEMLOCK, UINT64_MAX for no limit, with @hostdevs devices of the host's. */
 uint64_t memory_lock_limit(const struct definition *def, size_t hostdevs);
 
+/* Can't it do with less? */
+bool memory_must_lock(const struct definition *def, size_t hostdevs);
+
 /* How long QEMU may take, in ms, until it answers: it pins all of the memory before that. */
 unsigned int memory_start_ms(const struct definition *def, size_t hostdevs);
 

@@ -27,7 +27,8 @@ enum { FAILED_FILES, FAILED_LIMIT, FAILED_USER, FAILED_EXEC };
 
 static const char *const failures[] = {
 	[FAILED_FILES] = "its files can't be arranged",
-	[FAILED_LIMIT] = "its limit of locked memory can't be set",
+	[FAILED_LIMIT] = "its devices need more locked memory than passthrud may allow (it needs "
+			 "CAP_SYS_RESOURCE, or a LimitMEMLOCK= of its own that is as high)",
 	[FAILED_USER] = "it can't become the guests' user",
 	[FAILED_EXEC] = "it can't be executed",
 };
@@ -95,6 +96,12 @@ static int set_limits(const struct spawn_request *request)
 	struct rlimit limit = {.rlim_cur = request->locked_memory,
 			       .rlim_max = request->locked_memory};
 
+	if (setrlimit(RLIMIT_MEMLOCK, &limit) == 0)
+		return 0;
+	/* as much as there may be */
+	if (errno != EPERM || request->must_lock || getrlimit(RLIMIT_MEMLOCK, &limit) < 0)
+		return -errno;
+	limit.rlim_cur = limit.rlim_max;
 	return setrlimit(RLIMIT_MEMLOCK, &limit) < 0 ? -errno : 0;
 }
 

@@ -20,6 +20,7 @@ struct spawn_request {
 	char *const *environment; /* NAME=VALUE, NULL-terminated; NULL: none */
 	const struct confine_user *user;
 	uint64_t locked_memory;	  /* bytes, RLIMIT_MEMLOCK */
+	bool must_lock;		  /* it needs that much; otherwise less will do */
 	int log_fd;		  /* its stdout and stderr */
 	int kept[SPAWN_KEPT_MAX]; /* descriptors it inherits, under their own numbers, all above 2
 				   */

@@ -7,11 +7,14 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -51,12 +54,15 @@ static void read_all(int fd, char text[4096])
 	text[n > 0 ? n : 0] = '\0';
 }
 
+static bool must_lock;
+
 static int start(char *const *argv, int log_fd, int kept, struct spawn *spawn, struct pt_error *err)
 {
 	struct confine_user user = someone();
 	struct spawn_request request = {.argv = argv,
 					.user = &user,
 					.locked_memory = 3 << 20,
+					.must_lock = must_lock,
 					.log_fd = log_fd,
 					.kept = {kept},
 					.kept_count = kept >= 0};
@@ -127,6 +133,61 @@ static void test_what_it_is(void **state)
 	spawn_cancel(&spawn);
 	close(kept);
 	close(log_fd);
+}
+
+/* Without CAP_SYS_RESOURCE, and with a limit of 1 MiB: for a process that ends then. */
+static void lower_limit(void)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	const struct rlimit low = {.rlim_cur = 1 << 20, .rlim_max = 1 << 20};
+	struct __user_cap_data_struct data[2];
+
+	assert_int_equal(setrlimit(RLIMIT_MEMLOCK, &low), 0);
+	assert_int_equal(syscall(SYS_capget, &header, data), 0);
+	data[0].effective &= ~(1u << CAP_SYS_RESOURCE);
+	assert_int_equal(syscall(SYS_capset, &header, data), 0);
+}
+
+/* What the program says, or what came instead. */
+static void start_with_less(char text[4096])
+{
+	struct spawn spawn = SPAWN_NONE;
+	int log_fd = temporary();
+	struct pt_error err;
+
+	assert_int_equal(start(SH("ulimit -l"), log_fd, -1, &spawn, NULL), 0);
+	if (spawn_release(&spawn, &err) < 0) {
+		(void)snprintf(text, 4096, "%s", err.message);
+	} else {
+		wait_end(spawn.pidfd);
+		read_all(log_fd, text);
+	}
+	spawn_cancel(&spawn);
+	close(log_fd);
+}
+
+/* passthrud in a container: a guest without devices of the host's runs all the same. */
+static void test_less_than_asked_for(void **state)
+{
+	char text[4096];
+	int status = -1;
+	pid_t pid;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	pid = fork();
+	if (pid == 0) {
+		lower_limit();
+		start_with_less(text);
+		if (strcmp(text, "1024\n") != 0)
+			_exit(1);
+		must_lock = true;
+		start_with_less(text);
+		_exit(strstr(text, "more locked memory than passthrud may allow") ? 0 : 2);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
 }
 
 static void test_what_is_no_program(void **state)
@@ -208,8 +269,11 @@ static int tear_down(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_held_until_released), cmocka_unit_test(test_what_it_is),
-		cmocka_unit_test(test_what_is_no_program),  cmocka_unit_test(test_cancelled),
+		cmocka_unit_test(test_held_until_released),
+		cmocka_unit_test(test_what_it_is),
+		cmocka_unit_test(test_less_than_asked_for),
+		cmocka_unit_test(test_what_is_no_program),
+		cmocka_unit_test(test_cancelled),
 		cmocka_unit_test(test_its_holder_dies),
 	};
 
