@@ -90,6 +90,7 @@ static const struct list lists[] = {
 	{"filesystem", NULL, NULL, NULL, NULL},
 	{"tpm", "model", "devices/tpm", "model", NULL},
 	{"tpm", "backendModel", "devices/tpm/backend", "type", NULL},
+	{"tpm", "backendVersion", "devices/tpm/backend[emulator]", "version", NULL},
 	{"redirdev", "bus", "devices/redirdev", "bus", NULL},
 	{"channel", "type", "devices/channel", "type", NULL},
 	{"crypto", NULL, NULL, NULL, NULL},

@@ -13,6 +13,7 @@
 #include "daemon/monitor.h"
 #include "daemon/scope.h"
 #include "domain/guest_files.h"
+#include "domain/swtpm.h"
 
 static int64_t now_ms(void)
 {
@@ -340,6 +341,16 @@ static int stopped_detail(int reason)
 	}
 }
 
+void domain_forget_tpm(struct pt_host *host, const struct domain *domain,
+		       const struct definition *live)
+{
+	struct pt_error err;
+
+	if (!domain->definition && swtpm_is_wanted(live) && !swtpm_is_kept(live) &&
+	    swtpm_remove_state(host, live, &err) < 0)
+		log_message(PT_LOG_WARNING, "guest %s: %s", domain->name, err.message);
+}
+
 int domain_ended(struct pt_host *host, struct domain *domain, struct guest *guest,
 		 struct pt_error *err)
 {
@@ -357,6 +368,7 @@ int domain_ended(struct pt_host *host, struct domain *domain, struct guest *gues
 	domain->guest = NULL;
 	domain_set_state(domain, DOMAIN_SHUTOFF, reason);
 	guests_unlock(guests);
+	domain_forget_tpm(host, domain, guest->live);
 	log_message(PT_LOG_NOTICE, "guest %s has ended", domain->name);
 	domain_event_lifecycle_of(domain, guest->id, DOMAIN_EVENT_STOPPED, stopped_detail(reason));
 	guests_lock(guests);

@@ -149,6 +149,10 @@ void domain_job_done(struct domain *domain);
 int domain_ended(struct pt_host *host, struct domain *domain, struct guest *guest,
 		 struct pt_error *err);
 
+/* What its emulated TPM keeps goes with a guest that isn't defined, unless it says otherwise. */
+void domain_forget_tpm(struct pt_host *host, const struct domain *domain,
+		       const struct definition *live);
+
 /* Start it; with the job. */
 int domain_start(struct pt_host *host, struct domain *domain, const struct definition *definition,
 		 bool is_paused, struct pt_error *err);

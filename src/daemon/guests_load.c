@@ -52,6 +52,7 @@ static void do_lost(struct pt_host *host, struct domain *domain, struct guest *g
 		    const char *alias)
 {
 	AUTO(auto_store_live) struct store_live *record = NULL;
+	AUTO(auto_definition) struct definition *live = NULL;
 	struct pt_error err;
 	int r = store_read_live(host, domain->name, &record, &err);
 
@@ -59,6 +60,8 @@ static void do_lost(struct pt_host *host, struct domain *domain, struct guest *g
 	(void)alias;
 	if (!r)
 		r = guest_forget(host, record, &err);
+	if (!r && definition_parse(record->xml, DEFINITION_LIVE, &live, NULL) == 0)
+		domain_forget_tpm(host, domain, live);
 	if (r < 0)
 		log_message(PT_LOG_WARNING, "guest %s: %s", domain->name, err.message);
 	else

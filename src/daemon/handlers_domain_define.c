@@ -11,6 +11,7 @@
 #include "domain/definition_firmware.h"
 #include "domain/live.h"
 #include "domain/store_devices.h"
+#include "domain/swtpm.h"
 
 #define DEFINE_VALIDATE 1u
 
@@ -18,6 +19,8 @@
 #define UNDEFINE_FLAGS_ALL  0x1ffu
 #define UNDEFINE_NVRAM	    0x4u
 #define UNDEFINE_KEEP_NVRAM 0x8u
+#define UNDEFINE_TPM	    0x20u
+#define UNDEFINE_KEEP_TPM   0x40u
 
 #define NATIVE_FORMAT "qemu-argv"
 
@@ -177,6 +180,10 @@ static int undefine_files(struct pt_host *host, struct call *call, const struct 
 	if ((flags & UNDEFINE_NVRAM) && (flags & UNDEFINE_KEEP_NVRAM))
 		return fault_set(&call->fault, FAULT_INVALID_ARG, FAULT_FROM_QEMU,
 				 "flags to remove the nvram and to keep it are mutually exclusive");
+	if ((flags & UNDEFINE_TPM) && (flags & UNDEFINE_KEEP_TPM))
+		return fault_set(&call->fault, FAULT_INVALID_ARG, FAULT_FROM_QEMU,
+				 "flags to remove the TPM's state and to keep it are mutually "
+				 "exclusive");
 	if (has_nvram && !(flags & (UNDEFINE_NVRAM | UNDEFINE_KEEP_NVRAM)))
 		return fault_set(&call->fault, FAULT_INVALID, FAULT_FROM_QEMU,
 				 "cannot undefine domain with nvram: %s (--nvram removes it, "
@@ -187,6 +194,33 @@ static int undefine_files(struct pt_host *host, struct call *call, const struct 
 	if (!r)
 		r = store_remove_definition(host, domain->name, &err);
 	return r < 0 ? fault_of_guest(host, call, &err) : 0;
+}
+
+/*
+ * What the TPM keeps goes with the guest, as it does in libvirt, unless the definition or the call
+ * says otherwise. That of a running guest is in use: it is for its end to see, by what the live
+ * definition says.
+ */
+static void undefine_tpm(struct pt_host *host, const struct domain *domain, unsigned int flags)
+{
+	static const char kept[] = "devices/tpm/backend@persistent_state";
+	struct guest *guest = domain->guest;
+	struct pt_error err;
+	int r = 0;
+
+	if (guest && swtpm_is_wanted(guest->live) && (flags & (UNDEFINE_TPM | UNDEFINE_KEEP_TPM))) {
+		(void)pthread_mutex_lock(&guest->lock);
+		r = definition_set(guest->live, kept, flags & UNDEFINE_TPM ? "no" : "yes", &err);
+		if (!r)
+			r = guest_save(host, guest, &err);
+		(void)pthread_mutex_unlock(&guest->lock);
+	} else if (!guest && !(flags & UNDEFINE_KEEP_TPM) &&
+		   (flags & UNDEFINE_TPM || !swtpm_is_kept(domain->definition))) {
+		r = swtpm_remove_state(host, domain->definition, &err);
+	}
+	/* the guest is undefined all the same */
+	if (r < 0)
+		log_message(PT_LOG_WARNING, "guest %s: %s", domain->name, err.message);
 }
 
 static int undefine_with(struct pt_host *host, struct call *call, const rpc_domain *wanted,
@@ -204,6 +238,7 @@ static int undefine_with(struct pt_host *host, struct call *call, const rpc_doma
 	}
 	r = undefine_files(host, call, domain, flags);
 	if (r == 0) {
+		undefine_tpm(host, domain, flags);
 		guests_lock(domain->guests);
 		definition_free(domain->definition);
 		domain->definition = NULL;

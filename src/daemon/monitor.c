@@ -4,11 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "daemon/domain_events.h"
 #include "daemon/log.h"
 #include "daemon/reboot.h"
 #include "domain/hotplug.h"
+#include "domain/swtpm.h"
 
 struct monitor {
 	struct monitor *next;
@@ -17,12 +20,16 @@ struct monitor {
 	struct qmp *events;
 	sd_event_source *io;
 	sd_event_source *end;
+	sd_event_source *tpm;
+	sd_event_source *tpm_check;
 };
 
 static void monitor_free(struct monitor *monitor)
 {
 	(void)sd_event_source_disable_unref(monitor->io);
 	(void)sd_event_source_disable_unref(monitor->end);
+	(void)sd_event_source_disable_unref(monitor->tpm);
+	(void)sd_event_source_disable_unref(monitor->tpm_check);
 	qmp_close(monitor->events);
 	guest_unref(monitor->guest);
 	domain_release(monitor->domain);
@@ -259,6 +266,56 @@ static int on_end(sd_event_source *source, int fd, uint32_t revents, void *conte
 	return 0;
 }
 
+/* ---- its TPM ---- */
+
+/* It ends with QEMU, and a moment earlier; so long after that QEMU has ended too. */
+#define TPM_CHECK_US 2000000
+
+static int on_tpm_check(sd_event_source *source, uint64_t when, void *context)
+{
+	struct monitor *monitor = context;
+
+	(void)source;
+	(void)when;
+	if (!guest_wait_end(monitor->guest, 0))
+		log_message(
+			PT_LOG_WARNING,
+			"guest %s: its TPM has failed (swtpm has ended, see the guest's log): it "
+			"works again when the guest was shut down and started",
+			monitor->domain->name);
+	return 0;
+}
+
+static int on_tpm_end(sd_event_source *source, int fd, uint32_t revents, void *context)
+{
+	struct monitor *monitor = context;
+
+	(void)fd;
+	(void)revents;
+	(void)sd_event_source_set_enabled(source, SD_EVENT_OFF);
+	(void)sd_event_add_time_relative(sd_event_source_get_event(source), &monitor->tpm_check,
+					 CLOCK_MONOTONIC, TPM_CHECK_US, 0, on_tpm_check, monitor);
+	return 0;
+}
+
+static int watch_tpm(struct daemon *daemon, struct monitor *monitor)
+{
+	int fd = swtpm_open(daemon->host, monitor->guest->record), r;
+
+	if (fd < 0) {
+		/* it ended while no daemon was there to see it */
+		if (monitor->guest->record->tpm_pid)
+			(void)on_tpm_check(NULL, 0, monitor);
+		return 0;
+	}
+	r = sd_event_add_io(daemon->loop, &monitor->tpm, fd, EPOLLIN, on_tpm_end, monitor);
+	if (r >= 0)
+		r = sd_event_source_set_io_fd_own(monitor->tpm, 1);
+	if (r < 0)
+		close(fd);
+	return r;
+}
+
 /* ---- beginning ---- */
 
 static void begin(struct daemon *daemon, void *argument)
@@ -273,6 +330,8 @@ static void begin(struct daemon *daemon, void *argument)
 	if (r >= 0)
 		r = sd_event_add_io(daemon->loop, &monitor->end, monitor->guest->pidfd, EPOLLIN,
 				    on_end, monitor);
+	if (r >= 0)
+		r = watch_tpm(daemon, monitor);
 	if (r < 0) {
 		log_message(PT_LOG_WARNING, "guest %s can't be watched: %s", monitor->domain->name,
 			    strerror(-r));

@@ -27,6 +27,7 @@ struct command_line_files {
 	struct command_line_socket events;   /* QMP for the loop */
 	const struct command_line_tap *taps;
 	size_t tap_count;
+	int tpm_fd;		   /* QEMU's end of swtpm's socket pair; 0: none */
 	const char *run_directory; /* of this guest: sockets that the definition doesn't name */
 	bool is_paused;		   /* -S: wait for "cont" */
 	struct window window;	   /* what the host's devices need of addresses */

@@ -127,16 +127,49 @@ void line_redirdev(struct command_line *line, const xmlNode *node)
 	line_put(line, LINE_DEVICE, object);
 }
 
-void line_tpm(struct command_line *line, const xmlNode *node)
+/* Its socket is inherited; without one nothing is started, and it is shown where one would be. */
+static void add_swtpm(struct command_line *line, const xmlNode *node)
 {
-	const char *model = node_get(node, "@model");
-	struct json_object *object = line_device(line, model ? model : "tpm-tis", node);
+	const char *folder = line->files->run_directory;
+	struct option_text option;
+	char path[256];
+
+	if (!line->files->tpm_fd && !line->is_for_show)
+		line_fail(line, EOPNOTSUPP, node,
+			  "domain/devices/tpm: no swtpm was prepared for it");
+	option_begin(&option, line, "socket");
+	option_add(&option, "id", "chrtpm");
+	if (line->files->tpm_fd)
+		option_add_number(&option, "fd", (uint64_t)line->files->tpm_fd);
+	else if (text_format(path, sizeof(path), "%s/swtpm.sock",
+			     folder ? folder : "/run/passthru/guest") >= 0)
+		option_add(&option, "path", path);
+	option_end(&option, "-chardev");
+	option_begin(&option, line, "emulator");
+	option_add(&option, "id", "tpm-tpm0");
+	option_add(&option, "chardev", "chrtpm");
+	option_end(&option, "-tpmdev");
+}
+
+static void add_host_tpm(struct command_line *line, const xmlNode *node)
+{
 	struct option_text option;
 
 	option_begin(&option, line, "passthrough");
 	option_add(&option, "id", "tpm-tpm0");
 	option_add(&option, "path", node_get(node, "backend/device@path"));
 	option_end(&option, "-tpmdev");
+}
+
+void line_tpm(struct command_line *line, const xmlNode *node)
+{
+	const char *model = node_get(node, "@model");
+	struct json_object *object = line_device(line, model ? model : "tpm-tis", node);
+
+	if (node_says(node, "backend@type", "emulator"))
+		add_swtpm(line, node);
+	else
+		add_host_tpm(line, node);
 	json_add_text(line, object, "tpmdev", "tpm-tpm0");
 	line_put(line, LINE_DEVICE, object);
 }

@@ -154,7 +154,8 @@ const struct supported supported_devices[] = {
 
 	/* the rest */
 	{"devices/tpm", NULL, "model=tpm-crb|tpm-tis", ONE},
-	{"devices/tpm/backend", NULL, "*type!=passthrough", ONE},
+	{"devices/tpm/backend", NULL, "*type!=passthrough|emulator", ONE},
+	{"devices/tpm/backend[emulator]", NULL, "version=2.0 persistent_state=" YES_NO, ONE},
 	{"devices/tpm/backend[passthrough]/device", NULL, "path!=/", ONE},
 	{"devices/rng", NULL, "model!=virtio", MANY},
 	{"devices/rng/rate", NULL, "bytes!=#1-4294967295 period=#1-4294967295", ONE},

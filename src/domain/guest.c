@@ -15,6 +15,7 @@
 #include "domain/guest_files.h"
 #include "domain/live_files.h"
 #include "domain/live_vf.h"
+#include "domain/swtpm.h"
 
 /* ---- the struct ---- */
 
@@ -192,6 +193,7 @@ int guest_end(struct pt_host *host, struct guest *guest, struct pt_error *err)
 	reap(guest);
 	qmp_close(guest->qmp);
 	guest->qmp = NULL;
+	swtpm_end(host, guest->record);
 	live_settle_vfs(host, NULL, guest->record);
 	r = guest_give_back(host, &guest->owner, err);
 	live_take_files_back(host, guest->record, 0);
@@ -210,6 +212,7 @@ int guest_forget(struct pt_host *host, const struct store_live *record, struct p
 	const struct pt_owner owner = owner_of(record);
 	int r;
 
+	swtpm_end(host, record);
 	live_put_vfs_back(host, record);
 	r = guest_give_back(host, &owner, err);
 	live_take_files_back(host, record, 0);

@@ -54,7 +54,7 @@ static void empty_folder(int fd)
 			(void)unlinkat(fd, entry->d_name, 0);
 }
 
-static void remove_folder(int root_fd, const char *path)
+void guest_remove_folder(int root_fd, const char *path)
 {
 	int fd = openat(root_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 
@@ -68,7 +68,7 @@ int guest_make_folder(const char *name, const struct confine_user *user, char pa
 {
 	if (text_format(path, GUEST_PATH, "/" STORE_LIVE "/%s.d", name) < 0)
 		return pt_fail(err, PT_INVALID, ENAMETOOLONG, "the name %s is too long", name);
-	remove_folder(AT_FDCWD, path);
+	guest_remove_folder(AT_FDCWD, path);
 	if (mkdir(path, 0700) < 0 || lchown(path, user->uid, user->gid) < 0)
 		return pt_fail(err, PT_SYSTEM, errno, "no folder for QEMU at %s: %s", path,
 			       strerror(errno));
@@ -85,7 +85,7 @@ void guest_remove_files(struct pt_host *host, const char *name)
 		if (text_format(path, sizeof(path), STORE_LIVE "/%s.%s", name, suffixes[i]) > 0)
 			(void)unlinkat(host->root_fd, path, 0);
 	if (text_format(path, sizeof(path), STORE_LIVE "/%s.d", name) > 0)
-		remove_folder(host->root_fd, path);
+		guest_remove_folder(host->root_fd, path);
 }
 
 /* ---- its log ---- */

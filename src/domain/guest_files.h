@@ -25,6 +25,9 @@ int guest_listen(const char *name, enum guest_socket which, int *ret_fd, struct 
 int guest_make_folder(const char *name, const struct confine_user *user, char path[GUEST_PATH],
 		      struct pt_error *err);
 
+/* A folder with what is in it, but for folders: it may be in the hands of another user. */
+void guest_remove_folder(int root_fd, const char *path);
+
 /* All of the above. */
 void guest_remove_files(struct pt_host *host, const char *name);
 

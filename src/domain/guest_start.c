@@ -21,9 +21,13 @@
 #include "domain/live_start.h"
 #include "domain/memory.h"
 #include "domain/spawn.h"
+#include "domain/swtpm.h"
 
 /* From here on a start is announced as slow. */
 #define SLOW_MEMORY ((uint64_t)16 * 1024 * 1024 * 1024)
+
+/* Two monitors and a TPM are kept too, and each tap has its half in the kernel. */
+#define MAX_TAPS ((SPAWN_KEPT_MAX - 3) / 2)
 
 struct start {
 	struct pt_host *host;
@@ -40,6 +44,9 @@ struct start {
 	int log_fd;
 	long long log_start;
 	struct spawn spawn;
+	struct spawn tpm;
+	int tpm_fd; /* QEMU's end of its socket pair with swtpm, and the other one */
+	int tpm_own_fd;
 	struct qmp *events;
 };
 
@@ -57,6 +64,9 @@ static void start_free(struct start *start)
 	close_fd(&start->log_fd);
 	close_fd(&start->spawn.status_fd);
 	close_fd(&start->spawn.barrier_fd);
+	close_fd(&start->tpm.pidfd);
+	close_fd(&start->tpm_fd);
+	close_fd(&start->tpm_own_fd);
 	free(start->hostdevs);
 	live_close_taps(start->taps, start->tap_count);
 	command_line_free(start->argv);
@@ -92,6 +102,19 @@ static int prepare_guest(struct start *start, const struct definition *def, stru
 	return definition_hostdevs(guest->live, &start->hostdevs, &start->hostdev_count, err);
 }
 
+static int prepare_tpm(struct start *start, struct pt_error *err)
+{
+	int r;
+
+	if (!swtpm_is_wanted(start->guest->live))
+		return 0;
+	r = swtpm_prepare(start->host, start->guest->live, &start->guest->user, &start->tpm_fd,
+			  &start->tpm_own_fd, err);
+	if (r == 0)
+		start->files.tpm_fd = start->tpm_fd;
+	return r;
+}
+
 static int prepare_files(struct start *start, struct pt_error *err)
 {
 	struct guest *guest = start->guest;
@@ -123,7 +146,9 @@ static int prepare_files(struct start *start, struct pt_error *err)
 		return r;
 	start->files.taps = start->taps;
 	start->files.tap_count = start->tap_count;
-	r = command_line_build(guest->live, &start->files, &start->argv, err);
+	r = prepare_tpm(start, err);
+	if (!r)
+		r = command_line_build(guest->live, &start->files, &start->argv, err);
 	if (!r)
 		r = command_line_environment(guest->live, &start->environment, err);
 	if (!r)
@@ -133,6 +158,42 @@ static int prepare_files(struct start *start, struct pt_error *err)
 }
 
 /* ---- step by step ---- */
+
+static int hold_tpm(struct start *start, struct spawn_request *request, struct pt_error *err)
+{
+	struct guest *guest = start->guest;
+
+	if (start->tpm_fd < 0)
+		return 0;
+	request->kept[request->kept_count++] = start->tpm_fd;
+	return swtpm_hold(start->host, guest->live, &guest->user, start->tpm_own_fd, start->log_fd,
+			  guest->record, &start->tpm, err);
+}
+
+/* Into the file that a later daemon finds it by, and to who wants to know of its processes. */
+static int announce(struct start *start, struct pt_error *err)
+{
+	const struct guest *guest = start->guest;
+	int r = guest_save(start->host, start->guest, err);
+
+	if (r < 0 || !start->options->made)
+		return r;
+	start->options->made(guest->name, start->spawn.pid);
+	if (start->tpm.pid)
+		start->options->made(guest->name, start->tpm.pid);
+	return 0;
+}
+
+static int release(struct start *start, struct pt_error *err)
+{
+	int r = start->tpm.pid ? spawn_release(&start->tpm, err) : 0;
+
+	if (r < 0) {
+		pt_error_prefix(err, "the guest's TPM, swtpm: ");
+		return r;
+	}
+	return spawn_release(&start->spawn, err);
+}
 
 static int hold(struct start *start, struct pt_error *err)
 {
@@ -151,15 +212,17 @@ static int hold(struct start *start, struct pt_error *err)
 	int r;
 
 	/* a tap and its half in the kernel each */
-	if (start->tap_count > (SPAWN_KEPT_MAX - request.kept_count) / 2)
+	if (start->tap_count > MAX_TAPS)
 		return pt_fail(err, PT_INVALID, EOPNOTSUPP, "more than %d interfaces on bridges",
-			       (SPAWN_KEPT_MAX - 2) / 2);
+			       MAX_TAPS);
 	for (i = 0; i < start->tap_count; i++) {
 		request.kept[request.kept_count++] = start->taps[i].fd;
 		if (start->taps[i].vhost_fd >= 0)
 			request.kept[request.kept_count++] = start->taps[i].vhost_fd;
 	}
-	r = spawn_begin(start->host, &request, &start->spawn, err);
+	r = hold_tpm(start, &request, err);
+	if (!r)
+		r = spawn_begin(start->host, &request, &start->spawn, err);
 	if (r < 0)
 		return r;
 	guest->pidfd = dup(start->spawn.pidfd);
@@ -171,10 +234,7 @@ static int hold(struct start *start, struct pt_error *err)
 	text_copy(guest->owner.name, sizeof(guest->owner.name), guest->name);
 	guest->record->pid = start->spawn.pid;
 	guest->record->start_time = start->spawn.start_time;
-	r = guest_save(start->host, guest, err);
-	if (!r && start->options->made)
-		start->options->made(guest->name, start->spawn.pid);
-	return r;
+	return announce(start, err);
 }
 
 /* What QEMU said on its way out is worth more than that its connection broke. */
@@ -212,6 +272,8 @@ static int converse(struct start *start, struct pt_error *err)
 	/* QEMU has its own: with ours closed, its end ends the connection */
 	close_fd(&start->files.commands.fd);
 	close_fd(&start->files.events.fd);
+	close_fd(&start->tpm_fd);
+	close_fd(&start->tpm_own_fd);
 	r = guest_connect(guest, patience, err);
 	if (!r)
 		r = guest_connect_events(guest, patience, &start->events, err);
@@ -234,6 +296,7 @@ static void undo(struct start *start)
 	struct guest *guest = start->guest;
 	struct pt_error err;
 
+	spawn_cancel(&start->tpm);
 	if (guest->owner.pid) {
 		(void)guest_signal(guest, SIGKILL);
 		/* not even SIGKILL ends what is in a driver; its claims stay until it does */
@@ -287,7 +350,7 @@ static int run(struct start *start, const struct definition *def, struct pt_erro
 		r = guest_set_vfs(start->host, start->guest, start->guest->live, NULL, err);
 	if (!r) {
 		tell_if_slow(start);
-		r = spawn_release(&start->spawn, err);
+		r = release(start, err);
 	}
 	if (!r)
 		r = converse(start, err);
@@ -304,7 +367,10 @@ int guest_start(struct pt_host *host, const struct definition *def,
 			      .options = options,
 			      .files = {.commands.fd = -1, .events.fd = -1},
 			      .log_fd = -1,
-			      .spawn = SPAWN_NONE};
+			      .spawn = SPAWN_NONE,
+			      .tpm = SPAWN_NONE,
+			      .tpm_fd = -1,
+			      .tpm_own_fd = -1};
 	int r = run(&start, def, err);
 
 	close_fd(&start.spawn.pidfd);

@@ -170,6 +170,20 @@ static int add_vfs(struct json_object *object, const struct store_live *live)
 	return 0;
 }
 
+static int add_tpm(struct json_object *object, const struct store_live *live)
+{
+	struct json_object *tpm;
+
+	if (!live->tpm_pid)
+		return 0;
+	tpm = json_object_new_object();
+	if (add(object, "tpm", tpm) < 0 ||
+	    add(tpm, "pid", json_object_new_int64(live->tpm_pid)) < 0 ||
+	    add(tpm, "start_time", json_object_new_int64((int64_t)live->tpm_start_time)) < 0)
+		return -ENOMEM;
+	return 0;
+}
+
 int store_write_live(struct pt_host *host, const struct store_live *live, struct pt_error *err)
 {
 	struct json_object *object = json_object_new_object();
@@ -189,6 +203,7 @@ int store_write_live(struct pt_host *host, const struct store_live *live, struct
 		r |= add_pending(object, live);
 		r |= add_files(object, live);
 		r |= add_vfs(object, live);
+		r |= add_tpm(object, live);
 	}
 	if (!r)
 		text = json_object_to_json_string_length(object, JSON_C_TO_STRING_PLAIN, &size);
@@ -387,6 +402,24 @@ static int parse_all_vfs(struct json_object *object, struct store_live *live, st
 	return r;
 }
 
+static int parse_tpm(struct json_object *object, struct store_live *live, struct pt_error *err)
+{
+	int64_t pid = 0, start = 0;
+	struct json_object *tpm;
+	int r;
+
+	if (!json_object_object_get_ex(object, "tpm", &tpm))
+		return 0;
+	if (!json_object_is_type(tpm, json_type_object))
+		return pt_fail(err, PT_CORRUPT, EBADMSG, "\"tpm\" is no object");
+	r = state_get_number(tpm, "pid", 1, INT_MAX, &pid, err);
+	if (!r)
+		r = state_get_number(tpm, "start_time", 0, INT64_MAX, &start, err);
+	live->tpm_pid = (pid_t)pid;
+	live->tpm_start_time = (uint64_t)start;
+	return r;
+}
+
 static int parse(struct json_object *object, struct store_live *live, struct pt_error *err)
 {
 	int64_t id = 0, pid = 0, start = 0;
@@ -418,7 +451,9 @@ static int parse(struct json_object *object, struct store_live *live, struct pt_
 		r = parse_all_pending(object, live, err);
 	if (!r)
 		r = parse_all_files(object, live, err);
-	return r < 0 ? r : parse_all_vfs(object, live, err);
+	if (!r)
+		r = parse_all_vfs(object, live, err);
+	return r < 0 ? r : parse_tpm(object, live, err);
 }
 
 int store_parse_live(const char *text, size_t size, struct store_live **ret_live,

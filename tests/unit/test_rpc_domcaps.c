@@ -68,7 +68,8 @@ static void test_lists(void **state)
 	expect_list(xml, "graphics", "type", "vnc spice ");
 	expect_list(xml, "video", "modelType", "vga qxl virtio cirrus bochs ramfb none ");
 	expect_list(xml, "rng", "backendModel", "random builtin ");
-	expect_list(xml, "tpm", "backendModel", "passthrough ");
+	expect_list(xml, "tpm", "backendModel", "passthrough emulator ");
+	expect_list(xml, "tpm", "backendVersion", "2.0 ");
 	expect_list(xml, "redirdev", "bus", "usb ");
 	expect_list(xml, "channel", "type", "pty unix file null spicevmc ");
 	expect_list(xml, "memoryBacking", "sourceType", "anonymous memfd ");

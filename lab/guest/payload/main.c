@@ -158,6 +158,8 @@ static bool parse(const char *p)
 			options.edu_bad_dma = true;
 		} else if (take_word(&p, "expect-none")) {
 			options.expect_none = true;
+		} else if (take_word(&p, "tpm")) {
+			options.tpm = true;
 		} else if (take_word(&p, "stay")) {
 			options.stay = true;
 		}
@@ -178,6 +180,8 @@ void payload_main(const struct start_info *info)
 		machine_off(false);
 	interrupts_init();
 	ok = drive_new();
+	if (options.tpm)
+		ok &= tpm_drive();
 	if (!driven_count && !options.expect_none) {
 		print("guest: no device to drive\n");
 		ok = false;

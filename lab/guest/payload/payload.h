@@ -19,6 +19,7 @@ struct options {
 	bool ignore_unplug; /* with stay: be the guest that never lets go */
 	bool edu_bad_dma;   /* send edu's DMA outside the guest's memory */
 	bool expect_none;   /* having no device to drive is not a failure */
+	bool tpm;	    /* there is one, and it works */
 	bool read;
 	bool write;
 	uint64_t read_lba, read_count;
@@ -147,6 +148,7 @@ bool nvme_drive(const struct function *f);
 void nvme_stop(const struct function *f);
 bool nic_drive(const struct function *f, const char *name);
 bool igbvf_echo(const struct function *f);
+bool tpm_drive(void);
 
 /* main.c and hotplug.c */
 bool drive_new(void);
