@@ -34,7 +34,8 @@ enum pt_log_level { PT_LOG_DEBUG, PT_LOG_INFO, PT_LOG_NOTICE, PT_LOG_WARNING };
  * @level: how much it matters
  * @message: without a newline; valid during the call
  *
- * The library itself never prints.
+ * The library itself never prints. Resets run side by side, so this may be called from another
+ * thread while the caller waits for them, but never by two at once.
  */
 typedef void (*pt_log_fn)(void *context, enum pt_log_level level, const char *message);
 

@@ -7,6 +7,7 @@
 
 #include <passthru/group.h>
 
+#include "assign/resets.h"
 #include "base/auto.h"
 #include "base/text.h"
 #include "pci/host.h"
@@ -237,32 +238,93 @@ static bool is_reset_done(struct operation *op, const struct step *step)
 	       !pt_driver_is_vfio(driver);
 }
 
-static void run_from(struct operation *op, size_t first)
+/* Note that step @index begins. 1 when there is nothing to do, or no more. */
+static int begin(struct operation *op, size_t index, struct pt_error *err)
 {
-	struct journal *journal = op->journal;
-	char note[STEP_NOTE];
+	const struct step *step = &op->journal->steps[index];
+	int r;
+
+	if (op->fates[index].is_held)
+		return 1;
+	r = journal_begin(op->journal, index, err);
+	op->fates[index].is_begun = !r;
+	if (r < 0)
+		return r;
+	/* giving back what has left the machine means to forget it */
+	return is_reset_done(op, step) || (is_return(op->journal) && !applies(op, step));
+}
+
+/* Resets follow each other in a plan; as many as there are from @first on. */
+static size_t count_resets(const struct journal *journal, size_t first)
+{
+	size_t count = 0;
+
+	while (first + count < journal->count && journal->steps[first + count].kind == STEP_RESET)
+		count++;
+	return count;
+}
+
+/* Returns true when the operation goes on. */
+static bool end(struct operation *op, size_t index, const struct reset_result *result)
+{
+	if (result->r < 0)
+		return take_failure(op, index, &result->err);
+	tell_progress(op, &op->journal->steps[index], result->note);
+	return true;
+}
+
+/* All have begun before the first is done: whoever resumes this does all of them again. */
+static bool run_resets(struct operation *op, size_t first, size_t count)
+{
+	struct reset_result *results = calloc(count, sizeof(*results));
+	bool goes_on = true;
 	struct pt_error err;
 	size_t i;
 
-	for (i = first; i < journal->count; i++) {
-		const struct step *step = &journal->steps[i];
-		int r;
+	if (!results) {
+		(void)pt_fail_memory(&err);
+		return take_failure(op, first, &err);
+	}
+	for (i = 0; i < count && goes_on; i++) {
+		int r = begin(op, first + i, &err);
 
-		if (op->fates[i].is_held)
-			continue;
-		r = journal_begin(journal, i, &err);
-		op->fates[i].is_begun = !r;
-		if (!r && is_reset_done(op, step))
-			continue;
-		/* giving back what has left the machine means to forget it */
-		if (!r && is_return(journal) && !applies(op, step))
-			continue;
-		if (!r)
-			r = step_do(op->host, step, note, &err);
-		if (!r)
-			tell_progress(op, step, note);
-		if (r < 0 && !take_failure(op, i, &err)) {
-			undo_from(op, i + 1, NULL);
+		results[i].is_done = r != 0;
+		goes_on = r >= 0 || take_failure(op, first + i, &err);
+	}
+	for (i = 0; i < count; i++)
+		results[i].is_done |= !goes_on || op->fates[first + i].is_held;
+	resets_do(op->host, &op->journal->steps[first], count, results);
+	for (i = 0; i < count; i++)
+		if (!results[i].is_done && !end(op, first + i, &results[i]))
+			goes_on = false;
+	free(results);
+	return goes_on;
+}
+
+static void run_from(struct operation *op, size_t first)
+{
+	struct journal *journal = op->journal;
+	size_t i = first;
+
+	while (i < journal->count) {
+		size_t count = count_resets(journal, i);
+		struct reset_result result = {0};
+		bool goes_on = true;
+
+		if (count > 1) {
+			goes_on = run_resets(op, i, count);
+		} else {
+			count = 1;
+			result.r = begin(op, i, &result.err);
+			if (result.r == 0)
+				result.r = step_do(op->host, &journal->steps[i], result.note,
+						   &result.err);
+			if (result.r <= 0)
+				goes_on = end(op, i, &result);
+		}
+		i += count;
+		if (!goes_on) {
+			undo_from(op, i, NULL);
 			return;
 		}
 	}
@@ -423,6 +485,14 @@ static void settle_claims(struct operation *op)
 	}
 }
 
+static size_t first_of_resets(const struct journal *journal, size_t index)
+{
+	while (index && journal->steps[index].kind == STEP_RESET &&
+	       journal->steps[index - 1].kind == STEP_RESET)
+		index--;
+	return index;
+}
+
 int operation_resume(struct pt_host *host, struct journal *journal, struct pt_error *err)
 {
 	struct operation op;
@@ -442,9 +512,10 @@ int operation_resume(struct pt_host *host, struct journal *journal, struct pt_er
 		break;
 	case PT_REATTACH:
 	case PT_GIVE_BACK:
-		/* the step begun last may be half done, those before it are done */
+		/* the step begun last may be half done, and with it resets that began with it;
+		 * those before are done */
 		if (journal->begun)
-			run_from(&op, journal->begun - 1);
+			run_from(&op, first_of_resets(journal, journal->begun - 1));
 		break;
 	case PT_RESET:
 		break;

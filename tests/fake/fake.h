@@ -32,6 +32,7 @@
  *	ENAME       the write fails with this errno (EBUSY, EROFS …) and does nothing
  *	hang        the write doesn't return until the fault is taken away
  *	delay MS    it takes that long, then works
+ *	after ADDRESS   it doesn't return until that function was reset, then works
  *	crash       the writing process dies, as one does whose driver code oopses; the
  *	            device's lock is never given back
  *	gone        the device leaves the machine instead

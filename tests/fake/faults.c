@@ -165,6 +165,10 @@ int fault_strike(const struct fake *fake, const struct function *function, const
 	} else if (!strncmp(what, "delay ", 6)) {
 		pause_ms(atol(what + 6));
 		*what = '\0';
+	} else if (!strncmp(what, "after ", 6)) {
+		while (!tree_exists(tree_path(fake, path, "fake/resets/%s", what + 6)))
+			fault_wait(fake);
+		*what = '\0';
 	} else if (!strcmp(what, "crash")) {
 		crash(fake, function);
 	} else if (!strcmp(what, "gone")) {
