@@ -49,7 +49,7 @@ class Host:
         """The holders of functions, asked for together; each answer must be COMPLETE, or not."""
         # what udev starts for a new device may have it open for a moment
         r = self.lab.run("udevadm settle -t 20; holders-dump " + " ".join(addresses), timeout=60,
-                         env=worlds.SANITIZERS)
+                         env=worlds.IN_LAB)
         assert r.status == 0, r.out + r.err
         found = {address: [] for address in addresses}
         ends = [a + (" complete" if complete else " incomplete") for a in addresses]
@@ -123,7 +123,7 @@ def test_mounted_disk(host, lab_machine):
                        % (disk, disk), "umount '/mnt/my disk'"):
             holder = only(host.holders(NVME), "filesystem", "/mnt/my disk", disk,
                           "umount '/mnt/my disk'")
-            r = lab_machine.run(["/lab/bin/passthru", "detach", NVME], env=worlds.SANITIZERS)
+            r = lab_machine.run(["/lab/bin/passthru", "detach", NVME], env=worlds.IN_LAB)
             assert r.status == 15, r.out + r.err
             assert "/mnt/my disk" in r.err and holder.advice in r.err
             assert host.sh("sync; cat '/mnt/my disk/file'") == "kept"
@@ -340,7 +340,7 @@ def test_default_route(host, lab_machine):
             only(host.holders(E1000E), "network",
                  name + " (192.0.2.2, 198.51.100.7, default route)", "",
                  "ip link set %s down" % name)
-            r = lab_machine.run(["/lab/bin/passthru", "detach", E1000E], env=worlds.SANITIZERS)
+            r = lab_machine.run(["/lab/bin/passthru", "detach", E1000E], env=worlds.IN_LAB)
             assert r.status == 15 and "default route" in r.err, r.out + r.err
 
 
@@ -434,7 +434,7 @@ def test_interface_in_another_namespace(host):
 def test_text_console(host, lab_machine):
     console = only(host.holders(GPU), "console", "text console", "/dev/fb0")
     try:
-        r = lab_machine.run(["/lab/bin/passthru", "detach", GPU], env=worlds.SANITIZERS)
+        r = lab_machine.run(["/lab/bin/passthru", "detach", GPU], env=worlds.IN_LAB)
         assert r.status == 15 and "text console" in r.err, r.out + r.err
         host.sh(console.advice)
         assert host.holders(GPU) == []

@@ -8,6 +8,7 @@ import json
 import os
 
 import pytest
+import worlds
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -16,7 +17,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 def test_killed_at_random_instants(lab_machine):
     rounds = int(os.environ.get("PASSTHRU_KILL_ROUNDS", "25"))
     script = lab_machine.push(os.path.join(HERE, "kills.py"))
-    r = lab_machine.run([script, str(rounds)], timeout=60 + 10 * rounds)
+    r = lab_machine.run([script, str(rounds)], timeout=60 + 10 * rounds, env=worlds.IN_LAB)
     assert r.out.startswith("{"), r.out + r.err
     summary = json.loads(r.out)
     print(summary)
