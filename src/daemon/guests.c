@@ -293,7 +293,7 @@ int domain_start(struct pt_host *host, struct domain *domain, const struct defin
 {
 	struct guests *guests = domain->guests;
 	struct guest_options options = {
-		.is_paused = is_paused, .notice = notice, .made = scope_enter};
+		.is_paused = is_paused, .notice = notice, .limit = scope_limit};
 	struct confine_user user;
 	struct guest *guest;
 	struct qmp *events;

@@ -17,6 +17,7 @@
 #include "daemon/log.h"
 #include "daemon/monitor.h"
 #include "daemon/reboot.h"
+#include "daemon/scope.h"
 #include "domain/hotplug.h"
 
 /* There once what starts with the host was started; /run is empty after a boot. */
@@ -259,6 +260,7 @@ static void load_live(struct guests *guests, struct pt_host *host, const char *n
 		return;
 	}
 	record = NULL; /* the guest's now */
+	guest->limit = scope_limit;
 	domain->guest = guest;
 	domain_set_state(domain, DOMAIN_RUNNING, DOMAIN_RUNNING_BOOTED);
 	guests_work(guests, do_reconnect, domain, guest, NULL);

@@ -79,16 +79,13 @@ int confine_become(const struct confine_user *user)
 
 /* ---- nodes ---- */
 
-static bool group_node(struct pt_host *host, const struct pt_address *device, char path[64],
-		       const char **ret_group)
+bool confine_group_node(struct pt_host *host, const struct pt_address *device,
+			char path[CONFINE_NODE])
 {
 	char group[16];
 
-	if (sysfs_read_link(host, device, "iommu_group", group, sizeof(group)) < 0 ||
-	    text_format(path, 64, VFIO_NODES "%s", group) < 0)
-		return false;
-	*ret_group = path + strlen(VFIO_NODES);
-	return true;
+	return sysfs_read_link(host, device, "iommu_group", group, sizeof(group)) >= 0 &&
+	       text_format(path, CONFINE_NODE, VFIO_NODES "%s", group) >= 0;
 }
 
 int confine_give_nodes(struct pt_host *host, const struct pt_address *devices, size_t count,
@@ -97,11 +94,10 @@ int confine_give_nodes(struct pt_host *host, const struct pt_address *devices, s
 	size_t i;
 
 	for (i = 0; i < count; i++) {
-		char path[64], text[PT_ADDRESS_TEXT];
-		const char *group;
+		char path[CONFINE_NODE], text[PT_ADDRESS_TEXT];
 
 		pt_address_format(&devices[i], text);
-		if (!group_node(host, &devices[i], path, &group))
+		if (!confine_group_node(host, &devices[i], path))
 			return pt_fail(err, PT_NO_GROUP, ENOENT, "%s is in no IOMMU group", text);
 		if (fchownat(host->root_fd, path, user->uid, user->gid, AT_SYMLINK_NOFOLLOW) < 0 ||
 		    fchmodat(host->root_fd, path, 0600, 0) < 0)
@@ -118,11 +114,10 @@ void confine_take_nodes(struct pt_host *host, const struct pt_address *devices, 
 	size_t i;
 
 	for (i = 0; i < count; i++) {
-		const char *group;
-		char path[64];
+		char path[CONFINE_NODE];
 
 		/* the node goes with the last device of its group that leaves VFIO */
-		if (group_node(host, &devices[i], path, &group) &&
+		if (confine_group_node(host, &devices[i], path) &&
 		    fchownat(host->root_fd, path, 0, 0, AT_SYMLINK_NOFOLLOW) < 0 && errno != ENOENT)
 			host_log(host, PT_LOG_WARNING, "/%s can't be put back to root: %s", path,
 				 strerror(errno));

@@ -8,12 +8,14 @@
 #define DOMAIN_CONFINE_H
 
 #include <passthru/address.h>
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "base/error.h"
 #include "pci/host.h"
 
 #define CONFINE_GROUPS_MAX 32
+#define CONFINE_NODE	   64
 
 struct confine_user {
 	char name[64];
@@ -35,6 +37,13 @@ int confine_find_user(const char *name, struct confine_user *ret_user, struct pt
  * negative errno.
  */
 int confine_become(const struct confine_user *user);
+
+/*
+ * The node of the device's VFIO group, relative to the root; it need not be there yet. False when
+ * the device is in no group.
+ */
+bool confine_group_node(struct pt_host *host, const struct pt_address *device,
+			char path[CONFINE_NODE]);
 
 /* Give @user the nodes of the VFIO groups that these devices are in. */
 int confine_give_nodes(struct pt_host *host, const struct pt_address *devices, size_t count,

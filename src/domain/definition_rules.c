@@ -131,10 +131,11 @@ static int check_name(const xmlNode *domain, struct pt_error *err)
 
 static int check_memory(const xmlNode *domain, struct pt_error *err)
 {
-	static const char *const sizes[] = {"memory", "currentMemory", "memtune/hard_limit"};
-	uint64_t bytes[3] = {0};
+	static const char *const sizes[] = {"memory", "currentMemory", "memtune/hard_limit",
+					    "memtune/swap_hard_limit"};
+	uint64_t bytes[4] = {0};
 
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < 4; i++) {
 		int r = size_of_node(node_find(domain, sizes[i]), &bytes[i], err);
 
 		if (r == -ENOENT)
@@ -150,6 +151,10 @@ static int check_memory(const xmlNode *domain, struct pt_error *err)
 	if (bytes[1] > bytes[0])
 		return pt_fail(err, PT_INVALID, EINVAL,
 			       "domain/currentMemory is more than domain/memory");
+	if (bytes[3] && (!bytes[2] || bytes[3] < bytes[2]))
+		return pt_fail(err, PT_INVALID, EINVAL,
+			       "domain/memtune/swap_hard_limit is of memory and swap together: it "
+			       "needs a hard_limit that isn't more");
 	return 0;
 }
 

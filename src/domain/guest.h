@@ -14,6 +14,7 @@
 
 #include "domain/confine.h"
 #include "domain/definition.h"
+#include "domain/reach.h"
 #include "domain/store.h"
 #include "qmp/qmp.h"
 
@@ -22,6 +23,15 @@
 
 /* Unplugging waits so long for the guest unless the daemon is told otherwise. */
 #define GUEST_UNPLUG_MS 10000
+
+struct guest;
+
+/*
+ * Limit the process of a guest to what @live needs: before it becomes QEMU (the record's phase is
+ * STORE_STARTING), before a device is plugged in and when one is out.
+ */
+typedef int (*guest_limit_fn)(const struct guest *guest, const struct definition *live,
+			      const struct reach *reach, struct pt_error *err);
 
 /* What the guest said about a request to let go of a device. */
 enum guest_unplug { GUEST_UNPLUG_ASKED, GUEST_UNPLUG_REFUSED, GUEST_UNPLUG_DONE };
@@ -38,6 +48,7 @@ struct guest {
 	struct confine_user user;
 	int pidfd;
 	bool is_child;
+	guest_limit_fn limit; /* the daemon's; NULL for none */
 
 	/* the worker's */
 	struct qmp *qmp; /* NULL when the connection is lost or not made yet */
@@ -59,8 +70,7 @@ struct guest_options {
 	const struct confine_user *user;
 	/* told of what will take long, in words; NULL for nobody */
 	void (*notice)(const char *text);
-	/* told of its process, which is held and not QEMU yet; NULL for nobody */
-	void (*made)(const char *name, pid_t pid);
+	guest_limit_fn limit; /* NULL for none */
 };
 
 /*
@@ -139,6 +149,13 @@ int guest_take(struct pt_host *host, const struct pt_owner *owner, const struct 
  */
 int guest_set_vfs(struct pt_host *host, struct guest *guest, const struct definition *live,
 		  const xmlNode *device, struct pt_error *err);
+
+/* Let its QEMU at what @live needs, and at nothing else. */
+int guest_confine(struct pt_host *host, const struct guest *guest, const struct definition *live,
+		  struct pt_error *err);
+
+/* The same with its live definition; what fails is in the log, for it keeps more, not less. */
+void guest_confine_again(struct pt_host *host, const struct guest *guest);
 
 struct guest *guest_ref(struct guest *guest);
 void guest_unref(struct guest *guest); /* NULL is allowed */

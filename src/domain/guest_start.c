@@ -88,6 +88,7 @@ static int prepare_guest(struct start *start, const struct definition *def, stru
 	guest->id = start->options->id;
 	guest->user = *start->options->user;
 	guest->is_child = true;
+	guest->limit = start->options->limit;
 	text_copy(guest->name, sizeof(guest->name), definition_name(def));
 	guest->record = calloc(1, sizeof(*guest->record));
 	if (!guest->record)
@@ -170,20 +171,6 @@ static int hold_tpm(struct start *start, struct spawn_request *request, struct p
 			  guest->record, &start->tpm, err);
 }
 
-/* Into the file that a later daemon finds it by, and to who wants to know of its processes. */
-static int announce(struct start *start, struct pt_error *err)
-{
-	const struct guest *guest = start->guest;
-	int r = guest_save(start->host, start->guest, err);
-
-	if (r < 0 || !start->options->made)
-		return r;
-	start->options->made(guest->name, start->spawn.pid);
-	if (start->tpm.pid)
-		start->options->made(guest->name, start->tpm.pid);
-	return 0;
-}
-
 static int release(struct start *start, struct pt_error *err)
 {
 	int r = start->tpm.pid ? spawn_release(&start->tpm, err) : 0;
@@ -234,7 +221,7 @@ static int hold(struct start *start, struct pt_error *err)
 	text_copy(guest->owner.name, sizeof(guest->owner.name), guest->name);
 	guest->record->pid = start->spawn.pid;
 	guest->record->start_time = start->spawn.start_time;
-	return announce(start, err);
+	return guest_save(start->host, guest, err);
 }
 
 /* What QEMU said on its way out is worth more than that its connection broke. */
@@ -348,6 +335,8 @@ static int run(struct start *start, const struct definition *def, struct pt_erro
 			       start->hostdevs, start->hostdev_count, err);
 	if (!r)
 		r = guest_set_vfs(start->host, start->guest, start->guest->live, NULL, err);
+	if (!r)
+		r = guest_confine(start->host, start->guest, start->guest->live, err);
 	if (!r) {
 		tell_if_slow(start);
 		r = release(start, err);

@@ -119,6 +119,8 @@ static int plug(struct attach *attach, struct pt_error *err)
 	if (!r && attach->hostdev_count)
 		r = memory_raise_lock(guest->owner.pid, attach->changed, hostdevs, err);
 	if (!r)
+		r = guest_confine(attach->host, guest, attach->changed, err);
+	if (!r)
 		r = guest_call_all(guest, attach->commands,
 				   memory_start_ms(attach->changed, hostdevs), err);
 	return r;
@@ -134,6 +136,7 @@ static void give_up(struct attach *attach)
 		host_log(attach->host, PT_LOG_WARNING, "guest %s: %s", attach->guest->name,
 			 err.message);
 	live_forget_files(attach->host, attach->guest->record, attach->files);
+	guest_confine_again(attach->host, attach->guest);
 	pending_remove(attach->guest, attach->alias);
 	if (guest_save(attach->host, attach->guest, &err) < 0)
 		host_log(attach->host, PT_LOG_WARNING, "guest %s: %s", attach->guest->name,

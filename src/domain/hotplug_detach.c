@@ -161,6 +161,7 @@ int hotplug_finish(struct pt_host *host, struct guest *guest, const char *alias,
 	xmlNode *node = definition_find_alias(guest->live, alias);
 	struct json_object *commands = NULL;
 	struct pt_error failure;
+	int r;
 
 	pending_remove(guest, alias);
 	if (!node)
@@ -176,7 +177,9 @@ int hotplug_finish(struct pt_host *host, struct guest *guest, const char *alias,
 	live_settle_vfs(host, guest->live, guest->record);
 	if (guest_save(host, guest, &failure) < 0)
 		warn(host, guest, &failure);
-	return guest_give_back_unused(host, guest, err);
+	r = guest_give_back_unused(host, guest, err);
+	guest_confine_again(host, guest);
+	return r;
 }
 
 /* ---- after a restart of the daemon ---- */
@@ -285,5 +288,8 @@ int hotplug_reconcile(struct pt_host *host, struct guest *guest,
 	settle_removals(guest, list, removed, context);
 	json_object_put(list);
 	r = guest_save(host, guest, err);
-	return r < 0 ? r : guest_give_back_unused(host, guest, err);
+	if (!r)
+		r = guest_give_back_unused(host, guest, err);
+	guest_confine_again(host, guest);
+	return r;
 }

@@ -255,6 +255,37 @@ static int add_backing(struct files *files, size_t index)
 	return 0;
 }
 
+/* All of them; what images lie on is found on the way. */
+static int look(struct files *files, const struct definition *live, const xmlNode *device)
+{
+	int r = collect(files, live, device);
+
+	for (size_t i = 0; r == 0 && i < files->count; i++) {
+		r = resolve(&files->items[i]);
+		if (!r)
+			r = add_backing(files, i);
+	}
+	return r;
+}
+
+int live_each_file(const struct definition *live,
+		   int (*tell)(void *context, const char *path, const struct stat *st,
+			       bool is_written),
+		   void *context, struct pt_error *err)
+{
+	struct files files = {0};
+	int r = look(&files, live, NULL);
+
+	for (size_t i = 0; r == 0 && i < files.count; i++) {
+		const struct file *file = &files.items[i];
+
+		if (!file->errnum)
+			r = tell(context, file->real, &file->st, file->need != NEED_READ);
+	}
+	files_free(&files);
+	return r < 0 ? pt_fail_memory(err) : 0;
+}
+
 /* ---- as QEMU's user, in a process of its own: async-signal-safe calls only ---- */
 
 static bool may_exchange_files(const char *directory)
@@ -485,14 +516,8 @@ int live_check_files(struct pt_host *host, const struct definition *live, const 
 		     struct pt_error *err)
 {
 	struct files files = {0};
-	int result = 0, r = collect(&files, live, device);
+	int result = 0, r = look(&files, live, device);
 
-	/* what images lie on is found on the way */
-	for (size_t i = 0; r == 0 && i < files.count; i++) {
-		r = resolve(&files.items[i]);
-		if (!r)
-			r = add_backing(&files, i);
-	}
 	if (r < 0)
 		r = pt_fail_memory(err);
 	else if (files.count)

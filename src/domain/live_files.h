@@ -28,6 +28,15 @@ int live_check_files(struct pt_host *host, const struct definition *live, const 
 		     const struct confine_user *user, struct store_live *record,
 		     struct pt_error *err);
 
+/*
+ * Each file that @live names and that is there, and what its images lie on: without symbolic
+ * links, and whether QEMU writes to it. @tell returns 0 or -ENOMEM.
+ */
+int live_each_file(const struct definition *live,
+		   int (*tell)(void *context, const char *path, const struct stat *st,
+			       bool is_written),
+		   void *context, struct pt_error *err);
+
 /* Give it what @record lists from @first on. Can be done again. */
 int live_give_files(struct pt_host *host, const struct store_live *record, size_t first,
 		    const struct confine_user *user, struct pt_error *err);

@@ -4,6 +4,9 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "domain/units.h"
+#include "domain/xml_node.h"
+
 #define GIB ((uint64_t)1024 * 1024 * 1024)
 
 /* Beside the guest's own memory: video memory, ROMs, QEMU's queues. Generous, as it is a limit. */
@@ -32,6 +35,15 @@ uint64_t memory_lock_limit(const struct definition *def, size_t hostdevs)
 bool memory_must_lock(const struct definition *def, size_t hostdevs)
 {
 	return hostdevs || definition_memory_is_locked(def);
+}
+
+void memory_group_limits(const struct definition *def, uint64_t *ret_memory, uint64_t *ret_swap)
+{
+	uint64_t memory = definition_memory_hard_limit(def), both = 0;
+
+	(void)size_of_node(node_find(definition_root(def), "memtune/swap_hard_limit"), &both, NULL);
+	*ret_memory = memory ? memory : UINT64_MAX;
+	*ret_swap = memory && both >= memory ? both - memory : UINT64_MAX;
 }
 
 unsigned int memory_start_ms(const struct definition *def, size_t hostdevs)
