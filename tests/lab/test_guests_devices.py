@@ -4,6 +4,7 @@
 import json
 import os
 import re
+import time
 
 import pytest
 
@@ -73,6 +74,81 @@ def test_round_after_round(world, daemon, guests):
     daemon.virsh("destroy", "d1")
     assert world.snapshot() == before
     print({"rounds": rounds, "first": first, "last": last})
+
+
+# a monitor of the test's own, to see where the firmware put things
+QUERY_PCI = """<qemu:commandline><qemu:arg value='-qmp'/>
+<qemu:arg value='unix:/tmp/%s-qmp,server=on,wait=off'/></qemu:commandline>
+"""
+ASK = r"""
+import json, socket
+s = socket.socket(socket.AF_UNIX)
+s.connect("/tmp/%s-qmp")
+f = s.makefile("rw")
+f.readline()
+for command in ("qmp_capabilities", "query-pci"):
+    f.write(json.dumps({"execute": command}) + "\n")
+    f.flush()
+    line = f.readline()
+print(line)
+"""
+
+
+@pytest.fixture
+def large_card(world):
+    """A card with a BAR of 4 GiB, in the hotplug slot."""
+    bus = int(world.read("/sys/bus/pci/devices/0000:00:0e.0/secondary_bus_number"))
+    card = "0000:%02x:00.0" % bus
+    world.lab.qmp("device_add", {"driver": "pci-testdev", "membar": 1 << 32, "id": "large",
+                                 "bus": "hp1"})
+    world.sh("for i in $(seq 300); do [ -e %s/%s/reset_method ] && exit; sleep 0.2; done; exit 1" % (
+        "/sys/bus/pci/devices", card), timeout=90)
+    yield card
+    world.lab.qmp("device_del", id="large")
+    world.sh("for i in $(seq 300); do [ -e %s/%s ] || exit 0; sleep 0.2; done; exit 1" % (
+        "/sys/bus/pci/devices", card), timeout=90)
+    while any(o["name"] == "large" for o in world.lab.qmp("qom-list", path="/machine/peripheral")):
+        time.sleep(0.5)
+
+
+def test_large_bars(world, daemon, guests, large_card):
+    """A guest without it has ports where it fits; one with it has it where it belongs."""
+    def bridges(name):
+        r = daemon.python(ASK % name)
+        assert r.status == 0, r.err
+        found = [d for d in json.loads(r.out)["return"][0]["devices"] if "pci_bridge" in d]
+        assert found
+        return found
+
+    def window(bridge):
+        area = bridge["pci_bridge"]["bus"]["prefetchable_range"]
+        return area["limit"] - area["base"] + 1
+
+    before = world.snapshot()
+    g = guests.define("d1", words="stay expect-none", more=QUERY_PCI % "d1")
+    g.start()
+    g.wait("guest: waiting")
+    empty = [b for b in bridges("d1") if not b["pci_bridge"].get("devices")]
+    assert len(empty) == 4 and all(window(b) >= 1 << 32 for b in empty), empty
+    daemon.virsh("destroy", "d1")
+
+    g = guests.define("d2", hostdev(large_card), words="stay expect-none", more=QUERY_PCI % "d2")
+    g.start()
+    g.wait("guest: waiting")
+    own, = [b for b in bridges("d2") if b["pci_bridge"].get("devices")]
+    bar, = [r for r in own["pci_bridge"]["devices"][0]["regions"] if r["size"] == 1 << 32]
+    assert bar["address"] >= 1 << 32 and bar["mem_type_64"] and window(own) >= 1 << 32
+    daemon.virsh("destroy", "d2")
+    assert world.snapshot() == before
+
+    # what 32 bits can say is used up by memory and what lies below 4 GiB
+    few = "<cpu><maxphysaddr mode='emulate' bits='32'/></cpu>"
+    path = guests.write_xml("d3", hostdev(large_card))
+    daemon.sh("sed -i \"s,<cpu mode.*</cpu>,%s,\" %s" % (few.replace("'", "\\\"") , path))
+    daemon.virsh("define", path)
+    words = daemon.virsh_fails("start", "d3")
+    assert "4 GiB of addresses" in words and "32 address bits" in words, words
+    assert world.snapshot() == before
 
 
 def at(function, more=""):

@@ -16,7 +16,7 @@ from test_daemon import Daemon
 HERE = os.path.dirname(os.path.abspath(__file__))
 HOST_BLOCK, GUEST_BLOCKS = 40000, 64
 
-DOMAIN = """<domain type='qemu'>
+DOMAIN = """<domain type='qemu' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>
   <name>%(name)s</name>
   <memory unit='MiB'>64</memory>
   <vcpu>1</vcpu>
@@ -33,7 +33,7 @@ DOMAIN = """<domain type='qemu'>
     <memballoon model='none'/>
 %(devices)s
   </devices>
-</domain>
+%(more)s</domain>
 """
 
 
@@ -107,9 +107,9 @@ class Guests:
     def __init__(self, world, daemon):
         self.world, self.daemon = world, daemon
 
-    def write_xml(self, name, devices="", words=""):
+    def write_xml(self, name, devices="", words="", more=""):
         path = "/tmp/%s.xml" % name
-        text = DOMAIN % {"name": name, "words": words or "expect-none", "devices": devices,
+        text = DOMAIN % {"name": name, "words": words or "expect-none", "devices": devices, "more": more,
                          "serial": "/tmp/serial-%s" % name}
         self.daemon.sh("cat >%s <<'END'\n%s\nEND" % (path, text))
         return path
