@@ -11,7 +11,7 @@
 static const struct handler *const tables[] = {
 	handlers_connect,	handlers_host,		handlers_nodedev,      handlers_change,
 	handlers_domain,	handlers_domain_define, handlers_domain_stats, handlers_guest,
-	handlers_guest_devices, handlers_console,	handlers_empty,
+	handlers_guest_devices, handlers_console,	handlers_security,     handlers_empty,
 };
 
 const struct handler *handler_find(int32_t procedure)

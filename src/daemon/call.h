@@ -51,6 +51,7 @@ extern const struct handler handlers_domain_stats[];
 extern const struct handler handlers_guest[];
 extern const struct handler handlers_guest_devices[];
 extern const struct handler handlers_console[];
+extern const struct handler handlers_security[];
 extern const struct handler handlers_empty[];
 
 /* Handle one frame that @client sent; may answer at once, hand it to a worker, or drop it. */

@@ -175,7 +175,7 @@ static int scheduler_type(struct pt_host *host, struct call *call)
 	return result->type ? 0 : call_fail_memory(call);
 }
 
-/* Zeroed: no parameters, no job, no label. */
+/* Zeroed: no parameters, no job. */
 static int empty(struct pt_host *host, struct call *call)
 {
 	struct facts facts;
@@ -375,8 +375,6 @@ const struct handler handlers_domain_stats[] = {
 	{RPC_DOMAIN_GET_SCHEDULER_PARAMETERS, empty, false},
 	{RPC_DOMAIN_GET_JOB_INFO, empty, false},
 	{RPC_DOMAIN_GET_JOB_STATS, empty, false},
-	{RPC_DOMAIN_GET_SECURITY_LABEL, empty, false},
-	{RPC_DOMAIN_GET_SECURITY_LABEL_LIST, empty, false},
 	{RPC_DOMAIN_GET_VCPUS, get_vcpus, true},
 	{RPC_DOMAIN_GET_VCPU_PIN_INFO, get_vcpu_pins, false},
 	{RPC_GET_ALL_DOMAIN_STATS, all_stats, false},

@@ -262,25 +262,6 @@ static int get_cpu_map(struct pt_host *host, struct call *call)
 	return 0;
 }
 
-/* Confinement of guests: there are none yet. */
-static int get_security_model(struct pt_host *host, struct call *call)
-{
-	static const char model[] = "none", doi[] = "0";
-	struct rpc_security_model *result = call->result;
-	const size_t characters = sizeof(model), digits = sizeof(doi);
-
-	(void)host;
-	result->model.model_val = calloc(characters, sizeof(int));
-	result->doi.doi_val = calloc(digits, sizeof(int));
-	if (!result->model.model_val || !result->doi.doi_val)
-		return call_fail_memory(call);
-	result->model.model_len = sizeof(model);
-	result->doi.doi_len = sizeof(doi);
-	copy_characters(result->model.model_val, sizeof(model), model);
-	copy_characters(result->doi.doi_val, sizeof(doi), doi);
-	return 0;
-}
-
 /* ---- QEMU ---- */
 
 /* The first line that a command prints, "" when it can't be run. */
@@ -344,6 +325,5 @@ const struct handler handlers_host[] = {
 	{RPC_NODE_GET_MEMORY_STATS, get_memory_stats, false},
 	{RPC_NODE_GET_CPU_STATS, get_cpu_stats, false},
 	{RPC_NODE_GET_CPU_MAP, get_cpu_map, false},
-	{RPC_NODE_GET_SECURITY_MODEL, get_security_model, false},
 	{0},
 };

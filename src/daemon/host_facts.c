@@ -14,6 +14,7 @@
 #include "base/io.h"
 #include "base/text.h"
 #include "base/xml.h"
+#include "domain/label.h"
 
 #define CPUS	  "sys/devices/system/cpu"
 #define NODES	  "sys/devices/system/node"
@@ -298,6 +299,10 @@ char *capabilities_xml(struct pt_host *host)
 	(void)fprintf(out, "    </cpu>\n    <power_management/>\n    <iommu support='%s'/>\n",
 		      iommu_is_used(host) ? "yes" : "no");
 	write_cells(host, out);
+	if (label_is_enforced(host))
+		(void)fputs("    <secmodel>\n      <model>" LABEL_MODEL
+			    "</model>\n      <doi>" LABEL_DOI "</doi>\n    </secmodel>\n",
+			    out);
 	(void)fputs("  </host>\n", out);
 	write_guests(host, name.machine, out);
 	(void)fputs("</capabilities>\n", out);

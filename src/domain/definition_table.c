@@ -118,6 +118,10 @@ const struct supported supported_guest[] = {
 
 	{"devices", NULL, NULL, ONE},
 
+	/* AppArmor; what a run chose is "dynamic" */
+	{"seclabel", NULL, "type!=none|dynamic model=apparmor|selinux relabel=" YES_NO, MANY},
+	{"seclabel/{label,imagelabel}", "~", NULL, ONE},
+
 	/* words for QEMU itself */
 	{"qemu:commandline", NULL, NULL, ONE},
 	{"qemu:commandline/qemu:arg", NULL, "value!=?", MANY},

@@ -13,6 +13,7 @@
 
 #include "base/text.h"
 #include "domain/guest_files.h"
+#include "domain/label.h"
 #include "domain/live_files.h"
 #include "domain/live_vf.h"
 #include "domain/swtpm.h"
@@ -197,6 +198,7 @@ int guest_end(struct pt_host *host, struct guest *guest, struct pt_error *err)
 	live_settle_vfs(host, NULL, guest->record);
 	r = guest_give_back(host, &guest->owner, err);
 	live_take_files_back(host, guest->record, 0);
+	label_remove(host, guest->live);
 	guest_remove_files(host, guest->name);
 	if (store_remove_live(host, guest->name, r < 0 ? NULL : err) < 0)
 		r = r < 0 ? r : -EIO;
@@ -209,6 +211,7 @@ int guest_end(struct pt_host *host, struct guest *guest, struct pt_error *err)
 
 int guest_forget(struct pt_host *host, const struct store_live *record, struct pt_error *err)
 {
+	AUTO(auto_definition) struct definition *live = NULL;
 	const struct pt_owner owner = owner_of(record);
 	int r;
 
@@ -216,6 +219,8 @@ int guest_forget(struct pt_host *host, const struct store_live *record, struct p
 	live_put_vfs_back(host, record);
 	r = guest_give_back(host, &owner, err);
 	live_take_files_back(host, record, 0);
+	if (definition_parse(record->xml, DEFINITION_LIVE, &live, NULL) == 0)
+		label_remove(host, live);
 	guest_remove_files(host, record->name);
 	return r < 0 ? r : store_remove_live(host, record->name, err);
 }

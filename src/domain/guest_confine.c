@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What a guest's QEMU may open, as its devices come and go. */
 #include "domain/guest.h"
+#include "domain/label.h"
 #include "domain/reach.h"
 
 int guest_confine(struct pt_host *host, const struct guest *guest, const struct definition *live,
@@ -9,6 +10,8 @@ int guest_confine(struct pt_host *host, const struct guest *guest, const struct 
 	struct reach reach = {0};
 	int r = reach_list(host, live, &reach, err);
 
+	if (!r)
+		r = label_load(host, live, &reach, err);
 	if (!r && guest->limit)
 		r = guest->limit(guest, live, &reach, err);
 	reach_free(&reach);

@@ -16,6 +16,7 @@
 #include "domain/command_line.h"
 #include "domain/guest.h"
 #include "domain/guest_files.h"
+#include "domain/label.h"
 #include "domain/live.h"
 #include "domain/live_files.h"
 #include "domain/live_start.h"
@@ -94,6 +95,8 @@ static int prepare_guest(struct start *start, const struct definition *def, stru
 	if (!guest->record)
 		return pt_fail_memory(err);
 	r = live_new(def, guest->id, &guest->live, err);
+	if (!r)
+		r = label_choose(start->host, guest->live, err);
 	if (r < 0)
 		return r;
 	text_copy(guest->record->name, sizeof(guest->record->name), guest->name);
@@ -189,6 +192,7 @@ static int hold(struct start *start, struct pt_error *err)
 		.argv = start->argv,
 		.environment = start->environment,
 		.user = &guest->user,
+		.label = label_of(guest->live),
 		.locked_memory = memory_lock_limit(guest->live, start->hostdev_count),
 		.must_lock = memory_must_lock(guest->live, start->hostdev_count),
 		.log_fd = start->log_fd,

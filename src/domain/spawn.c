@@ -14,6 +14,7 @@
 
 #include "assign/claim.h"
 #include "base/auto.h"
+#include "domain/label.h"
 
 #define FAILED 127
 
@@ -23,12 +24,12 @@ struct failure {
 	int errnum;
 };
 
-enum { FAILED_FILES, FAILED_LIMIT, FAILED_USER, FAILED_EXEC };
+enum { FAILED_FILES, FAILED_LIMIT, FAILED_LABEL, FAILED_USER, FAILED_EXEC };
 
 static const char *const failures[] = {
 	[FAILED_FILES] = "its files can't be arranged",
-	[FAILED_LIMIT] = "its devices need more locked memory than passthrud may allow (it needs "
-			 "CAP_SYS_RESOURCE, or a LimitMEMLOCK= of its own that is as high)",
+	[FAILED_LIMIT] = "passthrud lacks CAP_SYS_RESOURCE to let it lock as much memory",
+	[FAILED_LABEL] = "it can't enter its AppArmor profile",
 	[FAILED_USER] = "it can't become the guests' user",
 	[FAILED_EXEC] = "it can't be executed",
 };
@@ -125,6 +126,10 @@ static void run_child(const struct spawn_request *request, const int *open_fds, 
 	r = set_limits(request);
 	if (r < 0)
 		give_up(status_fd, FAILED_LIMIT, -r);
+	/* as long as it is root: some kernels ask for that */
+	r = request->label ? label_enter(request->label) : 0;
+	if (r < 0)
+		give_up(status_fd, FAILED_LABEL, -r);
 	r = confine_become(request->user);
 	if (r < 0)
 		give_up(status_fd, FAILED_USER, -r);

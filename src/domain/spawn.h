@@ -19,6 +19,7 @@ struct spawn_request {
 	char *const *argv;
 	char *const *environment; /* NAME=VALUE, NULL-terminated; NULL: none */
 	const struct confine_user *user;
+	const char *label;	  /* its AppArmor profile, loaded by then; NULL: none */
 	uint64_t locked_memory;	  /* bytes, RLIMIT_MEMLOCK */
 	bool must_lock;		  /* it needs that much; otherwise less will do */
 	int log_fd;		  /* its stdout and stderr */

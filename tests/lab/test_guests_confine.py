@@ -1,12 +1,24 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What a guest's QEMU may reach, enforced by the kernel."""
+"""What a guest's QEMU may reach, enforced by the kernel: device nodes by its control group, where
+systemd runs the host, and files by its AppArmor profile."""
 
 import pytest
 
 from virsh_guests import Guest, daemon, guests, hostdev     # noqa: F401
-from zoo_names import EDU, NVME
+from zoo_names import EDU, NVME, TWIN
 
 pytestmark = pytest.mark.only("lab", "guests need a real kernel, and QEMU")
+
+def define_edited(guests, name, devices, words, edits):
+    """A guest whose XML has other text in the places of some."""
+    path = guests.write_xml(name, devices, words=words)
+    text = guests.daemon.sh("cat " + path).out
+    for old, new in edits.items():
+        text = text.replace(old, new)
+    guests.daemon.sh("cat >%s <<'END'\n%s\nEND" % (path, text))
+    guests.daemon.virsh("define", path)
+    return Guest(guests, name)
+
 
 # ---- systemd -------------------------------------------------------------------------------------
 
@@ -79,10 +91,8 @@ def test_nodes_in_a_scope(world, daemon, guests, systemd):
     """Only its own nodes can be opened in its scope, by whomever; what is plugged in counts from
     before QEMU opens it until it is out."""
     before = world.snapshot()
-    path = guests.write_xml("s1", hostdev(NVME), words="stay")
-    daemon.sh("sed -i 's,<vcpu>,%s&,; s,<features>,%s&,' %s" % (LIMITS, SHARES, path))
-    daemon.virsh("define", path)
-    g = Guest(guests, "s1")
+    g = define_edited(guests, "s1", hostdev(NVME), "stay",
+                      {"<vcpu>": LIMITS + "<vcpu>", "<features>": SHARES + "<features>"})
     g.start()
     g.wait("guest: waiting")
     pid = g.pid()
@@ -111,3 +121,112 @@ def test_nodes_in_a_scope(world, daemon, guests, systemd):
     daemon.virsh("destroy", "s1")
     guests.wait_for(lambda: daemon.sh("test -e %s" % at, check=False).status != 0)
     assert world.snapshot() == before
+
+
+# ---- AppArmor ------------------------------------------------------------------------------------
+
+PROFILES = "/sys/kernel/security/apparmor/profiles"
+
+# What QEMU itself is told to open, as a guest that has taken it over would: "" when it did.
+QMP = r"""
+import json, socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.connect("/run/passthru/guests/%s.d/qmp" % sys.argv[1])
+f = s.makefile("rw")
+def call(command, **arguments):
+    f.write(json.dumps({"execute": command, "arguments": arguments}) + "\n")
+    f.flush()
+    while True:
+        answer = json.loads(f.readline())
+        if "return" in answer or "error" in answer:
+            return answer.get("error", {"desc": ""})["desc"]
+f.readline()
+call("qmp_capabilities")
+for path in sys.argv[2:]:
+    print(call("chardev-add", id="x", backend={"type": "file", "data": {"out": path, "append": True}}))
+    call("chardev-remove", id="x")
+"""
+
+NAMESPACE = "http://libvirt.org/schemas/domain/qemu/1.0"
+MONITOR = ("<qemu:commandline><qemu:arg value=\"-qmp\"/>"
+           "<qemu:arg value=\"unix:/run/passthru/guests/%s.d/qmp,server=on,wait=off\"/>"
+           "</qemu:commandline>")
+
+
+def define_with_monitor(guests, name, devices, more=""):
+    return define_edited(guests, name, devices, "stay expect-none",
+                         {"<domain ": "<domain xmlns:qemu='%s' " % NAMESPACE,
+                          "</domain>": more + MONITOR % name + "</domain>"})
+
+
+def opened(daemon, name, *paths):
+    """What QEMU says of opening these; they are made so that its user may."""
+    daemon.sh("chmod 666 " + " ".join(paths))
+    return daemon.sh("/usr/bin/python3 -S -E - %s %s <<'END'\n%s\nEND" %
+                     (name, " ".join(paths), QMP)).out.splitlines()
+
+
+def denied(path):
+    return "Failed to add chardev 'x': Could not open '%s': Permission denied" % path
+
+
+# A name in which all that means something in a profile is to be taken as it stands.
+ODD = r"/tmp/an [odd] {na,me}^*?\.img"
+ODD_DISK = ("<disk type='file'><driver name='qemu' type='raw'/><source file='%s'/><target dev='vda' "
+            "bus='virtio'/></disk>" % ODD)
+
+
+def test_profile_of_its_own(world, daemon, guests):
+    """QEMU opens what its definition names and what is plugged in, and not what anybody else may."""
+    before = world.snapshot()
+    outside, inside = "/tmp/outside", "/tmp/serial-a1"
+    daemon.sh("echo secret >%s; truncate -s 4096 '%s'" % (outside, ODD))
+    g = define_with_monitor(guests, "a1", hostdev(NVME) + ODD_DISK)
+    g.start()
+    g.wait("guest: waiting")
+    label = "passthru-" + daemon.virsh("domuuid", "a1").strip()
+    assert daemon.sh("cat /proc/%d/attr/current" % g.pid()).out.strip() == label + " (enforce)"
+    xml = daemon.virsh("dumpxml", "a1")
+    assert "<seclabel type='dynamic' model='apparmor' relabel='yes'>" in xml
+    assert "<label>%s</label>" % label in xml
+    assert "seclabel" not in daemon.virsh("dumpxml", "a1", "--inactive")
+    info = daemon.virsh("dominfo", "a1").split("\n")
+    assert "Security model: apparmor" in info and "Security DOI:   0" in info
+    assert "Security label: %s (enforcing)" % label in info
+    assert "<model>apparmor</model>" in daemon.virsh("capabilities")
+    # others' devices, by the modes of their nodes for everybody
+    world.passthru("detach", TWIN).ok()
+    other, plugged = group_node(world, TWIN), group_node(world, EDU)
+    assert opened(daemon, "a1", inside, outside, other) == ["", denied(outside), denied(other)]
+    assert 'name="%s"' % outside in daemon.sh("dmesg | grep 'apparmor=\"DENIED\"' | tail -5").out
+    path = guests.write_device(hostdev(EDU))
+    daemon.virsh("attach-device", "a1", path, "--live")
+    g.wait("guest: hotplug result ok")
+    daemon.virsh("detach-device", "a1", path, "--live")
+    world.passthru("detach", EDU).ok()
+    assert opened(daemon, "a1", plugged, outside) == [denied(plugged), denied(outside)]
+    world.passthru("reattach", EDU).ok()
+    daemon.virsh("destroy", "a1")
+    assert label not in daemon.sh("cat " + PROFILES).out
+    # without a label it is its user's rights alone that count: so the profile was what denied
+    g = define_with_monitor(guests, "a2", hostdev(NVME), "<seclabel type=\"none\"/>")
+    g.start()
+    assert opened(daemon, "a2", outside, other) == ["", ""]
+    daemon.virsh("destroy", "a2")
+    world.passthru("reattach", TWIN).ok()
+    assert world.snapshot() == before
+
+
+def test_profile_of_a_guest_that_ended_unseen(daemon, guests):
+    """Its profile goes with what it had, whichever daemon sees that it has ended."""
+    g = guests.define("a3", words="stay expect-none")
+    g.start()
+    g.wait("guest: waiting")
+    label = "passthru-" + daemon.virsh("domuuid", "a3").strip()
+    assert label in daemon.sh("cat " + PROFILES).out
+    pid = g.pid()
+    daemon.stop()
+    daemon.sh("kill -9 %d" % pid)
+    daemon.start()
+    guests.wait_for(lambda: label not in daemon.sh("cat " + PROFILES).out)
+    assert daemon.sh("ls /run/passthru/guests/a3*", check=False).out == ""

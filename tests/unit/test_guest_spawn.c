@@ -184,7 +184,7 @@ static void test_less_than_asked_for(void **state)
 			_exit(1);
 		must_lock = true;
 		start_with_less(text);
-		_exit(strstr(text, "more locked memory than passthrud may allow") ? 0 : 2);
+		_exit(strstr(text, "CAP_SYS_RESOURCE") ? 0 : 2);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
