@@ -178,6 +178,7 @@ static void on_panic(struct monitor *monitor, const struct qmp_event *event)
 	(void)event;
 	set_state(monitor, DOMAIN_CRASHED, DOMAIN_CRASHED_PANICKED);
 	domain_event_lifecycle(monitor->domain, DOMAIN_EVENT_CRASHED, 0);
+	(void)reboot_panicked(monitor->domain, monitor->guest);
 }
 
 static void on_deleted(struct monitor *monitor, const struct qmp_event *event)

@@ -43,7 +43,7 @@ static int set_action(struct guest *guest, const char *action, struct pt_error *
 /* What it was started with (domain/command_line_system.c). */
 static const char *usual_action(const struct guest *guest)
 {
-	return strcmp(definition_on_poweroff(guest->live), "preserve") == 0 ? "pause" : "poweroff";
+	return strcmp(definition_on_poweroff(guest->live), "destroy") == 0 ? "poweroff" : "pause";
 }
 
 /* ---- asking ---- */
@@ -134,7 +134,9 @@ bool reboot_heard(struct domain *domain, struct guest *guest, const struct qmp_e
 	if (!reason || strcmp(reason, "guest-shutdown") != 0)
 		return false;
 	guests_lock(domain->guests);
-	is_ours = domain->guest == guest && domain->reboot == DOMAIN_REBOOT_ASKED;
+	is_ours =
+		domain->guest == guest && (domain->reboot == DOMAIN_REBOOT_ASKED ||
+					   !strcmp(definition_on_poweroff(guest->live), "restart"));
 	if (is_ours)
 		domain->reboot = DOMAIN_REBOOT_UNDER_WAY;
 	guests_unlock(domain->guests);
@@ -143,11 +145,27 @@ bool reboot_heard(struct domain *domain, struct guest *guest, const struct qmp_e
 	return is_ours;
 }
 
+bool reboot_panicked(struct domain *domain, struct guest *guest)
+{
+	if (strcmp(definition_on_crash(guest->live), "restart") != 0)
+		return false;
+	log_message(PT_LOG_NOTICE, "guest %s has panicked: it is rebooted (on_crash)",
+		    domain->name);
+	set(domain, DOMAIN_REBOOT_UNDER_WAY);
+	guests_work(domain->guests, do_finish, domain, guest, NULL);
+	return true;
+}
+
 bool reboot_resume(struct domain *domain, struct guest *guest, const char *status)
 {
 	struct pt_error err;
 
-	if (!strcmp(status, "shutdown") && strcmp(usual_action(guest), "pause") != 0) {
+	bool is_waiting = !strcmp(status, "shutdown") &&
+			  strcmp(definition_on_poweroff(guest->live), "preserve") != 0;
+	bool has_panicked = !strcmp(status, "guest-panicked") &&
+			    !strcmp(definition_on_crash(guest->live), "restart");
+
+	if (is_waiting || has_panicked) {
 		finish(domain, guest);
 		return true;
 	}

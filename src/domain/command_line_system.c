@@ -103,7 +103,8 @@ static void add_pm(struct command_line *line)
 	}
 }
 
-/* What QEMU itself does at an end; who started it sees it end, or pause. */
+/* What QEMU itself does at an end; who started it sees it end, or pause, and resets what is to
+ * begin again (daemon/reboot.h). */
 static void add_ends(struct command_line *line)
 {
 	struct option_text action;
@@ -112,10 +113,10 @@ static void add_ends(struct command_line *line)
 	option_add(&action, "reboot",
 		   strcmp(definition_on_reboot(line->live), "restart") == 0 ? "reset" : "shutdown");
 	option_add(&action, "shutdown",
-		   strcmp(definition_on_poweroff(line->live), "preserve") == 0 ? "pause"
-									       : "poweroff");
+		   strcmp(definition_on_poweroff(line->live), "destroy") == 0 ? "poweroff"
+									      : "pause");
 	option_add(&action, "panic",
-		   strcmp(definition_on_crash(line->live), "preserve") == 0 ? "pause" : "shutdown");
+		   strcmp(definition_on_crash(line->live), "destroy") == 0 ? "shutdown" : "pause");
 	option_end(&action, "-action");
 }
 

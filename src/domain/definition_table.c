@@ -110,9 +110,9 @@ const struct supported supported_guest[] = {
 	 MANY},
 
 	/* ends */
-	{"on_poweroff", "destroy|preserve", NULL, ONE},
+	{"on_poweroff", "destroy|restart|preserve", NULL, ONE},
 	{"on_reboot", "destroy|restart", NULL, ONE},
-	{"on_crash", "destroy|preserve", NULL, ONE},
+	{"on_crash", "destroy|restart|preserve", NULL, ONE},
 	{"pm", NULL, NULL, ONE},
 	{"pm/{suspend-to-mem,suspend-to-disk}", NULL, "enabled!=" YES_NO, ONE},
 
