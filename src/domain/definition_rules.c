@@ -19,6 +19,7 @@ static const struct {
 	{"hostdev", NULL, "source/address"},
 	{"interface", "hostdev", "source/address"},
 	{"interface", "bridge", "source"},
+	{"interface", "network", "source"},
 	{"disk", NULL, "target"},
 	{"disk", "nvme", "source/address"},
 	{"disk", "block", "source"},

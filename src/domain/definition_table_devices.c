@@ -49,7 +49,7 @@ const struct supported supported_devices[] = {
 	{"devices/hostdev/driver", NULL, "name=vfio model=~", ONE},
 
 	/* networks */
-	{"devices/interface", NULL, "*type!=hostdev|user|bridge|ethernet", MANY},
+	{"devices/interface", NULL, "*type!=hostdev|user|bridge|network|ethernet", MANY},
 	{"devices/interface/mac", NULL, "address!=&mac", ONE},
 	{"devices/interface[hostdev]", NULL, "managed=" YES_NO, MANY},
 	{"devices/interface[hostdev]/source", NULL, NULL, ONE},
@@ -57,14 +57,15 @@ const struct supported supported_devices[] = {
 	{"devices/interface[hostdev]/driver", NULL, "name=vfio model=~", ONE},
 	{"devices/interface[hostdev]/vlan", NULL, NULL, ONE},
 	{"devices/interface[hostdev]/vlan/tag", NULL, "id!=#0-4095", ONE},
-	{"devices/interface[user,bridge,ethernet]/model", NULL,
+	{"devices/interface[user,bridge,network,ethernet]/model", NULL,
 	 "type!=virtio|virtio-net-pci|e1000|e1000e|igb|rtl8139", ONE},
 	{"devices/interface[bridge]/source", NULL, "bridge!=~", ONE},
-	{"devices/interface[bridge,ethernet]/target", NULL, "dev!=~", ONE},
+	{"devices/interface[network]/source", NULL, "network!=~ bridge=~", ONE},
+	{"devices/interface[bridge,network,ethernet]/target", NULL, "dev!=~", ONE},
 	{"devices/interface[ethernet]/target", NULL, "managed=no", ONE},
-	{"devices/interface[bridge,ethernet]/driver", NULL, "name!=qemu|vhost", ONE},
-	{"devices/interface[user,bridge,ethernet]/mtu", NULL, "size!=#68-65535", ONE},
-	{"devices/interface[user,bridge,ethernet]/link", NULL, "state!=up|down", ONE},
+	{"devices/interface[bridge,network,ethernet]/driver", NULL, "name!=qemu|vhost", ONE},
+	{"devices/interface[user,bridge,network,ethernet]/mtu", NULL, "size!=#68-65535", ONE},
+	{"devices/interface[user,bridge,network,ethernet]/link", NULL, "state!=up|down", ONE},
 
 	/* storage */
 	{"devices/disk", NULL, "*type!=file|block|nvme device=disk|cdrom", MANY},

@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "domain/live_alias.h"
+#include "domain/live_mac.h"
 #include "domain/live_topology.h"
 #include "domain/xml_node.h"
 
@@ -151,7 +152,9 @@ int live_complete(struct definition *def, struct pt_error *err)
 		devices = node_add(definition_root(def), "devices", NULL);
 	if (!devices)
 		return pt_fail_memory(err);
-	r = add_controllers(devices, err);
+	r = live_complete_macs(def, err);
+	if (r == 0)
+		r = add_controllers(devices, err);
 	if (r == 0)
 		r = read_topology(def, true, &topology, err);
 	if (r == 0)

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <linux/if_tun.h>
 #include <linux/sockios.h>
+#include <net/if_arp.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,12 +11,14 @@
 #include <sys/socket.h>
 
 #include "base/text.h"
+#include "domain/live_network.h"
 #include "domain/live_start.h"
 #include "domain/xml_node.h"
 
 static bool has_tap(const xmlNode *interface)
 {
-	return node_has(interface, "type", "bridge") || node_has(interface, "type", "ethernet");
+	return node_has(interface, "type", "bridge") || node_has(interface, "type", "network") ||
+	       node_has(interface, "type", "ethernet");
 }
 
 static int name_of(const xmlNode *interface, struct ifreq *request, struct pt_error *err)
@@ -66,6 +69,25 @@ static int set_mtu(int fd, const char *name, const xmlNode *interface)
 	return ioctl(fd, SIOCSIFMTU, &request) < 0 ? -errno : 0;
 }
 
+/*
+ * A bridge without an address of its own takes the lowest of its ports': it would change with each
+ * guest, and the host's own connections with it. As libvirt does, the tap gets the guest's with
+ * the highest first byte there is for that (fe: locally administered, to one receiver).
+ */
+static int set_mac(int fd, const char *name, const xmlNode *interface)
+{
+	struct ifreq request = {.ifr_hwaddr.sa_family = ARPHRD_ETHER};
+	unsigned char *mac = (unsigned char *)request.ifr_hwaddr.sa_data;
+	const char *text = node_get(interface, "mac@address");
+
+	if (!text || sscanf(text, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx", &mac[0], &mac[1], &mac[2],
+			    &mac[3], &mac[4], &mac[5]) != 6)
+		return 0;
+	mac[0] = 0xfe;
+	(void)text_copy(request.ifr_name, sizeof(request.ifr_name), name);
+	return ioctl(fd, SIOCSIFHWADDR, &request) < 0 ? -errno : 0;
+}
+
 static int join_bridge(int fd, const char *name, const char *bridge)
 {
 	struct ifreq request = {0};
@@ -103,6 +125,10 @@ static int set_up(const xmlNode *interface, const char *name, struct pt_error *e
 	if (r < 0)
 		return pt_fail(err, PT_SYSTEM, -r, "the tap %s can't have its mtu: %s", name,
 			       strerror(-r));
+	r = set_mac(fd, name, interface);
+	if (r < 0)
+		return pt_fail(err, PT_SYSTEM, -r, "the tap %s can't have its MAC address: %s",
+			       name, strerror(-r));
 	r = join_bridge(fd, name, bridge);
 	if (r < 0)
 		return pt_fail(err, PT_SYSTEM, -r,
@@ -135,12 +161,29 @@ static int open_vhost(const xmlNode *interface)
 	return open("/dev/vhost-net", O_RDWR | O_CLOEXEC);
 }
 
+/* A network's bridge stands in the live copy, where libvirt has it too. */
+static int settle_bridge(xmlNode *interface, struct pt_error *err)
+{
+	xmlNode *source = node_child(interface, "source");
+	char bridge[IF_NAMESIZE];
+	int r;
+
+	if (!node_has(interface, "type", "network"))
+		return 0;
+	r = live_find_bridge(node_attribute(source, "network"), bridge, err);
+	if (r < 0)
+		return r;
+	return node_set(source, "bridge", bridge) < 0 ? pt_fail_memory(err) : 0;
+}
+
 static int add_tap(xmlNode *interface, struct command_line_tap *tap, struct pt_error *err)
 {
 	struct ifreq request = {0};
 	AUTO_CLOSE int fd = -1;
-	int r = open_tap(interface, &request, &fd, err);
+	int r = settle_bridge(interface, err);
 
+	if (r == 0)
+		r = open_tap(interface, &request, &fd, err);
 	if (r == 0)
 		r = set_up(interface, request.ifr_name, err);
 	if (r < 0)

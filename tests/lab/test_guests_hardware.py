@@ -3,6 +3,7 @@
 bridge, huge pages, processors of their own, and what a definition may say of devices."""
 
 import json
+import os
 import re
 
 import pytest
@@ -12,6 +13,7 @@ from zoo_names import EDU
 
 pytestmark = pytest.mark.only("lab", "guests need a real kernel, and QEMU")
 
+HERE = os.path.dirname(os.path.abspath(__file__))
 TPM = """<tpm model='tpm-crb'><backend type='emulator' version='2.0'/></tpm>"""
 STATE = "/var/lib/passthru/swtpm"
 
@@ -86,3 +88,92 @@ def test_no_swtpm(world, daemon, guests):     # noqa: F811
     finally:
         daemon.sh("umount /usr/bin/swtpm")
     assert world.snapshot() == before
+
+
+NETWORK = """<network>
+  <name>%s</name>
+  <uuid>6b1a2c3d-0000-4000-8000-00000000%s</uuid>
+  <forward mode='nat'/>
+  <bridge name='%s' stp='on' delay='0'/>
+  <ip address='10.99.0.1' netmask='255.255.255.0'/>
+</network>
+"""
+MACS = ["52:54:00:77:01:0a", "52:54:00:77:01:0b"]
+INTERFACE = "<interface type='%s'>%s<source %s/><model type='virtio'/></interface>"
+
+
+@pytest.fixture
+def bridge(daemon):     # noqa: F811
+    """br9, on which libvirt's network "lab" is; "down" is one that isn't active."""
+    daemon.sh("modprobe -a tun vhost_net bridge; mkdir -p /etc/libvirt/qemu/networks; "
+              "ip link add br9 type bridge && "
+              "ip link set br9 up")
+    for name, number, device in ("lab", "0009", "br9"), ("down", "000a", "virbr77"):
+        daemon.sh("cat >/etc/libvirt/qemu/networks/%s.xml <<'END'\n%s\nEND"
+                  % (name, NETWORK % (name, number, device)))
+    yield "br9"
+    daemon.sh("ip link del br9; rm -f /etc/libvirt/qemu/networks/lab.xml "
+              "/etc/libvirt/qemu/networks/down.xml")
+
+
+def test_taps_on_a_bridge(world, daemon, guests, bridge, lab_machine):     # noqa: F811
+    """By the bridge's name and by that of libvirt's network: frames go both ways, and the taps
+    go with the guest."""
+    script = lab_machine.push(os.path.join(HERE, "vf_traffic.py"))
+    g = guests.define(
+        "d1", INTERFACE % ("bridge", "<mac address='%s'/>" % MACS[0], "bridge='br9'") +
+        INTERFACE % ("network", "<mac address='%s'/>" % MACS[1], "network='lab'"),
+        words="net-echo=5 expect-none")
+    g.start()
+    ports = {p["ifname"]: p["address"]
+             for p in json.loads(daemon.sh("ip -j link show master br9").out)}
+    assert sorted(ports.values()) == ["fe" + m[2:] for m in MACS], ports
+    live = daemon.virsh("dumpxml", "d1")
+    assert "<source network='lab' bridge='br9'/>" in live
+    assert all("<target dev='%s'/>" % name in live for name in ports)
+    assert "<source network='lab'/>" in daemon.virsh("dumpxml", "d1", "--inactive")
+    for mac in MACS:
+        g.wait("start=ok mac=" + mac)
+        r = daemon.sh("%s br9 %s 5" % (script, mac), check=False)
+        assert r.status == 0 and json.loads(r.out)["answered"] == 5, (r.out, r.err, g.serial())
+    guests.wait_for(lambda: daemon.virsh("domstate", "d1").strip() == "shut off")
+    assert "guest: all ok" in g.serial()
+    assert not daemon.sh("ip -j link show master br9 | grep ifname", check=False).out
+
+    for network, words in ("none", "no network with matching name 'none'"), \
+            ("down", "virsh -c network:///system net-start down"):
+        guests.define("d2", INTERFACE % ("network", "", "network='%s'" % network))
+        # without one of its own, it has one all the same
+        assert re.search("<mac address='52:54:00:", daemon.virsh("dumpxml", "d2"))
+        assert words in daemon.virsh_fails("start", "d2")
+        daemon.virsh("undefine", "d2")
+
+
+def define_with(guests, name, above, devices="", words=""):     # noqa: F811
+    """A guest with more in its definition than devices."""
+    path = guests.write_xml(name, devices, words)
+    guests.daemon.sh("sed -i \"s|^  <devices>|%s<devices>|\" %s" % (above.replace("\n", ""), path))
+    guests.daemon.virsh("define", path)
+    return Guest(guests, name)
+
+
+def test_ends(world, daemon, guests):     # noqa: F811
+    """What a definition says of a panic, a shutdown and a reset is what comes of them."""
+    panics = define_with(guests, "d1", "<on_crash>restart</on_crash>", "<panic model='isa'/>",
+                         words="tpm")           # there is none, so it panics
+    goes_off = define_with(guests, "d2", "<on_poweroff>restart</on_poweroff>", words="expect-none")
+    resets_itself = define_with(guests, "d3", "<on_reboot>destroy</on_reboot>",
+                                words="reboot expect-none")
+    for g in panics, goes_off, resets_itself:
+        g.start()
+    pids = [g.pid() for g in (panics, goes_off)]
+    for g, pid in zip((panics, goes_off), pids):
+        guests.wait_for(lambda g=g: g.serial().count("guest: start") > 1, seconds=90)
+        assert g.pid() == pid and daemon.virsh("domstate", g.name).strip() != "shut off"
+        daemon.virsh("destroy", g.name)
+    guests.wait_for(lambda: daemon.virsh("domstate", "d3").strip() == "shut off")
+    assert resets_itself.serial().count("guest: start") == 1
+    for words in "<on_crash>coredump-restart</on_crash>", "<on_reboot>preserve</on_reboot>":
+        path = guests.write_xml("d4")
+        daemon.sh("sed -i \"s|^  <devices>|%s<devices>|\" %s" % (words, path))
+        assert "isn't supported" in daemon.virsh_fails("define", path)

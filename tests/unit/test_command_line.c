@@ -34,8 +34,9 @@ static struct definition *live_of(const struct definition *def)
 	return live;
 }
 
-static const char *const golden[] = {"emulated", "lab",		 "nfv",
-				     "small",	 "virt-manager", "windows-gaming"};
+static const char *const golden[] = {"emulated",     "lab",	  "looking-glass", "nas",
+				     "nfv",	     "router",	  "single-gpu",	   "small",
+				     "virt-manager", "win11-tpm", "windows-gaming"};
 
 static void whole_lines(void **state)
 {

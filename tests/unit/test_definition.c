@@ -12,8 +12,10 @@
 	"<hostdev mode='subsystem' type='pci' managed='yes'><source>" address "</source>" more     \
 	"</hostdev>"
 
-static const char *const golden[] = {"emulated.xml", "lab.xml",		 "nfv.xml",
-				     "small.xml",    "virt-manager.xml", "windows-gaming.xml"};
+static const char *const golden[] = {"emulated.xml",   "lab.xml",	    "looking-glass.xml",
+				     "nas.xml",	       "nfv.xml",	    "router.xml",
+				     "single-gpu.xml", "small.xml",	    "virt-manager.xml",
+				     "win11-tpm.xml",  "windows-gaming.xml"};
 
 static void comes_out_as_it_went_in(void **state)
 {
@@ -185,8 +187,8 @@ static const struct {
 	 "domain/devices/disk@type='network' isn't supported (line 2); supported: file|block|nvme"},
 	{DEVICES("<disk type='file' snapshot='no'><source file='/a'/><target dev='vda'/></disk>"),
 	 -EOPNOTSUPP, "domain/devices/disk@snapshot isn't supported"},
-	{DEVICES("<interface type='network'><source network='default'/></interface>"), -EOPNOTSUPP,
-	 "domain/devices/interface@type='network'"},
+	{DEVICES("<interface type='direct'><source dev='eth0'/></interface>"), -EOPNOTSUPP,
+	 "domain/devices/interface@type='direct'"},
 	{DEVICES("<interface type='user'><source bridge='br0'/></interface>"), -EOPNOTSUPP,
 	 "domain/devices/interface/source isn't supported"},
 	{DEVICES(HOSTDEV(PCI("1", "0"), "<rom bar='on' tune='x'/>")), -EOPNOTSUPP,

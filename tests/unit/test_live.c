@@ -39,6 +39,11 @@ static const struct {
 } golden[] = {
 	{"lab.xml", "lab.live.xml"},
 	{"nfv.xml", "nfv.live.xml"},
+	{"looking-glass.xml", "looking-glass.live.xml"},
+	{"nas.xml", "nas.live.xml"},
+	{"router.xml", "router.live.xml"},
+	{"single-gpu.xml", "single-gpu.live.xml"},
+	{"win11-tpm.xml", "win11-tpm.live.xml"},
 	{"emulated.xml", "emulated.live.xml"},
 	{"small.xml", "small.live.xml"},
 	{"virt-manager.xml", "virt-manager.live.xml"},

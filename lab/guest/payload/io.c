@@ -12,6 +12,7 @@
 #define PM_TIMER	 0x608
 #define PM_TIMER_PER_MS	 3580u
 #define PVPANIC		 0x505
+#define RESET_CONTROL	 0xcf9
 #define DEBUG_EXIT	 0xf4
 
 extern uint64_t page_pml4[512];
@@ -168,6 +169,14 @@ void machine_off(bool ok)
 		out8(DEBUG_EXIT, 1);
 	}
 	out16(PM1_CONTROL, 0x2000);
+	for (;;)
+		__asm__ volatile("cli; hlt");
+}
+
+/* The reset control register of the chipset (ICH9 datasheet, 13.7.5). */
+void machine_reset(void)
+{
+	out8(RESET_CONTROL, 0x06);
 	for (;;)
 		__asm__ volatile("cli; hlt");
 }

@@ -35,6 +35,8 @@ static bool drive(struct function *f)
 		ok = edu_drive(f);
 	} else if (f->class == 0x010802) {
 		ok = nvme_drive(f);
+	} else if (options.net_echo && f->vendor == 0x1af4 && f->device == 0x1041) {
+		ok = virtio_net_echo(f);
 	} else {
 		for (unsigned n = 0; n < sizeof(nics) / sizeof(nics[0]); n++) {
 			if (f->vendor != nics[n].vendor || f->device != nics[n].device)
@@ -152,12 +154,16 @@ static bool parse(const char *p)
 			options.write_seed = (uint32_t)take_number(&p);
 		} else if (take_word(&p, "vf-echo=")) {
 			options.vf_echo = take_number(&p);
+		} else if (take_word(&p, "net-echo=")) {
+			options.net_echo = take_number(&p);
 		} else if (take_word(&p, "ignore-unplug")) {
 			options.ignore_unplug = true;
 		} else if (take_word(&p, "edu-bad-dma")) {
 			options.edu_bad_dma = true;
 		} else if (take_word(&p, "expect-none")) {
 			options.expect_none = true;
+		} else if (take_word(&p, "reboot")) {
+			options.reboot = true;
 		} else if (take_word(&p, "tpm")) {
 			options.tpm = true;
 		} else if (take_word(&p, "stay")) {
@@ -187,6 +193,8 @@ void payload_main(const struct start_info *info)
 		ok = false;
 	}
 	print(ok ? "guest: all ok\n" : "guest: FAILED\n");
+	if (options.reboot)
+		machine_reset();
 	if (options.stay)
 		hotplug_serve();
 	machine_off(ok);

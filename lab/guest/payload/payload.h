@@ -19,13 +19,15 @@ struct options {
 	bool ignore_unplug; /* with stay: be the guest that never lets go */
 	bool edu_bad_dma;   /* send edu's DMA outside the guest's memory */
 	bool expect_none;   /* having no device to drive is not a failure */
+	bool reboot;	    /* instead of going off */
 	bool tpm;	    /* there is one, and it works */
 	bool read;
 	bool write;
 	uint64_t read_lba, read_count;
 	uint64_t write_lba, write_count;
 	uint32_t write_seed;
-	uint64_t vf_echo; /* how many frames a VF sends back before it is done; 0: none */
+	uint64_t vf_echo;  /* how many frames a VF sends back before it is done; 0: none */
+	uint64_t net_echo; /* the same of a virtio card */
 };
 
 extern struct options options;
@@ -111,6 +113,7 @@ bool has_passed(uint32_t since, uint32_t ms);
 void sleep_ms(uint32_t ms);
 uint32_t crc32_update(uint32_t crc, const void *data, size_t size);
 void machine_off(bool ok) __attribute__((noreturn));
+void machine_reset(void) __attribute__((noreturn));
 /* The power button: listened to from the first call on. */
 bool machine_off_wanted(void);
 void *memset(void *to, int value, size_t size);
@@ -148,6 +151,7 @@ bool nvme_drive(const struct function *f);
 void nvme_stop(const struct function *f);
 bool nic_drive(const struct function *f, const char *name);
 bool igbvf_echo(const struct function *f);
+bool virtio_net_echo(const struct function *f);
 bool tpm_drive(void);
 
 /* main.c and hotplug.c */
