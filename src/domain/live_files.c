@@ -511,6 +511,21 @@ static int judge(struct pt_host *host, const struct file *file, const struct fin
 	return 0;
 }
 
+/* A node that the kernel made for everyone: the usual case of a device that is plugged in. */
+static bool is_for_all(const struct file *file)
+{
+	return file->need == NEED_NODE && !file->errnum && (file->st.st_mode & 0006) == 0006;
+}
+
+static bool is_plain(const struct files *files)
+{
+	size_t i = 0;
+
+	while (i < files->count && is_for_all(&files->items[i]))
+		i++;
+	return i == files->count;
+}
+
 int live_check_files(struct pt_host *host, const struct definition *live, const xmlNode *device,
 		     const struct confine_user *user, struct store_live *record,
 		     struct pt_error *err)
@@ -520,9 +535,9 @@ int live_check_files(struct pt_host *host, const struct definition *live, const 
 
 	if (r < 0)
 		r = pt_fail_memory(err);
-	else if (files.count)
+	else if (!is_plain(&files))
 		r = try_as(&files, user, err);
-	for (size_t i = 0; r == 0 && i < files.count; i++)
+	for (size_t i = 0; r == 0 && files.findings && i < files.count; i++)
 		r = judge(host, &files.items[i], &files.findings[i], user, record, &result, err);
 	files_free(&files);
 	return r < 0 ? r : result;

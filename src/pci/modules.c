@@ -40,17 +40,25 @@ struct alias {
 	unsigned short module_len;
 };
 
+/* The aliases of one kind, in the order of the lists: a few out of many times more. */
+struct table {
+	bool is_filled;
+	struct alias *aliases;
+	size_t count;
+	size_t room;
+};
+
+enum kind { VFIO, PCI, KINDS };
+
+static const char *const prefixes[KINDS] = {[VFIO] = "vfio_pci:", [PCI] = "pci:"};
+
 struct modules {
 	bool has_lists;
 	char *alias; /* modules.alias; NULL when there is none */
 	size_t alias_size;
 	char *builtin; /* modules.builtin.modinfo; NULL when there is none */
 	size_t builtin_size;
-	/* those of PCI devices, in the order of the lists: the few thousand out of many times more
-	 */
-	struct alias *aliases;
-	size_t count;
-	size_t room;
+	struct table tables[KINDS];
 };
 
 static struct modules *modules_open(struct pt_host *host)
@@ -66,7 +74,8 @@ void modules_close(struct pt_host *host)
 
 	if (!modules)
 		return;
-	free(modules->aliases);
+	for (size_t i = 0; i < KINDS; i++)
+		free(modules->tables[i].aliases);
 	free(modules->alias);
 	free(modules->builtin);
 	free(modules);
@@ -127,22 +136,21 @@ static uint64_t get_vendor(const char *pattern, size_t len)
 	return vendor;
 }
 
-static int add_alias(struct modules *modules, const char *pattern, size_t pattern_len,
+static int add_alias(struct table *table, const char *pattern, size_t pattern_len,
 		     const char *module, size_t module_len)
 {
-	if ((strncmp(pattern, "pci:", 4) != 0 && strncmp(pattern, "vfio_pci:", 9) != 0) ||
-	    pattern_len >= PATTERN_SIZE || !module_len || module_len >= NAME_SIZE)
+	if (pattern_len >= PATTERN_SIZE || !module_len || module_len >= NAME_SIZE)
 		return 0;
-	if (modules->count == modules->room) {
-		size_t room = modules->room ? modules->room * 2 : 4096;
-		struct alias *grown = reallocarray(modules->aliases, room, sizeof(*grown));
+	if (table->count == table->room) {
+		size_t room = table->room ? table->room * 2 : 64;
+		struct alias *grown = reallocarray(table->aliases, room, sizeof(*grown));
 
 		if (!grown)
 			return -ENOMEM;
-		modules->aliases = grown;
-		modules->room = room;
+		table->aliases = grown;
+		table->room = room;
 	}
-	modules->aliases[modules->count++] = (struct alias){
+	table->aliases[table->count++] = (struct alias){
 		.pattern = pattern,
 		.module = module,
 		.vendor = get_vendor(pattern, pattern_len),
@@ -152,30 +160,34 @@ static int add_alias(struct modules *modules, const char *pattern, size_t patter
 	return 0;
 }
 
-/* Lines of "alias PATTERN MODULE". */
-static int take_aliases(struct modules *modules)
+/* Lines of "alias PATTERN MODULE": a search for the few is quicker than a look at each. */
+static int take_aliases(const struct modules *modules, const char *prefix, struct table *table)
 {
-	const char *line = modules->alias, *end = line + modules->alias_size;
+	const char *text = modules->alias, *at = text, *end = at + modules->alias_size;
+	char start[32];
+	size_t len = (size_t)text_format(start, sizeof(start), "alias %s", prefix);
 	int r = 0;
 
-	while (line < end && !r) {
-		const char *eol = memchr(line, '\n', (size_t)(end - line)), *space;
+	while (!r && (at = memmem(at, (size_t)(end - at), start, len))) {
+		const char *eol = memchr(at, '\n', (size_t)(end - at)), *space;
+		bool is_line = at == text || at[-1] == '\n';
 
 		if (!eol)
 			eol = end;
-		if (eol - line > 6 && !memcmp(line, "alias ", 6) &&
-		    (line[6] == 'p' || line[6] == 'v') &&
-		    (space = memchr(line + 6, ' ', (size_t)(eol - line - 6))))
-			r = add_alias(modules, line + 6, (size_t)(space - line - 6), space + 1,
+		at += strlen("alias ");
+		space = memchr(at, ' ', (size_t)(eol - at));
+		if (is_line && space)
+			r = add_alias(table, at, (size_t)(space - at), space + 1,
 				      (size_t)(eol - space - 1));
-		line = eol + 1;
+		at = eol;
 	}
 	return r;
 }
 
 /* Strings of "MODULE.alias=PATTERN" among others, each ended by a NUL. */
-static int take_builtin(struct modules *modules)
+static int take_builtin(const struct modules *modules, const char *prefix, struct table *table)
 {
+	size_t prefix_len = strlen(prefix);
 	const char *entry = modules->builtin, *end = entry + modules->builtin_size;
 	int r = 0;
 
@@ -184,8 +196,9 @@ static int take_builtin(struct modules *modules)
 		const char *dot = memchr(entry, '.', len);
 		size_t name_len = dot ? (size_t)(dot - entry) : len;
 
-		if (dot && len > name_len + 7 && !memcmp(dot, ".alias=", 7))
-			r = add_alias(modules, dot + 7, len - name_len - 7, entry, name_len);
+		if (dot && len > name_len + 7 + prefix_len && !memcmp(dot, ".alias=", 7) &&
+		    !memcmp(dot + 7, prefix, prefix_len))
+			r = add_alias(table, dot + 7, len - name_len - 7, entry, name_len);
 		entry += len + 1;
 	}
 	return r;
@@ -209,11 +222,23 @@ static int read_lists(struct pt_host *host, struct modules *modules)
 	if (!r)
 		r = read_list(host, directory, "modules.builtin.modinfo", &modules->builtin,
 			      &modules->builtin_size);
-	if (!r && modules->builtin)
-		r = take_builtin(modules);
-	if (!r && modules->alias)
-		r = take_aliases(modules);
 	modules->has_lists = !r;
+	return r;
+}
+
+static int fill_table(struct pt_host *host, struct modules *modules, enum kind kind)
+{
+	struct table *table = &modules->tables[kind];
+	int r = read_lists(host, modules);
+
+	if (r < 0 || table->is_filled)
+		return r;
+	table->count = 0;
+	if (modules->builtin)
+		r = take_builtin(modules, prefixes[kind], table);
+	if (!r && modules->alias)
+		r = take_aliases(modules, prefixes[kind], table);
+	table->is_filled = !r;
 	return r;
 }
 
@@ -311,20 +336,23 @@ static char **join_names(const struct matches *matches)
 	return names;
 }
 
-static int find_matches(struct pt_host *host, const char *modalias, struct matches *ret_matches)
+static int find_matches(struct pt_host *host, enum kind kind, const char *modalias,
+			struct matches *ret_matches)
 {
 	struct modules *modules = modules_open(host);
-	int r = modules ? read_lists(host, modules) : -ENOMEM;
+	int r = modules ? fill_table(host, modules, kind) : -ENOMEM;
+	const struct table *table;
 	uint64_t vendor;
 	size_t i;
 
 	if (r < 0)
 		return r;
+	table = &modules->tables[kind];
 	*ret_matches = (struct matches){.modalias = modalias};
 	vendor = get_vendor(modalias, strlen(modalias));
-	for (i = 0; i < modules->count; i++)
-		if (!modules->aliases[i].vendor || modules->aliases[i].vendor == vendor)
-			match_alias(ret_matches, &modules->aliases[i]);
+	for (i = 0; i < table->count; i++)
+		if (!table->aliases[i].vendor || table->aliases[i].vendor == vendor)
+			match_alias(ret_matches, &table->aliases[i]);
 	sort_matches(ret_matches);
 	return 0;
 }
@@ -333,7 +361,7 @@ int modules_find(struct pt_host *host, const char *modalias, char ***ret_names)
 {
 	struct matches matches;
 	char **names;
-	int r = find_matches(host, modalias, &matches);
+	int r = find_matches(host, PCI, modalias, &matches);
 
 	if (r < 0)
 		return r;
@@ -396,7 +424,7 @@ int modules_find_vfio_drivers(struct pt_host *host, const struct pt_address *add
 		return -EINVAL;
 	r = text_format(vfio, sizeof(vfio), "vfio_pci:%s", modalias + 4);
 	if (r >= 0)
-		r = find_matches(host, vfio, &matches);
+		r = find_matches(host, VFIO, vfio, &matches);
 	if (r < 0)
 		return r;
 	for (i = 0; i < matches.count; i++) {
