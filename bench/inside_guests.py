@@ -52,7 +52,7 @@ DOMAIN = """<domain type='qemu'>
     <memballoon model='none'/>
 %s
   </devices>
-</domain>
+%s</domain>
 """
 PORTS = "".join("    <controller type='pci' index='%d' model='pcie-root-port'/>\n" % n
                 for n in range(1, 13))
@@ -66,8 +66,12 @@ def hostdev(address):
     return HOSTDEV % tuple(re.split("[:.]", address))
 
 
-def domain(devices):
-    return DOMAIN % (NAME, RUN, PORTS, SERIAL, "".join(hostdev(d) for d in devices))
+# What libvirtd's configuration says too: a profile costs the same whoever loads it.
+UNLABELLED = "  <seclabel type='none'/>\n"
+
+
+def domain(devices, more=""):
+    return DOMAIN % (NAME, RUN, PORTS, SERIAL, "".join(hostdev(d) for d in devices), more)
 
 
 def wait_for(condition, what, seconds=120):
@@ -96,8 +100,8 @@ def driver(address):
 
 
 class Daemon:
-    def __init__(self, name, argv, path):
-        self.name = name
+    def __init__(self, name, argv, path, more=""):
+        self.name, self.more = name, more
         self.log = open("%s/%s.log" % (RUN, name), "wb")
         self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=self.log,
                                         stderr=self.log)
@@ -112,7 +116,7 @@ class Daemon:
                 time.sleep(0.1)
 
     def prepare(self, devices):
-        self.domain = self.connection.defineXML(domain(devices))
+        self.domain = self.connection.defineXML(domain(devices, self.more))
 
     def start(self):
         self.domain.create()
@@ -298,7 +302,8 @@ def main():
     libvirt.registerErrorHandler(lambda *_: None, None)
     rounds, plugged, devices = int(sys.argv[1]), sys.argv[2], sys.argv[3:]
     prepare()
-    own = Daemon("passthrud", [RUN + "/passthrud", "--socket", RUN + "/sock"], RUN + "/sock")
+    own = Daemon("passthrud", [RUN + "/passthrud", "--socket", RUN + "/sock"], RUN + "/sock",
+                 UNLABELLED)
     other = Daemon("libvirtd", ["/usr/sbin/libvirtd", "-f", RUN + "/libvirtd.conf"],
                    "/run/libvirt/libvirt-sock")
     actors = (Floor(own), own, other)
