@@ -53,6 +53,12 @@ static const char networks[] = "  /dev/net/tun rw,\n"
 			       "  /dev/vhost-net rw,\n"
 			       "  /dev/tap[0-9]* rw,\n";
 
+/* Servers of sound, and what their libraries read; ALSA's nodes are among what QEMU reaches. */
+static const char sounds[] = "  /etc/{pulse,pipewire,alsa}/{,**} r,\n"
+			     "  /etc/asound.conf r,\n"
+			     "  /run/user/[0-9]*/{pulse/native,pipewire-[0-9]*} rw,\n"
+			     "  owner /dev/shm/{pulse-shm-*,jack*,jack*/**} rwk,\n";
+
 /* Quoted, and with what is a pattern made plain; false for what can't be said. */
 static bool put_quoted(FILE *out, const char *text)
 {
@@ -106,6 +112,9 @@ static int put_device(FILE *out, const xmlNode *device, struct pt_error *err)
 	if (node_is(device, "interface") && !node_has(device, "type", "hostdev") &&
 	    !node_has(device, "type", "user"))
 		(void)fputs(networks, out);
+	if (node_is(device, "audio") && !node_has(device, "type", "none") &&
+	    !node_has(device, "type", "spice"))
+		(void)fputs(sounds, out);
 	if (node_is(device, "shmem") && node_attribute(device, "name")) {
 		char path[PATH_MAX];
 
@@ -158,9 +167,13 @@ static int put_all(FILE *out, const struct definition *live, const struct reach 
 	r = put_rule(out, real ? real : emulator, "", "mr", err);
 	if (!r)
 		r = put_own(out, live, err);
-	for (size_t i = 0; r == 0 && i < reach->count; i++)
-		r = put_rule(out, reach->files[i].path, "",
-			     reach->files[i].is_written ? "rwk" : "rk", err);
+	for (size_t i = 0; r == 0 && i < reach->count; i++) {
+		const struct reach_file *file = &reach->files[i];
+
+		/* words for QEMU may share a directory with the guest */
+		r = put_rule(out, file->path, S_ISDIR(file->st.st_mode) ? "/{,**}" : "",
+			     file->is_written ? "rwk" : "rk", err);
+	}
 	for (; r == 0 && device; device = node_next(device, NULL))
 		r = put_device(out, device, err);
 	(void)fputs("  include if exists <local/passthru-guest>\n}\n", out);

@@ -2,11 +2,13 @@
 #include "domain/reach.h"
 
 #include <fcntl.h>
+#include <glob.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "domain/confine.h"
 #include "domain/live_files.h"
+#include "domain/xml_node.h"
 
 static int add(void *context, const char *path, const struct stat *st, bool is_written)
 {
@@ -47,6 +49,74 @@ static int add_groups(struct pt_host *host, const struct definition *live, struc
 	return r;
 }
 
+/* ---- what the definition says in other words ---- */
+
+/* A file that may as well not be there, or be no file at all. */
+static int add_if_there(struct reach *reach, const char *path)
+{
+	AUTO_FREE char *real = realpath(path, NULL);
+	struct stat st;
+
+	/* "/" is a separator, or a mistake */
+	if (!real || !real[1] || stat(real, &st) < 0)
+		return 0;
+	return add(reach, real, &st, true);
+}
+
+/* Absolute paths in a word for QEMU: "input-linux,id=kbd,evdev=/dev/input/event3", or JSON. */
+static int add_paths(struct reach *reach, const char *word)
+{
+	static const char between[] = ",=:;\"' []{}";
+	int r = 0;
+
+	while (r == 0 && *(word += strspn(word, between))) {
+		size_t length = strcspn(word, between);
+		char *path = word[0] == '/' ? strndup(word, length) : NULL;
+
+		if (path)
+			r = add_if_there(reach, path);
+		else if (word[0] == '/')
+			r = -ENOMEM;
+		free(path);
+		word += length;
+	}
+	return r;
+}
+
+static int add_words(struct reach *reach, const struct definition *live)
+{
+	int r = 0;
+
+	for (xmlNode *at = definition_root(live)->children; at; at = at->next) {
+		if (!at->ns || strcmp((const char *)at->name, "commandline") != 0)
+			continue;
+		for (xmlNode *word = at->children; word && r == 0; word = word->next)
+			if (node_attribute(word, "value"))
+				r = add_paths(reach, node_attribute(word, "value"));
+	}
+	return r;
+}
+
+/* Sound cards are the host's, all of them: which one is ALSA's business, or OSS's. */
+static int add_sound(struct reach *reach, const struct definition *live)
+{
+	static const char *const patterns[][2] = {{"alsa", "/dev/snd/*"}, {"oss", "/dev/dsp*"}};
+	const xmlNode *audio = node_find(definition_root(live), "devices/audio");
+	int r = 0;
+
+	for (; audio && r == 0; audio = node_next(audio, "audio"))
+		for (size_t i = 0; i < 2; i++) {
+			glob_t found = {0};
+
+			if (node_has(audio, "type", patterns[i][0]) &&
+			    glob(patterns[i][1], 0, NULL, &found) == 0)
+				for (size_t j = 0; r == 0 && j < found.gl_pathc; j++)
+					r = add_if_there(reach, found.gl_pathv[j]);
+			globfree(&found);
+		}
+	return r;
+}
+
 int reach_list(struct pt_host *host, const struct definition *live, struct reach *ret_reach,
 	       struct pt_error *err)
 {
@@ -55,6 +125,8 @@ int reach_list(struct pt_host *host, const struct definition *live, struct reach
 
 	if (!r)
 		r = add_groups(host, live, &reach, err);
+	if (!r && (add_words(&reach, live) < 0 || add_sound(&reach, live) < 0))
+		r = pt_fail_memory(err);
 	if (r < 0) {
 		reach_free(&reach);
 		return r;

@@ -81,6 +81,36 @@ static void test_taps(void **state)
 	assert_non_null(strstr(text, "  /dev/net/tun rw,\n"));
 }
 
+/* Words for QEMU itself: what they name is reached too. */
+static void test_words(void **state)
+{
+	struct empty tree;
+	struct reach reach = {0};
+	AUTO(auto_definition)
+	struct definition *live = define(
+		LABELLED
+		"<q:commandline xmlns:q='http://libvirt.org/schemas/domain/qemu/1.0'>"
+		"<q:arg value='-object'/>"
+		"<q:arg value='input-linux,id=k,evdev=/dev/null,repeat=on'/>"
+		"<q:arg value='{&quot;path&quot;: &quot;/proc/self/../bus&quot;, &quot;a&quot;:/}'/>"
+		"<q:arg value='unix:/nowhere/at/all,server=on'/>"
+		"<q:env name='A' value='/dev/zero'/></q:commandline>");
+	AUTO_FREE char *text = NULL;
+
+	(void)state;
+	open_empty(&tree);
+	assert_int_equal(reach_list(tree.host, live, &reach, NULL), 0);
+	assert_int_equal(reach.count, 3);
+	assert_string_equal(reach.files[0].path, "/dev/null");
+	assert_true(S_ISCHR(reach.files[0].st.st_mode) && reach.files[0].is_written);
+	assert_string_equal(reach.files[1].path, "/proc/bus");
+	assert_string_equal(reach.files[2].path, "/dev/zero");
+	assert_int_equal(label_write(live, &reach, &text, NULL), 0);
+	assert_non_null(strstr(text, "\n  \"/proc/bus/{,**}\" rwk,\n"));
+	reach_free(&reach);
+	close_empty(&tree);
+}
+
 static void test_what_cant_be_said(void **state)
 {
 	struct reach_file file = {.path = (char *)(uintptr_t)"/srv/a\n/etc/shadow r,\n"};
@@ -148,6 +178,7 @@ int main(void)
 		cmocka_unit_test(test_what_cant_be_said),
 		cmocka_unit_test(test_choosing),
 		cmocka_unit_test(test_entering),
+		cmocka_unit_test(test_words),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
