@@ -40,6 +40,8 @@ static const char common[] =
 	"  /dev/pts/[0-9]* rw,\n"
 	/* memory without a name */
 	"  /{memfd:,anon_hugepage}* rw,\n"
+	/* and that of huge pages, which has the name of its file system's root */
+	"  owner / rw,\n"
 	"  network inet,\n"
 	"  network inet6,\n"
 	"  network unix,\n"
