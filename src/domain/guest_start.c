@@ -138,6 +138,8 @@ static int prepare_files(struct start *start, struct pt_error *err)
 	r = window_choose(start->host, guest->live, start->hostdevs, start->hostdev_count,
 			  &start->files.window, err);
 	if (!r)
+		r = live_check_pages(guest->live, err);
+	if (!r)
 		r = live_choose_ports(guest->live, err);
 	if (!r)
 		r = live_open_taps(guest->live, &start->taps, &start->tap_count, err);

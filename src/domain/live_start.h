@@ -14,6 +14,9 @@
  */
 int live_choose_ports(struct definition *live, struct pt_error *err);
 
+/* Before anything is made: are there huge pages enough, where the definition wants such? */
+int live_check_pages(const struct definition *live, struct pt_error *err);
+
 /*
  * Before QEMU: the guest's file for firmware variables (os/nvram), made from its template and
  * given to @uid and @gid. One that is there is left alone.

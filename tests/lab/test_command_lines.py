@@ -39,7 +39,8 @@ def cpu(value):
 
 
 def machine(value):
-    return ",".join(p for p in value.split(",") if not re.match("kernel-irqchip|kernel_irqchip|pflash", p))
+    return ",".join(p for p in value.split(",")
+                    if not re.match("kernel-irqchip|kernel_irqchip|pflash", p))
 
 
 def device(value):
@@ -89,8 +90,8 @@ CHANGES = {"-device": device, "-blockdev": blockdev, "-object": backend, "-netde
            "-audiodev": lambda v: re.sub('"driver":"(alsa|pa|pipewire|jack|oss)"[^}]*"id"',
                                          '"driver":"none","id"', v),
            "-spice": lambda v: "port=0,addr=127.0.0.1," + v.split(",", 2)[2],
-           "-vnc": lambda v: "none", "-overcommit": lambda v: "mem-lock=off", "-tpmdev": lambda v: None, "-kernel": lambda v: None,
-           "-append": lambda v: None}
+           "-vnc": lambda v: "none", "-overcommit": lambda v: "mem-lock=off",
+           "-tpmdev": lambda v: None, "-kernel": lambda v: None, "-append": lambda v: None}
 
 
 @pytest.mark.parametrize("path", sorted(glob.glob(DOMAINS + "/*.args")), ids=os.path.basename)

@@ -43,6 +43,11 @@ def test_an_emulated_tpm(world, daemon, guests):     # noqa: F811
     before = world.snapshot()
     daemon.sh("rm -rf %s" % STATE)
     g = guests.define("d1", TPM + hostdev(EDU), words="tpm stay")
+    daemon.sh("virsh dumpxml d1 >/tmp/d1.again.xml; mount --bind /dev/null /usr/bin/swtpm")
+    words = daemon.virsh_fails("start", "d1")
+    daemon.sh("umount /usr/bin/swtpm")
+    assert "install the package swtpm" in words and world.snapshot() == before
+
     path = state_file(daemon, "d1")
     g.start()
     first = resets(g)
@@ -57,37 +62,21 @@ def test_an_emulated_tpm(world, daemon, guests):     # noqa: F811
     guests.wait_for(lambda: "was found again" in daemon.sh("cat /tmp/passthrud.log").out)
     daemon.virsh("destroy", "d1")
     assert daemon.sh("kill -0 %d" % tpm, check=False).status != 0
-    # the same TPM at the next start; then it is killed, which is told
+    assert "mutually exclusive" in daemon.virsh_fails("undefine", "d1", "--tpm", "--keep-tpm")
+    daemon.virsh("undefine", "d1", "--keep-tpm")
+
+    # the same TPM when the guest is defined again; then it is killed, which is told
+    daemon.virsh("define", "/tmp/d1.again.xml")
     g.start()
     assert resets(g) == first + 1
     daemon.sh("kill -9 %d" % record(daemon, "d1")["tpm"]["pid"])
     guests.wait_for(lambda: "its TPM has failed" in daemon.sh("cat /tmp/passthrud.log").out)
     assert daemon.virsh("domstate", "d1").strip() == "running"
-    daemon.virsh("destroy", "d1")
-    assert "mutually exclusive" in daemon.virsh_fails("undefine", "d1", "--tpm", "--keep-tpm")
-    daemon.virsh("undefine", "d1", "--keep-tpm")
-    assert world.exists(path)
     # undefined while it runs: what is kept goes when it ends
-    daemon.virsh("define", "/tmp/d1.xml")
-    path = state_file(daemon, "d1")
-    g.start()
-    resets(g)
     daemon.virsh("undefine", "d1")
     assert world.exists(path)
     daemon.virsh("destroy", "d1")
-    assert not world.exists(path)
-    assert world.snapshot() == before
-
-
-def test_no_swtpm(world, daemon, guests):     # noqa: F811
-    before = world.snapshot()
-    guests.define("d1", TPM + hostdev(EDU))
-    daemon.sh("mount --bind /dev/null /usr/bin/swtpm")
-    try:
-        assert "install the package swtpm" in daemon.virsh_fails("start", "d1")
-    finally:
-        daemon.sh("umount /usr/bin/swtpm")
-    assert world.snapshot() == before
+    assert not world.exists(path) and world.snapshot() == before
 
 
 NETWORK = """<network>
@@ -177,3 +166,65 @@ def test_ends(world, daemon, guests):     # noqa: F811
         path = guests.write_xml("d4")
         daemon.sh("sed -i \"s|^  <devices>|%s<devices>|\" %s" % (words, path))
         assert "isn't supported" in daemon.virsh_fails("define", path)
+
+
+ABOVE = """<memoryBacking><hugepages><page size='2' unit='M'/></hugepages><locked/></memoryBacking>
+<cputune><vcpupin vcpu='0' cpuset='1'/><emulatorpin cpuset='0'/></cputune>
+<numatune><memory mode='strict' nodeset='0'/></numatune>"""
+DEVICES = """<disk type='file'><driver type='raw'/><source file='/tmp/hw/a'/>
+<target dev='sda' bus='sata'/></disk>
+<disk type='file'><driver type='raw'/><source file='/tmp/hw/b'/>
+<target dev='sdb' bus='scsi'/></disk>
+<graphics type='vnc' autoport='yes'/><graphics type='spice' autoport='yes'/>
+<video><model type='virtio'/></video><input type='tablet' bus='usb'/>
+<shmem name='hw-glass'><model type='ivshmem-plain'/><size unit='M'>1</size></shmem>
+<watchdog model='i6300esb' action='none'/>
+<rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>"""
+# what the guest finds on its bus of these: video, shmem, watchdog, random numbers, scsi, usb, sata
+IDS = ["1af4:1050", "1af4:1110", "8086:25ab", "1af4:1044", "1af4:1048", "1b36:000d", "8086:2922"]
+PAGES = "/sys/devices/system/node/node0/hugepages/hugepages-2048kB/nr_hugepages"
+GREETING = """import re, socket, sys
+for port, said in (int(sys.argv[1]), b"RFB 003.008"), (int(sys.argv[2]), b""):
+    s = socket.create_connection(("127.0.0.1", port), 20)
+    assert s.recv(11) == said if said else True
+"""
+
+
+def allowed(status):
+    """Which processors a thread may run on, by its name."""
+    return re.search(r"^Cpus_allowed_list:\t(.*)$", status, re.M)[1]
+
+
+def test_what_a_definition_may_have(world, daemon, guests):     # noqa: F811
+    """All of it beside a device of the host's with a ROM file: it starts, is where it was put,
+    and the guest finds it."""
+    before = world.snapshot()
+    daemon.sh("mkdir -p /tmp/hw; truncate -s 1M /tmp/hw/a /tmp/hw/b; head -c 65536 /dev/zero "
+              ">/tmp/hw/rom; chmod 644 /tmp/hw/rom; echo 8 >%s" % PAGES)
+    card = hostdev(EDU, guest="<rom file='/tmp/hw/rom'/>")
+    g = define_with(guests, "d1", ABOVE, DEVICES + card, words="stay")
+    words = daemon.virsh_fails("start", "d1")
+    assert "takes 32 pages of 2048 KiB, and 8 are free on nodes 0" in words, words
+    assert world.snapshot() == before
+    daemon.sh("echo 40 >%s" % PAGES)
+    try:
+        g.start()
+        g.wait("guest: all ok", seconds=120)
+        assert all(i in g.serial() for i in IDS), g.serial()
+        pid = g.pid()
+        status = daemon.sh("cat /proc/%d/status" % pid).out
+        assert re.search(r"^HugetlbPages:\s+65536 kB$", status, re.M), status
+        assert re.search(r"^VmLck:\s+[1-9]", status, re.M), status
+        tasks = daemon.sh("cat /proc/%d/task/*/status" % pid).out.split("Name:\t")[1:]
+        for task in tasks:
+            wanted = "1" if task.startswith("CPU 0") else "0"
+            assert allowed(task) == wanted, task
+        live = daemon.virsh("dumpxml", "d1")
+        ports = [re.search(r"<graphics type='%s'[^>]* port='(\d+)'" % kind, live)[1]
+                 for kind in ("vnc", "spice")]
+        daemon.sh("/usr/bin/python3 - %s <<'END'\n%s\nEND" % (" ".join(ports), GREETING))
+        assert '"romfile":"/tmp/hw/rom"' in daemon.sh("tr '\\0' ' ' </proc/%d/cmdline" % pid).out
+        daemon.virsh("destroy", "d1")
+        assert world.snapshot() == before
+    finally:
+        daemon.sh("echo 0 >%s; rm -rf /tmp/hw /dev/shm/hw-glass" % PAGES)
