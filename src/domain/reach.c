@@ -51,16 +51,27 @@ static int add_groups(struct pt_host *host, const struct definition *live, struc
 
 /* ---- what the definition says in other words ---- */
 
-/* A file that may as well not be there, or be no file at all. */
-static int add_if_there(struct reach *reach, const char *path)
+/* A file that need not be there yet, as a socket that QEMU makes: then its directory is. */
+static int add_named(struct reach *reach, const char *path)
 {
-	AUTO_FREE char *real = realpath(path, NULL);
-	struct stat st;
+	AUTO_FREE char *real = realpath(path, NULL), *directory = NULL, *full = NULL;
+	const char *slash = strrchr(path, '/');
+	struct stat st = {0};
 
 	/* "/" is a separator, or a mistake */
-	if (!real || !real[1] || stat(real, &st) < 0)
+	if (real)
+		return !real[1] || stat(real, &st) < 0 ? 0 : add(reach, real, &st, true);
+	directory = strndup(path, slash > path ? (size_t)(slash - path) : 1);
+	if (!directory)
+		return -ENOMEM;
+	real = realpath(directory, NULL);
+	if (!real || !slash[1])
 		return 0;
-	return add(reach, real, &st, true);
+	if (asprintf(&full, "%s%s", real[1] ? real : "", slash) < 0) {
+		full = NULL;
+		return -ENOMEM;
+	}
+	return add(reach, full, &st, true);
 }
 
 /* Absolute paths in a word for QEMU: "input-linux,id=kbd,evdev=/dev/input/event3", or JSON. */
@@ -74,7 +85,7 @@ static int add_paths(struct reach *reach, const char *word)
 		char *path = word[0] == '/' ? strndup(word, length) : NULL;
 
 		if (path)
-			r = add_if_there(reach, path);
+			r = add_named(reach, path);
 		else if (word[0] == '/')
 			r = -ENOMEM;
 		free(path);
@@ -111,7 +122,7 @@ static int add_sound(struct reach *reach, const struct definition *live)
 			if (node_has(audio, "type", patterns[i][0]) &&
 			    glob(patterns[i][1], 0, NULL, &found) == 0)
 				for (size_t j = 0; r == 0 && j < found.gl_pathc; j++)
-					r = add_if_there(reach, found.gl_pathv[j]);
+					r = add_named(reach, found.gl_pathv[j]);
 			globfree(&found);
 		}
 	return r;

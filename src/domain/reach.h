@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * What one guest's QEMU opens by name, beyond what every QEMU does: the files of its definition,
- * what its images lie on, and the nodes of its VFIO groups. One list, of which the device policy of
- * its control group and its AppArmor profile are made.
+ * what its images lie on, what words for QEMU itself name, sound cards, and the nodes of its VFIO
+ * groups. One list, of which the device policy of its control group and its AppArmor profile are
+ * made.
  */
 #ifndef DOMAIN_REACH_H
 #define DOMAIN_REACH_H
@@ -13,8 +14,8 @@
 #include "pci/host.h"
 
 struct reach_file {
-	char *path; /* without symbolic links */
-	struct stat st;
+	char *path;	/* without symbolic links */
+	struct stat st; /* zeroed when it isn't there yet */
 	bool is_written;
 };
 

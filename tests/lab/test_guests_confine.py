@@ -28,7 +28,7 @@ def define_edited(guests, name, devices, words, edits):
 GROUP = "/sys/fs/cgroup/inside"
 SYSTEMD = r"""
 set -e
-mkdir -p %(group)s /run/inside /run/systemd/system /tmp/inside-units
+mkdir -p %(group)s /run/inside /tmp/inside-units
 echo "+cpu +memory +pids" >/sys/fs/cgroup/cgroup.subtree_control
 printf '[Unit]\nDefaultDependencies=no\n' >/tmp/inside-units/inside.target
 (
@@ -38,7 +38,10 @@ printf '[Unit]\nDefaultDependencies=no\n' >/tmp/inside-units/inside.target
 ) >/tmp/inside.log 2>&1 </dev/null &
 echo $! >/tmp/inside.pid
 for i in $(seq 600); do
-    [ -S /run/inside/systemd/private ] && ln -sfn /run/inside/systemd/private /run/systemd/private && exit
+    if [ -S /run/inside/systemd/private ]; then
+        mkdir -p /run/systemd/system
+        exec ln -sfn /run/inside/systemd/private /run/systemd/private
+    fi
     kill -0 $! || break
     sleep 0.1
 done
@@ -50,16 +53,21 @@ STOP = r"""
 kill -9 $(cat /tmp/inside.pid)
 for i in $(seq 100); do [ -e /proc/$(cat /tmp/inside.pid) ] || break; sleep 0.1; done
 find %s -depth -type d -exec rmdir {} +
+gone=$?
 rm -rf /run/inside /run/systemd/private /run/systemd/system
+exit $gone
 """ % GROUP
 
 
 @pytest.fixture
 def systemd(world, lab_machine):
-    r = lab_machine.run(SYSTEMD, timeout=90)
+    try:
+        r = lab_machine.run(SYSTEMD, timeout=90)
+        assert r.status == 0, r.err
+        yield
+    finally:
+        r = lab_machine.run(STOP, timeout=60)
     assert r.status == 0, r.err
-    yield
-    assert lab_machine.run(STOP, timeout=60).status == 0
 
 
 # In the guest's own control group, and root: only the group's policy can refuse it.

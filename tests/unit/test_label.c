@@ -94,17 +94,20 @@ static void test_words(void **state)
 		"<q:arg value='input-linux,id=k,evdev=/dev/null,repeat=on'/>"
 		"<q:arg value='{&quot;path&quot;: &quot;/proc/self/../bus&quot;, &quot;a&quot;:/}'/>"
 		"<q:arg value='unix:/nowhere/at/all,server=on'/>"
+		"<q:arg value='unix:/proc/self/../made,server=on'/>"
 		"<q:env name='A' value='/dev/zero'/></q:commandline>");
 	AUTO_FREE char *text = NULL;
 
 	(void)state;
 	open_empty(&tree);
 	assert_int_equal(reach_list(tree.host, live, &reach, NULL), 0);
-	assert_int_equal(reach.count, 3);
+	assert_int_equal(reach.count, 4);
 	assert_string_equal(reach.files[0].path, "/dev/null");
 	assert_true(S_ISCHR(reach.files[0].st.st_mode) && reach.files[0].is_written);
 	assert_string_equal(reach.files[1].path, "/proc/bus");
-	assert_string_equal(reach.files[2].path, "/dev/zero");
+	assert_string_equal(reach.files[2].path, "/proc/made");
+	assert_int_equal(reach.files[2].st.st_mode, 0);
+	assert_string_equal(reach.files[3].path, "/dev/zero");
 	assert_int_equal(label_write(live, &reach, &text, NULL), 0);
 	assert_non_null(strstr(text, "\n  \"/proc/bus/{,**}\" rwk,\n"));
 	reach_free(&reach);
