@@ -155,7 +155,8 @@ static void dumped_from_a_running_guest(void **state)
 		"<domain type='kvm' id='3'><name>g</name><memory>65536</memory>"
 		"<os><type>hvm</type></os><resource><partition>/machine</partition></resource>"
 		"<devices><interface type='bridge'><source bridge='br0'/><target dev='vnet4'/>"
-		"<alias name='net0'/></interface><serial type='pty'><source path='/dev/pts/3'/>"
+		"<alias name='net0'/></interface><interface type='network'><source network='default' "
+		"portid='0' bridge='virbr0'/></interface><serial type='pty'><source path='/dev/pts/3'/>"
 		"<target port='0'/><alias name='serial0'/></serial>"
 		"<disk type='file'><source file='/a' index='1'/><backingStore/><target dev='vda'/>"
 		"<alias name='ua-root'/></disk>"
@@ -164,8 +165,9 @@ static void dumped_from_a_running_guest(void **state)
 		"</domain>";
 	AUTO(auto_definition) struct definition *def = parse_text(text, 0);
 	AUTO_FREE char *out = format_text(def, 0);
-	static const char *const gone[] = {"id='3'",  "resource", "vnet4",   "net0",	 "pts",
-					   "serial0", "index",	  "backing", "seclabel", "passwd"};
+	static const char *const gone[] = {"id='3'",   "resource", "vnet4",  "net0",
+					   "pts",      "serial0",  "index",  "backing",
+					   "seclabel", "passwd",   "portid", "virbr0"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(gone) / sizeof(gone[0]); i++)
@@ -189,6 +191,12 @@ static const struct {
 	 -EOPNOTSUPP, "domain/devices/disk@snapshot isn't supported"},
 	{DEVICES("<interface type='direct'><source dev='eth0'/></interface>"), -EOPNOTSUPP,
 	 "domain/devices/interface@type='direct'"},
+	{DEVICES("<interface type='network'/>"), -EINVAL,
+	 "domain/devices/interface/source is missing"},
+	{DEVICES("<tpm><backend type='emulator' version='1.2'/></tpm>"), -EOPNOTSUPP,
+	 "domain/devices/tpm/backend@version='1.2' isn't supported (line 1); supported: 2.0"},
+	{DEVICES("<tpm><backend type='emulator'><encryption secret='a'/></backend></tpm>"),
+	 -EOPNOTSUPP, "domain/devices/tpm/backend/encryption isn't supported"},
 	{DEVICES("<interface type='user'><source bridge='br0'/></interface>"), -EOPNOTSUPP,
 	 "domain/devices/interface/source isn't supported"},
 	{DEVICES(HOSTDEV(PCI("1", "0"), "<rom bar='on' tune='x'/>")), -EOPNOTSUPP,

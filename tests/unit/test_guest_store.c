@@ -112,6 +112,8 @@ static struct store_live *example(void)
 	live->start_time = 123456789;
 	live->phase = STORE_RUNNING;
 	live->since = 1700000000;
+	live->tpm_pid = 4242;
+	live->tpm_start_time = 77;
 	live->xml = strdup("<domain type='qemu'>\n  \"&amp;\\ü\n</domain>");
 	live->pending_count = 2;
 	live->pending[0].change = STORE_ATTACHING;
@@ -146,6 +148,8 @@ static void test_live(void **state)
 	assert_int_equal(read->start_time, live->start_time);
 	assert_int_equal(read->phase, live->phase);
 	assert_int_equal(read->since, live->since);
+	assert_int_equal(read->tpm_pid, 4242);
+	assert_int_equal(read->tpm_start_time, 77);
 	assert_int_equal(read->pending_count, 2);
 	assert_int_equal(read->pending[0].change, STORE_ATTACHING);
 	assert_string_equal(read->pending[0].xml, "<hostdev/>");

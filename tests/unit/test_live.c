@@ -269,6 +269,46 @@ static void ports_without_index(void **state)
 	assert_string_not_equal(address_of(live, "pci.2", text), "no such device");
 }
 
+/* An interface gets an address of its own, and the same one each time. */
+static void mac_addresses(void **state)
+{
+	static const char xml[] =
+		"<domain type='kvm'><name>g</name>%s<memory>65536</memory><os><type>hvm</type></os>"
+		"<devices><interface type='user'/><interface type='user'><mac "
+		"address='52:54:00:00:00:01'/></interface><interface type='user'/>"
+		"</devices></domain>";
+	static const char *const uuids[] = {"00000000-0000-0000-0000-000000000001",
+					    "00000000-0000-0000-0000-000000000002"};
+	char macs[2][3][18] = {0};
+
+	(void)state;
+	for (int round = 0; round < 4; round++) {
+		AUTO(auto_definition) struct definition *def = NULL;
+		char text[600], uuid[64];
+		const xmlNode *at;
+		int n = 0;
+
+		(void)snprintf(uuid, sizeof(uuid), "<uuid>%s</uuid>", uuids[round % 2]);
+		(void)snprintf(text, sizeof(text), xml, uuid);
+		def = parse_text(text, 0);
+		assert_int_equal(live_complete(def, NULL), 0);
+		at = node_find(definition_root(def), "devices/interface");
+		for (; at; at = node_next(at, "interface"), n++) {
+			const char *mac = node_get(at, "mac@address");
+
+			assert_non_null(mac);
+			assert_int_equal(strncmp(mac, "52:54:00:", 9), 0);
+			if (round >= 2)
+				assert_string_equal(mac, macs[round % 2][n]);
+			(void)snprintf(macs[round % 2][n], 18, "%s", mac);
+		}
+		assert_int_equal(n, 3);
+		assert_string_equal(macs[round % 2][1], "52:54:00:00:00:01");
+		assert_string_not_equal(macs[round % 2][0], macs[round % 2][2]);
+	}
+	assert_string_not_equal(macs[0][0], macs[1][0]);
+}
+
 static void plugging(void **state)
 {
 	AUTO(auto_definition) struct definition *def = parse_golden("lab.xml");
@@ -391,6 +431,7 @@ int main(void)
 		cmocka_unit_test(addresses_that_can_not_be),
 		cmocka_unit_test(bridges_and_switches),
 		cmocka_unit_test(ports_without_index),
+		cmocka_unit_test(mac_addresses),
 		cmocka_unit_test(plugging),
 		cmocka_unit_test(plugging_at_a_place),
 		cmocka_unit_test(names_and_seats),
