@@ -3,9 +3,11 @@
 
 #include <fcntl.h>
 #include <glob.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "domain/confine.h"
 #include "domain/live_files.h"
 #include "domain/xml_node.h"
@@ -54,8 +56,9 @@ static int add_groups(struct pt_host *host, const struct definition *live, struc
 /* A file that need not be there yet, as a socket that QEMU makes: then its directory is. */
 static int add_named(struct reach *reach, const char *path)
 {
-	AUTO_FREE char *real = realpath(path, NULL), *directory = NULL, *full = NULL;
+	AUTO_FREE char *real = realpath(path, NULL), *directory = NULL;
 	const char *slash = strrchr(path, '/');
+	char full[PATH_MAX];
 	struct stat st = {0};
 
 	/* "/" is a separator, or a mistake */
@@ -67,10 +70,9 @@ static int add_named(struct reach *reach, const char *path)
 	real = realpath(directory, NULL);
 	if (!real || !slash[1])
 		return 0;
-	if (asprintf(&full, "%s%s", real[1] ? real : "", slash) < 0) {
-		full = NULL;
-		return -ENOMEM;
-	}
+	/* what is longer can't be made */
+	if (text_format(full, sizeof(full), "%s%s", real[1] ? real : "", slash) < 0)
+		return 0;
 	return add(reach, full, &st, true);
 }
 

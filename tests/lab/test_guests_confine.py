@@ -28,7 +28,7 @@ def define_edited(guests, name, devices, words, edits):
 GROUP = "/sys/fs/cgroup/inside"
 SYSTEMD = r"""
 set -e
-mkdir -p %(group)s /run/inside /tmp/inside-units
+mkdir -p %(group)s /run/inside /run/systemd/system /tmp/inside-units
 echo "+cpu +memory +pids" >/sys/fs/cgroup/cgroup.subtree_control
 printf '[Unit]\nDefaultDependencies=no\n' >/tmp/inside-units/inside.target
 (
@@ -39,7 +39,6 @@ printf '[Unit]\nDefaultDependencies=no\n' >/tmp/inside-units/inside.target
 echo $! >/tmp/inside.pid
 for i in $(seq 600); do
     if [ -S /run/inside/systemd/private ]; then
-        mkdir -p /run/systemd/system
         exec ln -sfn /run/inside/systemd/private /run/systemd/private
     fi
     kill -0 $! || break
