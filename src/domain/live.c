@@ -129,6 +129,26 @@ static int add_controllers(xmlNode *devices, struct pt_error *err)
 
 /* ---- completing ---- */
 
+/* Sound that is heard nowhere in particular: by SPICE where there is that, as libvirt has it. */
+static int add_audio(xmlNode *devices, struct pt_error *err)
+{
+	const xmlNode *graphics = node_child(devices, "graphics");
+	xmlNode *sound = node_child(devices, "sound"), *made;
+
+	if (!sound || node_child(devices, "audio"))
+		return 0;
+	while (graphics && !node_has(graphics, "type", "spice"))
+		graphics = node_next(graphics, "graphics");
+	made = node_add(devices, "audio", NULL);
+	if (!made || node_set(made, "id", "1") < 0 ||
+	    node_set(made, "type", graphics ? "spice" : "none") < 0)
+		return pt_fail_memory(err);
+	for (xmlNode *next = sound; next; next = node_next(next, "sound"))
+		sound = next;
+	(void)xmlAddNextSibling(sound, made);
+	return 0;
+}
+
 /* Root ports first: they share slots, and others go behind them. */
 static int place_all(struct topology *topology, struct pt_error *err)
 {
@@ -153,6 +173,8 @@ int live_complete(struct definition *def, struct pt_error *err)
 	if (!devices)
 		return pt_fail_memory(err);
 	r = live_complete_macs(def, err);
+	if (r == 0)
+		r = add_audio(devices, err);
 	if (r == 0)
 		r = add_controllers(devices, err);
 	if (r == 0)

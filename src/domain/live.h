@@ -16,8 +16,8 @@
 #define LIVE_FREE_PORTS 4
 
 /*
- * Controllers, guest addresses and MAC addresses; what is there already stays. Idempotent. EINVAL:
- * two devices at one address, or one where nothing can be; EBUSY: the machine is full.
+ * Controllers, addresses, and where sound is heard; what is there already stays. Idempotent.
+ * EINVAL: two devices at one address, or one where nothing can be; EBUSY: the machine is full.
  */
 int live_complete(struct definition *def, struct pt_error *err);
 

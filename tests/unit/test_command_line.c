@@ -163,7 +163,6 @@ static const struct {
 		 "</disk>"),
 	 -EOPNOTSUPP, "io='native' needs cache='none'"},
 	{DOMAIN("<currentMemory>32768</currentMemory>"), -EOPNOTSUPP, "needs <memballoon model="},
-	{DEVICES("<sound model='ich9'/>"), -EINVAL, "add <audio id='1'"},
 	{DEVICES("<input type='tablet' bus='ps2'/>"), -EOPNOTSUPP, "a tablet is on the bus usb"},
 	{DEVICES("<shmem name='a'><model type='ivshmem-plain'/><size>3</size></shmem>"), -EINVAL,
 	 "power of two"},

@@ -309,6 +309,40 @@ static void mac_addresses(void **state)
 	assert_string_not_equal(macs[0][0], macs[1][0]);
 }
 
+/* virt-install leaves it to libvirt where sound is heard. */
+static void sound_without_audio(void **state)
+{
+	static const struct {
+		const char *devices;
+		const char *type; /* NULL: none is added */
+	} cases[] = {
+		{"<sound model='ich9'/><graphics type='vnc'/><graphics type='spice'/>", "spice"},
+		{"<sound model='ich9'/><graphics type='vnc'/>", "none"},
+		{"<sound model='ich9'/><audio id='2' type='alsa'/>", "alsa"},
+		{"<graphics type='spice'/>", NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		AUTO(auto_definition) struct definition *def = NULL;
+		const char *type;
+		char text[400];
+
+		(void)snprintf(text, sizeof(text), DEVICES("%s"), cases[i].devices);
+		def = parse_text(text, 0);
+		assert_int_equal(live_complete(def, NULL), 0);
+		assert_int_equal(live_complete(def, NULL), 0);
+		type = definition_get(def, "devices/audio@type");
+		if (cases[i].type)
+			assert_string_equal(type, cases[i].type);
+		else
+			assert_null(type);
+		if (cases[i].type)
+			assert_null(node_next(node_find(definition_root(def), "devices/audio"),
+					      "audio"));
+	}
+}
+
 static void plugging(void **state)
 {
 	AUTO(auto_definition) struct definition *def = parse_golden("lab.xml");
@@ -432,6 +466,7 @@ int main(void)
 		cmocka_unit_test(bridges_and_switches),
 		cmocka_unit_test(ports_without_index),
 		cmocka_unit_test(mac_addresses),
+		cmocka_unit_test(sound_without_audio),
 		cmocka_unit_test(plugging),
 		cmocka_unit_test(plugging_at_a_place),
 		cmocka_unit_test(names_and_seats),
