@@ -127,8 +127,7 @@ static void bits_of_the_host(void **state)
 				  "limit='42'/></cpu>"),
 			   0);
 	AUTO(auto_definition)
-	struct definition *emulated =
-		parse_text(DOMAIN("qemu", "4", "<cpu mode='maximum'/>"), 0);
+	struct definition *emulated = parse_text(DOMAIN("qemu", "4", "<cpu mode='maximum'/>"), 0);
 
 	put_text(host, "proc/cpuinfo",
 		 "processor\t: 0\naddress sizes\t: 46 bits physical, 48 bits virtual\n\n");
