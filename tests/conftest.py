@@ -10,6 +10,7 @@ PASSTHRU_LAB names a lab that is up already and shall stay up.
 
 import os
 import sys
+import time
 
 import pytest
 
@@ -17,6 +18,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "flow"), os.path.join(os.path.dirname(HERE), "lab")]
 
 import worlds                                                       # noqa: E402
+from lab import LabError                                            # noqa: E402
 
 
 def pytest_addoption(parser):
@@ -24,20 +26,32 @@ def pytest_addoption(parser):
                      help="where scenarios run")
     parser.addoption("--lab", default="lab", help="a word for the name of the lab: one for each "
                                                   "run of pytest at a time")
+    parser.addoption("--ended", metavar="FILE", help="tests that have ended are left out; those "
+                                                     "that end are added")
 
 
 def pytest_configure(config):
+    pytest_runtest_logreport.path = config.getoption("ended")
     config.addinivalue_line("markers", "only(world, reason): this scenario makes sense in one "
                                        "world only; it is left out of the other")
 
 
+def ended(config):
+    try:
+        with open(config.getoption("ended") or os.devnull) as f:
+            return set(f.read().splitlines())
+    except FileNotFoundError:
+        return set()
+
+
 def pytest_collection_modifyitems(config, items):
     """Leave out what belongs to the other world: not run is not skipped."""
-    here = config.getoption("world")
+    here, before = config.getoption("world"), ended(config)
     keep, rest = [], []
     for item in items:
         mark = item.get_closest_marker("only")
-        (rest if mark and mark.args[0] != here else keep).append(item)
+        is_elsewhere = mark and mark.args[0] != here
+        (rest if is_elsewhere or item.nodeid in before else keep).append(item)
     if rest:
         config.hook.pytest_deselected(items=rest)
         items[:] = keep
@@ -47,9 +61,40 @@ def pytest_collection_modifyitems(config, items):
 def lab_machine(request):
     """A lab of the default profile with the tested programs in it, for all tests of the session."""
     lab, is_ours = worlds.lab_up(request.config.getoption("--lab"))
+    pytest_runtest_makereport.lab = lab
     yield lab
     if is_ours:
         lab.down()
+
+
+def is_gone(lab, error):
+    """Its connections end a moment before its process does."""
+    until = time.monotonic() + (5 if isinstance(error, LabError) else 0)
+    while lab.pid and time.monotonic() < until:
+        time.sleep(0.1)
+    return not lab.pid
+
+
+def pytest_runtest_makereport(item, call):
+    """Where the lab's own QEMU has ended under a test, nothing was found out about what it tests."""
+    lab = pytest_runtest_makereport.lab
+    path = item.config.getoption("ended")
+    if path and call.excinfo and lab and is_gone(lab, call.excinfo.value):
+        # what ./dev knows it by: the rest of the tests is run in another lab, once
+        with open(path + ".lost", "w"):
+            pass
+        pytest.exit("the lab's QEMU has ended by itself, under %s; its console said last:\n%s" % (
+            item.nodeid, lab.console_tail()))
+
+
+pytest_runtest_makereport.lab = None
+
+
+def pytest_runtest_logreport(report):
+    path = pytest_runtest_logreport.path
+    if path and (report.when == "call" or report.when == "setup" and not report.passed):
+        with open(path, "a") as f:
+            f.write(report.nodeid + "\n")
 
 
 @pytest.fixture(scope="session")

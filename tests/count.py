@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Add up what the parts of ./dev test found: count.py DIRECTORY PART...
 
-Each part left PART.json (meson's test log) or PART.xml (JUnit) in DIRECTORY; a
-part that left neither failed.  Prints what failed and why something was skipped;
+Each part left PART.json (meson's test log) or PART.xml (JUnit) in DIRECTORY, one that lost its lab
+PART.before.xml too; a part that left neither failed.  Prints what failed and why something was skipped;
 the last line is "N passed, N failed, N skipped".  With CI set a skipped test in
 the lab has failed: there the lab is what is tested.
 """
@@ -96,6 +96,10 @@ def main(directory, parts):
             if os.path.exists(path + ".json"):
                 meson_log(count, part, path + ".json")
             else:
+                if os.path.exists(path + ".before.xml"):
+                    print("the lab's QEMU ended by itself in part %s: what was left of that was "
+                          "run in another lab" % part)
+                    junit(count, part, path + ".before.xml")
                 junit(count, part, path + ".xml")
         except (OSError, ValueError, ET.ParseError) as e:
             count.fail(part, "no results", str(e))
