@@ -97,7 +97,7 @@ def main(directory, parts):
                 meson_log(count, part, path + ".json")
             else:
                 if os.path.exists(path + ".before.xml"):
-                    print("the lab's QEMU ended by itself in part %s: what was left of that was "
+                    print("the lab's machine went away in part %s: what was left of that was "
                           "run in another lab" % part)
                     junit(count, part, path + ".before.xml")
                 junit(count, part, path + ".xml")

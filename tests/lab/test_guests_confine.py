@@ -154,7 +154,6 @@ for path in sys.argv[2:]:
     call("chardev-remove", id="x")
 """
 
-NAMESPACE = "http://libvirt.org/schemas/domain/qemu/1.0"
 MONITOR = ("<qemu:commandline><qemu:arg value=\"-qmp\"/>"
            "<qemu:arg value=\"unix:/run/passthru/guests/%s.d/qmp,server=on,wait=off\"/>"
            "</qemu:commandline>")
@@ -162,8 +161,7 @@ MONITOR = ("<qemu:commandline><qemu:arg value=\"-qmp\"/>"
 
 def define_with_monitor(guests, name, devices, more=""):
     return define_edited(guests, name, devices, "stay expect-none",
-                         {"<domain ": "<domain xmlns:qemu='%s' " % NAMESPACE,
-                          "</domain>": more + MONITOR % name + "</domain>"})
+                         {"</domain>": more + MONITOR % name + "</domain>"})
 
 
 def opened(daemon, name, *paths):
