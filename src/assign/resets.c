@@ -5,18 +5,23 @@
 #include <signal.h>
 
 #include "pci/helper.h"
+#include "pci/sysfs.h"
 
-/* More cards than that at once: the rest when these are done. Each costs a process and a thread. */
+/* More than that at once: the rest when these are done. Each costs a process and a thread. */
 #define AT_ONCE 16
+
+struct batch {
+	const struct step *steps;
+	struct reset_result *results;
+	size_t count;
+};
 
 struct side {
 	pthread_t thread;
 	bool is_running;
 	struct pt_host host; /* the caller's, with a helper of its own */
-	const struct step *steps;
-	struct reset_result *results;
-	size_t count;
-	size_t first; /* of the steps: all of its card's are this side's */
+	const struct batch *batch;
+	size_t first; /* of the steps: all that take turns with it are this side's */
 };
 
 /* What the sides share of the caller's. */
@@ -34,23 +39,36 @@ static void log_in_turn(void *context, enum pt_log_level level, const char *mess
 	(void)pthread_mutex_unlock(&log->lock);
 }
 
-static bool is_same_card(const struct step *a, const struct step *b)
+static bool is_same_bus(const struct step *a, const struct step *b)
 {
-	return a->address.domain == b->address.domain && a->address.bus == b->address.bus &&
-	       a->address.device == b->address.device;
+	return a->address.domain == b->address.domain && a->address.bus == b->address.bus;
 }
 
-static void *reset_card(void *argument)
+/* With anything but virtual functions on a bus all on it take turns. */
+static bool take_turns(const struct batch *batch, size_t a, size_t b)
 {
-	struct side *side = argument;
 	size_t i;
 
-	for (i = side->first; i < side->count; i++) {
-		struct reset_result *result = &side->results[i];
+	if (a == b || !is_same_bus(&batch->steps[a], &batch->steps[b]))
+		return a == b;
+	for (i = 0; i < batch->count; i++)
+		if (is_same_bus(&batch->steps[i], &batch->steps[a]) && !batch->results[i].is_vf)
+			return true;
+	return false;
+}
 
-		if (result->is_done || !is_same_card(&side->steps[i], &side->steps[side->first]))
-			continue;
-		result->r = step_do(&side->host, &side->steps[i], result->note, &result->err);
+static void *reset_side(void *argument)
+{
+	struct side *side = argument;
+	const struct batch *batch = side->batch;
+	size_t i;
+
+	for (i = side->first; i < batch->count; i++) {
+		struct reset_result *result = &batch->results[i];
+
+		if (!result->is_done && take_turns(batch, side->first, i))
+			result->r =
+				step_do(&side->host, &batch->steps[i], result->note, &result->err);
 	}
 	return NULL;
 }
@@ -86,10 +104,10 @@ static void begin(struct side *side, struct pt_host *host, struct log *log)
 	/* the caller's handlers are for threads that he knows */
 	sigfillset(&all);
 	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
-	side->is_running = pthread_create(&side->thread, NULL, reset_card, side) == 0;
+	side->is_running = pthread_create(&side->thread, NULL, reset_side, side) == 0;
 	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (!side->is_running)
-		(void)reset_card(side);
+		(void)reset_side(side);
 }
 
 static void end(struct side *side, struct pt_host *host)
@@ -99,16 +117,15 @@ static void end(struct side *side, struct pt_host *host)
 	leave_to(host, &side->host);
 }
 
-/* The next step whose card no earlier one has. */
-static size_t next_card(const struct step *steps, const struct reset_result *results, size_t count,
-			size_t i)
+/* The next step that takes turns with no earlier one. */
+static size_t next_side(const struct batch *batch, size_t i)
 {
-	for (; i < count; i++) {
+	for (; i < batch->count; i++) {
 		size_t k = 0;
 
-		while (k < i && (results[k].is_done || !is_same_card(&steps[k], &steps[i])))
+		while (k < i && (batch->results[k].is_done || !take_turns(batch, k, i)))
 			k++;
-		if (!results[i].is_done && k == i)
+		if (!batch->results[i].is_done && k == i)
 			break;
 	}
 	return i;
@@ -117,16 +134,21 @@ static size_t next_card(const struct step *steps, const struct reset_result *res
 void resets_do(struct pt_host *host, const struct step *steps, size_t count,
 	       struct reset_result *results)
 {
+	const struct batch batch = {.steps = steps, .results = results, .count = count};
 	struct log log = {.lock = PTHREAD_MUTEX_INITIALIZER, .host = host};
+	char physfn[PT_ADDRESS_TEXT];
 	struct side sides[AT_ONCE];
-	size_t i = next_card(steps, results, count, 0), running;
+	size_t i, running;
 
+	for (i = 0; i < count; i++)
+		results[i].is_vf = sysfs_read_link(host, &steps[i].address, "physfn", physfn,
+						   sizeof(physfn)) == 0;
+	i = next_side(&batch, 0);
 	while (i < count) {
 		for (running = 0; running < AT_ONCE && i < count; running++) {
-			sides[running] = (struct side){
-				.steps = steps, .results = results, .count = count, .first = i};
+			sides[running] = (struct side){.batch = &batch, .first = i};
 			begin(&sides[running], host, &log);
-			i = next_card(steps, results, count, i + 1);
+			i = next_side(&batch, i + 1);
 		}
 		while (running)
 			end(&sides[--running], host);

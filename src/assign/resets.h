@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Resets side by side. Each waits 100 ms and more for its device (PCIe 6.6.2), and no device has to
- * wait for another: a guest with eight of them has them in the time of one. Only functions of one
- * card are reset one after the other.
+ * wait for another: a guest with eight of them has them in the time of one. Only what is on one bus
+ * is reset one after the other: where the bus itself is reset, the kernel gives up (EAGAIN) when
+ * another reset is under way on it. Virtual functions have no bus to reset, and so no such turn.
  */
 #ifndef ASSIGN_RESETS_H
 #define ASSIGN_RESETS_H
@@ -11,6 +12,7 @@
 
 struct reset_result {
 	bool is_done; /* before: it isn't asked for */
+	bool is_vf;   /* found on the way */
 	int r;
 	char note[STEP_NOTE];
 	struct pt_error err;

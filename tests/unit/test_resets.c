@@ -17,6 +17,8 @@
 #define NVME_A "0000:01:00.0"
 #define NVME_B "0000:02:00.0"
 #define IGB    "0000:03:00.0"
+#define NIC_A  "0000:08:01.0"
+#define NIC_B  "0000:08:02.0"
 #define VF_A   "0000:03:10.0"
 #define VF_B   "0000:03:10.2"
 
@@ -38,7 +40,11 @@ static int apply(struct fake *fake, enum pt_verb verb, const char *const names[]
 		 struct pt_error *err)
 {
 	struct pt_address devices[MANY];
-	struct pt_request request = {.verb = verb, .devices = devices, .count = count};
+	struct pt_request request = {.verb = verb,
+				     .devices = devices,
+				     .count = count,
+				     .is_forced = true, /* nobody has them open */
+				     .why = "a test"};
 
 	for (size_t i = 0; i < count; i++)
 		devices[i] = at(names[i]);
@@ -74,6 +80,16 @@ static void side_by_side(void **state)
 	assert_int_equal(fake_resets(*state, IGB, NULL), 1);
 }
 
+static void set_method(struct fake *fake, const char *name)
+{
+	char path[128];
+
+	(void)snprintf(path, sizeof(path), "sys/bus/pci/devices/%s/reset_method", name);
+	put_text(fake_host(fake), path, "flr\n");
+	(void)snprintf(path, sizeof(path), "sys/bus/pci/devices/%s/reset", name);
+	put_text(fake_host(fake), path, "");
+}
+
 static int64_t reset_time(struct fake *fake, const char *name)
 {
 	char path[64];
@@ -84,20 +100,49 @@ static int64_t reset_time(struct fake *fake, const char *name)
 	return (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
 }
 
-/* The second one of a card waits for the first, which waits for another card. */
-static void functions_of_a_card_in_turn(void **state)
+/* The second one on a bus waits for the first, which waits for another bus's. */
+static void a_bus_in_turn(void **state)
 {
-	static const char *const names[] = {VF_A, VF_B, NVME_A};
+	static const char *const names[] = {NIC_A, NIC_B, NVME_A};
+	struct pt_error err;
+
+	set_method(*state, NIC_A);
+	set_method(*state, NIC_B);
+	assert_int_equal(apply(*state, PT_DETACH, names, 3, &err), 0);
+	fake_fault(*state, NIC_A, "reset", "once after " NVME_A);
+	fake_fault(*state, NVME_A, "reset", "once delay 100");
+	assert_int_equal(apply(*state, PT_RESET, names, 3, &err), 0);
+	assert_true(reset_time(*state, NIC_A) <= reset_time(*state, NIC_B));
+}
+
+/* These have no bus that could be reset. */
+static void virtual_functions_side_by_side(void **state)
+{
+	static const char *const names[] = {VF_A, VF_B};
 	struct pt_host *host = fake_host(*state);
 	struct pt_error err;
 
 	assert_int_equal(host->ops->write(host, "sys/bus/pci/devices/" IGB "/sriov_numvfs", "2", 1),
 			 0);
-	assert_int_equal(apply(*state, PT_DETACH, names, 3, &err), 0);
-	fake_fault(*state, VF_A, "reset", "once after " NVME_A);
-	fake_fault(*state, NVME_A, "reset", "once delay 100");
+	assert_int_equal(apply(*state, PT_DETACH, names, 2, &err), 0);
+	fake_fault(*state, VF_A, "reset", "once after " VF_B);
+	assert_int_equal(apply(*state, PT_RESET, names, 2, &err), 0);
+	assert_int_equal(fake_resets(*state, VF_A, NULL), 1);
+}
+
+/* Beside its physical function they take turns: each is done once. */
+static void a_physical_function_and_its_own(void **state)
+{
+	static const char *const names[] = {VF_A, VF_B, IGB};
+	struct pt_host *host = fake_host(*state);
+	struct pt_error err;
+
+	assert_int_equal(host->ops->write(host, "sys/bus/pci/devices/" IGB "/sriov_numvfs", "2", 1),
+			 0);
 	assert_int_equal(apply(*state, PT_RESET, names, 3, &err), 0);
-	assert_true(reset_time(*state, VF_A) <= reset_time(*state, VF_B));
+	assert_int_equal(fake_resets(*state, VF_A, NULL), 1);
+	assert_int_equal(fake_resets(*state, VF_B, NULL), 1);
+	assert_int_equal(fake_resets(*state, IGB, NULL), 1);
 }
 
 static void one_that_fails(void **state)
@@ -179,7 +224,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(side_by_side, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(functions_of_a_card_in_turn, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_bus_in_turn, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(virtual_functions_side_by_side, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_physical_function_and_its_own, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(one_that_fails, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(two_that_fail, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(all_again_after_a_crash, set_up, tear_down),
