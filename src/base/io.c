@@ -56,11 +56,15 @@ ssize_t io_read_text_at(int dir_fd, const char *path, char *buffer, size_t size)
 int io_read_all_at(int dir_fd, const char *path, size_t max, char **ret_data, size_t *ret_size)
 {
 	AUTO_CLOSE int fd = openat(dir_fd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+
+	return fd < 0 ? -errno : io_read_all(fd, max, ret_data, ret_size);
+}
+
+int io_read_all(int fd, size_t max, char **ret_data, size_t *ret_size)
+{
 	AUTO_FREE char *data = NULL;
 	size_t size = 0, room = 4096;
 
-	if (fd < 0)
-		return -errno;
 	for (;;) {
 		char *grown = realloc(data, room + 1);
 		ssize_t n;
@@ -116,6 +120,23 @@ int io_write_at(int dir_fd, const char *path, const void *data, size_t size)
 
 int io_replace_at(int dir_fd, const char *path, const void *data, size_t size, mode_t mode)
 {
+	return io_replace_owned_at(dir_fd, path, data, size, mode, (uid_t)-1, (gid_t)-1);
+}
+
+/* What is there under the temporary name was left by somebody who was killed; or put there. */
+static int open_temporary(int dir_fd, const char *path, mode_t mode)
+{
+	const int flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW;
+	int fd = openat(dir_fd, path, flags, mode);
+
+	if (fd < 0 && errno == EEXIST && unlinkat(dir_fd, path, 0) == 0)
+		fd = openat(dir_fd, path, flags, mode);
+	return fd < 0 ? -errno : fd;
+}
+
+int io_replace_owned_at(int dir_fd, const char *path, const void *data, size_t size, mode_t mode,
+			uid_t uid, gid_t gid)
+{
 	char temporary[4096];
 	int fd, r;
 
@@ -123,10 +144,12 @@ int io_replace_at(int dir_fd, const char *path, const void *data, size_t size, m
 	r = text_format(temporary, sizeof(temporary), "%s.%ld.new", path, (long)gettid());
 	if (r < 0)
 		return r;
-	fd = openat(dir_fd, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
+	fd = open_temporary(dir_fd, temporary, mode);
 	if (fd < 0)
-		return -errno;
+		return fd;
 	r = write_full(fd, data, size);
+	if (!r && (uid != (uid_t)-1 || gid != (gid_t)-1) && fchown(fd, uid, gid) < 0)
+		r = -errno;
 	if (close(fd) < 0 && !r)
 		r = -errno;
 	if (!r && renameat(dir_fd, temporary, dir_fd, path) < 0)

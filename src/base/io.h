@@ -19,6 +19,7 @@ ssize_t io_read_text_at(int dir_fd, const char *path, char *buffer, size_t size)
 
 /* Read a whole file of at most @max bytes into new memory (freed by the caller), NUL added. */
 int io_read_all_at(int dir_fd, const char *path, size_t max, char **ret_data, size_t *ret_size);
+int io_read_all(int fd, size_t max, char **ret_data, size_t *ret_size);
 
 /* One write(2) to an existing file. Returns 0 or a negative errno; a short write is -EIO. */
 int io_write_at(int dir_fd, const char *path, const void *data, size_t size);
@@ -29,6 +30,10 @@ int io_write_at(int dir_fd, const char *path, const void *data, size_t size);
  * negative errno, and then the old file is still there and the temporary one gone.
  */
 int io_replace_at(int dir_fd, const char *path, const void *data, size_t size, mode_t mode);
+
+/* The same, and it is @uid's and @gid's (-1: as it is) before it has its name. */
+int io_replace_owned_at(int dir_fd, const char *path, const void *data, size_t size, mode_t mode,
+			uid_t uid, gid_t gid);
 
 /* mkdir -p below @dir_fd. */
 int io_make_directories_at(int dir_fd, const char *path, mode_t mode);

@@ -13,6 +13,7 @@
 
 #include "base/io.h"
 #include "base/text.h"
+#include "domain/safe_path.h"
 #include "domain/xml_node.h"
 
 enum { NAMES_MAX = 256, NAME = 256, DESCRIPTOR_MAX = 64 * 1024, DEPTH = 16 };
@@ -393,30 +394,36 @@ int definition_choose_firmware(struct pt_host *host, struct definition *def, str
 
 /* ---- the end of it ---- */
 
-/* Relative to the root directory, as everything of a host's is reached. */
-static const char *nvram_path(const struct definition *def)
-{
-	const char *path = definition_get(def, "os/nvram");
-
-	return path ? path + strspn(path, "/") : NULL;
-}
-
 bool definition_has_nvram(struct pt_host *host, const struct definition *def)
 {
-	const char *path = nvram_path(def);
-	struct stat st;
+	AUTO(auto_safe_path) struct safe_path at = SAFE_PATH_CLOSED;
+	const char *path = definition_get(def, "os/nvram");
 
-	return path && fstatat(host->root_fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-	       S_ISREG(st.st_mode);
+	return path && safe_path_open(host->root_fd, path, &at) == 0 && at.fd >= 0 &&
+	       S_ISREG(at.st.st_mode);
 }
 
 int definition_remove_nvram(struct pt_host *host, const struct definition *def,
 			    struct pt_error *err)
 {
-	const char *path = nvram_path(def);
+	AUTO(auto_safe_path) struct safe_path at = SAFE_PATH_CLOSED;
+	const char *path = definition_get(def, "os/nvram");
+	char words[SAFE_PATH_WORDS];
+	int r = path ? safe_path_open(host->root_fd, path, &at) : -ENOENT;
 
-	if (path && unlinkat(host->root_fd, path, 0) < 0 && errno != ENOENT)
-		return pt_fail(err, PT_STORAGE, errno, "failed to remove nvram: /%s: %s", path,
-			       strerror(errno));
+	if (r == -ENOENT || (!r && at.fd < 0))
+		return 0;
+	if (!r && !safe_path_has_trusted_parent(&at)) {
+		safe_path_explain(&at, path, words);
+		return pt_fail(err, PT_NOT_PERMITTED, EPERM,
+			       "failed to remove nvram: %s. --keep-nvram undefines the guest and "
+			       "leaves the file",
+			       words);
+	}
+	if (!r && unlinkat(at.parent, at.name, 0) < 0 && errno != ENOENT)
+		r = -errno;
+	if (r < 0)
+		return pt_fail(err, PT_STORAGE, -r, "failed to remove nvram: %s: %s", path,
+			       strerror(-r));
 	return 0;
 }

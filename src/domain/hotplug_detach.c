@@ -173,7 +173,7 @@ int hotplug_finish(struct pt_host *host, struct guest *guest, const char *alias,
 	(void)pthread_mutex_lock(&guest->lock);
 	definition_remove_device(guest->live, node);
 	(void)pthread_mutex_unlock(&guest->lock);
-	live_settle_files(host, guest->live, guest->record);
+	live_settle_files(host, guest->live, guest->user.uid, guest->record);
 	live_settle_vfs(host, guest->live, guest->record);
 	if (guest_save(host, guest, &failure) < 0)
 		warn(host, guest, &failure);

@@ -3,6 +3,7 @@
  * The text of a guest's AppArmor profile (apparmor.d(5)). It is complete: no file of the host's is
  * needed to compile it, but an administrator may add to it.
  */
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include "base/auto.h"
 #include "domain/guest_files.h"
 #include "domain/label.h"
+#include "domain/safe_path.h"
 #include "domain/store.h"
 #include "domain/xml_node.h"
 
@@ -93,20 +95,19 @@ static int put_rule(FILE *out, const char *path, const char *behind, const char 
 /* A socket need not be there yet; then its directory is. */
 static int put_socket(FILE *out, const char *path, struct pt_error *err)
 {
-	AUTO_FREE char *directory = NULL, *real = NULL;
-	const char *slash = path ? strrchr(path, '/') : NULL;
-	char full[PATH_MAX];
+	AUTO(auto_safe_path) struct safe_path at = SAFE_PATH_CLOSED;
 
-	if (!slash || path[0] != '/')
+	if (!path || path[0] != '/')
 		return 0;
-	directory = strndup(path, slash > path ? (size_t)(slash - path) : 1);
-	if (!directory)
-		return pt_fail_memory(err);
-	real = realpath(directory, NULL);
-	if (snprintf(full, sizeof(full), "%s%s", real && real[1] ? real : "", slash) >=
-	    (int)sizeof(full))
-		return pt_fail(err, PT_INVALID, ENAMETOOLONG, "%s is too long", path);
-	return put_rule(out, real ? full : path, "", "rw", err);
+	if (safe_path_open(AT_FDCWD, path, &at) < 0)
+		return put_rule(out, path, "", "rw", err);
+	if (!safe_path_is_trusted(&at, SAFE_PATH_NOBODY)) {
+		char words[SAFE_PATH_WORDS];
+
+		safe_path_explain(&at, path, words);
+		return pt_fail(err, PT_NOT_PERMITTED, EPERM, "%s", words);
+	}
+	return put_rule(out, at.real, "", "rw", err);
 }
 
 static int put_device(FILE *out, const xmlNode *device, struct pt_error *err)

@@ -22,10 +22,9 @@ struct qcow2_start {
 	uint32_t backing_size;
 } __attribute__((packed));
 
-static bool read_name(const char *image, char name[NAME_MAX_BYTES + 1])
+static bool read_name(const struct safe_path *image, char name[NAME_MAX_BYTES + 1])
 {
-	/* nothing that waits for a writer, and nothing that a read would change */
-	AUTO_CLOSE int fd = open(image, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	AUTO_CLOSE int fd = safe_path_reopen(image, O_RDONLY);
 	struct qcow2_start start;
 	uint32_t size;
 	uint64_t offset;
@@ -42,21 +41,21 @@ static bool read_name(const char *image, char name[NAME_MAX_BYTES + 1])
 	return strlen(name) == size;
 }
 
-bool live_read_backing(const char *image, char ret_path[PATH_MAX])
+bool live_read_backing(const struct safe_path *image, const char *name, char ret_path[PATH_MAX])
 {
-	char name[NAME_MAX_BYTES + 1];
-	const char *slash = strrchr(image, '/'), *colon;
+	char backing[NAME_MAX_BYTES + 1];
+	const char *slash = strrchr(name, '/'), *colon;
 	int n;
 
-	if (!read_name(image, name))
+	if (!read_name(image, backing))
 		return false;
 	/* "file:/x", and what isn't a file: "nbd://…", "json:{…}" */
-	colon = strchr(name, ':');
-	if (colon && (!strchr(name, '/') || colon < strchr(name, '/')))
+	colon = strchr(backing, ':');
+	if (colon && (!strchr(backing, '/') || colon < strchr(backing, '/')))
 		return false;
-	if (name[0] == '/' || !slash)
-		n = snprintf(ret_path, PATH_MAX, "%s", name);
+	if (backing[0] == '/' || !slash)
+		n = snprintf(ret_path, PATH_MAX, "%s", backing);
 	else
-		n = snprintf(ret_path, PATH_MAX, "%.*s/%s", (int)(slash - image), image, name);
+		n = snprintf(ret_path, PATH_MAX, "%.*s/%s", (int)(slash - name), name, backing);
 	return n > 0 && n < PATH_MAX;
 }

@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "domain/definition_device.h"
 #include "domain/live_backing.h"
+#include "domain/safe_path.h"
 #include "domain/xml_node.h"
 
 enum need {
@@ -31,7 +32,8 @@ enum { BACKING_MAX = 256 };
 struct file {
 	const char *path; /* as the definition says it, or the image above it: then it is @own */
 	char *own;
-	char *real; /* without symbolic links; NULL when it isn't there */
+	char *real;	 /* without symbolic links; NULL when it isn't there */
+	char *untrusted; /* why it isn't used: safe_path.h */
 	char element[64];
 	long line;
 	enum need need;
@@ -53,6 +55,8 @@ struct files {
 	struct file *items;
 	size_t count;
 	struct finding *findings; /* shared with that process */
+	uid_t guest;		  /* as whom QEMU runs */
+	bool may_make;		  /* what is only looked for stays away */
 };
 
 static size_t findings_size(const struct files *files)
@@ -66,6 +70,7 @@ static void files_free(struct files *files)
 		(void)munmap(files->findings, findings_size(files));
 	for (size_t i = 0; i < files->count; i++) {
 		free(files->items[i].real);
+		free(files->items[i].untrusted);
 		free(files->items[i].own);
 	}
 	free(files->items);
@@ -122,6 +127,7 @@ static int add_device(struct files *files, const xmlNode *device)
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < sizeof(of_devices) / sizeof(of_devices[0]); i++) {
+		size_t count = files->count;
 		char element[64];
 
 		if (!node_is(device, of_devices[i].device) ||
@@ -131,8 +137,8 @@ static int add_device(struct files *files, const xmlNode *device)
 				  of_devices[i].device, of_devices[i].path);
 		r = add_file(files, device, node_get(device, of_devices[i].path), element,
 			     is_read_only(device) ? NEED_READ : of_devices[i].need);
-		if (!r && files->count && node_says(device, "driver@type", "qcow2"))
-			files->items[files->count - 1].is_image = true;
+		if (!r && files->count > count && node_says(device, "driver@type", "qcow2"))
+			files->items[count].is_image = true;
 	}
 	return r;
 }
@@ -192,55 +198,30 @@ static int collect(struct files *files, const struct definition *live, const xml
 
 /* ---- what they are ---- */
 
-/* QEMU's own output: made with nobody's rights, then looked at like any other file. */
-static void make_file(const struct file *file)
+/* Nothing is done with it, not even read, when its path is another user's to change. */
+static int distrust(struct file *file, const struct safe_path *at)
 {
-	int fd;
+	char words[SAFE_PATH_WORDS];
 
-	if (file->need != NEED_MAKE)
-		return;
-	fd = open(file->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd >= 0)
-		close(fd);
-}
-
-/* From a descriptor, so that what is looked at is what is named. */
-static int resolve(struct file *file)
-{
-	char link[64], path[PATH_MAX];
-	AUTO_CLOSE int fd = -1;
-	ssize_t length;
-
-	make_file(file);
-	fd = open(file->path, O_PATH | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &file->st) < 0) {
-		file->errnum = errno;
-		return 0;
-	}
-	(void)text_format(link, sizeof(link), "/proc/self/fd/%d", fd);
-	length = readlink(link, path, sizeof(path) - 1);
-	if (length < 0) {
-		file->errnum = errno;
-		return 0;
-	}
-	path[length] = '\0';
-	file->real = strdup(path);
-	return file->real ? 0 : -ENOMEM;
+	safe_path_explain(at, file->path, words);
+	file->untrusted = strdup(words);
+	file->errnum = EPERM;
+	return file->untrusted ? 0 : -ENOMEM;
 }
 
 /*
  * QEMU only reads it. The name is the image's word, so nothing but plain files is opened for the
  * next one; their number bounds images that lie on each other in a circle.
  */
-static int add_backing(struct files *files, size_t index)
+static int add_backing(struct files *files, size_t index, const struct safe_path *at)
 {
 	const struct file image = files->items[index];
 	size_t count = files->count;
 	char path[PATH_MAX], *own;
 	int r;
 
-	if (!image.is_image || image.errnum || !S_ISREG(image.st.st_mode) || count >= BACKING_MAX ||
-	    !live_read_backing(image.path, path))
+	if (!image.is_image || !S_ISREG(at->st.st_mode) || count >= BACKING_MAX ||
+	    !live_read_backing(at, image.path, path))
 		return 0;
 	own = strdup(path);
 	r = own ? add_file(files, NULL, own, "domain/devices/disk: backing file", NEED_READ)
@@ -255,25 +236,43 @@ static int add_backing(struct files *files, size_t index)
 	return 0;
 }
 
+/* QEMU's own output is made here, for QEMU may make nothing there. */
+static int resolve(struct files *files, size_t index)
+{
+	AUTO(auto_safe_path) struct safe_path at = SAFE_PATH_CLOSED;
+	struct file *file = &files->items[index];
+	int r = safe_path_open(AT_FDCWD, file->path, &at);
+
+	if (!r && !safe_path_is_trusted(&at, files->guest))
+		return distrust(file, &at);
+	if (!r && at.fd < 0)
+		r = files->may_make && file->need == NEED_MAKE ? safe_path_make_file(&at, 0600)
+							       : -ENOENT;
+	if (r < 0) {
+		file->errnum = -r;
+		return 0;
+	}
+	file->st = at.st;
+	file->real = strdup(at.real);
+	return file->real ? add_backing(files, index, &at) : -ENOMEM;
+}
+
 /* All of them; what images lie on is found on the way. */
 static int look(struct files *files, const struct definition *live, const xmlNode *device)
 {
 	int r = collect(files, live, device);
 
-	for (size_t i = 0; r == 0 && i < files->count; i++) {
-		r = resolve(&files->items[i]);
-		if (!r)
-			r = add_backing(files, i);
-	}
+	for (size_t i = 0; r == 0 && i < files->count; i++)
+		r = resolve(files, i);
 	return r;
 }
 
-int live_each_file(const struct definition *live,
+int live_each_file(const struct definition *live, uid_t guest,
 		   int (*tell)(void *context, const char *path, const struct stat *st,
 			       bool is_written),
 		   void *context, struct pt_error *err)
 {
-	struct files files = {0};
+	struct files files = {.guest = guest};
 	int r = look(&files, live, NULL);
 
 	for (size_t i = 0; r == 0 && i < files.count; i++) {
@@ -492,7 +491,9 @@ static int judge(struct pt_host *host, const struct file *file, const struct fin
 {
 	uid_t uid = file->st.st_uid;
 
-	if (file->errnum)
+	if (file->untrusted)
+		refuse(file, result, err, file->untrusted);
+	else if (file->errnum)
 		refuse_missing(file, user, result, err);
 	else if (!finding->errnum && (file->need == NEED_READ || uid != user->uid ||
 				      !live_file_is_lent(host, record->name, &file->st, &uid)))
@@ -530,7 +531,7 @@ int live_check_files(struct pt_host *host, const struct definition *live, const 
 		     const struct confine_user *user, struct store_live *record,
 		     struct pt_error *err)
 {
-	struct files files = {0};
+	struct files files = {.guest = user->uid, .may_make = true};
 	int result = 0, r = look(&files, live, device);
 
 	if (r < 0)
@@ -553,14 +554,12 @@ static bool is_named(const struct files *files, const struct store_file *file)
 	return false;
 }
 
-void live_settle_files(struct pt_host *host, const struct definition *live,
+void live_settle_files(struct pt_host *host, const struct definition *live, uid_t guest,
 		       struct store_live *record)
 {
-	struct files files = {0};
-	int r = record->file_count ? collect(&files, live, NULL) : 0;
+	struct files files = {.guest = guest};
+	int r = record->file_count ? look(&files, live, NULL) : 0;
 
-	for (size_t i = 0; r == 0 && i < files.count; i++)
-		r = resolve(&files.items[i]);
 	/* without memory they go back with the guest's end */
 	for (size_t i = record->file_count; r == 0 && i-- > 0;) {
 		if (is_named(&files, &record->files[i]))

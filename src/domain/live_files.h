@@ -6,8 +6,9 @@
  * guest's file before it changes hands, and put back when the guest has ended, whoever died
  * meanwhile.
  *
- * Nothing is lent out of a directory in which that user could exchange it for something else.
- * Only the owner changes, never group or mode: whoever else could use a file still can.
+ * Nothing is lent out of a directory in which that user could exchange it for something else, nor
+ * by a path that another user can lead elsewhere (safe_path.h): that is refused, with the
+ * directory. Only the owner changes, never group or mode: whoever else could use a file still can.
  */
 #ifndef DOMAIN_LIVE_FILES_H
 #define DOMAIN_LIVE_FILES_H
@@ -29,10 +30,11 @@ int live_check_files(struct pt_host *host, const struct definition *live, const 
 		     struct pt_error *err);
 
 /*
- * Each file that @live names and that is there, and what its images lie on: without symbolic
- * links, and whether QEMU writes to it. @tell returns 0 or -ENOMEM.
+ * Each file that @live names, that is there and that live_check_files() would let pass, and what
+ * its images lie on: without symbolic links, and whether QEMU, as user @guest, writes to it. @tell
+ * returns 0 or -ENOMEM.
  */
-int live_each_file(const struct definition *live,
+int live_each_file(const struct definition *live, uid_t guest,
 		   int (*tell)(void *context, const char *path, const struct stat *st,
 			       bool is_written),
 		   void *context, struct pt_error *err);
@@ -59,7 +61,7 @@ bool live_file_is_lent(struct pt_host *host, const char *name, const struct stat
 		       uid_t *ret_uid);
 
 /* Devices have left @live: the same for those that nothing in it names any more. */
-void live_settle_files(struct pt_host *host, const struct definition *live,
+void live_settle_files(struct pt_host *host, const struct definition *live, uid_t guest,
 		       struct store_live *record);
 
 #endif

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "domain/live_files.h"
+#include "domain/safe_path.h"
 
 bool live_file_is_lent(struct pt_host *host, const char *name, const struct stat *st,
 		       uid_t *ret_uid)
@@ -30,30 +31,56 @@ bool live_file_is_lent(struct pt_host *host, const char *name, const struct stat
 	return is_found;
 }
 
-/* Only what was noted: another file at the same path is somebody else's. */
-static int change_owner(const struct store_file *file, uid_t from, uid_t to)
+/* Its path is walked again: who owns a directory on it may have led it elsewhere meanwhile. */
+static int find_noted(const struct store_file *file, struct safe_path *ret_at)
 {
-	AUTO_CLOSE int fd = open(file->path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	struct stat st;
+	AUTO(auto_safe_path) struct safe_path at = SAFE_PATH_CLOSED;
+	int r = safe_path_open(AT_FDCWD, file->path, &at);
+	uid_t uid;
+	bool is_trusted;
 
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return -errno;
-	if (!store_file_is(file, &st))
+	if (!r && at.fd < 0)
+		r = -ENOENT;
+	if (r < 0)
+		return r;
+	/* another file at the same path is somebody else's */
+	if (!store_file_is(file, &at.st))
 		return -ESTALE;
-	if (st.st_uid == to)
-		return 0;
-	if (st.st_uid != from)
+	uid = at.st.st_uid;
+	/* while it is lent it counts as its owner's */
+	if (uid == file->given)
+		at.st.st_uid = file->uid;
+	is_trusted = safe_path_is_trusted(&at, SAFE_PATH_NOBODY);
+	at.st.st_uid = uid;
+	if (!is_trusted)
+		return -EPERM;
+	*ret_at = at;
+	at.fd = at.parent = -1;
+	return 0;
+}
+
+static int change_owner(struct pt_host *host, const struct store_file *file, uid_t from, uid_t to)
+{
+	AUTO(auto_safe_path) struct safe_path at = SAFE_PATH_CLOSED;
+	int r = find_noted(file, &at);
+
+	if (r < 0 || at.st.st_uid == to)
+		return r;
+	if (at.st.st_uid != from)
 		return -EEXIST; /* somebody gave it to a third one meanwhile */
-	return fchownat(fd, "", to, (gid_t)-1, AT_EMPTY_PATH) < 0 ? -errno : 0;
+	if (fchownat(at.fd, "", to, (gid_t)-1, AT_EMPTY_PATH) < 0)
+		return -errno;
+	host_log(host, PT_LOG_INFO, "%s (inode %llu) passes from user %u to user %u", file->path,
+		 (unsigned long long)file->inode, (unsigned int)from, (unsigned int)to);
+	return 0;
 }
 
 int live_give_files(struct pt_host *host, const struct store_live *record, size_t first,
 		    const struct confine_user *user, struct pt_error *err)
 {
-	(void)host;
 	for (size_t i = first; i < record->file_count; i++) {
 		const struct store_file *file = &record->files[i];
-		int r = change_owner(file, file->uid, file->given);
+		int r = change_owner(host, file, file->uid, file->given);
 
 		if (r < 0)
 			return pt_fail(err, PT_NOT_PERMITTED, -r,
@@ -67,15 +94,15 @@ int live_give_files(struct pt_host *host, const struct store_live *record, size_
 void live_take_file_back(struct pt_host *host, const struct store_live *record,
 			 const struct store_file *file)
 {
-	struct stat st;
+	const struct stat st = {.st_dev = (dev_t)file->device, .st_ino = (ino_t)file->inode};
 	uid_t uid;
 	int r;
 
-	if (lstat(file->path, &st) < 0 || !store_file_is(file, &st) || st.st_uid != file->given ||
-	    live_file_is_lent(host, record->name, &st, &uid))
+	if (live_file_is_lent(host, record->name, &st, &uid))
 		return;
-	r = change_owner(file, file->given, file->uid);
-	if (r < 0)
+	r = change_owner(host, file, file->given, file->uid);
+	/* gone, exchanged or given away by somebody: none of our business */
+	if (r < 0 && r != -ENOENT && r != -ESTALE && r != -EEXIST)
 		host_log(host, PT_LOG_WARNING, "%s can't be put back to user %u: %s", file->path,
 			 file->uid, strerror(-r));
 }

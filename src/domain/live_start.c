@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "domain/safe_path.h"
 #include "domain/xml_node.h"
 
 /* ---- ports ---- */
@@ -85,26 +86,68 @@ int live_choose_ports(struct definition *live, struct pt_error *err)
 
 /* ---- firmware variables ---- */
 
-static int make_folder_of(const char *path)
+static int refuse_nvram(const struct safe_path *at, const char *element, const char *named,
+			struct pt_error *err)
 {
-	const char *slash = strrchr(path, '/');
-	char folder[4096];
+	char words[SAFE_PATH_WORDS];
 
-	if (!slash || slash == path)
-		return 0;
-	if ((size_t)snprintf(folder, sizeof(folder), "%.*s", (int)(slash - path), path) >=
-	    sizeof(folder))
-		return -ENAMETOOLONG;
-	return io_make_directories_at(AT_FDCWD, folder, 0755);
+	safe_path_explain(at, named, words);
+	return pt_fail(err, PT_NOT_PERMITTED, EPERM, "%s: %s", element, words);
+}
+
+/* Its content becomes the guest's: that of a file that is the guest's to read anyway. */
+static int read_template(const char *template, char **ret_data, size_t *ret_size,
+			 struct pt_error *err)
+{
+	static const char element[] = "domain/os/nvram@template";
+	AUTO(auto_safe_path) struct safe_path at = SAFE_PATH_CLOSED;
+	AUTO_CLOSE int fd = -1;
+	int r = safe_path_open(AT_FDCWD, template, &at);
+
+	if (!r && !safe_path_is_trusted(&at, SAFE_PATH_NOBODY))
+		return refuse_nvram(&at, element, template, err);
+	if (!r && at.fd >= 0 && !S_ISREG(at.st.st_mode))
+		return pt_fail(err, PT_INVALID, EINVAL, "%s: %s is no file", element, template);
+	if (!r)
+		r = fd = safe_path_reopen(&at, O_RDONLY);
+	if (r >= 0)
+		r = io_read_all(fd, NVRAM_MAX, ret_data, ret_size);
+	if (r < 0)
+		return pt_fail(err, PT_SYSTEM, -r, "%s: can't read %s: %s", element, template,
+			       strerror(-r));
+	return 0;
+}
+
+static int make_nvram(const char *path, const char *template, uid_t uid, gid_t gid,
+		      struct pt_error *err)
+{
+	static const char element[] = "domain/os/nvram";
+	AUTO(auto_safe_path) struct safe_path at = SAFE_PATH_CLOSED;
+	AUTO_FREE char *data = NULL;
+	size_t size;
+	int r = read_template(template, &data, &size, err);
+
+	if (r < 0)
+		return r;
+	r = safe_path_make_parents(AT_FDCWD, path, 0755, &at);
+	if (r == -EPERM && at.parent >= 0)
+		return refuse_nvram(&at, element, path, err);
+	if (!r)
+		r = safe_path_open(AT_FDCWD, path, &at);
+	if (!r && !safe_path_is_trusted(&at, uid))
+		return refuse_nvram(&at, element, path, err);
+	if (!r && at.fd < 0)
+		r = io_replace_owned_at(at.parent, at.name, data, size, 0600, uid, gid);
+	if (r < 0)
+		return pt_fail(err, PT_STORAGE, -r, "%s: can't make %s: %s", element, path,
+			       strerror(-r));
+	return 0;
 }
 
 int live_make_nvram(const struct definition *live, uid_t uid, gid_t gid, struct pt_error *err)
 {
 	const char *path = definition_get(live, "os/nvram");
 	const char *template = definition_get(live, "os/nvram@template");
-	AUTO_FREE char *data = NULL;
-	size_t size;
-	int r;
 
 	if (!path || access(path, F_OK) == 0)
 		return 0;
@@ -114,17 +157,5 @@ int live_make_nvram(const struct definition *live, uid_t uid, gid_t gid, struct 
 			"domain/os/nvram: %s isn't there, and domain/os/nvram@template names no "
 			"file to make it from",
 			path);
-	r = io_read_all_at(AT_FDCWD, template, NVRAM_MAX, &data, &size);
-	if (r < 0)
-		return pt_fail(err, PT_SYSTEM, -r, "domain/os/nvram@template: can't read %s: %s",
-			       template, strerror(-r));
-	r = make_folder_of(path);
-	if (r == 0)
-		r = io_replace_at(AT_FDCWD, path, data, size, 0600);
-	if (r == 0 && lchown(path, uid, gid) < 0)
-		r = -errno;
-	if (r < 0)
-		return pt_fail(err, PT_STORAGE, -r, "domain/os/nvram: can't make %s: %s", path,
-			       strerror(-r));
-	return 0;
+	return make_nvram(path, template, uid, gid, err);
 }

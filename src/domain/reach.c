@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "domain/confine.h"
 #include "domain/live_files.h"
+#include "domain/safe_path.h"
 #include "domain/xml_node.h"
 
 static int add(void *context, const char *path, const struct stat *st, bool is_written)
@@ -53,31 +54,23 @@ static int add_groups(struct pt_host *host, const struct definition *live, struc
 
 /* ---- what the definition says in other words ---- */
 
-/* A file that need not be there yet, as a socket that QEMU makes: then its directory is. */
-static int add_named(struct reach *reach, const char *path)
+/*
+ * A file that need not be there yet, as a socket that QEMU makes: then its directory is. What
+ * another user could lead elsewhere (safe_path.h) isn't the guest's to reach.
+ */
+static int add_named(struct reach *reach, const char *path, uid_t guest)
 {
-	AUTO_FREE char *real = realpath(path, NULL), *directory = NULL;
-	const char *slash = strrchr(path, '/');
-	char full[PATH_MAX];
-	struct stat st = {0};
+	AUTO(auto_safe_path) struct safe_path at = SAFE_PATH_CLOSED;
 
 	/* "/" is a separator, or a mistake */
-	if (real)
-		return !real[1] || stat(real, &st) < 0 ? 0 : add(reach, real, &st, true);
-	directory = strndup(path, slash > path ? (size_t)(slash - path) : 1);
-	if (!directory)
-		return -ENOMEM;
-	real = realpath(directory, NULL);
-	if (!real || !slash[1])
+	if (safe_path_open(AT_FDCWD, path, &at) < 0 || !at.real[1] ||
+	    !safe_path_is_trusted(&at, guest))
 		return 0;
-	/* what is longer can't be made */
-	if (text_format(full, sizeof(full), "%s%s", real[1] ? real : "", slash) < 0)
-		return 0;
-	return add(reach, full, &st, true);
+	return add(reach, at.real, &at.st, true);
 }
 
 /* Absolute paths in a word for QEMU: "input-linux,id=kbd,evdev=/dev/input/event3", or JSON. */
-static int add_paths(struct reach *reach, const char *word)
+static int add_paths(struct reach *reach, const char *word, uid_t guest)
 {
 	static const char between[] = ",=:;\"' []{}";
 	int r = 0;
@@ -87,7 +80,7 @@ static int add_paths(struct reach *reach, const char *word)
 		char *path = word[0] == '/' ? strndup(word, length) : NULL;
 
 		if (path)
-			r = add_named(reach, path);
+			r = add_named(reach, path, guest);
 		else if (word[0] == '/')
 			r = -ENOMEM;
 		free(path);
@@ -96,7 +89,7 @@ static int add_paths(struct reach *reach, const char *word)
 	return r;
 }
 
-static int add_words(struct reach *reach, const struct definition *live)
+static int add_words(struct reach *reach, const struct definition *live, uid_t guest)
 {
 	int r = 0;
 
@@ -105,13 +98,13 @@ static int add_words(struct reach *reach, const struct definition *live)
 			continue;
 		for (xmlNode *word = at->children; word && r == 0; word = word->next)
 			if (node_attribute(word, "value"))
-				r = add_paths(reach, node_attribute(word, "value"));
+				r = add_paths(reach, node_attribute(word, "value"), guest);
 	}
 	return r;
 }
 
 /* Sound cards are the host's, all of them: which one is ALSA's business, or OSS's. */
-static int add_sound(struct reach *reach, const struct definition *live)
+static int add_sound(struct reach *reach, const struct definition *live, uid_t guest)
 {
 	static const char *const patterns[][2] = {{"alsa", "/dev/snd/*"}, {"oss", "/dev/dsp*"}};
 	const xmlNode *audio = node_find(definition_root(live), "devices/audio");
@@ -124,21 +117,21 @@ static int add_sound(struct reach *reach, const struct definition *live)
 			if (node_has(audio, "type", patterns[i][0]) &&
 			    glob(patterns[i][1], 0, NULL, &found) == 0)
 				for (size_t j = 0; r == 0 && j < found.gl_pathc; j++)
-					r = add_named(reach, found.gl_pathv[j]);
+					r = add_named(reach, found.gl_pathv[j], guest);
 			globfree(&found);
 		}
 	return r;
 }
 
-int reach_list(struct pt_host *host, const struct definition *live, struct reach *ret_reach,
-	       struct pt_error *err)
+int reach_list(struct pt_host *host, const struct definition *live, uid_t guest,
+	       struct reach *ret_reach, struct pt_error *err)
 {
 	struct reach reach = {0};
-	int r = live_each_file(live, add, &reach, err);
+	int r = live_each_file(live, guest, add, &reach, err);
 
 	if (!r)
 		r = add_groups(host, live, &reach, err);
-	if (!r && (add_words(&reach, live) < 0 || add_sound(&reach, live) < 0))
+	if (!r && (add_words(&reach, live, guest) < 0 || add_sound(&reach, live, guest) < 0))
 		r = pt_fail_memory(err);
 	if (r < 0) {
 		reach_free(&reach);

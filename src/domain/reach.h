@@ -25,8 +25,8 @@ struct reach {
 };
 
 /* What is there by now; a group's node is there when its devices were taken. */
-int reach_list(struct pt_host *host, const struct definition *live, struct reach *ret_reach,
-	       struct pt_error *err);
+int reach_list(struct pt_host *host, const struct definition *live, uid_t guest,
+	       struct reach *ret_reach, struct pt_error *err);
 
 void reach_free(struct reach *reach);
 

@@ -232,6 +232,34 @@ static void test_nvram(void **state)
 	assert_false(definition_has_nvram(machine.host, def));
 }
 
+/* Undefining removes nothing by a link of another user's. */
+static void test_nvram_led_elsewhere(void **state)
+{
+	AUTO(auto_definition)
+	struct definition *def =
+		define("<os><type>hvm</type><loader>/c</loader><nvram>/her/vm/v</nvram></os>", "");
+	struct pt_error err;
+	int root = machine.host->root_fd;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip(); /* only root can make what belongs to others */
+	put_text(machine.host, "etc/v", "root's");
+	put_link(machine.host, "her/vm", "/etc");
+	assert_int_equal(fchownat(root, "her/vm", 54321, 54321, AT_SYMLINK_NOFOLLOW), 0);
+	assert_int_equal(definition_remove_nvram(machine.host, def, &err), -EPERM);
+	assert_int_equal(err.reason, PT_NOT_PERMITTED);
+	assert_non_null(strstr(err.message, "/her/vm, which belongs to user 54321"));
+	assert_non_null(strstr(err.message, "--keep-nvram"));
+	assert_int_equal(faccessat(root, "etc/v", F_OK, 0), 0);
+	/* from a directory of hers she may remove it herself */
+	put_away(machine.host, "her/vm");
+	put_text(machine.host, "her/vm/v", "the guest's");
+	assert_int_equal(fchownat(root, "her/vm", 54321, 54321, 0), 0);
+	assert_int_equal(definition_remove_nvram(machine.host, def, &err), 0);
+	assert_int_equal(faccessat(root, "her/vm/v", F_OK, 0), -1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -241,6 +269,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_overridden, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_nothing_installed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_nvram, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_nvram_led_elsewhere, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,6 +9,7 @@
 #include <errno.h>
 
 #include "domain/label.h"
+#include "domain/safe_path.h"
 #include "domain/xml_node.h"
 #include "read_tree.h"
 
@@ -100,7 +101,7 @@ static void test_words(void **state)
 
 	(void)state;
 	open_empty(&tree);
-	assert_int_equal(reach_list(tree.host, live, &reach, NULL), 0);
+	assert_int_equal(reach_list(tree.host, live, SAFE_PATH_NOBODY, &reach, NULL), 0);
 	assert_int_equal(reach.count, 4);
 	assert_string_equal(reach.files[0].path, "/dev/null");
 	assert_true(S_ISCHR(reach.files[0].st.st_mode) && reach.files[0].is_written);

@@ -148,20 +148,159 @@ static void test_exchangeable(void **state)
 	make("vdb", 0600);
 	make("own/vda", 0600);
 	assert_int_equal(chown(full("own", path), user.uid, user.gid), 0);
-	refused(disk,
-		"vda isn't lent to user nobody, as which QEMU runs: that user may write to /");
-	refused(disk, "/f/own, and could put any other file in its place");
+	refused(disk, "/f/own, which belongs to user nobody, who could lead it to any file");
 	/* nor where such a link leads */
 	assert_int_equal(unlink(full("own/vda", path)), 0);
 	assert_int_equal(symlink("../vdb", path), 0);
-	refused(disk, "/f/own, and could put");
-	/* a temporary directory is everybody's, but each file in it is its owner's */
+	refused(disk, "/f/own, which belongs to user nobody");
+	/* nor what is in a directory of root's that is that user's to write to */
 	assert_int_equal(unlink(path), 0);
 	make("own/vda", 0600);
+	assert_int_equal(chown(full("own", path), 0, user.gid), 0);
+	assert_int_equal(chmod(path, 0775), 0);
+	refused(disk,
+		"vda isn't lent to user nobody, as which QEMU runs: that user may write to /");
+	refused(disk, "/f/own, and could put any other file in its place");
+	/* a temporary directory is everybody's, but each file in it is its owner's */
 	assert_int_equal(chown(full("own", path), 0, 0), 0);
 	assert_int_equal(chmod(path, 01777), 0);
 	assert_int_equal(check(disk, &err), 0);
 	assert_int_equal(record->file_count, 1);
+}
+
+/* A user who isn't QEMU's, and whose directory the administrator has named. */
+enum { ALICE = 54321 };
+
+/* She has put a link to a file of root's where her disk was, or made one of a directory. */
+static void test_led_elsewhere(void **state)
+{
+	static const struct {
+		const char *devices, *path;
+	} cases[] = {
+		{"<disk type='file'><source file='%s/her/vda'/><target dev='vda'/></disk>", "vda"},
+		{"<disk type='file'><source file='%s/her/vda'/><target dev='vda'/><readonly/></disk>",
+		 "vda"},
+		{"<serial type='file'><source path='%s/her/out'/></serial>", "out"},
+		{"<serial type='file'><source path='%s/her/out' append='off'/></serial>", "out"},
+		{"<serial type='pty'><log file='%s/her/out'/></serial>", "out"},
+		{"<input type='evdev'><source dev='%s/her/event'/></input>", "event"},
+		{"<rng model='virtio'><backend model='random'>%s/her/rng</backend></rng>", "rng"},
+	};
+	char path[128], target[128], relative[64];
+	struct pt_error err;
+
+	(void)state;
+	root_only();
+	make("shadow", 0600);
+	assert_int_equal(mkdir(full("her", path), 0755), 0);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		(void)snprintf(relative, sizeof(relative), "her/%s", cases[i].path);
+		(void)unlink(full(relative, path));
+		assert_int_equal(symlink(full("shadow", target), full(relative, path)), 0);
+		assert_int_equal(lchown(path, ALICE, ALICE), 0);
+		assert_int_equal(chown(full("her", path), ALICE, ALICE), 0);
+		refused(cases[i].devices, "/f/her, which belongs to user 54321");
+		/* of a directory of root's the link alone tells */
+		assert_int_equal(chown(path, 0, 0), 0);
+		refused(cases[i].devices, "which belongs to user 54321");
+		assert_int_equal(owner("shadow"), 0);
+	}
+	/* a link above the file, and nothing is made where it leads */
+	assert_int_equal(symlink(folder, full("her/vm", path)), 0);
+	assert_int_equal(lchown(path, ALICE, ALICE), 0);
+	refused("<serial type='file'><source path='%s/her/vm/new'/></serial>",
+		"now it leads to a new file in");
+	assert_int_equal(access(full("new", path), F_OK), -1);
+	/* hers is lent, and what is made there is hers */
+	assert_int_equal(chown(full("her", path), ALICE, ALICE), 0);
+	make("her/mine", 0600);
+	assert_int_equal(chown(full("her/mine", path), ALICE, ALICE), 0);
+	assert_int_equal(check("<disk type='file'><source file='%s/her/mine'/><target dev='vda'/>"
+			       "</disk><serial type='file'><source path='%s/her/log'/></serial>",
+			       &err),
+			 0);
+	assert_int_equal(record->file_count, 2);
+	assert_int_equal(owner("her/log"), ALICE);
+	assert_int_equal(live_give_files(tree.host, record, 0, &user, &err), 0);
+	assert_int_equal(owner("her/mine"), user.uid);
+	/* as a start over and a later daemon see it */
+	assert_int_equal(check("<disk type='file'><source file='%s/her/mine'/><target dev='vda'/>"
+			       "</disk>",
+			       &err),
+			 0);
+	live_take_files_back(tree.host, record, 0);
+	assert_int_equal(owner("her/mine"), ALICE);
+	assert_int_equal(owner("her/log"), ALICE);
+}
+
+/* Between looking and giving, and between giving and taking back. */
+static void test_led_elsewhere_meanwhile(void **state)
+{
+	static const char disk[] =
+		"<disk type='file'><source file='%s/her/vda'/><target dev='vda'/></disk>";
+	char path[128], moved[128];
+	struct pt_error err;
+
+	(void)state;
+	root_only();
+	make("her/vda", 0600);
+	assert_int_equal(chown(full("her", path), ALICE, ALICE), 0);
+	assert_int_equal(chown(full("her/vda", path), ALICE, ALICE), 0);
+	assert_int_equal(check(disk, &err), 0);
+	assert_int_equal(record->file_count, 1);
+	/* the very file, but by a way that is bob's too */
+	assert_int_equal(rename(full("her", path), full("hers", moved)), 0);
+	assert_int_equal(symlink("hers", path), 0);
+	assert_int_equal(lchown(path, ALICE + 1, ALICE + 1), 0);
+	assert_true(live_give_files(tree.host, record, 0, &user, &err) < 0);
+	assert_int_equal(owner("hers/vda"), ALICE);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(rename(moved, path), 0);
+	assert_int_equal(live_give_files(tree.host, record, 0, &user, &err), 0);
+	assert_int_equal(owner("her/vda"), user.uid);
+	assert_int_equal(rename(path, moved), 0);
+	assert_int_equal(symlink("hers", path), 0);
+	assert_int_equal(lchown(path, ALICE + 1, ALICE + 1), 0);
+	live_take_files_back(tree.host, record, 0);
+	assert_int_equal(owner("hers/vda"), user.uid);
+}
+
+/* What is looked for later is a part of what was let pass: nothing of another way joins it. */
+static int tell_path(void *context, const char *path, const struct stat *st, bool is_written)
+{
+	size_t *count = context;
+
+	(void)st;
+	(void)is_written;
+	assert_null(strstr(path, "shadow"));
+	(*count)++;
+	return 0;
+}
+
+static void test_each_file(void **state)
+{
+	AUTO(auto_definition)
+	struct definition *def = define("<disk type='file'><source file='%s/her/vda'/><target "
+					"dev='vda'/></disk><serial type='file'><source "
+					"path='%s/out'/></serial>");
+	size_t count = 0;
+	struct pt_error err;
+	char path[128];
+
+	(void)state;
+	root_only();
+	make("shadow", 0600);
+	make("her/vda", 0600);
+	assert_int_equal(chown(full("her", path), ALICE, ALICE), 0);
+	assert_int_equal(chown(full("her/vda", path), user.uid, user.gid), 0);
+	assert_int_equal(live_each_file(def, user.uid, tell_path, &count, &err), 0);
+	assert_int_equal(count, 1);
+	assert_int_equal(access(full("out", path), F_OK), -1); /* looking makes nothing */
+	count = 0;
+	assert_int_equal(unlink(full("her/vda", path)), 0);
+	assert_int_equal(symlink("../shadow", path), 0);
+	assert_int_equal(live_each_file(def, user.uid, tell_path, &count, &err), 0);
+	assert_int_equal(count, 0);
 }
 
 static void test_lent(void **state)
@@ -322,10 +461,10 @@ static void test_output_and_settling(void **state)
 	assert_int_equal(record->file_count, 2);
 	assert_int_equal(owner("out"), 0); /* made */
 	assert_int_equal(live_give_files(tree.host, record, 0, &user, &err), 0);
-	live_settle_files(tree.host, def, record);
+	live_settle_files(tree.host, def, user.uid, record);
 	assert_int_equal(record->file_count, 2);
 	definition_remove_device(def, node_find(definition_root(def), "devices/disk"));
-	live_settle_files(tree.host, def, record);
+	live_settle_files(tree.host, def, user.uid, record);
 	assert_int_equal(record->file_count, 1);
 	assert_int_equal(owner("vda"), 0);
 	assert_int_equal(owner("out"), user.uid);
@@ -336,6 +475,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_refusals, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_exchangeable, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_led_elsewhere, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_led_elsewhere_meanwhile, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_each_file, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_lent, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_not_put_back, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_shared, set_up, tear_down),

@@ -99,6 +99,74 @@ static void firmware_variables(void **state)
 	(void)rmdir(folder);
 }
 
+static void put_nvram(struct definition *def, const char *path, const char *template)
+{
+	assert_int_equal(definition_set(def, "os/nvram", path, NULL), 0);
+	assert_int_equal(definition_set(def, "os/nvram@template", template, NULL), 0);
+}
+
+/* A user of no account, whose directories an administrator has named. */
+enum { ALICE = 54321, GUEST = 54322 };
+
+static void nvram_led_elsewhere(void **state)
+{
+	char folder[] = "/tmp/passthru-nvram-XXXXXX", her[64], path[96], secret[64], fifo[64];
+	AUTO(auto_definition) struct definition *def = parse_text(DOMAIN(""), 0);
+	struct pt_error err = {0};
+	struct stat st;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip(); /* only root can make what belongs to others */
+	assert_non_null(mkdtemp(folder));
+	assert_int_equal(chmod(folder, 0755), 0);
+	(void)snprintf(secret, sizeof(secret), "%s/secret", folder);
+	(void)snprintf(fifo, sizeof(fifo), "%s/fifo", folder);
+	(void)snprintf(her, sizeof(her), "%s/her", folder);
+	assert_int_equal(io_replace_at(AT_FDCWD, secret, "vars", 4, 0600), 0);
+	assert_int_equal(mkfifo(fifo, 0600), 0);
+	assert_int_equal(mkdir(her, 0755), 0);
+	assert_int_equal(chown(her, ALICE, ALICE), 0);
+
+	/* a link of hers to a directory of root's, where the variables would be made */
+	(void)snprintf(path, sizeof(path), "%s/vm", her);
+	assert_int_equal(symlink(folder, path), 0);
+	assert_int_equal(lchown(path, ALICE, ALICE), 0);
+	(void)snprintf(path, sizeof(path), "%s/vm/job", her);
+	put_nvram(def, path, secret);
+	assert_int_equal(live_make_nvram(def, GUEST, GUEST, &err), -EPERM);
+	assert_int_equal(err.reason, PT_NOT_PERMITTED);
+	assert_non_null(strstr(err.message, "/her, which belongs to user 54321"));
+	(void)snprintf(path, sizeof(path), "%s/vm/a/b/job", her);
+	put_nvram(def, path, secret);
+	assert_int_equal(live_make_nvram(def, GUEST, GUEST, &err), -EPERM);
+	(void)snprintf(path, sizeof(path), "%s/a", folder);
+	assert_int_equal(lstat(path, &st), -1);
+
+	/* a link of hers as template: its content would be the guest's */
+	(void)snprintf(path, sizeof(path), "%s/template", her);
+	assert_int_equal(symlink(secret, path), 0);
+	put_nvram(def, "/nowhere/vars", path);
+	assert_int_equal(live_make_nvram(def, GUEST, GUEST, &err), -EPERM);
+	assert_non_null(strstr(err.message, "os/nvram@template: "));
+	/* a FIFO would wait for ever */
+	put_nvram(def, "/nowhere/vars", fifo);
+	assert_int_equal(live_make_nvram(def, GUEST, GUEST, &err), -EINVAL);
+
+	/* below her directory, without such a link: the guest's variables, in directories of hers
+	 */
+	(void)snprintf(path, sizeof(path), "%s/vms/g/vars", her);
+	put_nvram(def, path, secret);
+	assert_int_equal(live_make_nvram(def, GUEST, GUEST, &err), 0);
+	assert_int_equal(lstat(path, &st), 0);
+	assert_int_equal(st.st_uid, GUEST);
+	*strrchr(path, '/') = '\0';
+	assert_int_equal(lstat(path, &st), 0);
+	assert_int_equal(st.st_uid, ALICE);
+	(void)snprintf(path, sizeof(path), "rm -rf %s", folder);
+	assert_int_equal(system(path), 0);
+}
+
 /* ---- pinning: a QEMU that has one thread for a processor, which is ours ---- */
 
 struct qemu {
@@ -196,6 +264,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(ports),
 		cmocka_unit_test(firmware_variables),
+		cmocka_unit_test(nvram_led_elsewhere),
 		cmocka_unit_test(pinning),
 	};
 
