@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A user who owns a directory on the way to a guest's files can't make root act on another's."""
+
+import pytest
+
+from virsh_guests import daemon, guests     # noqa: F401
+
+pytestmark = pytest.mark.only("lab", "guests need a real kernel, and QEMU")
+
+DISK = ("<disk type='file'><driver name='qemu' type='raw'/><source file='%s'/>"
+        "<target dev='vda' bus='virtio'/></disk>")
+NVRAM = ("<loader readonly='yes' type='pflash'>/usr/share/OVMF/OVMF_CODE_4M.fd</loader>"
+         "<nvram template='/usr/share/OVMF/OVMF_VARS_4M.fd'>%s</nvram>")
+
+
+@pytest.fixture
+def alice(daemon):
+    """Her home; root's /etc/victim and /etc/cron.d/job beside it."""
+    daemon.sh("""
+        id alice >/dev/null 2>&1 || useradd --system alice
+        mkdir -p /srv/alice && chmod 755 /srv/alice && chown alice /srv/alice
+        echo 'root only' >/etc/victim && chmod 600 /etc/victim
+        mkdir -p /etc/cron.d && echo '# a job' >/etc/cron.d/job && chmod 600 /etc/cron.d/job""")
+    yield "/srv/alice"
+    untouched = daemon.sh("stat -c '%U %a' /etc/victim /etc/cron.d/job; cat /etc/victim "
+                          "/etc/cron.d/job; rm -rf /srv/alice /etc/victim /etc/cron.d/job")
+    assert untouched.out == "root 600\nroot 600\nroot only\n# a job\n"
+
+
+def hers(daemon, script):
+    daemon.sh("su alice -s /bin/sh -c 'cd /srv/alice; %s'" % script)
+
+
+def refused(daemon, *words):
+    said = daemon.virsh_fails(*words)
+    assert "which belongs to user alice" in said and "/srv/alice" in said, said
+    return said
+
+
+def test_disk_through_a_link(daemon, guests, alice):
+    """The way from a local user to root: her disk, and then /etc/shadow in its place."""
+    hers(daemon, "truncate -s 1M data.img; chmod 600 data.img")
+    g = guests.define("paths", DISK % (alice + "/data.img"), words="stay expect-none")
+    g.start()
+    assert daemon.sh("stat -c %U /srv/alice/data.img").out == "passthru-qemu\n"
+    daemon.virsh("destroy", "paths")
+    assert daemon.sh("stat -c %U /srv/alice/data.img").out == "alice\n"
+    hers(daemon, "rm data.img; ln -s /etc/victim data.img")
+    assert "now it leads to /etc/victim, which belongs to user root" in refused(
+        daemon, "start", "paths")
+    # nor by plugging it in
+    daemon.virsh("undefine", "paths")
+    guests.define("paths", words="stay expect-none").start()
+    refused(daemon, "attach-device", "paths", guests.write_device(DISK % (alice + "/data.img")),
+            "--live")
+    daemon.virsh("destroy", "paths")
+
+
+@pytest.mark.parametrize("append", ["", " append='off'"])
+def test_output_through_a_link(daemon, guests, alice, append):
+    """A serial port's file isn't emptied, appended to, or made where she leads."""
+    serial = "<serial type='file'><source path='%s/out'%s/></serial>" % (alice, append)
+    guests.define("paths", serial, words="stay expect-none")
+    for target in ("/etc/victim", "/etc/cron.d/new"):
+        hers(daemon, "ln -sfn %s out" % target)
+        refused(daemon, "start", "paths")
+        assert daemon.sh("test -e /etc/cron.d/new", check=False).status != 0
+
+
+def test_nvram_through_a_link(daemon, guests, alice):
+    """Variables aren't made in a directory of root's, nor removed from it."""
+    kernel = "<kernel>/lab/guest/payload.elf</kernel>\n    <cmdline>expect-none</cmdline>"
+    path = guests.write_xml("paths")
+    text = daemon.sh("cat " + path).out.replace(kernel, NVRAM % (alice + "/vm/new"))
+    assert "/vm/new" in text
+    daemon.sh("cat >%s <<'END'\n%s\nEND" % (path, text))
+    daemon.virsh("define", path)
+    hers(daemon, "ln -s /etc/cron.d vm")
+    assert "a new file in /etc/cron.d" in refused(daemon, "start", "paths")
+    assert daemon.sh("ls /etc/cron.d/new", check=False).status != 0
+    daemon.virsh("undefine", "paths", "--keep-nvram")
+    daemon.sh("sed -i s,vm/new,vm/job, " + path)
+    daemon.virsh("define", path)
+    assert "--keep-nvram" in refused(daemon, "undefine", "paths", "--nvram")
+    daemon.virsh("undefine", "paths", "--keep-nvram")
