@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
+
 /*
  * Exit statuses start at 10, so that they are told apart from the shell's, from
  * those of "something went wrong" (1) and "bad usage" (2), and mostly from QEMU's.
@@ -55,6 +57,19 @@ int pt_reason_exit_status(enum pt_reason reason)
 	return reasons[reason].exit_status;
 }
 
+/*
+ * Words at @at in the message, which end with the message's room between two characters. What they
+ * quote may come from anywhere, and the message goes to terminals, logs, JSON and XDR strings.
+ */
+static void put(struct pt_error *err, size_t at, const char *format, va_list args)
+	__attribute__((format(printf, 3, 0)));
+
+static void put(struct pt_error *err, size_t at, const char *format, va_list args)
+{
+	(void)text_vformat(err->message + at, sizeof(err->message) - at, format, args);
+	text_clean_lines(err->message + at);
+}
+
 void pt_error_set(struct pt_error *err, enum pt_reason reason, int errnum, const char *format, ...)
 {
 	va_list args;
@@ -64,7 +79,7 @@ void pt_error_set(struct pt_error *err, enum pt_reason reason, int errnum, const
 	err->reason = reason;
 	err->errnum = errnum;
 	va_start(args, format);
-	(void)vsnprintf(err->message, sizeof(err->message), format, args);
+	put(err, 0, format, args);
 	va_end(args);
 }
 
@@ -72,27 +87,25 @@ void pt_error_prefix(struct pt_error *err, const char *format, ...)
 {
 	char old[sizeof(err->message)];
 	va_list args;
-	int len;
+	size_t len;
 
 	if (!err)
 		return;
 	memcpy(old, err->message, sizeof(old));
 	va_start(args, format);
-	len = vsnprintf(err->message, sizeof(err->message), format, args);
+	put(err, 0, format, args);
 	va_end(args);
-	if (len >= 0 && (size_t)len < sizeof(err->message))
-		(void)snprintf(err->message + len, sizeof(err->message) - (size_t)len, "%s", old);
+	len = strlen(err->message);
+	(void)text_copy(err->message + len, sizeof(err->message) - len, old);
 }
 
 void pt_error_append(struct pt_error *err, const char *format, ...)
 {
-	size_t len;
 	va_list args;
 
 	if (!err)
 		return;
-	len = strnlen(err->message, sizeof(err->message) - 1);
 	va_start(args, format);
-	(void)vsnprintf(err->message + len, sizeof(err->message) - len, format, args);
+	put(err, strnlen(err->message, sizeof(err->message) - 1), format, args);
 	va_end(args);
 }

@@ -3,7 +3,6 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,18 +29,28 @@ int text_parse_number(const char *text, unsigned int base, uint64_t max, uint64_
 	return 0;
 }
 
+int text_vformat(char *buffer, size_t size, const char *format, va_list args)
+{
+	int len = vsnprintf(buffer, size, format, args);
+
+	if (len < 0)
+		return -EINVAL;
+	if ((size_t)len >= size) {
+		if (size)
+			buffer[text_whole(buffer, size - 1)] = '\0';
+		return -ENAMETOOLONG;
+	}
+	return len;
+}
+
 int text_format(char *buffer, size_t size, const char *format, ...)
 {
 	va_list args;
 	int len;
 
 	va_start(args, format);
-	len = vsnprintf(buffer, size, format, args);
+	len = text_vformat(buffer, size, format, args);
 	va_end(args);
-	if (len < 0)
-		return -EINVAL;
-	if ((size_t)len >= size)
-		return -ENAMETOOLONG;
 	return len;
 }
 
@@ -51,10 +60,97 @@ bool text_copy(char *buffer, size_t size, const char *text)
 	bool fits = len < size;
 
 	if (!fits)
-		len = size - 1;
+		len = text_whole(text, size - 1);
 	memcpy(buffer, text, len);
 	buffer[len] = '\0';
 	return fits;
+}
+
+/* ---- UTF-8 ---- */
+
+/* Bytes of the character that begins with this one; 0: none does. */
+static size_t length_from(unsigned char first)
+{
+	if (first < 0x80)
+		return 1;
+	if (first < 0xc2 || first > 0xf4)
+		return 0;
+	return first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+}
+
+/* Unicode 15, table 3-7: no overlong forms, no surrogates, nothing above U+10FFFF. */
+static bool may_follow(const unsigned char *start, size_t index)
+{
+	unsigned char first = start[0], byte = start[index];
+
+	if (index == 1 && (first == 0xe0 || first == 0xf0))
+		return byte >= (first == 0xe0 ? 0xa0 : 0x90) && byte <= 0xbf;
+	if (index == 1 && (first == 0xed || first == 0xf4))
+		return byte >= 0x80 && byte <= (first == 0xed ? 0x9f : 0x8f);
+	return byte >= 0x80 && byte <= 0xbf;
+}
+
+size_t text_character(const char *text, size_t size, uint32_t *ret_code)
+{
+	const unsigned char *start = (const unsigned char *)text;
+	size_t wanted = length_from(start[0]), len = 1;
+	uint32_t code = wanted > 1 ? start[0] & (0x7fu >> wanted) : start[0];
+
+	while (len < wanted && len < size && may_follow(start, len))
+		code = code << 6 | (start[len++] & 0x3f);
+	*ret_code = len == wanted ? code : TEXT_INVALID;
+	return len;
+}
+
+size_t text_whole(const char *text, size_t len)
+{
+	size_t back;
+	uint32_t code;
+
+	for (back = 1; back < 4 && back <= len; back++) {
+		unsigned char byte = (unsigned char)text[len - back];
+
+		if (byte >= 0x80 && byte < 0xc0)
+			continue;
+		if (length_from(byte) > back &&
+		    text_character(text + len - back, back, &code) == back)
+			return len - back;
+		break;
+	}
+	return len;
+}
+
+static void clean(char *text, bool keeps_lines)
+{
+	char *to = text;
+
+	while (*text) {
+		uint32_t code;
+		size_t len = text_character(text, SIZE_MAX, &code);
+		bool is_space = code == '\n' || code == '\t';
+
+		if (is_space && !keeps_lines) {
+			*to++ = ' ';
+		} else if (code == TEXT_INVALID || (code >= 0x7f && code < 0xa0) ||
+			   (code < ' ' && !is_space)) {
+			*to++ = '?';
+		} else {
+			memmove(to, text, len);
+			to += len;
+		}
+		text += len;
+	}
+	*to = '\0';
+}
+
+void text_clean(char *text)
+{
+	clean(text, false);
+}
+
+void text_clean_lines(char *text)
+{
+	clean(text, true);
 }
 
 bool text_equal(const char *a, const char *b)

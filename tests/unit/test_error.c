@@ -61,6 +61,29 @@ static void long_messages_are_cut(void **state)
 	free(text);
 }
 
+/* It goes to terminals, JSON and XDR strings, whatever it quotes. */
+static void messages_are_utf8(void **state)
+{
+	struct pt_error err;
+	size_t size = sizeof(err.message), i;
+	char *text = malloc(size);
+
+	(void)state;
+	for (i = 0; i + 3 < size; i += 3)
+		memcpy(text + i, "\xe6\xb8\xb8", 4);
+	pt_error_set(&err, PT_SYSTEM, EIO, "x%s", text);
+	assert_int_equal(strlen(err.message), 1 + (size - 2) / 3 * 3);
+	pt_error_prefix(&err, "%s", "y");
+	assert_int_equal(strlen(err.message), 2 + (size - 3) / 3 * 3);
+	pt_error_append(&err, "%s", text);
+	assert_int_equal(strlen(err.message), 2 + (size - 3) / 3 * 3);
+	assert_string_equal(err.message + strlen(err.message) - 3, "游");
+	pt_error_set(&err, PT_SYSTEM, EIO, "a\xff\x1b[2J\nb");
+	pt_error_append(&err, ": \xb0");
+	assert_string_equal(err.message, "a??[2J\nb: ?");
+	free(text);
+}
+
 /* Scripts tell reasons apart by status, except the two that nobody can act on. */
 static void each_reason_has_a_name_and_a_status(void **state)
 {
@@ -92,6 +115,7 @@ int main(void)
 		cmocka_unit_test(no_error_is_wanted),
 		cmocka_unit_test(words_before_and_after),
 		cmocka_unit_test(long_messages_are_cut),
+		cmocka_unit_test(messages_are_utf8),
 		cmocka_unit_test(each_reason_has_a_name_and_a_status),
 	};
 

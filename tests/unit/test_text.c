@@ -170,12 +170,72 @@ static void test_cut(void **state)
 	assert_int_equal(print_columns("äöü…"), 4);
 }
 
+static void test_cuts_between_characters(void **state)
+{
+	/* room, its text of "a游戏😀b" */
+	static const struct {
+		size_t size;
+		const char *kept;
+	} rows[] = {
+		{2, "a"},     {3, "a"},	     {4, "a"},	      {5, "a游"},	{7, "a游"},
+		{8, "a游戏"}, {11, "a游戏"}, {12, "a游戏😀"}, {13, "a游戏😀b"},
+	};
+	char buffer[16];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		(void)text_copy(buffer, rows[i].size, "a游戏😀b");
+		assert_string_equal(buffer, rows[i].kept);
+		(void)text_format(buffer, rows[i].size, "%s", "a游戏😀b");
+		assert_string_equal(buffer, rows[i].kept);
+	}
+	/* what is no character is not taken for the beginning of one */
+	assert_int_equal(text_whole("\x80\x80\x80\x80", 4), 4);
+	assert_int_equal(text_whole("\xff", 1), 1);
+	assert_int_equal(text_whole("\xe0\x80", 2), 2);
+	assert_int_equal(text_whole("", 0), 0);
+}
+
+static void test_clean(void **state)
+{
+	static const struct {
+		const char *text, *line, *lines;
+	} rows[] = {
+		{"游戏 für 😀", "游戏 für 😀", "游戏 für 😀"},
+		{"a\nb\tc\rd\x1b[31m\x7f", "a b c?d?[31m?", "a\nb\tc?d?[31m?"},
+		{"\xc2\x9b"
+		 "31m\xc2\xa0",
+		 "?31m\xc2\xa0", "?31m\xc2\xa0"}, /* C1's CSI */
+		{"\xb0\xae", "??", "??"},
+		{"\xe6\xb8", "?", "?"}, /* one character that was cut */
+		{"\xe6\xb8x", "?x", "?x"},
+		{"\xc0\x80", "??", "??"},	      /* overlong */
+		{"\xed\xa0\x80", "???", "???"},	      /* a surrogate */
+		{"\xf4\x90\x80\x80", "????", "????"}, /* above U+10FFFF */
+		{"\xf0\x9f\x98", "?", "?"},
+	};
+	char buffer[64];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		(void)text_copy(buffer, sizeof(buffer), rows[i].text);
+		text_clean(buffer);
+		assert_string_equal(buffer, rows[i].line);
+		(void)text_copy(buffer, sizeof(buffer), rows[i].text);
+		text_clean_lines(buffer);
+		assert_string_equal(buffer, rows[i].lines);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_numbers), cmocka_unit_test(test_format_and_copy),
 		cmocka_unit_test(test_arena),	cmocka_unit_test(test_sizes),
-		cmocka_unit_test(test_cut),
+		cmocka_unit_test(test_cut),	cmocka_unit_test(test_cuts_between_characters),
+		cmocka_unit_test(test_clean),
 	};
 
 	return cmocka_run_group_tests_name("text", tests, NULL, NULL);
