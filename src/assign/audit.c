@@ -60,7 +60,8 @@ static void read_command(struct pt_host *host, char command[COMMAND_SIZE])
 		if (!command[i])
 			command[i] = ' ';
 	}
-	command[len > 0 ? len : 0] = '\0';
+	command[len > 0 ? text_whole(command, (size_t)len) : 0] = '\0';
+	text_clean(command);
 }
 
 static void read_caller(struct pt_host *host, struct caller *caller)
@@ -84,15 +85,6 @@ static const char *result_word(const struct audit *audit)
 	return audit->err ? pt_reason_name(audit->err->reason) : "failed";
 }
 
-/* Texts of others (a reason, an error) must not forge a line of their own. */
-static void flatten(char *line)
-{
-	for (; *line; line++) {
-		if ((unsigned char)*line < ' ' || *line == 0x7f)
-			*line = ' ';
-	}
-}
-
 size_t audit_format(const struct audit *audit, char *line, size_t size)
 {
 	char text[PT_ADDRESS_TEXT];
@@ -113,8 +105,9 @@ size_t audit_format(const struct audit *audit, char *line, size_t size)
 	if (audit->result < 0 && audit->err)
 		(void)fprintf(out, ": %s", audit->err->message);
 	(void)fclose(out);
-	line[size - 1] = '\0';
-	flatten(line);
+	line[text_whole(line, strnlen(line, size - 1))] = '\0';
+	/* texts of others (a reason, an error) must not forge a line of their own */
+	text_clean(line);
 	return strlen(line);
 }
 
@@ -142,7 +135,7 @@ static int open_socket(struct pt_host *host, const char *path)
  */
 static void put_field(FILE *out, const char *name, const char *value)
 {
-	uint64_t len = strnlen(value, FIELD_MAX);
+	uint64_t len = text_whole(value, strnlen(value, FIELD_MAX));
 	unsigned char bytes[8];
 	size_t i;
 
@@ -158,7 +151,7 @@ static void put_number(FILE *out, const char *name, int64_t number)
 {
 	char text[24];
 
-	(void)snprintf(text, sizeof(text), "%lld", (long long)number);
+	(void)text_format(text, sizeof(text), "%lld", (long long)number);
 	put_field(out, name, text);
 }
 
@@ -228,20 +221,17 @@ static bool write_syslog(struct pt_host *host, const struct audit *audit,
 			 const struct caller *caller, const char *line)
 {
 	AUTO_CLOSE int fd = open_socket(host, SYSLOG_SOCKET);
-	char text[LINE_SIZE + COMMAND_SIZE + 128], command[COMMAND_SIZE];
-	int len;
+	char text[LINE_SIZE + COMMAND_SIZE + 128];
+	size_t len;
 
 	if (fd < 0)
 		return false;
-	text_copy(command, sizeof(command), caller->command);
-	flatten(command);
 	/* without a time stamp: the daemon puts its own */
-	len = snprintf(text, sizeof(text), "<%d>passthru[%ld]: %s (uid %ld, login uid %lld: %s)",
-		       LOG_AUTHPRIV | priority_of(audit), (long)caller->pid, line,
-		       (long)caller->uid, (long long)caller->login, command);
-	if (len >= (int)sizeof(text))
-		len = (int)sizeof(text) - 1;
-	return len > 0 && send(fd, text, (size_t)len, MSG_NOSIGNAL) == len;
+	(void)text_format(text, sizeof(text), "<%d>passthru[%ld]: %s (uid %ld, login uid %lld: %s)",
+			  LOG_AUTHPRIV | priority_of(audit), (long)caller->pid, line,
+			  (long)caller->uid, (long long)caller->login, caller->command);
+	len = strlen(text);
+	return len && send(fd, text, len, MSG_NOSIGNAL) == (ssize_t)len;
 }
 
 /* ---- both ---- */

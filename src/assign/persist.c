@@ -246,11 +246,12 @@ static void refuse_held(struct pt_host *host, const struct pt_address *address, 
 
 		if (!is_lasting(holder->kind))
 			continue;
-		(void)snprintf(line, sizeof(line),
-			       "%s: %s %s%s%s%s is on it: the next boot would miss that",
-			       pt_address_format(address, text), pt_holder_kind_name(holder->kind),
-			       holder->what, *holder->through ? " (through " : "", holder->through,
-			       *holder->through ? ")" : "");
+		(void)text_format(line, sizeof(line),
+				  "%s: %s %s%s%s%s is on it: the next boot would miss that",
+				  pt_address_format(address, text),
+				  pt_holder_kind_name(holder->kind), holder->what,
+				  *holder->through ? " (through " : "", holder->through,
+				  *holder->through ? ")" : "");
 		refuse(err, result, PT_IN_USE, EBUSY, line);
 	}
 }
@@ -280,10 +281,10 @@ static void refuse_other(const struct pt_persist_list *list, const struct pt_per
 		    pt_identity_compare(&old->identity, &made->identity, difference,
 					sizeof(difference)) != PT_IDENTITY_OTHER)
 			continue;
-		(void)snprintf(line, sizeof(line),
-			       "%s: another device is persisted at this address (%s); first: "
-			       "passthru unpersist %s",
-			       text, difference, text);
+		(void)text_format(line, sizeof(line),
+				  "%s: another device is persisted at this address (%s); first: "
+				  "passthru unpersist %s",
+				  text, difference, text);
 		refuse(err, result, PT_IDENTITY, EEXIST, line);
 	}
 }
@@ -302,10 +303,10 @@ static void check_one(struct pt_host *host, const struct pt_persist_request *req
 		return;
 	}
 	if (is_bridge(host, &made->address)) {
-		(void)snprintf(line, sizeof(line),
-			       "%s is a bridge: it stays with the host, and what is below it "
-			       "is assigned",
-			       text);
+		(void)text_format(line, sizeof(line),
+				  "%s is a bridge: it stays with the host, and what is below it "
+				  "is assigned",
+				  text);
 		refuse(err, result, PT_UNSUITABLE, EINVAL, line);
 		return;
 	}

@@ -35,7 +35,7 @@ static struct json_object *hex(uint32_t value, int digits)
 {
 	char text[16];
 
-	(void)snprintf(text, sizeof(text), "%0*" PRIx32, digits, value);
+	(void)text_format(text, sizeof(text), "%0*" PRIx32, digits, value);
 	return json_object_new_string(text);
 }
 

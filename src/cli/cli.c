@@ -117,8 +117,9 @@ int cli_usage(struct cli *cli, const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	(void)vsnprintf(err.message, sizeof(err.message), format, args);
+	(void)text_vformat(err.message, sizeof(err.message), format, args);
 	va_end(args);
+	text_clean_lines(err.message);
 	pt_error_append(&err, "\nsee: passthru --help");
 	return cli_fail(cli, &err);
 }

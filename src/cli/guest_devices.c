@@ -112,12 +112,12 @@ static int begin(struct work *work, struct pt_error *err)
 static void format_hostdev(const struct work *work, const struct pt_address *address, char *xml,
 			   size_t size)
 {
-	(void)snprintf(xml, size,
-		       "<hostdev mode='subsystem' type='pci' managed='%s'><source><address "
-		       "domain='0x%04x' bus='0x%02x' slot='0x%02x' function='0x%x'/></source>"
-		       "</hostdev>",
-		       work->is_unmanaged ? "no" : "yes", address->domain, address->bus,
-		       address->device, address->function);
+	(void)text_format(xml, size,
+			  "<hostdev mode='subsystem' type='pci' managed='%s'><source><address "
+			  "domain='0x%04x' bus='0x%02x' slot='0x%02x' function='0x%x'/></source>"
+			  "</hostdev>",
+			  work->is_unmanaged ? "no" : "yes", address->domain, address->bus,
+			  address->device, address->function);
 }
 
 /* 1 when the running guest has the device, by its document. */

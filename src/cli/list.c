@@ -187,7 +187,7 @@ static void print_row(struct cli *cli, const struct pt_function *function,
 
 	print_name_within(cli, function, room, name);
 	if (function->iommu_group >= 0)
-		(void)snprintf(group, sizeof(group), "%d", function->iommu_group);
+		(void)text_format(group, sizeof(group), "%d", function->iommu_group);
 	(void)fprintf(cli->out, "%s%-*s%s  %*s  ", is_bridge ? cli_dim(cli) : cli_bold(cli),
 		      (int)columns->address, pt_address_format(&function->address, text),
 		      is_bridge ? "" : cli_plain(cli), (int)columns->group, group);
@@ -198,10 +198,10 @@ static void print_row(struct cli *cli, const struct pt_function *function,
 		      function->vendor_id, function->device_id, (int)columns->class_word,
 		      print_class(function->class_code, word));
 	if (function->is_vf)
-		(void)snprintf(line, sizeof(line), "%s (VF of %s)", name,
-			       pt_address_format(&function->physfn, text));
+		(void)text_format(line, sizeof(line), "%s (VF of %s)", name,
+				  pt_address_format(&function->physfn, text));
 	else
-		(void)snprintf(line, sizeof(line), "%s", name);
+		(void)text_format(line, sizeof(line), "%s", name);
 	print_cut(cli, line, room);
 	(void)fprintf(cli->out, "%s\n", is_bridge ? cli_plain(cli) : "");
 }

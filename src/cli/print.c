@@ -5,6 +5,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/text.h"
+
 /* ---- classes ---- */
 
 /* PCI Code and ID Assignment Specification 1.15, chapter 1; the words are ours. */
@@ -93,7 +95,7 @@ const char *print_class(uint32_t class_code, char word[PRINT_CLASS])
 			return classes[i].word;
 	if (class_code >> 16 == 0) /* from before there were class codes */
 		return "other";
-	(void)snprintf(word, PRINT_CLASS, "%04x", class_code >> 8 & 0xffff);
+	(void)text_format(word, PRINT_CLASS, "%04x", class_code >> 8 & 0xffff);
 	return word;
 }
 
@@ -141,17 +143,17 @@ char *print_name(struct cli *cli, const struct pt_function *function, char name[
 	const char *text = pt_name_device(cli->host, function->vendor_id, function->device_id);
 
 	if (text)
-		(void)snprintf(device, sizeof(device), "%s", text);
+		(void)text_format(device, sizeof(device), "%s", text);
 	else
-		(void)snprintf(device, sizeof(device), "device %04x", function->device_id);
+		(void)text_format(device, sizeof(device), "device %04x", function->device_id);
 	text = pt_name_vendor(cli->host, function->vendor_id);
 	if (text) {
-		(void)snprintf(vendor, sizeof(vendor), "%s", text);
+		(void)text_format(vendor, sizeof(vendor), "%s", text);
 		shorten_vendor(vendor);
 	} else {
-		(void)snprintf(vendor, sizeof(vendor), "vendor %04x", function->vendor_id);
+		(void)text_format(vendor, sizeof(vendor), "vendor %04x", function->vendor_id);
 	}
-	(void)snprintf(name, PRINT_NAME, "%s %s", vendor, device);
+	(void)text_format(name, PRINT_NAME, "%s %s", vendor, device);
 	return name;
 }
 
@@ -167,7 +169,7 @@ char *print_name_within(struct cli *cli, const struct pt_function *function, siz
 		device = pt_name_device(cli->host, function->vendor_id, function->device_id);
 	if (!device)
 		return print_name(cli, function, name);
-	(void)snprintf(name, PRINT_NAME, "%s", device);
+	(void)text_format(name, PRINT_NAME, "%s", device);
 	return name;
 }
 
@@ -180,7 +182,7 @@ char *print_size(uint64_t bytes, char text[PRINT_SIZE])
 		bytes /= 1024;
 		unit++;
 	}
-	(void)snprintf(text, PRINT_SIZE, "%" PRIu64 " %s", bytes, units[unit]);
+	(void)text_format(text, PRINT_SIZE, "%" PRIu64 " %s", bytes, units[unit]);
 	return text;
 }
 
@@ -242,7 +244,7 @@ struct json_object *json_hex(uint64_t value, int digits)
 {
 	char text[24];
 
-	(void)snprintf(text, sizeof(text), "0x%0*" PRIx64, digits, value);
+	(void)text_format(text, sizeof(text), "0x%0*" PRIx64, digits, value);
 	return json_object_new_string(text);
 }
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/auto.h"
+#include "base/text.h"
 #include "cli/change.h"
 
 struct run {
@@ -63,7 +64,7 @@ static int add_device(struct run *run, const char *word, struct pt_error *err)
 no_memory:
 	free(property);
 	err->reason = PT_NO_MEMORY;
-	(void)snprintf(err->message, sizeof(err->message), "out of memory");
+	(void)text_format(err->message, sizeof(err->message), "out of memory");
 	return -ENOMEM;
 }
 

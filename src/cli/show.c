@@ -7,6 +7,7 @@
 
 #include "base/auto.h"
 #include "base/error.h"
+#include "base/text.h"
 #include "cli/cli.h"
 #include "cli/print.h"
 
@@ -237,9 +238,9 @@ static void print_sriov(const struct shown *shown)
 static char *format_link(const struct pt_link *link, char text[32])
 {
 	if (!link->width || !link->speed_mtps)
-		(void)snprintf(text, 32, "down");
+		(void)text_format(text, 32, "down");
 	else
-		(void)snprintf(text, 32, "%g GT/s x%u", link->speed_mtps / 1000.0, link->width);
+		(void)text_format(text, 32, "%g GT/s x%u", link->speed_mtps / 1000.0, link->width);
 	return text;
 }
 
@@ -329,20 +330,20 @@ static void print_resources(const struct shown *shown)
 
 	begin(shown, "Interrupts");
 	if (details->msix_vectors) {
-		(void)snprintf(text, sizeof(text), "MSI-X %u", details->msix_vectors);
+		(void)text_format(text, sizeof(text), "MSI-X %u", details->msix_vectors);
 		add_word(&words, text);
 	}
 	if (details->msi_vectors) {
-		(void)snprintf(text, sizeof(text), "MSI %u", details->msi_vectors);
+		(void)text_format(text, sizeof(text), "MSI %u", details->msi_vectors);
 		add_word(&words, text);
 	}
 	if (details->irq) {
-		(void)snprintf(text, sizeof(text), "IRQ %d", details->irq);
+		(void)text_format(text, sizeof(text), "IRQ %d", details->irq);
 		add_word(&words, text);
 	}
 	(void)fprintf(shown->cli->out, "%s\n", words.used ? "" : "none");
 	for (i = 0; i < 6; i++) {
-		(void)snprintf(text, sizeof(text), "BAR %zu", i);
+		(void)text_format(text, sizeof(text), "BAR %zu", i);
 		print_bar(shown, text, &details->bars[i]);
 	}
 	print_bar(shown, "ROM", &details->rom);
@@ -354,12 +355,12 @@ static void describe_capability(const struct pt_details *details, const char *na
 {
 	*text = '\0';
 	if (!strcmp(name, "pcie"))
-		(void)snprintf(text, size, " (%s%s)", details->port_type,
-			       details->has_flr ? ", FLR" : "");
+		(void)text_format(text, size, " (%s%s)", details->port_type,
+				  details->has_flr ? ", FLR" : "");
 	else if (!strcmp(name, "pm") && details->has_pm_reset)
-		(void)snprintf(text, size, " (D3hot resets)");
+		(void)text_format(text, size, " (D3hot resets)");
 	else if (!strcmp(name, "af") && details->has_af_flr)
-		(void)snprintf(text, size, " (FLR)");
+		(void)text_format(text, size, " (FLR)");
 }
 
 /* In the order of the bits of the ACS registers (PCIe 7.7.11.2). */
@@ -402,10 +403,11 @@ static void print_capabilities(const struct shown *shown)
 
 		describe_capability(details, capability->name, more, sizeof(more));
 		if (!strcmp(capability->name, "unknown"))
-			(void)snprintf(word, sizeof(word), "%s%02x",
-				       capability->is_extended ? "extended " : "", capability->id);
+			(void)text_format(word, sizeof(word), "%s%02x",
+					  capability->is_extended ? "extended " : "",
+					  capability->id);
 		else
-			(void)snprintf(word, sizeof(word), "%s%s", capability->name, more);
+			(void)text_format(word, sizeof(word), "%s%s", capability->name, more);
 		add_word(&words, word);
 	}
 	(void)fprintf(shown->cli->out, "%s\n", details->capability_count ? "" : "none");

@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "base/auto.h"
+#include "base/text.h"
 #include "cli/cli.h"
 
 AUTO_DEFINE(claims, struct pt_claims *, pt_claims_free)
@@ -48,13 +49,13 @@ static struct json_object *claim_to_json(struct cli *cli, const struct pt_claim 
 static void format_owner(struct cli *cli, const struct pt_claim *claim, char *buffer, size_t size)
 {
 	if (claim->owner.kind == PT_OWNER_MANUAL)
-		(void)snprintf(buffer, size, "by hand");
+		(void)text_format(buffer, size, "by hand");
 	else if (claim->owner.kind == PT_OWNER_DOMAIN)
-		(void)snprintf(buffer, size, "guest %s", claim->owner.name);
+		(void)text_format(buffer, size, "guest %s", claim->owner.name);
 	else
-		(void)snprintf(buffer, size, "%s (pid %ld%s)", claim->owner.name,
-			       (long)claim->owner.pid,
-			       pt_owner_is_alive(cli->host, &claim->owner) ? "" : ", gone");
+		(void)text_format(buffer, size, "%s (pid %ld%s)", claim->owner.name,
+				  (long)claim->owner.pid,
+				  pt_owner_is_alive(cli->host, &claim->owner) ? "" : ", gone");
 }
 
 static void print_claim(struct cli *cli, const struct pt_claim *claim, bool is_present)

@@ -5,6 +5,7 @@
 
 #include "base/auto.h"
 #include "base/error.h"
+#include "base/text.h"
 #include "cli/cli.h"
 #include "cli/print.h"
 
@@ -213,7 +214,7 @@ static void print_node(const struct tree *tree, const struct pt_function *functi
 	bool is_vfio = pt_driver_is_vfio(function->driver);
 
 	if (function->iommu_group >= 0)
-		(void)snprintf(group, sizeof(group), "%d", function->iommu_group);
+		(void)text_format(group, sizeof(group), "%d", function->iommu_group);
 	(void)fprintf(cli->out, "%s%s%s", is_bridge ? "" : cli_bold(cli), address,
 		      is_bridge ? "" : cli_plain(cli));
 	print_spaces(cli->out, tree->label - strlen(address) - INDENT * (depth + 1));
@@ -308,8 +309,8 @@ static int print_json(struct tree *tree)
 		struct json_object *root = json_object_new_object();
 		char name[16];
 
-		(void)snprintf(name, sizeof(name), "%04x:%02x", tree->roots[i].domain,
-			       tree->roots[i].bus);
+		(void)text_format(name, sizeof(name), "%04x:%02x", tree->roots[i].domain,
+				  tree->roots[i].bus);
 		json_object_object_add(root, "root_bus", json_object_new_string(name));
 		json_object_object_add(root, "children", json_below(tree, &tree->roots[i], 0));
 		json_object_array_add(array, root);

@@ -10,6 +10,7 @@
 
 #include "base/auto.h"
 #include "base/error.h"
+#include "base/text.h"
 #include "cli/cli.h"
 #include "cli/print.h"
 
@@ -18,11 +19,11 @@ AUTO_DEFINE(watch, struct pt_watch *, pt_watch_free)
 static const char *owner_words(const struct pt_owner *owner, char *buffer, size_t size)
 {
 	if (owner->kind == PT_OWNER_MANUAL)
-		(void)snprintf(buffer, size, "detached by hand");
+		(void)text_format(buffer, size, "detached by hand");
 	else if (owner->kind == PT_OWNER_DOMAIN)
-		(void)snprintf(buffer, size, "guest %s", owner->name);
+		(void)text_format(buffer, size, "guest %s", owner->name);
 	else
-		(void)snprintf(buffer, size, "%s, pid %ld", owner->name, (long)owner->pid);
+		(void)text_format(buffer, size, "%s, pid %ld", owner->name, (long)owner->pid);
 	return buffer;
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/auto.h"
+#include "base/text.h"
 #include "base/xml.h"
 #include "domain/definition.h"
 #include "domain/definition_check.h"
@@ -136,13 +137,13 @@ static void read_firmware(struct pt_host *host, bool is_secure, char path[FIRMWA
 	char xml[512];
 
 	*path = '\0';
-	(void)snprintf(xml, sizeof(xml), form, word, is_secure ? "on" : "off");
+	(void)text_format(xml, sizeof(xml), form, word, is_secure ? "on" : "off");
 	if (definition_parse(xml, 0, &def, &err) < 0 ||
 	    definition_choose_firmware(host, def, &err) < 0)
 		return;
 	loader = definition_get(def, "os/loader");
 	if (loader)
-		(void)snprintf(path, FIRMWARE_PATH, "%s", loader);
+		(void)text_format(path, FIRMWARE_PATH, "%s", loader);
 }
 
 static void write_os(struct pt_host *host, FILE *out)

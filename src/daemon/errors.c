@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "rpc/protocol.h"
 
 #define LEVEL_ERROR 2
@@ -97,8 +98,9 @@ int fault_set(struct fault *fault, enum fault_code code, enum fault_domain domai
 	fault->code = code;
 	fault->domain = domain;
 	va_start(args, format);
-	(void)vsnprintf(fault->detail, sizeof(fault->detail), format, args);
+	(void)text_vformat(fault->detail, sizeof(fault->detail), format, args);
 	va_end(args);
+	text_clean_lines(fault->detail);
 	return -1;
 }
 
@@ -137,8 +139,8 @@ int fault_write(const struct fault *fault, const struct frame_header *call, enum
 				  .number1 = -1,
 				  .number2 = -1};
 
-	(void)snprintf(message, sizeof(message), "%s%s", phrase, fault->detail);
-	(void)snprintf(format, sizeof(format), "%s%%s", phrase);
+	(void)text_format(message, sizeof(message), "%s%s", phrase, fault->detail);
+	(void)text_format(format, sizeof(format), "%s%%s", phrase);
 	header.type = (int32_t)type;
 	header.status = FRAME_ERROR;
 	return frame_write(&header, (xdrproc_t)xdr_rpc_error, &error, ret_frame);

@@ -141,24 +141,22 @@ static int reattach(struct pt_host *host, struct call *call)
 /* All refusals of a plan for some reasons, a line each; false when there are none. */
 static bool collect_refusals(const struct pt_plan *plan, bool is_group_only, struct pt_error *err)
 {
-	size_t i, used = 0;
+	bool is_first = true;
+	size_t i;
 
 	for (i = 0; i < pt_plan_refusal_count(plan); i++) {
 		const struct pt_refusal *refusal = pt_plan_refusal_at(plan, i);
-		int n;
 
 		if (is_group_only && refusal->reason != PT_GROUP_NOT_VIABLE &&
 		    refusal->reason != PT_CLAIMED)
 			continue;
-		if (!used)
-			err->reason = refusal->reason;
-		n = snprintf(err->message + used, sizeof(err->message) - used, "%s%s",
-			     used ? "\n" : "", refusal->message);
-		used += n > 0 ? (size_t)n : 0;
-		if (used >= sizeof(err->message))
-			break;
+		if (is_first)
+			(void)pt_fail(err, refusal->reason, EBUSY, "%s", refusal->message);
+		else
+			pt_error_append(err, "\n%s", refusal->message);
+		is_first = false;
 	}
-	return used > 0;
+	return !is_first;
 }
 
 /*

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <systemd/sd-daemon.h>
 
+#include "base/text.h"
+
 static enum pt_log_level least = PT_LOG_NOTICE;
 
 /* What the journal takes for the priority of a line; a terminal gets words alone. */
@@ -39,8 +41,9 @@ void log_message(enum pt_log_level level, const char *format, ...)
 	if (level < least)
 		return;
 	va_start(args, format);
-	(void)vsnprintf(text, sizeof(text), format, args);
+	(void)text_vformat(text, sizeof(text), format, args);
 	va_end(args);
+	text_clean_lines(text);
 	/* one call, so that lines of several threads don't mix */
 	(void)fprintf(stderr, "%s%s\n", priority(level), text);
 }

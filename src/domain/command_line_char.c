@@ -44,7 +44,7 @@ static void add_chardev(struct command_line *line, const xmlNode *node)
 	struct option_text option;
 	char id[96];
 
-	(void)snprintf(id, sizeof(id), "char%.64s", line_alias(node));
+	(void)text_format(id, sizeof(id), "char%.64s", line_alias(node));
 	option_begin(&option, line, backend_of(node));
 	option_add(&option, "id", id);
 	if (node_has(node, "type", "unix"))

@@ -47,13 +47,13 @@ static void add_vnc(struct command_line *line, const xmlNode *node)
 	char place[512];
 
 	if (socket)
-		(void)snprintf(place, sizeof(place), "unix:%.500s", socket);
+		(void)text_format(place, sizeof(place), "unix:%.500s", socket);
 	else if (node_says(node, "listen@type", "none"))
-		(void)snprintf(place, sizeof(place), "none");
+		(void)text_format(place, sizeof(place), "none");
 	else
-		(void)snprintf(place, sizeof(place),
-			       strchr(listen_address(node), ':') ? "[%.200s]:%u" : "%.200s:%u",
-			       listen_address(node), port > 5900 ? port - 5900 : 0);
+		(void)text_format(place, sizeof(place),
+				  strchr(listen_address(node), ':') ? "[%.200s]:%u" : "%.200s:%u",
+				  listen_address(node), port > 5900 ? port - 5900 : 0);
 	if (socket && strchr(socket, ','))
 		line_fail(line, EOPNOTSUPP, node,
 			  "domain/devices/graphics@socket has a comma in it");
@@ -314,10 +314,10 @@ void line_input(struct command_line *line, const xmlNode *node)
 		return;
 	}
 	if (strcmp(bus, "virtio") == 0)
-		(void)snprintf(driver, sizeof(driver), "virtio-%s-pci", type);
+		(void)text_format(driver, sizeof(driver), "virtio-%s-pci", type);
 	else
-		(void)snprintf(driver, sizeof(driver), "usb-%s",
-			       strcmp(type, "keyboard") == 0 ? "kbd" : type);
+		(void)text_format(driver, sizeof(driver), "usb-%s",
+				  strcmp(type, "keyboard") == 0 ? "kbd" : type);
 	object = line_device(line, driver, node);
 	if (strcmp(bus, "virtio") == 0) {
 		line_pci_address(line, object, node);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "domain/command_line_parts.h"
+#include "base/text.h"
 #include "domain/units.h"
 
 const char *line_memory_backend(const struct command_line *line)
@@ -111,7 +112,7 @@ static void add_cell(struct command_line *line, const xmlNode *cell, uint64_t *s
 		return;
 	}
 	*sum += size;
-	(void)snprintf(backend, sizeof(backend), "ram-node%s", id);
+	(void)text_format(backend, sizeof(backend), "ram-node%s", id);
 	add_backend(line, backend, size, cell);
 	option_begin(&numa, line, "node");
 	option_add(&numa, "nodeid", id);
@@ -122,7 +123,8 @@ static void add_cell(struct command_line *line, const xmlNode *cell, uint64_t *s
 			last++;
 		if (!cpus[first])
 			continue;
-		(void)snprintf(range, sizeof(range), first == last ? "%u" : "%u-%u", first, last);
+		(void)text_format(range, sizeof(range), first == last ? "%u" : "%u-%u", first,
+				  last);
 		option_add(&numa, "cpus", range);
 	}
 	option_add(&numa, "memdev", backend);

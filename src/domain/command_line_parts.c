@@ -107,7 +107,7 @@ void option_add_number(struct option_text *option, const char *key, uint64_t num
 {
 	char text[32];
 
-	(void)snprintf(text, sizeof(text), "%llu", (unsigned long long)number);
+	(void)text_format(text, sizeof(text), "%llu", (unsigned long long)number);
 	option_add(option, key, text);
 }
 

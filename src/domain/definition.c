@@ -181,7 +181,7 @@ static xmlNode *make_path(xmlNode *node, const char *path, const char *end)
 		size_t len = strcspn(path, "/@");
 		xmlNode *child;
 
-		(void)snprintf(word, sizeof(word), "%.*s", (int)len, path);
+		(void)text_format(word, sizeof(word), "%.*s", (int)len, path);
 		child = node_child(node, word);
 		node = child ? child : node_add(node, word, NULL);
 		path += len + (path[len] == '/');

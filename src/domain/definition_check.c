@@ -120,7 +120,7 @@ static const char *place(const struct value *value, char buffer[PATH])
 	}
 	buffer[len] = '\0';
 	if (value->attribute)
-		(void)snprintf(buffer + len, PATH - len, "@%s", value->attribute);
+		(void)text_format(buffer + len, PATH - len, "@%s", value->attribute);
 	return buffer;
 }
 
@@ -163,7 +163,7 @@ static int check_number(const struct value *value, struct pt_error *err)
 	if (text_parse_number(value->text, may_be_hex ? 16 : 10, max, &number) == 0 &&
 	    number >= min)
 		return 0;
-	(void)snprintf(what, sizeof(what), "a number from %llu to %llu", min, max);
+	(void)text_format(what, sizeof(what), "a number from %llu to %llu", min, max);
 	return fail_value(value, EINVAL, what, err);
 }
 

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/auto.h"
+#include "base/text.h"
 #include "domain/guest_files.h"
 #include "domain/label.h"
 #include "domain/safe_path.h"
@@ -121,7 +122,8 @@ static int put_device(FILE *out, const xmlNode *device, struct pt_error *err)
 	if (node_is(device, "shmem") && node_attribute(device, "name")) {
 		char path[PATH_MAX];
 
-		(void)snprintf(path, sizeof(path), "/dev/shm/%s", node_attribute(device, "name"));
+		(void)text_format(path, sizeof(path), "/dev/shm/%s",
+				  node_attribute(device, "name"));
 		return put_rule(out, path, "", "rwk", err);
 	}
 	if (node_has(device, "type", "unix"))
@@ -150,8 +152,8 @@ static int put_own(FILE *out, const struct definition *live, struct pt_error *er
 	for (size_t i = 0; r == 0 && i < sizeof(rules) / sizeof(rules[0]); i++) {
 		char path[STORE_NAME + 64];
 
-		(void)snprintf(path, sizeof(path), "%s/%s%s", rules[i].directory,
-			       definition_name(live), rules[i].suffix);
+		(void)text_format(path, sizeof(path), "%s/%s%s", rules[i].directory,
+				  definition_name(live), rules[i].suffix);
 		r = put_rule(out, path, rules[i].behind, rules[i].rights, err);
 	}
 	return r;

@@ -90,12 +90,12 @@ static void disk_alias(const xmlNode *disk, char *buffer, size_t size)
 	int index = disk_index(node_get(disk, "target@dev"));
 
 	if (node_says(disk, "address@type", "drive"))
-		(void)snprintf(buffer, size, "%s%s-0-%s%s%s", bus,
-			       node_get(disk, "address@controller"),
-			       strcmp(bus, "scsi") == 0 ? node_get(disk, "address@target") : "",
-			       strcmp(bus, "scsi") == 0 ? "-" : "", node_get(disk, "address@unit"));
+		(void)text_format(
+			buffer, size, "%s%s-0-%s%s%s", bus, node_get(disk, "address@controller"),
+			strcmp(bus, "scsi") == 0 ? node_get(disk, "address@target") : "",
+			strcmp(bus, "scsi") == 0 ? "-" : "", node_get(disk, "address@unit"));
 	else
-		(void)snprintf(buffer, size, "%s-disk%d", bus, index < 0 ? 0 : index);
+		(void)text_format(buffer, size, "%s-disk%d", bus, index < 0 ? 0 : index);
 }
 
 /* Controllers that are named by their index, since others' bus= says it. */
@@ -108,7 +108,7 @@ static bool controller_alias(const xmlNode *controller, char *buffer, size_t siz
 	if (!node_is(controller, "controller") || !type || !index)
 		return false;
 	if (strcmp(type, "pci") == 0)
-		(void)snprintf(buffer, size, "%s.%s", is_first ? "pcie" : "pci", index);
+		(void)text_format(buffer, size, "%s.%s", is_first ? "pcie" : "pci", index);
 	else if (strcmp(type, "sata") == 0 && is_first)
 		(void)text_copy(buffer, size, "ide"); /* the machine's own, as QEMU calls it */
 	else if (strcmp(type, "usb") == 0 && is_first && !node_child(controller, "master"))
@@ -116,7 +116,7 @@ static bool controller_alias(const xmlNode *controller, char *buffer, size_t siz
 	else if (strcmp(type, "usb") == 0)
 		return false;
 	else
-		(void)snprintf(buffer, size, "%s%s", type, index);
+		(void)text_format(buffer, size, "%s%s", type, index);
 	return true;
 }
 
@@ -158,7 +158,7 @@ int device_set_alias(const xmlNode *devices, xmlNode *device, struct pt_error *e
 			break;
 		}
 	do
-		(void)snprintf(alias, sizeof(alias), "%.64s%u", prefix, number++);
+		(void)text_format(alias, sizeof(alias), "%.64s%u", prefix, number++);
 	while (is_taken(devices, device, alias));
 	return add_alias(device, alias) < 0 ? pt_fail_memory(err) : 0;
 }

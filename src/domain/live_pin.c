@@ -75,7 +75,7 @@ static bool is_thread_of(pid_t pid, int64_t id)
 {
 	char path[64];
 
-	(void)snprintf(path, sizeof(path), "/proc/%d/task/%lld", (int)pid, (long long)id);
+	(void)text_format(path, sizeof(path), "/proc/%d/task/%lld", (int)pid, (long long)id);
 	return id > 0 && access(path, F_OK) == 0;
 }
 
@@ -133,7 +133,7 @@ static int pin_emulator(const struct definition *live, pid_t pid, const struct p
 		cpuset = definition_get(live, "vcpu@cpuset");
 	if (!cpuset)
 		return 0;
-	(void)snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	(void)text_format(path, sizeof(path), "/proc/%d/task", (int)pid);
 	tasks = opendir(path);
 	if (!tasks)
 		return pt_fail(err, PT_SYSTEM, errno, "%s: %s", path, strerror(errno));

@@ -237,7 +237,7 @@ static void refuse(const char *name, const struct pt_persisted *device, int *res
 	if (device->is_there)
 		(void)text_format(next, sizeof(next), "put %s into the definition, or ",
 				  pt_address_format(&device->now, now));
-	(void)snprintf(
+	(void)text_format(
 		line, sizeof(line),
 		"%s isn't the device that guest %s was defined with: %s; %sdefine the guest "
 		"again to give it what is at %s now (virsh dumpxml --inactive %s >FILE; virsh "

@@ -6,6 +6,8 @@
 
 #include "base/error.h"
 
+#include "base/text.h"
+
 static int hex_value(char c)
 {
 	if (c >= '0' && c <= '9')
@@ -78,8 +80,8 @@ int pt_address_parse(const char *text, struct pt_address *ret_address, struct pt
 
 char *pt_address_format(const struct pt_address *address, char text[PT_ADDRESS_TEXT])
 {
-	(void)snprintf(text, PT_ADDRESS_TEXT, "%04x:%02x:%02x.%x", address->domain, address->bus,
-		       address->device, address->function);
+	(void)text_format(text, PT_ADDRESS_TEXT, "%04x:%02x:%02x.%x", address->domain, address->bus,
+			  address->device, address->function);
 	return text;
 }
 

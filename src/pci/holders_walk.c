@@ -107,7 +107,7 @@ static void add_multipath(struct holder_scan *scan, size_t target, const char *p
 	if (sscanf(path_name, "nvme%uc%un%u%n", &subsystem, &controller, &head, &end) != 3 ||
 	    path_name[end])
 		return;
-	(void)snprintf(name, sizeof(name), "nvme%un%u", subsystem, head);
+	(void)text_format(name, sizeof(name), "nvme%un%u", subsystem, head);
 	count = count_paths(scan, subsystem, head);
 	add_block(scan, target, name,
 		  count > 1 ? holders_text(scan, "one of %u paths", count) : "");

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/io.h"
+#include "base/text.h"
 #include "pci/helper.h"
 #include "pci/modules.h"
 #include "pci/names.h"
@@ -71,7 +72,8 @@ void host_log(struct pt_host *host, enum pt_log_level level, const char *format,
 	if (!host->log)
 		return;
 	va_start(args, format);
-	(void)vsnprintf(message, sizeof(message), format, args);
+	(void)text_vformat(message, sizeof(message), format, args);
 	va_end(args);
+	text_clean_lines(message);
 	host->log(host->log_context, level, message);
 }

@@ -191,14 +191,14 @@ char *pt_identity_format(const struct pt_identity *identity, char text[PT_IDENTI
 	char subsystem[32] = "";
 
 	if (identity->subsystem_vendor_id)
-		(void)snprintf(subsystem, sizeof(subsystem), " (%04x:%04x)",
-			       identity->subsystem_vendor_id, identity->subsystem_device_id);
-	(void)snprintf(text, PT_IDENTITY_TEXT, "%04x:%04x%s%s%s", identity->vendor_id,
-		       identity->device_id, subsystem,
-		       *serial			   ? ", serial number "
-		       : identity->is_serial_known ? " without serial number"
-						   : "",
-		       *serial ? strchr(serial, ':') + 1 : "");
+		(void)text_format(subsystem, sizeof(subsystem), " (%04x:%04x)",
+				  identity->subsystem_vendor_id, identity->subsystem_device_id);
+	(void)text_format(text, PT_IDENTITY_TEXT, "%04x:%04x%s%s%s", identity->vendor_id,
+			  identity->device_id, subsystem,
+			  *serial		      ? ", serial number "
+			  : identity->is_serial_known ? " without serial number"
+						      : "",
+			  *serial ? strchr(serial, ':') + 1 : "");
 	return text;
 }
 
@@ -227,16 +227,16 @@ enum pt_identity_match pt_identity_compare(const struct pt_identity *was,
 		pt_identity_format(was, old);
 		pt_identity_format(is, now);
 		if (text)
-			(void)snprintf(text, size, "another device: was %s, is %s%s", old, now,
-				       strcmp(old, now) ? "" : " of another class or revision");
+			(void)text_format(text, size, "another device: was %s, is %s%s", old, now,
+					  strcmp(old, now) ? "" : " of another class or revision");
 		return PT_IDENTITY_OTHER;
 	}
 	if (!*was->slot || !*is->slot || !strcmp(was->slot, is->slot))
 		return PT_IDENTITY_SAME;
 	if (text)
-		(void)snprintf(text, size, "%s in another slot: was in %s, is in %s",
-			       has_serial ? "the same device" : "a device of the same model",
-			       was->slot, is->slot);
+		(void)text_format(text, size, "%s in another slot: was in %s, is in %s",
+				  has_serial ? "the same device" : "a device of the same model",
+				  was->slot, is->slot);
 	return PT_IDENTITY_MOVED;
 }
 

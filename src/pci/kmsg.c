@@ -73,8 +73,8 @@ static bool parse_device(const char *text, struct kmsg_error *error)
 
 static void put_words(struct kmsg_error *error, const char *severity, const char *text)
 {
-	(void)snprintf(error->words, sizeof(error->words), "%s%s%s", severity,
-		       *severity && *text ? ": " : "", text);
+	(void)text_format(error->words, sizeof(error->words), "%s%s%s", severity,
+			  *severity && *text ? ": " : "", text);
 }
 
 static bool parse_aer(const char *text, struct kmsg_error *error)
@@ -132,8 +132,8 @@ static bool parse_vtd(const char *text, struct kmsg_error *error)
 		pasid = strstr(operation, " PASID");
 	if (pasid)
 		*pasid = '\0';
-	(void)snprintf(error->words, sizeof(error->words), "%s at %s%s%s", operation, number,
-		       why && why[1] ? ":" : "", why ? why + 1 : "");
+	(void)text_format(error->words, sizeof(error->words), "%s at %s%s%s", operation, number,
+			  why && why[1] ? ":" : "", why ? why + 1 : "");
 	return true;
 }
 
@@ -153,7 +153,7 @@ static bool parse_amd(const char *text, struct kmsg_error *error)
 	if (address)
 		(void)sscanf(address + 8, "%31[0-9a-fx]", number);
 	error->kind = KMSG_DMA_FAULT;
-	(void)snprintf(error->words, sizeof(error->words), "DMA at %s: page fault", number);
+	(void)text_format(error->words, sizeof(error->words), "DMA at %s: page fault", number);
 	return true;
 }
 
@@ -171,7 +171,7 @@ static bool parse_smmu(const char *text, struct kmsg_error *error)
 	if (address)
 		(void)sscanf(address + 7, "%31[0-9a-fx]", number);
 	error->kind = KMSG_DMA_FAULT;
-	(void)snprintf(error->words, sizeof(error->words), "DMA at %s: %s", number, fault);
+	(void)text_format(error->words, sizeof(error->words), "DMA at %s: %s", number, fault);
 	return true;
 }
 

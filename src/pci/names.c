@@ -15,6 +15,8 @@
 
 #include <libudev.h>
 
+#include "base/text.h"
+
 #define KEY_SIZE 64
 
 struct names {
@@ -80,7 +82,7 @@ const char *pt_name_vendor(struct pt_host *host, uint16_t vendor_id)
 	char key[KEY_SIZE] = "";
 	const struct names *names = host->hwdb;
 
-	(void)snprintf(key, sizeof(key), "pci:v%08X", vendor_id);
+	(void)text_format(key, sizeof(key), "pci:v%08X", vendor_id);
 	/* the answer to a question for one of its devices holds it too */
 	if (names && !strncmp(names->key, key, strlen(key)))
 		return look_up(host, names->key, "ID_VENDOR_FROM_DATABASE");
@@ -91,7 +93,7 @@ const char *pt_name_device(struct pt_host *host, uint16_t vendor_id, uint16_t de
 {
 	char key[KEY_SIZE] = "";
 
-	(void)snprintf(key, sizeof(key), "pci:v%08Xd%08X", vendor_id, device_id);
+	(void)text_format(key, sizeof(key), "pci:v%08Xd%08X", vendor_id, device_id);
 	return look_up(host, key, "ID_MODEL_FROM_DATABASE");
 }
 
@@ -102,10 +104,10 @@ const char *pt_name_subsystem(struct pt_host *host, const struct pt_function *fu
 
 	name = pt_name_device(host, function->vendor_id, function->device_id);
 	if (name)
-		(void)snprintf(chip, sizeof(chip), "%s", name);
-	(void)snprintf(key, sizeof(key), "pci:v%08Xd%08Xsv%08Xsd%08X", function->vendor_id,
-		       function->device_id, function->subsystem_vendor_id,
-		       function->subsystem_device_id);
+		(void)text_format(chip, sizeof(chip), "%s", name);
+	(void)text_format(key, sizeof(key), "pci:v%08Xd%08Xsv%08Xsd%08X", function->vendor_id,
+			  function->device_id, function->subsystem_vendor_id,
+			  function->subsystem_device_id);
 	name = look_up(host, key, "ID_MODEL_FROM_DATABASE");
 	return name && strncmp(name, chip, sizeof(chip) - 1) != 0 ? name : NULL;
 }
@@ -114,8 +116,8 @@ static const char *look_up_class(struct pt_host *host, uint32_t class_code, cons
 {
 	char key[KEY_SIZE] = "";
 
-	(void)snprintf(key, sizeof(key), "pci:v*d*sv*sd*bc%02Xsc%02Xi%02X", class_code >> 16 & 0xff,
-		       class_code >> 8 & 0xff, class_code & 0xff);
+	(void)text_format(key, sizeof(key), "pci:v*d*sv*sd*bc%02Xsc%02Xi%02X",
+			  class_code >> 16 & 0xff, class_code >> 8 & 0xff, class_code & 0xff);
 	return look_up(host, key, property);
 }
 

@@ -56,8 +56,8 @@ struct writer {
 
 char *pt_nodedev_name(const struct pt_address *address, char name[PT_NODEDEV_NAME])
 {
-	(void)snprintf(name, PT_NODEDEV_NAME, "pci_%04x_%02x_%02x_%x", address->domain,
-		       address->bus, address->device, address->function);
+	(void)text_format(name, PT_NODEDEV_NAME, "pci_%04x_%02x_%02x_%x", address->domain,
+			  address->bus, address->device, address->function);
 	return name;
 }
 
