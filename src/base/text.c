@@ -120,24 +120,36 @@ size_t text_whole(const char *text, size_t len)
 	return len;
 }
 
-static void clean(char *text, bool keeps_lines)
+enum controls { NO_CONTROLS, ONLY_LINES, ALL_CONTROLS };
+
+/* What stands for a character; 0: itself. */
+static char stand_in(uint32_t code, enum controls controls)
+{
+	bool is_space = code == '\n' || code == '\t';
+
+	if (code == TEXT_INVALID)
+		return '?';
+	if (controls == ALL_CONTROLS || (code >= ' ' && code < 0x7f) || code >= 0xa0)
+		return 0;
+	if (is_space)
+		return controls == ONLY_LINES ? 0 : ' ';
+	return '?';
+}
+
+static void clean(char *text, enum controls controls)
 {
 	char *to = text;
 
 	while (*text) {
 		uint32_t code;
 		size_t len = text_character(text, SIZE_MAX, &code);
-		bool is_space = code == '\n' || code == '\t';
+		char other = stand_in(code, controls);
 
-		if (is_space && !keeps_lines) {
-			*to++ = ' ';
-		} else if (code == TEXT_INVALID || (code >= 0x7f && code < 0xa0) ||
-			   (code < ' ' && !is_space)) {
-			*to++ = '?';
-		} else {
+		if (other)
+			*to = other;
+		else
 			memmove(to, text, len);
-			to += len;
-		}
+		to += other ? 1 : len;
 		text += len;
 	}
 	*to = '\0';
@@ -145,12 +157,26 @@ static void clean(char *text, bool keeps_lines)
 
 void text_clean(char *text)
 {
-	clean(text, false);
+	clean(text, NO_CONTROLS);
 }
 
 void text_clean_lines(char *text)
 {
-	clean(text, true);
+	clean(text, ONLY_LINES);
+}
+
+void text_make_utf8(char *text)
+{
+	clean(text, ALL_CONTROLS);
+}
+
+bool text_is_utf8(const char *text)
+{
+	uint32_t code = 0;
+
+	while (*text && code != TEXT_INVALID)
+		text += text_character(text, SIZE_MAX, &code);
+	return code != TEXT_INVALID;
 }
 
 bool text_equal(const char *a, const char *b)

@@ -53,6 +53,11 @@ void text_clean(char *text);
 /* The same for text of several lines: newlines and tabs stay. */
 void text_clean_lines(char *text);
 
+/* The same for text that must otherwise stay as it is: control characters stay. */
+void text_make_utf8(char *text);
+
+bool text_is_utf8(const char *text);
+
 bool text_equal(const char *a, const char *b); /* NULL equals only NULL */
 
 #endif
