@@ -37,6 +37,7 @@ int plan_add_refusal(struct pt_plan *plan, enum pt_reason reason, const struct p
 	va_end(args);
 	if (r < 0)
 		return -ENOMEM;
+	text_clean_lines(message);
 	grown[plan->refusal_count++] = (struct pt_refusal){
 		.reason = reason,
 		.address = *address,
@@ -59,6 +60,7 @@ int plan_add_notice(struct pt_plan *plan, const char *format, ...)
 	va_end(args);
 	if (r < 0)
 		return -ENOMEM;
+	text_clean_lines(grown[plan->notice_count]);
 	plan->notice_count++;
 	return 0;
 }

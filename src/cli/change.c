@@ -158,10 +158,10 @@ struct json_object *cli_step_to_json(const struct pt_step *step)
 	struct json_object *object = json_object_new_object();
 	char text[PT_ADDRESS_TEXT];
 
-	json_object_object_add(object, "step", json_object_new_string(step->name));
+	json_object_object_add(object, "step", json_new_text(step->name));
 	json_object_object_add(object, "device",
-			       json_object_new_string(pt_address_format(&step->address, text)));
-	json_object_object_add(object, "description", json_object_new_string(step->description));
+			       json_new_text(pt_address_format(&step->address, text)));
+	json_object_object_add(object, "description", json_new_text(step->description));
 	return object;
 }
 
@@ -219,15 +219,14 @@ static struct json_object *plan_to_json(const struct pt_plan *plan)
 		struct json_object *item = json_object_new_object();
 
 		json_object_object_add(item, "reason",
-				       json_object_new_string(pt_reason_name(refusal->reason)));
-		json_object_object_add(
-			item, "device",
-			json_object_new_string(pt_address_format(&refusal->address, text)));
-		json_object_object_add(item, "message", json_object_new_string(refusal->message));
+				       json_new_text(pt_reason_name(refusal->reason)));
+		json_object_object_add(item, "device",
+				       json_new_text(pt_address_format(&refusal->address, text)));
+		json_object_object_add(item, "message", json_new_text(refusal->message));
 		json_object_array_add(refusals, item);
 	}
 	for (i = 0; i < pt_plan_notice_count(plan); i++)
-		json_object_array_add(notices, json_object_new_string(pt_plan_notice_at(plan, i)));
+		json_object_array_add(notices, json_new_text(pt_plan_notice_at(plan, i)));
 	json_object_object_add(object, "possible",
 			       json_object_new_boolean(pt_plan_refusal_count(plan) == 0));
 	json_object_object_add(object, "steps", steps);

@@ -62,11 +62,17 @@ const char *cli_plain(const struct cli *cli)
 
 int cli_print_json(struct cli *cli, struct json_object *value)
 {
-	(void)fprintf(cli->out, "%s\n",
-		      json_object_to_json_string_ext(
-			      value, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
-					     JSON_C_TO_STRING_NOSLASHESCAPE));
+	const int flags =
+		JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE;
+	AUTO_FREE char *text = NULL;
+	int r = json_format(value, flags, &text, NULL);
+
 	json_object_put(value);
+	if (r < 0) {
+		(void)fprintf(cli->err, "passthru: out of memory\n");
+		return pt_reason_exit_status(PT_NO_MEMORY);
+	}
+	(void)fprintf(cli->out, "%s\n", text);
 	return 0;
 }
 
@@ -85,7 +91,7 @@ static struct json_object *device_of(const char *message)
 	word[len] = '\0';
 	if (pt_address_parse(word, &address, NULL) < 0)
 		return NULL;
-	return json_object_new_string(pt_address_format(&address, word));
+	return json_new_text(pt_address_format(&address, word));
 }
 
 int cli_fail(struct cli *cli, const struct pt_error *err)
@@ -95,9 +101,8 @@ int cli_fail(struct cli *cli, const struct pt_error *err)
 		struct json_object *error = json_object_new_object();
 		struct json_object *device = device_of(err->message);
 
-		json_object_object_add(error, "reason",
-				       json_object_new_string(pt_reason_name(err->reason)));
-		json_object_object_add(error, "message", json_object_new_string(err->message));
+		json_object_object_add(error, "reason", json_new_text(pt_reason_name(err->reason)));
+		json_object_object_add(error, "message", json_new_text(err->message));
 		json_object_object_add(error, "errno", json_object_new_int(err->errnum));
 		if (device)
 			json_object_object_add(error, "device", device);

@@ -10,8 +10,9 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#include <json-c/json.h>
 #include <passthru/passthru.h>
+
+#include "base/json.h"
 
 struct cli {
 	struct pt_host *host;
@@ -49,7 +50,7 @@ int cli_fail(struct cli *cli, const struct pt_error *err);
 /* A usage error: message, "see passthru --help", exit status 2. */
 int cli_usage(struct cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Print a JSON value and free it; returns 0. */
+/* Print a JSON value and free it. Returns the exit status: 0, or that of no memory. */
 int cli_print_json(struct cli *cli, struct json_object *value);
 
 /*

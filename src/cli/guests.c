@@ -43,8 +43,8 @@ static struct json_object *guest_to_json(const struct guest *guest)
 	struct json_object *devices = json_object_new_array();
 	size_t i;
 
-	json_object_object_add(object, "name", json_object_new_string(guest->name));
-	json_object_object_add(object, "state", json_object_new_string(guest->state));
+	json_object_object_add(object, "name", json_new_text(guest->name));
+	json_object_object_add(object, "state", json_new_text(guest->state));
 	json_object_object_add(object, "persistent", json_object_new_boolean(guest->is_persistent));
 	for (i = 0; i < guest->devices.count; i++)
 		json_object_array_add(devices, json_address(&guest->devices.addresses[i]));

@@ -112,13 +112,15 @@ static struct json_object *persisted_to_json(const struct pt_persisted *persiste
 	struct json_object *what = json_object_new_object();
 
 	json_object_object_add(object, "device", json_address(&persisted->address));
-	json_object_object_add(object, "state", json_text(pt_persist_state_name(persisted->state)));
-	json_object_object_add(object, "words", json_text(persisted->words));
-	json_object_object_add(object, "driver", json_text(persisted->driver));
+	json_object_object_add(object, "state",
+			       json_new_text(pt_persist_state_name(persisted->state)));
+	json_object_object_add(object, "words", json_new_text(persisted->words));
+	json_object_object_add(object, "driver", json_new_text(persisted->driver));
 	json_object_object_add(object, "now",
 			       persisted->is_there ? json_address(&persisted->now) : NULL);
-	json_object_object_add(object, "driver_now",
-			       json_text(*persisted->driver_now ? persisted->driver_now : NULL));
+	json_object_object_add(
+		object, "driver_now",
+		json_new_text(*persisted->driver_now ? persisted->driver_now : NULL));
 	json_object_object_add(what, "vendor_id", json_hex(identity->vendor_id, 4));
 	json_object_object_add(what, "device_id", json_hex(identity->device_id, 4));
 	json_object_object_add(what, "subsystem_vendor_id",
@@ -128,11 +130,11 @@ static struct json_object *persisted_to_json(const struct pt_persisted *persiste
 	json_object_object_add(what, "class", json_hex(identity->class_code, 6));
 	json_object_object_add(what, "revision", json_hex(identity->revision, 2));
 	json_object_object_add(what, "serial",
-			       json_text(*identity->serial ? identity->serial : NULL));
-	json_object_object_add(what, "slot", json_text(identity->slot));
+			       json_new_text(*identity->serial ? identity->serial : NULL));
+	json_object_object_add(what, "slot", json_new_text(identity->slot));
 	json_object_object_add(object, "identity", what);
 	json_object_object_add(object, "since", json_object_new_int64(persisted->since));
-	json_object_object_add(object, "why", json_text(persisted->why));
+	json_object_object_add(object, "why", json_new_text(persisted->why));
 	return object;
 }
 

@@ -228,16 +228,11 @@ void print_spaces(FILE *out, size_t count)
 
 /* ---- JSON ---- */
 
-struct json_object *json_text(const char *text)
-{
-	return text ? json_object_new_string(text) : NULL;
-}
-
 struct json_object *json_address(const struct pt_address *address)
 {
 	char text[PT_ADDRESS_TEXT];
 
-	return json_object_new_string(pt_address_format(address, text));
+	return json_new_text(pt_address_format(address, text));
 }
 
 struct json_object *json_hex(uint64_t value, int digits)
@@ -245,7 +240,7 @@ struct json_object *json_hex(uint64_t value, int digits)
 	char text[24];
 
 	(void)text_format(text, sizeof(text), "0x%0*" PRIx64, digits, value);
-	return json_object_new_string(text);
+	return json_new_text(text);
 }
 
 static struct json_object *json_id(uint16_t id, const char *name)
@@ -253,7 +248,7 @@ static struct json_object *json_id(uint16_t id, const char *name)
 	struct json_object *object = json_object_new_object();
 
 	json_object_object_add(object, "id", json_hex(id, 4));
-	json_object_object_add(object, "name", json_text(name));
+	json_object_object_add(object, "name", json_new_text(name));
 	return object;
 }
 
@@ -263,10 +258,10 @@ static struct json_object *json_class(struct cli *cli, uint32_t class_code)
 	char word[PRINT_CLASS];
 
 	json_object_object_add(object, "code", json_hex(class_code, 6));
-	json_object_object_add(object, "word", json_text(print_class(class_code, word)));
-	json_object_object_add(object, "name", json_text(pt_name_class(cli->host, class_code)));
+	json_object_object_add(object, "word", json_new_text(print_class(class_code, word)));
+	json_object_object_add(object, "name", json_new_text(pt_name_class(cli->host, class_code)));
 	json_object_object_add(object, "interface",
-			       json_text(pt_name_interface(cli->host, class_code)));
+			       json_new_text(pt_name_interface(cli->host, class_code)));
 	return object;
 }
 
@@ -279,7 +274,8 @@ static struct json_object *json_subsystem(struct cli *cli, const struct pt_funct
 	object = json_object_new_object();
 	json_object_object_add(object, "vendor_id", json_hex(function->subsystem_vendor_id, 4));
 	json_object_object_add(object, "device_id", json_hex(function->subsystem_device_id, 4));
-	json_object_object_add(object, "name", json_text(pt_name_subsystem(cli->host, function)));
+	json_object_object_add(object, "name",
+			       json_new_text(pt_name_subsystem(cli->host, function)));
 	return object;
 }
 
@@ -289,19 +285,19 @@ struct json_object *json_function(struct cli *cli, const struct pt_function *fun
 	const char *name;
 
 	json_object_object_add(object, "address", json_address(&function->address));
-	json_object_object_add(object, "path", json_text(function->path));
+	json_object_object_add(object, "path", json_new_text(function->path));
 	json_object_object_add(object, "parent",
 			       function->has_parent ? json_address(&function->parent) : NULL);
 	json_object_object_add(
 		object, "kind",
-		json_text(pt_function_kind(function) == PT_BRIDGE ? "bridge" : "endpoint"));
+		json_new_text(pt_function_kind(function) == PT_BRIDGE ? "bridge" : "endpoint"));
 	name = pt_name_device(cli->host, function->vendor_id, function->device_id);
 	json_object_object_add(object, "device", json_id(function->device_id, name));
 	name = pt_name_vendor(cli->host, function->vendor_id);
 	json_object_object_add(object, "vendor", json_id(function->vendor_id, name));
 	json_object_object_add(object, "subsystem", json_subsystem(cli, function));
 	json_object_object_add(object, "class", json_class(cli, function->class_code));
-	json_object_object_add(object, "driver", json_text(function->driver));
+	json_object_object_add(object, "driver", json_new_text(function->driver));
 	json_object_object_add(
 		object, "iommu_group",
 		function->iommu_group >= 0 ? json_object_new_int(function->iommu_group) : NULL);

@@ -43,9 +43,6 @@ struct json_object *json_address(const struct pt_address *address);
 /* "0x" and @digits hex digits. */
 struct json_object *json_hex(uint64_t value, int digits);
 
-/* NULL becomes null. */
-struct json_object *json_text(const char *text);
-
 /* show_json.c: everything of one function. */
 struct json_object *json_details(struct cli *cli, const struct pt_snapshot *snapshot,
 				 const struct pt_function *function,

@@ -8,7 +8,7 @@ static struct json_object *json_strings(const char *const *strings)
 	struct json_object *array = json_object_new_array();
 
 	for (; *strings; strings++)
-		json_object_array_add(array, json_object_new_string(*strings));
+		json_object_array_add(array, json_new_text(*strings));
 	return array;
 }
 
@@ -26,7 +26,7 @@ static struct json_object *json_bar(const struct pt_bar *bar, int index)
 	object = json_object_new_object();
 	if (index >= 0)
 		json_object_object_add(object, "index", json_object_new_int(index));
-	json_object_object_add(object, "type", json_text(bar->is_io ? "io" : "memory"));
+	json_object_object_add(object, "type", json_new_text(bar->is_io ? "io" : "memory"));
 	json_object_object_add(object, "start", bar->start ? json_hex(bar->start, 1) : NULL);
 	json_object_object_add(object, "size", json_object_new_uint64(bar->size));
 	json_object_object_add(object, "is_64bit", json_object_new_boolean(bar->is_64bit));
@@ -63,7 +63,7 @@ static struct json_object *json_pcie(const struct pt_details *details)
 	if (!details->is_pcie)
 		return NULL;
 	object = json_object_new_object();
-	json_object_object_add(object, "type", json_text(details->port_type));
+	json_object_object_add(object, "type", json_new_text(details->port_type));
 	json_object_object_add(object, "has_flr", json_object_new_boolean(details->has_flr));
 	json_object_object_add(object, "port_number",
 			       json_number_or_null(details->port_number, details->has_link));
@@ -86,7 +86,7 @@ static struct json_object *json_capabilities(const struct pt_details *details)
 		const struct pt_capability *capability = &details->capabilities[i];
 		struct json_object *object = json_object_new_object();
 
-		json_object_object_add(object, "name", json_text(capability->name));
+		json_object_object_add(object, "name", json_new_text(capability->name));
 		json_object_object_add(object, "id", json_hex(capability->id, 2));
 		json_object_object_add(object, "offset", json_hex(capability->offset, 2));
 		json_object_object_add(object, "is_extended",
@@ -116,7 +116,7 @@ static struct json_object *json_group(const struct pt_snapshot *snapshot,
 		struct json_object *one = json_object_new_object();
 
 		json_object_object_add(one, "address", json_address(&member->address));
-		json_object_object_add(one, "driver", json_text(member->driver));
+		json_object_object_add(one, "driver", json_new_text(member->driver));
 		json_object_object_add(one, "blocks",
 				       json_object_new_boolean(member != function &&
 							       pt_function_blocks_group(member)));
@@ -154,8 +154,8 @@ static struct json_object *json_vpd(const struct pt_details *details)
 	fields = json_object_new_object();
 	for (i = 0; details->vpd_fields[i]; i += 2)
 		json_object_object_add(fields, details->vpd_fields[i],
-				       json_text(details->vpd_fields[i + 1]));
-	json_object_object_add(object, "name", json_text(details->vpd_name));
+				       json_new_text(details->vpd_fields[i + 1]));
+	json_object_object_add(object, "name", json_new_text(details->vpd_name));
 	json_object_object_add(object, "fields", fields);
 	return object;
 }
@@ -184,8 +184,8 @@ static struct json_object *json_reset(const struct pt_reset *reset)
 	for (i = 0; i < reset->affected_count; i++)
 		json_object_array_add(affected, json_address(&reset->affected[i]));
 	json_object_object_add(object, "scope",
-			       json_text(reset->scope == PT_RESET_BUS ? "bus" : "function"));
-	json_object_object_add(object, "method", json_text(reset->method));
+			       json_new_text(reset->scope == PT_RESET_BUS ? "bus" : "function"));
+	json_object_object_add(object, "method", json_new_text(reset->method));
 	json_object_object_add(object, "affected", affected);
 	return object;
 }
@@ -201,7 +201,7 @@ struct json_object *json_details(struct cli *cli, const struct pt_snapshot *snap
 	ADD("header_type", json_object_new_int(details->header_type));
 	ADD("is_multifunction", json_object_new_boolean(details->is_multifunction));
 	ADD("revision", json_hex(details->revision, 2));
-	ADD("driver_override", json_text(details->driver_override));
+	ADD("driver_override", json_new_text(details->driver_override));
 	ADD("is_stuck", json_object_new_boolean(details->is_stuck));
 	ADD("modules", json_strings(details->candidates));
 	ADD("vfio_drivers", json_strings(details->vfio_candidates));
@@ -210,7 +210,7 @@ struct json_object *json_details(struct cli *cli, const struct pt_snapshot *snap
 	ADD("has_af_flr", json_object_new_boolean(details->has_af_flr));
 	ADD("has_pm_reset", json_object_new_boolean(details->has_pm_reset));
 	ADD("numa_node", json_number_or_null(details->numa_node, details->numa_node >= 0));
-	ADD("power_state", json_text(details->power_state));
+	ADD("power_state", json_new_text(details->power_state));
 	ADD("is_boot_vga", json_object_new_boolean(details->is_boot_vga));
 	ADD("irq", json_number_or_null(details->irq, details->irq > 0));
 	ADD("msi_vectors", json_object_new_int(details->msi_vectors));

@@ -25,24 +25,21 @@ static struct json_object *claim_to_json(struct cli *cli, const struct pt_claim 
 	char text[PT_ADDRESS_TEXT];
 
 	json_object_object_add(object, "device",
-			       json_object_new_string(pt_address_format(&claim->address, text)));
-	json_object_object_add(object, "state",
-			       json_object_new_string(pt_claim_state_name(claim->state)));
+			       json_new_text(pt_address_format(&claim->address, text)));
+	json_object_object_add(object, "state", json_new_text(pt_claim_state_name(claim->state)));
 	json_object_object_add(object, "present", json_object_new_boolean(is_present));
-	json_object_object_add(owner, "kind", json_object_new_string(owner_kind(&claim->owner)));
-	json_object_object_add(owner, "name", json_object_new_string(claim->owner.name));
+	json_object_object_add(owner, "kind", json_new_text(owner_kind(&claim->owner)));
+	json_object_object_add(owner, "name", json_new_text(claim->owner.name));
 	json_object_object_add(owner, "pid", json_object_new_int64(claim->owner.pid));
 	json_object_object_add(
 		owner, "alive",
 		json_object_new_boolean(pt_owner_is_alive(cli->host, &claim->owner)));
 	json_object_object_add(object, "owner", owner);
-	json_object_object_add(object, "driver", json_object_new_string(claim->driver));
-	json_object_object_add(object, "driver_before",
-			       json_object_new_string(claim->driver_before));
-	json_object_object_add(object, "override_before",
-			       json_object_new_string(claim->override_before));
+	json_object_object_add(object, "driver", json_new_text(claim->driver));
+	json_object_object_add(object, "driver_before", json_new_text(claim->driver_before));
+	json_object_object_add(object, "override_before", json_new_text(claim->override_before));
 	json_object_object_add(object, "since", json_object_new_int64(claim->since));
-	json_object_object_add(object, "why", json_object_new_string(claim->why));
+	json_object_object_add(object, "why", json_new_text(claim->why));
 	return object;
 }
 
@@ -136,8 +133,8 @@ static void report_recovered(void *context, const struct pt_address *address, co
 	if (recovered->list) {
 		struct json_object *object = json_object_new_object();
 
-		json_object_object_add(object, "device", json_object_new_string(text));
-		json_object_object_add(object, "what", json_object_new_string(what));
+		json_object_object_add(object, "device", json_new_text(text));
+		json_object_object_add(object, "what", json_new_text(what));
 		json_object_array_add(recovered->list, object);
 		return;
 	}

@@ -311,7 +311,7 @@ static int print_json(struct tree *tree)
 
 		(void)text_format(name, sizeof(name), "%04x:%02x", tree->roots[i].domain,
 				  tree->roots[i].bus);
-		json_object_object_add(root, "root_bus", json_object_new_string(name));
+		json_object_object_add(root, "root_bus", json_new_text(name));
 		json_object_object_add(root, "children", json_below(tree, &tree->roots[i], 0));
 		json_object_array_add(array, root);
 	}

@@ -38,28 +38,31 @@ static const char *kind_of_owner(const struct pt_owner *owner)
 static void print_json(struct cli *cli, const struct pt_event *event)
 {
 	struct json_object *object = json_object_new_object();
+	AUTO_FREE char *text = NULL;
 
 	json_object_object_add(object, "time_ms", json_object_new_int64(event->time_ms));
-	json_object_object_add(object, "event", json_text(pt_event_kind_name(event->kind)));
+	json_object_object_add(object, "event", json_new_text(pt_event_kind_name(event->kind)));
 	json_object_object_add(object, "device",
 			       event->kind == PT_EVENT_LOST ? NULL : json_address(&event->address));
 	if (event->kind == PT_EVENT_BOUND)
-		json_object_object_add(object, "driver", json_text(event->driver));
+		json_object_object_add(object, "driver", json_new_text(event->driver));
 	if (event->has_claim) {
 		struct json_object *owner = json_object_new_object();
 
 		json_object_object_add(owner, "kind",
-				       json_text(kind_of_owner(&event->claim.owner)));
-		json_object_object_add(owner, "name", json_text(event->claim.owner.name));
+				       json_new_text(kind_of_owner(&event->claim.owner)));
+		json_object_object_add(owner, "name", json_new_text(event->claim.owner.name));
 		json_object_object_add(owner, "pid", json_object_new_int64(event->claim.owner.pid));
 		json_object_object_add(object, "owner", owner);
 		json_object_object_add(object, "state",
-				       json_text(pt_claim_state_name(event->claim.state)));
+				       json_new_text(pt_claim_state_name(event->claim.state)));
 	}
-	json_object_object_add(object, "words", json_text(event->words));
-	(void)fprintf(cli->out, "%s\n",
-		      json_object_to_json_string_ext(
-			      object, JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE));
+	json_object_object_add(object, "words", json_new_text(event->words));
+	if (json_format(object, JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE, &text,
+			NULL) == 0)
+		(void)fprintf(cli->out, "%s\n", text);
+	else
+		(void)fprintf(cli->err, "passthru: out of memory\n");
 	json_object_put(object);
 }
 

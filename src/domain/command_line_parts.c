@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "base/text.h"
 
 /* ---- failing ---- */
@@ -136,7 +137,7 @@ void json_add_text(struct command_line *line, struct json_object *object, const 
 		   const char *text)
 {
 	if (text)
-		json_add(line, object, key, json_object_new_string(text));
+		json_add(line, object, key, json_new_text(text));
 }
 
 void json_add_format(struct command_line *line, struct json_object *object, const char *key,
@@ -248,6 +249,7 @@ void line_command(struct command_line *line, const char *name, struct json_objec
 void line_put(struct command_line *line, enum line_what what, struct json_object *object)
 {
 	const int flags = JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE;
+	AUTO_FREE char *text = NULL;
 
 	if (!object)
 		return;
@@ -255,8 +257,10 @@ void line_put(struct command_line *line, enum line_what what, struct json_object
 		line_command(line, whats[what].command, object);
 		return;
 	}
-	line_add_value(line, whats[what].option, "%s",
-		       json_object_to_json_string_ext(object, flags));
+	if (json_format(object, flags, &text, NULL) < 0)
+		line_fail_memory(line);
+	else
+		line_add_value(line, whats[what].option, "%s", text);
 	json_object_put(object);
 }
 

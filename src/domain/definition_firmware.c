@@ -9,34 +9,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <json-c/json.h>
-
 #include "base/io.h"
+#include "base/json.h"
 #include "base/text.h"
 #include "domain/safe_path.h"
 #include "domain/xml_node.h"
 
 enum { NAMES_MAX = 256, NAME = 256, DESCRIPTOR_MAX = 64 * 1024, DEPTH = 16 };
 
-AUTO_DEFINE(json, struct json_object *, json_object_put)
-
 /* ---- one descriptor ---- */
-
-static struct json_object *parse_json(const char *text, size_t size)
-{
-	struct json_tokener *tokener = size <= DESCRIPTOR_MAX ? json_tokener_new_ex(DEPTH) : NULL;
-	struct json_object *object;
-
-	if (!tokener)
-		return NULL;
-	object = json_tokener_parse_ex(tokener, text, (int)size);
-	if (json_tokener_get_error(tokener) != json_tokener_success) {
-		json_object_put(object);
-		object = NULL;
-	}
-	json_tokener_free(tokener);
-	return object;
-}
 
 static struct json_object *member(struct json_object *object, const char *key)
 {
@@ -129,10 +110,11 @@ static int fill(struct json_object *object, const char *machine, struct firmware
 int firmware_parse(const char *text, size_t size, const char *machine,
 		   struct firmware *ret_firmware)
 {
-	AUTO(auto_json) struct json_object *object = parse_json(text, size);
+	AUTO(auto_json) struct json_object *object = NULL;
 	struct firmware firmware = {0};
-	int r = object ? fill(object, machine, &firmware) : -EBADMSG;
+	int r = json_parse(text, size, DESCRIPTOR_MAX, DEPTH, &object, NULL);
 
+	r = r < 0 ? -EBADMSG : fill(object, machine, &firmware);
 	if (!r)
 		*ret_firmware = firmware;
 	return r;

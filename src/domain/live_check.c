@@ -4,10 +4,9 @@
 
 #include "assign/lock.h"
 #include "base/text.h"
+#include "base/json.h"
 #include "domain/command_line_parts.h"
 #include "domain/live.h"
-
-AUTO_DEFINE(json, struct json_object *, json_object_put)
 
 /* The whole command line, and what is said by QMP before the guest runs. */
 static int check_command_line(const struct definition *def, struct pt_error *err)

@@ -63,18 +63,10 @@ static const char *copy(struct holder_scan *scan, struct arena *arena, const cha
 	return kept ? memcpy(kept, text, size) : "";
 }
 
-/* In ASCII, or one of the C1 controls as UTF-8 has them (0xc2 0x80 to 0x9f). */
-static bool is_control(const char *text)
-{
-	const unsigned char *c = (const unsigned char *)text;
-
-	return c[0] < ' ' || c[0] == 0x7f || (c[0] == 0xc2 && c[1] >= 0x80 && c[1] <= 0x9f);
-}
-
 const char *holders_text(struct holder_scan *scan, const char *format, ...)
 {
 	va_list args;
-	char *text, *p;
+	char *text;
 	int length;
 
 	va_start(args, format);
@@ -86,9 +78,7 @@ const char *holders_text(struct holder_scan *scan, const char *format, ...)
 	va_start(args, format);
 	(void)vsnprintf(text, (size_t)length + 1, format, args);
 	va_end(args);
-	for (p = text; *p; p++)
-		if (is_control(p))
-			*p = '?';
+	text_clean(text);
 	return text;
 }
 

@@ -5,12 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/auto.h"
+#include "base/json.h"
 #include "qmp/qmp.h"
 
 #define FIRST_ROOM ((size_t)64 * 1024)
-
-AUTO_DEFINE(tokener, struct json_tokener *, json_tokener_free)
 
 int message_buffer_space(struct message_buffer *buffer, char **ret_at, size_t *ret_size)
 {
@@ -50,26 +48,6 @@ void message_buffer_free(struct message_buffer *buffer)
 	*buffer = (struct message_buffer){0};
 }
 
-/* @size is at most QMP_MAX_MESSAGE, so it is an int too. */
-static int parse(const char *text, size_t size, struct json_object **ret_message)
-{
-	AUTO(auto_tokener) struct json_tokener *tokener = json_tokener_new_ex(QMP_MAX_DEPTH);
-	struct json_object *message;
-
-	if (!tokener)
-		return -ENOMEM;
-	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-	message = json_tokener_parse_ex(tokener, text, (int)size);
-	if (json_tokener_get_error(tokener) != json_tokener_success ||
-	    json_tokener_get_parse_end(tokener) != size ||
-	    !json_object_is_type(message, json_type_object)) {
-		json_object_put(message);
-		return -EPROTO;
-	}
-	*ret_message = message;
-	return 1;
-}
-
 int message_take(struct message_buffer *buffer, struct json_object **ret_message, size_t *ret_size)
 {
 	while (buffer->scanned < buffer->end) {
@@ -77,6 +55,7 @@ int message_take(struct message_buffer *buffer, struct json_object **ret_message
 		char *newline = memchr(buffer->bytes + buffer->scanned, '\n',
 				       buffer->end - buffer->scanned);
 		size_t size;
+		int r;
 
 		if (!newline) {
 			buffer->scanned = buffer->end;
@@ -92,7 +71,10 @@ int message_take(struct message_buffer *buffer, struct json_object **ret_message
 		if (size == 0)
 			continue;
 		*ret_size = size;
-		return parse(line, size, ret_message);
+		r = json_parse(line, size, QMP_MAX_MESSAGE, QMP_MAX_DEPTH, ret_message, NULL);
+		if (r < 0)
+			return r == -ENOMEM ? r : -EPROTO;
+		return 1;
 	}
 	return 0;
 }

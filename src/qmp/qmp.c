@@ -8,6 +8,7 @@
 #include <sys/un.h>
 #include <time.h>
 
+#include "base/json.h"
 #include "base/text.h"
 #include "qmp/message.h"
 
@@ -27,8 +28,6 @@ struct qmp {
 	size_t event_count;
 	size_t event_bytes;
 };
-
-AUTO_DEFINE(json, struct json_object *, json_object_put)
 
 /* ---- waiting ---- */
 
@@ -262,26 +261,20 @@ static int send_text(struct qmp *qmp, const char *what, const char *text, size_t
 	return 0;
 }
 
-static struct json_object *new_command(const char *command, struct json_object *arguments,
-				       int64_t id)
+/* The text of a call, a line; takes @arguments. -ENOMEM. */
+static int format_command(const char *command, struct json_object *arguments, int64_t id,
+			  char **ret_text)
 {
-	AUTO(auto_json) struct json_object *taken = arguments;
 	AUTO(auto_json) struct json_object *message = json_object_new_object();
-	AUTO(auto_json) struct json_object *name = json_object_new_string(command);
-	AUTO(auto_json) struct json_object *number = json_object_new_int64(id);
+	AUTO_FREE char *text = NULL;
+	int r = json_set_text(message, "execute", command);
 
-	if (!message || !name || !number)
-		return NULL;
-	if (json_object_object_add(message, "execute", name) < 0)
-		return NULL;
-	name = NULL;
-	if (taken && json_object_object_add(message, "arguments", taken) < 0)
-		return NULL;
-	taken = NULL;
-	if (json_object_object_add(message, "id", number) < 0)
-		return NULL;
-	number = NULL;
-	return TAKE_POINTER(message);
+	if (arguments)
+		r |= json_set(message, "arguments", arguments);
+	r |= json_set_number(message, "id", id);
+	if (!r)
+		r = json_format(message, JSON_C_TO_STRING_PLAIN, &text, NULL);
+	return r || asprintf(ret_text, "%s\n", text) < 0 ? -ENOMEM : 0;
 }
 
 /* True when @message answers call @id. An error without an id is about what we sent last. */
@@ -310,20 +303,14 @@ int qmp_call_with_fd(struct qmp *qmp, const char *command, struct json_object *a
 		     unsigned int timeout_ms, struct json_object **ret_answer, struct pt_error *err)
 {
 	int64_t deadline = now_ms() + timeout_ms, id = ++qmp->last_id;
-	AUTO(auto_json) struct json_object *call = new_command(command, arguments, id);
 	AUTO_FREE char *text = NULL;
-	int r;
+	int r = format_command(command, arguments, id, &text);
 
-	if (!call)
+	if (r < 0)
 		return pt_fail_memory(err);
 	if (qmp->is_lost)
 		return fail_lost(qmp, err);
-	r = asprintf(&text, "%s\n", json_object_to_json_string_ext(call, JSON_C_TO_STRING_PLAIN));
-	if (r < 0) {
-		text = NULL;
-		return pt_fail_memory(err);
-	}
-	r = send_text(qmp, command, text, (size_t)r, fd, deadline, err);
+	r = send_text(qmp, command, text, strlen(text), fd, deadline, err);
 	if (r < 0)
 		return r;
 	for (;;) {
