@@ -4,11 +4,11 @@
 #include <endian.h>
 #include <fcntl.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/auto.h"
+#include "base/text.h"
 
 #define QCOW2_MAGIC 0x514649fbu /* "QFI\xfb" */
 
@@ -54,8 +54,8 @@ bool live_read_backing(const struct safe_path *image, const char *name, char ret
 	if (colon && (!strchr(backing, '/') || colon < strchr(backing, '/')))
 		return false;
 	if (backing[0] == '/' || !slash)
-		n = snprintf(ret_path, PATH_MAX, "%s", backing);
+		n = text_format(ret_path, PATH_MAX, "%s", backing);
 	else
-		n = snprintf(ret_path, PATH_MAX, "%.*s/%s", (int)(slash - name), name, backing);
-	return n > 0 && n < PATH_MAX;
+		n = text_format(ret_path, PATH_MAX, "%.*s/%s", (int)(slash - name), name, backing);
+	return n > 0;
 }

@@ -391,9 +391,9 @@ static void refuse_missing(const struct file *file, const struct confine_user *u
 			   "kvm_intel or kvm_amd, or do without (type='qemu')");
 		return;
 	}
-	(void)snprintf(words, sizeof(words),
-		       "Cannot access storage file '%.600s' (as uid:%u, gid:%u): %s", file->path,
-		       user->uid, user->gid, strerror(file->errnum));
+	(void)text_format(words, sizeof(words),
+			  "Cannot access storage file '%.600s' (as uid:%u, gid:%u): %s", file->path,
+			  user->uid, user->gid, strerror(file->errnum));
 	refuse(file, result, err, words);
 }
 
@@ -403,7 +403,7 @@ static void refuse_directory(const struct file *file, size_t length,
 	int n = (int)(length > 300 ? 300 : length);
 	char words[1400];
 
-	(void)snprintf(
+	(void)text_format(
 		words, sizeof(words),
 		"%.600s: QEMU runs as user %s, which can't enter the directory %.*s: allow it "
 		"(setfacl -m u:%s:x %.*s), or keep the file elsewhere",
@@ -429,10 +429,10 @@ static void refuse_file(const struct file *file, const struct finding *finding,
 		(void)text_format(next, sizeof(next), "make it <readonly/>");
 	else
 		(void)text_format(next, sizeof(next), "give its owner the right to (chmod u+rw)");
-	(void)snprintf(words, sizeof(words),
-		       "%.600s: QEMU runs as user %s, which can't %s it: %s; %s", file->path,
-		       user->name, file->need == NEED_READ ? "read" : "write to",
-		       strerror(finding->errnum), next);
+	(void)text_format(words, sizeof(words),
+			  "%.600s: QEMU runs as user %s, which can't %s it: %s; %s", file->path,
+			  user->name, file->need == NEED_READ ? "read" : "write to",
+			  strerror(finding->errnum), next);
 	refuse(file, result, err, words);
 }
 
@@ -441,7 +441,7 @@ static void refuse_loose(const struct file *file, const struct finding *finding,
 {
 	char words[1700];
 
-	(void)snprintf(
+	(void)text_format(
 		words, sizeof(words),
 		"%.600s isn't lent to user %s, as which QEMU runs: that user may write to %s, "
 		"and could put any other file in its place; make that directory root's, or "

@@ -281,28 +281,30 @@ void safe_path_explain(const struct safe_path *path, const char *named, char wor
 {
 	bool is_there = path->fd >= 0;
 	uid_t uid = is_there ? path->st.st_uid : path->parent_st.st_uid;
-	char redirector[64], owner[64], next[512] = "";
+	char redirector[64], owner[64], next[1024] = "";
 
 	name_user(uid, owner);
 	if (!path->is_redirectable) {
-		(void)snprintf(words, SAFE_PATH_WORDS,
-			       "%.500s isn't used: users other than %s may write to its directory, "
-			       "and the file has %lu names, of which they may have made this one. "
-			       "Copy the file, or close the directory: chmod go-w",
-			       named, owner, (unsigned long)path->st.st_nlink);
+		(void)text_format(
+			words, SAFE_PATH_WORDS,
+			"%.500s isn't used: users other than %s may write to its directory, "
+			"and the file has %lu names, of which they may have made this one. "
+			"Copy the file, or close the directory: chmod go-w",
+			named, owner, (unsigned long)path->st.st_nlink);
 		return;
 	}
 	name_user(path->redirector, redirector);
 	if (is_there && safe_path_has_trusted_parent(path) && !S_ISDIR(path->st.st_mode))
-		(void)snprintf(next, sizeof(next),
-			       ", or let the file be that user's: chown %s %.400s", redirector,
-			       path->real);
-	(void)snprintf(words, SAFE_PATH_WORDS,
-		       "%.500s isn't used: its path goes through %.400s, which belongs to user %s, "
-		       "who could lead it to any file; now it leads to %s%.400s, which belongs to "
-		       "user %s. Name a path that only root can change%s",
-		       named, path->redirected, redirector, is_there ? "" : "a new file in ",
-		       path->real, owner, next);
+		(void)text_format(next, sizeof(next),
+				  ", or let the file be that user's: chown %s %.400s", redirector,
+				  path->real);
+	(void)text_format(
+		words, SAFE_PATH_WORDS,
+		"%.500s isn't used: its path goes through %.400s, which belongs to user %s, "
+		"who could lead it to any file; now it leads to %s%.400s, which belongs to "
+		"user %s. Name a path that only root can change%s",
+		named, path->redirected, redirector, is_there ? "" : "a new file in ", path->real,
+		owner, next);
 }
 
 /* ---- acting on it ---- */

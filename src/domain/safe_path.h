@@ -24,8 +24,8 @@
 
 #include "base/auto.h"
 
-/* Longest sentence of safe_path_explain(). */
-#define SAFE_PATH_WORDS 2304
+/* Room for a sentence of safe_path_explain(), which is cut to fit. */
+#define SAFE_PATH_WORDS 4096
 
 /* Nobody's user ID. */
 #define SAFE_PATH_NOBODY ((uid_t) - 1)
