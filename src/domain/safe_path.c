@@ -301,10 +301,10 @@ void safe_path_explain(const struct safe_path *path, const char *named, char wor
 	(void)text_format(
 		words, SAFE_PATH_WORDS,
 		"%.500s isn't used: its path goes through %.400s, which belongs to user %s, "
-		"who could lead it to any file; now it leads to %s%.400s, which belongs to "
-		"user %s. Name a path that only root can change%s",
-		named, path->redirected, redirector, is_there ? "" : "a new file in ", path->real,
-		owner, next);
+		"who could lead it to any file; now it leads to %.400s, %s belongs to user %s. "
+		"Name a path that only root can change%s",
+		named, path->redirected, redirector, path->real,
+		is_there ? "which" : "a new file, whose directory", owner, next);
 }
 
 /* ---- acting on it ---- */

@@ -273,7 +273,8 @@ static void test_words(void **state)
 		"/homes/alice/link isn't used: its path goes through /homes/alice, which belongs to "
 		"user 54321, who could lead it to any file; now it leads to /etc/shadow, which "
 		"belongs to user root. Name a path that only root can change");
-	explains("/homes/alice/vm/new", "now it leads to a new file in /etc/new, which belongs to");
+	explains("/homes/alice/vm/new",
+		 "now it leads to /etc/new, a new file, whose directory belongs to user root");
 	explains("/homes/alice/roots",
 		 "or let the file be that user's: chown 54321 /homes/alice/roots");
 	assert_int_equal(linkat(root, "etc/shadow", root, "etc/hard", 0), 0);
