@@ -381,7 +381,7 @@ bool definition_has_nvram(struct pt_host *host, const struct definition *def)
 	AUTO(auto_safe_path) struct safe_path at = SAFE_PATH_CLOSED;
 	const char *path = definition_get(def, "os/nvram");
 
-	return path && safe_path_open(host->root_fd, path, &at) == 0 && at.fd >= 0 &&
+	return path && safe_path_open_entry(host->root_fd, path, &at) == 0 && at.fd >= 0 &&
 	       S_ISREG(at.st.st_mode);
 }
 
@@ -391,12 +391,12 @@ int definition_remove_nvram(struct pt_host *host, const struct definition *def,
 	AUTO(auto_safe_path) struct safe_path at = SAFE_PATH_CLOSED;
 	const char *path = definition_get(def, "os/nvram");
 	char words[SAFE_PATH_WORDS];
-	int r = path ? safe_path_open(host->root_fd, path, &at) : -ENOENT;
+	int r = path ? safe_path_open_entry(host->root_fd, path, &at) : -ENOENT;
 
 	if (r == -ENOENT || (!r && at.fd < 0))
 		return 0;
 	if (!r && !safe_path_has_trusted_parent(&at)) {
-		safe_path_explain(&at, path, words);
+		safe_path_explain(&at, path, SAFE_PATH_PARENT, words);
 		return pt_fail(err, PT_NOT_PERMITTED, EPERM,
 			       "failed to remove nvram: %s. --keep-nvram undefines the guest and "
 			       "leaves the file",

@@ -94,7 +94,7 @@ static int put_rule(FILE *out, const char *path, const char *behind, const char 
 }
 
 /* A socket need not be there yet; then its directory is. */
-static int put_socket(FILE *out, const char *path, struct pt_error *err)
+static int put_socket(FILE *out, const char *path, uid_t guest, struct pt_error *err)
 {
 	AUTO(auto_safe_path) struct safe_path at = SAFE_PATH_CLOSED;
 
@@ -102,16 +102,16 @@ static int put_socket(FILE *out, const char *path, struct pt_error *err)
 		return 0;
 	if (safe_path_open(AT_FDCWD, path, &at) < 0)
 		return put_rule(out, path, "", "rw", err);
-	if (!safe_path_is_trusted(&at, SAFE_PATH_NOBODY)) {
+	if (!safe_path_is_trusted(&at, guest)) {
 		char words[SAFE_PATH_WORDS];
 
-		safe_path_explain(&at, path, words);
+		safe_path_explain(&at, path, SAFE_PATH_OBJECT, words);
 		return pt_fail(err, PT_NOT_PERMITTED, EPERM, "%s", words);
 	}
 	return put_rule(out, at.real, "", "rw", err);
 }
 
-static int put_device(FILE *out, const xmlNode *device, struct pt_error *err)
+static int put_device(FILE *out, const xmlNode *device, uid_t guest, struct pt_error *err)
 {
 	if (node_is(device, "interface") && !node_has(device, "type", "hostdev") &&
 	    !node_has(device, "type", "user"))
@@ -127,11 +127,11 @@ static int put_device(FILE *out, const xmlNode *device, struct pt_error *err)
 		return put_rule(out, path, "", "rwk", err);
 	}
 	if (node_has(device, "type", "unix"))
-		return put_socket(out, node_get(device, "source@path"), err);
+		return put_socket(out, node_get(device, "source@path"), guest, err);
 	if (node_is(device, "graphics")) {
-		int r = put_socket(out, node_attribute(device, "socket"), err);
+		int r = put_socket(out, node_attribute(device, "socket"), guest, err);
 
-		return r < 0 ? r : put_socket(out, node_get(device, "listen@socket"), err);
+		return r < 0 ? r : put_socket(out, node_get(device, "listen@socket"), guest, err);
 	}
 	return 0;
 }
@@ -180,7 +180,7 @@ static int put_all(FILE *out, const struct definition *live, const struct reach 
 			     file->is_written ? "rwk" : "rk", err);
 	}
 	for (; r == 0 && device; device = node_next(device, NULL))
-		r = put_device(out, device, err);
+		r = put_device(out, device, reach->guest, err);
 	(void)fputs("  include if exists <local/passthru-guest>\n}\n", out);
 	return r;
 }

@@ -36,7 +36,6 @@ static int find_noted(const struct store_file *file, struct safe_path *ret_at)
 {
 	AUTO(auto_safe_path) struct safe_path at = SAFE_PATH_CLOSED;
 	int r = safe_path_open(AT_FDCWD, file->path, &at);
-	uid_t uid;
 	bool is_trusted;
 
 	if (!r && at.fd < 0)
@@ -46,12 +45,12 @@ static int find_noted(const struct store_file *file, struct safe_path *ret_at)
 	/* another file at the same path is somebody else's */
 	if (!store_file_is(file, &at.st))
 		return -ESTALE;
-	uid = at.st.st_uid;
-	/* while it is lent it counts as its owner's */
-	if (uid == file->given)
-		at.st.st_uid = file->uid;
-	is_trusted = safe_path_is_trusted(&at, SAFE_PATH_NOBODY);
-	at.st.st_uid = uid;
+	/* while it is lent it counts as its owner's; and nobody gains by what becomes root's */
+	if (at.st.st_uid == file->given)
+		is_trusted = !file->uid || (safe_path_has_trusted_parent(&at) &&
+					    safe_path_is_trusted_of(&at, file->uid));
+	else
+		is_trusted = safe_path_is_trusted(&at, SAFE_PATH_NOBODY);
 	if (!is_trusted)
 		return -EPERM;
 	*ret_at = at;
@@ -82,6 +81,12 @@ int live_give_files(struct pt_host *host, const struct store_live *record, size_
 		const struct store_file *file = &record->files[i];
 		int r = change_owner(host, file, file->uid, file->given);
 
+		if (r == -EPERM)
+			return pt_fail(
+				err, PT_NOT_PERMITTED, EPERM,
+				"%s isn't lent to user %s, as which QEMU runs: since it was "
+				"checked, another user has come to own a directory on its path",
+				file->path, user->name);
 		if (r < 0)
 			return pt_fail(err, PT_NOT_PERMITTED, -r,
 				       "%s can't be given to user %s, as which QEMU runs: %s; give "

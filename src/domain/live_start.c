@@ -91,7 +91,7 @@ static int refuse_nvram(const struct safe_path *at, const char *element, const c
 {
 	char words[SAFE_PATH_WORDS];
 
-	safe_path_explain(at, named, words);
+	safe_path_explain(at, named, SAFE_PATH_OBJECT, words);
 	return pt_fail(err, PT_NOT_PERMITTED, EPERM, "%s: %s", element, words);
 }
 

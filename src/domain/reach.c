@@ -58,19 +58,25 @@ static int add_groups(struct pt_host *host, const struct definition *live, struc
  * A file that need not be there yet, as a socket that QEMU makes: then its directory is. What
  * another user could lead elsewhere (safe_path.h) isn't the guest's to reach.
  */
-static int add_named(struct reach *reach, const char *path, uid_t guest)
+static int add_named(struct pt_host *host, struct reach *reach, const char *path)
 {
 	AUTO(auto_safe_path) struct safe_path at = SAFE_PATH_CLOSED;
 
 	/* "/" is a separator, or a mistake */
-	if (safe_path_open(AT_FDCWD, path, &at) < 0 || !at.real[1] ||
-	    !safe_path_is_trusted(&at, guest))
+	if (safe_path_open(AT_FDCWD, path, &at) < 0 || !at.real[1])
 		return 0;
+	if (!safe_path_is_trusted(&at, reach->guest)) {
+		char words[SAFE_PATH_WORDS];
+
+		safe_path_explain(&at, path, SAFE_PATH_OBJECT, words);
+		host_log(host, PT_LOG_WARNING, "qemu:commandline: %s", words);
+		return 0;
+	}
 	return add(reach, at.real, &at.st, true);
 }
 
 /* Absolute paths in a word for QEMU: "input-linux,id=kbd,evdev=/dev/input/event3", or JSON. */
-static int add_paths(struct reach *reach, const char *word, uid_t guest)
+static int add_paths(struct pt_host *host, struct reach *reach, const char *word)
 {
 	static const char between[] = ",=:;\"' []{}";
 	int r = 0;
@@ -80,7 +86,7 @@ static int add_paths(struct reach *reach, const char *word, uid_t guest)
 		char *path = word[0] == '/' ? strndup(word, length) : NULL;
 
 		if (path)
-			r = add_named(reach, path, guest);
+			r = add_named(host, reach, path);
 		else if (word[0] == '/')
 			r = -ENOMEM;
 		free(path);
@@ -89,7 +95,7 @@ static int add_paths(struct reach *reach, const char *word, uid_t guest)
 	return r;
 }
 
-static int add_words(struct reach *reach, const struct definition *live, uid_t guest)
+static int add_words(struct pt_host *host, struct reach *reach, const struct definition *live)
 {
 	int r = 0;
 
@@ -98,13 +104,13 @@ static int add_words(struct reach *reach, const struct definition *live, uid_t g
 			continue;
 		for (xmlNode *word = at->children; word && r == 0; word = word->next)
 			if (node_attribute(word, "value"))
-				r = add_paths(reach, node_attribute(word, "value"), guest);
+				r = add_paths(host, reach, node_attribute(word, "value"));
 	}
 	return r;
 }
 
 /* Sound cards are the host's, all of them: which one is ALSA's business, or OSS's. */
-static int add_sound(struct reach *reach, const struct definition *live, uid_t guest)
+static int add_sound(struct pt_host *host, struct reach *reach, const struct definition *live)
 {
 	static const char *const patterns[][2] = {{"alsa", "/dev/snd/*"}, {"oss", "/dev/dsp*"}};
 	const xmlNode *audio = node_find(definition_root(live), "devices/audio");
@@ -117,21 +123,21 @@ static int add_sound(struct reach *reach, const struct definition *live, uid_t g
 			if (node_has(audio, "type", patterns[i][0]) &&
 			    glob(patterns[i][1], 0, NULL, &found) == 0)
 				for (size_t j = 0; r == 0 && j < found.gl_pathc; j++)
-					r = add_named(reach, found.gl_pathv[j], guest);
+					r = add_named(host, reach, found.gl_pathv[j]);
 			globfree(&found);
 		}
 	return r;
 }
 
 int reach_list(struct pt_host *host, const struct definition *live, uid_t guest,
-	       struct reach *ret_reach, struct pt_error *err)
+	       const struct store_live *record, struct reach *ret_reach, struct pt_error *err)
 {
-	struct reach reach = {0};
-	int r = live_each_file(live, guest, add, &reach, err);
+	struct reach reach = {.guest = guest};
+	int r = live_each_file(live, guest, record, add, &reach, err);
 
 	if (!r)
 		r = add_groups(host, live, &reach, err);
-	if (!r && (add_words(&reach, live, guest) < 0 || add_sound(&reach, live, guest) < 0))
+	if (!r && (add_words(host, &reach, live) < 0 || add_sound(host, &reach, live) < 0))
 		r = pt_fail_memory(err);
 	if (r < 0) {
 		reach_free(&reach);

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "domain/definition.h"
+#include "domain/store.h"
 #include "pci/host.h"
 
 struct reach_file {
@@ -22,11 +23,13 @@ struct reach_file {
 struct reach {
 	struct reach_file *files;
 	size_t count;
+	uid_t guest; /* as whom QEMU runs */
 };
 
-/* What is there by now; a group's node is there when its devices were taken. */
+/* What is there by now, also of what is lent (@record, or NULL); a group's node is there when its
+ * devices were taken. */
 int reach_list(struct pt_host *host, const struct definition *live, uid_t guest,
-	       struct reach *ret_reach, struct pt_error *err);
+	       const struct store_live *record, struct reach *ret_reach, struct pt_error *err);
 
 void reach_free(struct reach *reach);
 

@@ -11,7 +11,8 @@
  * it belongs to the one user who could: then that user gains nothing. (systemd's chase() has a
  * similar rule, CHASE_SAFE.) Afterwards only the descriptors are used, never the path again.
  *
- * Root, the user of this process and the owner of the root directory are trusted.
+ * Root and the user of this process are trusted. So are, among each other, those who may write to
+ * one directory of root's (by its group, say): each may exchange the files of the others.
  */
 #ifndef DOMAIN_SAFE_PATH_H
 #define DOMAIN_SAFE_PATH_H
@@ -43,6 +44,13 @@ struct safe_path {
 	uid_t redirector;
 	char redirected[PATH_MAX];
 	bool has_others; /* and another one belongs to another such user */
+
+	/* the first link on the way on a filesystem that may be a user's own */
+	bool is_foreign;
+	dev_t foreign_device;
+	char foreign[PATH_MAX];
+
+	bool is_shared_link; /* one of several names, in a directory that others write to */
 };
 
 /* For AUTO(): nothing is open. */
@@ -60,6 +68,9 @@ struct safe_path {
  */
 int safe_path_open(int root_fd, const char *path, struct safe_path *ret_path);
 
+/* The same for the last component itself, also when it is a link: to remove it. */
+int safe_path_open_entry(int root_fd, const char *path, struct safe_path *ret_path);
+
 void safe_path_close(struct safe_path *path);
 static inline void auto_safe_path(struct safe_path *path)
 {
@@ -76,11 +87,17 @@ static inline void auto_safe_path(struct safe_path *path)
  */
 bool safe_path_is_trusted(const struct safe_path *path, uid_t guest);
 
+/* The same of an object that is lent, as if it belonged to @owner, to whom it goes back. */
+bool safe_path_is_trusted_of(const struct safe_path *path, uid_t owner);
+
 /* May root make or remove entries of the directory that the path's last component is in? */
 bool safe_path_has_trusted_parent(const struct safe_path *path);
 
+/* What root would have acted on: the object, if it is there, or its directory. */
+enum safe_path_part { SAFE_PATH_OBJECT, SAFE_PATH_PARENT };
+
 /* Why it isn't, and what to do about it, in a sentence. @named: as the definition has it. */
-void safe_path_explain(const struct safe_path *path, const char *named,
+void safe_path_explain(const struct safe_path *path, const char *named, enum safe_path_part part,
 		       char words[SAFE_PATH_WORDS]);
 
 /**
@@ -94,8 +111,8 @@ int safe_path_reopen(const struct safe_path *path, int flags);
 /**
  * safe_path_make_file() - make the file that isn't there
  *
- * It gets the owner and group of its directory when that directory is a user's, and is never one
- * that was there. @path then describes it. Return: 0 or a negative errno (-EEXIST).
+ * It belongs to the owner and group of its directory, and is never one that was there. @path then
+ * describes it. Return: 0 or a negative errno (-EEXIST).
  */
 int safe_path_make_file(struct safe_path *path, mode_t mode);
 
@@ -103,7 +120,7 @@ int safe_path_make_file(struct safe_path *path, mode_t mode);
  * safe_path_make_parents() - make the directories above @named that aren't there
  * @ret_untrusted: set, and -EPERM returned, for a directory that a user chose
  *
- * Each gets the owner and group of the one it is in. Return: 0 or a negative errno.
+ * Each belongs to the owner and group of the one it is in. Return: 0 or a negative errno.
  */
 int safe_path_make_parents(int root_fd, const char *named, mode_t mode,
 			   struct safe_path *ret_untrusted);

@@ -76,7 +76,7 @@ def test_nvram_through_a_link(daemon, guests, alice):
     daemon.sh("cat >%s <<'END'\n%s\nEND" % (path, text))
     daemon.virsh("define", path)
     hers(daemon, "ln -s /etc/cron.d vm")
-    assert "/etc/cron.d/new, a new file" in refused(daemon, "start", "paths")
+    assert "/etc/cron.d/new, whose directory" in refused(daemon, "start", "paths")
     assert daemon.sh("ls /etc/cron.d/new", check=False).status != 0
     daemon.virsh("undefine", "paths", "--keep-nvram")
     daemon.sh("sed -i s,vm/new,vm/job, " + path)

@@ -101,7 +101,7 @@ static void test_words(void **state)
 
 	(void)state;
 	open_empty(&tree);
-	assert_int_equal(reach_list(tree.host, live, SAFE_PATH_NOBODY, &reach, NULL), 0);
+	assert_int_equal(reach_list(tree.host, live, SAFE_PATH_NOBODY, NULL, &reach, NULL), 0);
 	assert_int_equal(reach.count, 4);
 	assert_string_equal(reach.files[0].path, "/dev/null");
 	assert_true(S_ISCHR(reach.files[0].st.st_mode) && reach.files[0].is_written);

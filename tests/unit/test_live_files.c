@@ -178,7 +178,8 @@ static void test_led_elsewhere(void **state)
 		const char *devices, *path;
 	} cases[] = {
 		{"<disk type='file'><source file='%s/her/vda'/><target dev='vda'/></disk>", "vda"},
-		{"<disk type='file'><source file='%s/her/vda'/><target dev='vda'/><readonly/></disk>",
+		{"<disk type='file'><source file='%s/her/vda'/><target dev='vda'/><readonly/>"
+		 "</disk>",
 		 "vda"},
 		{"<serial type='file'><source path='%s/her/out'/></serial>", "out"},
 		{"<serial type='file'><source path='%s/her/out' append='off'/></serial>", "out"},
@@ -209,7 +210,7 @@ static void test_led_elsewhere(void **state)
 	assert_int_equal(symlink(folder, full("her/vm", path)), 0);
 	assert_int_equal(lchown(path, ALICE, ALICE), 0);
 	refused("<serial type='file'><source path='%s/her/vm/new'/></serial>",
-		"/new, a new file, whose directory belongs to user root");
+		"/new, whose directory belongs to user root");
 	assert_int_equal(access(full("new", path), F_OK), -1);
 	/* hers is lent, and what is made there is hers */
 	assert_int_equal(chown(full("her", path), ALICE, ALICE), 0);
@@ -265,7 +266,6 @@ static void test_led_elsewhere_meanwhile(void **state)
 	assert_int_equal(owner("hers/vda"), user.uid);
 }
 
-/* What is looked for later is a part of what was let pass: nothing of another way joins it. */
 static int tell_path(void *context, const char *path, const struct stat *st, bool is_written)
 {
 	size_t *count = context;
@@ -277,6 +277,67 @@ static int tell_path(void *context, const char *path, const struct stat *st, boo
 	return 0;
 }
 
+/* Her own file, by a link of hers, or with two names: lent it is still the guest's to reach. */
+static void test_lent_by_a_link(void **state)
+{
+	static const char disk[] =
+		"<disk type='file'><source file='%s/her/vda'/><target dev='vda'/></disk>";
+	AUTO(auto_definition) struct definition *def = NULL;
+	char path[128], other[128];
+	struct pt_error err;
+	size_t count;
+
+	(void)state;
+	root_only();
+	make("mnt/hers", 0600);
+	assert_int_equal(chown(full("mnt/hers", path), ALICE, ALICE), 0);
+	assert_int_equal(link(path, full("mnt/backup", other)), 0);
+	assert_int_equal(mkdir(full("her", path), 0755), 0);
+	assert_int_equal(chown(path, ALICE, ALICE), 0);
+	assert_int_equal(symlink("../mnt/hers", full("her/vda", path)), 0);
+	assert_int_equal(lchown(path, ALICE, ALICE), 0);
+	assert_int_equal(check(disk, &err), 0);
+	assert_int_equal(record->file_count, 1);
+	assert_int_equal(live_give_files(tree.host, record, 0, &user, &err), 0);
+	assert_int_equal(owner("mnt/hers"), user.uid);
+	count = 0;
+	def = define(disk);
+	assert_int_equal(live_each_file(def, user.uid, record, tell_path, &count, &err), 0);
+	assert_int_equal(count, 1);
+	/* another device leaves */
+	live_settle_files(tree.host, def, user.uid, record);
+	assert_int_equal(record->file_count, 1);
+	assert_int_equal(owner("mnt/hers"), user.uid);
+	/* of one that isn't lent, its owner alone tells */
+	count = 0;
+	assert_int_equal(live_each_file(def, user.uid, NULL, tell_path, &count, &err), 0);
+	assert_int_equal(count, 0);
+	live_take_files_back(tree.host, record, 0);
+	assert_int_equal(owner("mnt/hers"), ALICE);
+}
+
+/* Root does nothing with an ISO, so a link of hers to one that anybody may read is good. */
+static void test_only_read(void **state)
+{
+	static const char iso[] = "<disk type='file' device='cdrom'><source file='%s/her/vda'/>"
+				  "<target dev='vda'/><readonly/></disk>";
+	struct pt_error err;
+	char path[128];
+
+	(void)state;
+	root_only();
+	make("iso", 0644);
+	assert_int_equal(mkdir(full("her", path), 0755), 0);
+	assert_int_equal(chown(path, ALICE, ALICE), 0);
+	assert_int_equal(symlink("../iso", full("her/vda", path)), 0);
+	assert_int_equal(lchown(path, ALICE, ALICE), 0);
+	assert_int_equal(check(iso, &err), 0);
+	assert_int_equal(record->file_count, 0);
+	assert_int_equal(chmod(full("iso", path), 0640), 0);
+	refused(iso, "which belongs to user 54321");
+}
+
+/* What is looked for later is a part of what was let pass: nothing of another way joins it. */
 static void test_each_file(void **state)
 {
 	AUTO(auto_definition)
@@ -293,13 +354,13 @@ static void test_each_file(void **state)
 	make("her/vda", 0600);
 	assert_int_equal(chown(full("her", path), ALICE, ALICE), 0);
 	assert_int_equal(chown(full("her/vda", path), user.uid, user.gid), 0);
-	assert_int_equal(live_each_file(def, user.uid, tell_path, &count, &err), 0);
+	assert_int_equal(live_each_file(def, user.uid, record, tell_path, &count, &err), 0);
 	assert_int_equal(count, 1);
 	assert_int_equal(access(full("out", path), F_OK), -1); /* looking makes nothing */
 	count = 0;
 	assert_int_equal(unlink(full("her/vda", path)), 0);
 	assert_int_equal(symlink("../shadow", path), 0);
-	assert_int_equal(live_each_file(def, user.uid, tell_path, &count, &err), 0);
+	assert_int_equal(live_each_file(def, user.uid, record, tell_path, &count, &err), 0);
 	assert_int_equal(count, 0);
 }
 
@@ -443,6 +504,29 @@ static void test_backing(void **state)
 	assert_int_equal(check(disk, &err), 0);
 	make("top", 0666);
 	assert_int_equal(check(disk, &err), 0);
+	/* other guests' files are QEMU's user's too: an image's word doesn't lead to them */
+	make_image("top", "theirs");
+	make("theirs", 0600);
+	assert_int_equal(chown(full("theirs", path), user.uid, user.gid), 0);
+	refused(disk,
+		"an image says that it lies on it, but it belongs to the user that QEMU runs as");
+	assert_int_equal(chmod(path, 0644), 0);
+	assert_int_equal(check(disk, &err), 0);
+}
+
+/* An empty drive's format isn't that of the disk before it, whose content is the guest's. */
+static void test_empty_drive(void **state)
+{
+	static const char devices[] =
+		"<disk type='file'><driver name='qemu' type='raw'/><source file='%s/top'/>"
+		"<target dev='vda'/></disk><disk type='file' device='cdrom'>"
+		"<driver name='qemu' type='qcow2'/><target dev='sda' bus='sata'/></disk>";
+	struct pt_error err;
+
+	(void)state;
+	root_only();
+	make_image("top", "nowhere");
+	assert_int_equal(check(devices, &err), 0);
 }
 
 static void test_output_and_settling(void **state)
@@ -478,6 +562,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_led_elsewhere, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_led_elsewhere_meanwhile, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_each_file, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_lent_by_a_link, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_only_read, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_empty_drive, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_lent, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_not_put_back, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_shared, set_up, tear_down),

@@ -7,6 +7,9 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 
 #include "domain/safe_path.h"
 #include "read_tree.h"
@@ -115,6 +118,7 @@ static void test_way(void **state)
 		{"/up/file", "/a/b/file"},
 		{"/chain/file", "/a/b/file"},
 		{"/a/b/", "/a/b"},
+		{"/a/b/../b/../b/file", "/a/b/file"},
 	};
 	char longer[PATH_MAX + 8], name[NAME_MAX + 4] = "/";
 	struct safe_path at;
@@ -133,6 +137,8 @@ static void test_way(void **state)
 	assert_int_equal(walk("/a/b/file/..", &at), -ENOTDIR);
 	assert_int_equal(walk("/a/none/x", &at), -ENOENT);
 	assert_int_equal(walk("/circle", &at), -ELOOP);
+	assert_int_equal(walk("/a/b/file/", &at), -ENOTDIR);
+	assert_int_equal(walk("/a/b/new/", &at), -ENOENT);
 	assert_int_equal(walk("a/b", &at), -EINVAL);
 	assert_int_equal(walk("", &at), -EINVAL);
 	memset(longer, '/', sizeof(longer) - 1);
@@ -230,17 +236,22 @@ static void test_shared_directory(void **state)
 	root_only();
 	make_homes();
 	put_text(tree.host, "srv/vm/disk", "x");
-	for (size_t i = 0; i < 3; i++) {
-		static const mode_t modes[] = {0777, 01777, 02775};
+	for (size_t i = 0; i < 4; i++) {
+		/* the last one is what an ACL for a user looks like */
+		static const mode_t modes[] = {0777, 01777, 02775, 0770};
 
-		assert_int_equal(fchmodat(root, "srv/vm", modes[i], 0), 0);
-		assert_int_equal(fchownat(root, "srv/vm", 0, 4321, 0), 0);
 		assert_int_equal(fchmodat(root, "srv/vm", modes[i], 0), 0);
 		assert_true(is_trusted("/srv/vm/disk", GUEST));
 		assert_int_equal(linkat(root, "etc/shadow", root, "srv/vm/hard", 0), 0);
 		assert_false(is_trusted("/srv/vm/hard", GUEST));
 		assert_int_equal(unlinkat(root, "srv/vm/hard", 0), 0);
 	}
+	/* the kernel lets nobody make names for files of others' */
+	assert_int_equal(linkat(root, "etc/shadow", root, "srv/vm/hard", 0), 0);
+	put_text(tree.host, "proc/sys/fs/protected_hardlinks", "1\n");
+	assert_true(is_trusted("/srv/vm/hard", GUEST));
+	put_text(tree.host, "proc/sys/fs/protected_hardlinks", "0\n");
+	assert_false(is_trusted("/srv/vm/hard", GUEST));
 	/* who alone may write there makes as many names as he likes */
 	assert_int_equal(fchmodat(root, "srv/vm", 0755, 0), 0);
 	assert_int_equal(linkat(root, "srv/vm/disk", root, "srv/vm/backup", 0), 0);
@@ -254,7 +265,7 @@ static void explains(const char *path, const char *says)
 
 	assert_int_equal(walk(path, &at), 0);
 	assert_false(safe_path_is_trusted(&at, GUEST));
-	safe_path_explain(&at, path, words);
+	safe_path_explain(&at, path, SAFE_PATH_OBJECT, words);
 	if (!strstr(words, says))
 		fail_msg("%s isn't in: %s", says, words);
 }
@@ -274,7 +285,7 @@ static void test_words(void **state)
 		"user 54321, who could lead it to any file; now it leads to /etc/shadow, which "
 		"belongs to user root. Name a path that only root can change");
 	explains("/homes/alice/vm/new",
-		 "now it leads to /etc/new, a new file, whose directory belongs to user root");
+		 "now it leads to /etc/new, whose directory belongs to user root");
 	explains("/homes/alice/roots",
 		 "or let the file be that user's: chown 54321 /homes/alice/roots");
 	assert_int_equal(linkat(root, "etc/shadow", root, "etc/hard", 0), 0);
@@ -289,6 +300,71 @@ static void owned(const char *path, uid_t uid, mode_t mode)
 	assert_int_equal(fstatat(root, path, &st, AT_SYMLINK_NOFOLLOW), 0);
 	assert_int_equal(st.st_uid, uid);
 	assert_int_equal(st.st_mode, mode);
+}
+
+/* The last component itself, to remove it: never what it leads to. */
+static void test_entry(void **state)
+{
+	AUTO(auto_safe_path) struct safe_path at = SAFE_PATH_CLOSED;
+
+	(void)state;
+	put_text(tree.host, "etc/shadow", "root:x:");
+	put_link(tree.host, "srv/link", "/etc/shadow");
+	put_link(tree.host, "srv/etc", "/etc");
+	assert_int_equal(safe_path_open_entry(root, "/srv/link", &at), 0);
+	assert_true(S_ISLNK(at.st.st_mode));
+	assert_string_equal(at.real, "/srv/link");
+	safe_path_close(&at);
+	assert_int_equal(safe_path_open_entry(root, "/srv/etc/shadow", &at), 0);
+	assert_string_equal(at.real, "/etc/shadow");
+}
+
+/*
+ * While a directory is moved up and down, ".." leads elsewhere than its path says. What was found
+ * is at the path that is told, or nothing is.
+ */
+static void move_about(void)
+{
+	/* also when the test fails */
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (;;) {
+		(void)renameat(root, "homes/alice/a/b", root, "homes/alice/1/2/3/b");
+		(void)renameat(root, "homes/alice/1/2/3/b", root, "homes/alice/a/b");
+	}
+}
+
+static void test_moved_meanwhile(void **state)
+{
+	pid_t pid;
+
+	(void)state;
+	root_only();
+	make_homes();
+	put_text(tree.host, "etc/victim", "root's");
+	put_text(tree.host, "homes/alice/a/b/x", "");
+	put_text(tree.host, "homes/alice/1/2/3/x", "");
+	put_text(tree.host, "homes/alice/etc/victim", "hers");
+	own("homes/alice/etc/victim", ALICE);
+	/* from a/b root's, from 1/2/3/b her own */
+	link_to("homes/alice/disk2", "a/b/../../../../etc/victim", ALICE);
+	pid = fork();
+	if (pid == 0)
+		move_about();
+	for (int i = 0; i < 2000; i++) {
+		struct safe_path at = SAFE_PATH_CLOSED;
+		struct stat st;
+
+		if (safe_path_open(root, "/homes/alice/disk2", &at) < 0)
+			continue;
+		if (at.fd >= 0 && strcmp(at.real, "/etc/victim") == 0) {
+			assert_int_equal(fstatat(root, "etc/victim", &st, 0), 0);
+			assert_int_equal(at.st.st_ino, st.st_ino);
+			assert_false(safe_path_is_trusted(&at, GUEST));
+		}
+		safe_path_close(&at);
+	}
+	(void)kill(pid, SIGKILL);
+	(void)waitpid(pid, NULL, 0);
 }
 
 /* What is made in a user's directory is that user's, and never what was there. */
@@ -324,6 +400,11 @@ static void test_making(void **state)
 	assert_string_equal(untrusted.real, "/etc/a");
 	safe_path_close(&untrusted);
 	assert_int_equal(faccessat(root, "etc/a", F_OK, 0), -1);
+	/* this thread is root again, for what comes after it */
+	assert_int_equal(safe_path_open(root, "/etc/new", &at), 0);
+	assert_int_equal(safe_path_make_file(&at, 0600), 0);
+	owned("etc/new", 0, S_IFREG | 0600);
+	safe_path_close(&at);
 }
 
 /* Nothing is opened that would wait for somebody. */
@@ -349,6 +430,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_led_home, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_shared_directory, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_words, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_entry, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_moved_meanwhile, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_making, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_fifo, set_up, tear_down),
 	};
