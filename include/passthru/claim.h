@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <passthru/device.h>
+#include <passthru/state.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -91,9 +92,10 @@ struct pt_claims;
  * pt_claims_read() - all claims on this host
  * @host: the host
  * @ret_claims: freed by the caller with pt_claims_free(); empty when there are none
- * @err: PT_CORRUPT names the file that doesn't parse
+ * @err: PT_NOT_PERMITTED or PT_STORAGE when the directory can't be read
  *
- * Changes nothing, takes no lock. Needs root to see the files.
+ * Changes nothing, takes no lock. Needs root to see the files. A file that can't be read keeps
+ * nobody from the others: see pt_claims_unreadable_at().
  *
  * Return: 0 or a negative errno.
  */
@@ -131,6 +133,26 @@ const struct pt_claim *pt_claims_at(const struct pt_claims *claims, size_t index
  */
 const struct pt_claim *pt_claims_find(const struct pt_claims *claims,
 				      const struct pt_address *address);
+
+/**
+ * pt_claims_unreadable_count() - how many files could not be read
+ * @claims: what pt_claims_read() gave
+ *
+ * Return: the number of claims, and of journals of operations under way.
+ */
+size_t pt_claims_unreadable_count(const struct pt_claims *claims);
+
+/**
+ * pt_claims_unreadable_at() - one of the files that could not be read
+ * @claims: what pt_claims_read() gave
+ * @index: below pt_claims_unreadable_count()
+ *
+ * Whose the device is isn't known, so plans for it are refused with PT_CORRUPT, and so is handing
+ * out another function of its IOMMU group. A journal's devices aren't known either.
+ *
+ * Return: the file, owned by @claims; NULL past the end.
+ */
+const struct pt_unreadable *pt_claims_unreadable_at(const struct pt_claims *claims, size_t index);
 
 /**
  * pt_claim_state_name() - the state as it stands in JSON output

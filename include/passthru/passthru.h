@@ -15,6 +15,7 @@
 #include <passthru/persist.h>
 #include <passthru/plan.h>
 #include <passthru/reset.h>
+#include <passthru/state.h>
 #include <passthru/watch.h>
 
 #endif

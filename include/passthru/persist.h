@@ -3,6 +3,7 @@
 #define PASSTHRU_PERSIST_H
 
 #include <passthru/identity.h>
+#include <passthru/state.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -69,9 +70,10 @@ struct pt_persist_list;
  * pt_persist_read() - what is persisted, and what has become of it
  * @host: the host
  * @ret_list: freed by the caller with pt_persist_free(); empty when there is nothing
- * @err: PT_CORRUPT names the file that doesn't parse
+ * @err: PT_NOT_PERMITTED or PT_STORAGE when the directory can't be read
  *
- * Changes nothing. Without root serial numbers can't be compared.
+ * Changes nothing. Without root serial numbers can't be compared. A file that can't be read keeps
+ * nobody from the others: see pt_persist_unreadable_at().
  *
  * Return: 0 or a negative errno.
  */
@@ -99,6 +101,27 @@ size_t pt_persist_count(const struct pt_persist_list *list);
  * Return: the device, owned by @list; NULL past the end.
  */
 const struct pt_persisted *pt_persist_at(const struct pt_persist_list *list, size_t index);
+
+/**
+ * pt_persist_unreadable_count() - how many files could not be read
+ * @list: what pt_persist_read() gave
+ *
+ * Return: the number.
+ */
+size_t pt_persist_unreadable_count(const struct pt_persist_list *list);
+
+/**
+ * pt_persist_unreadable_at() - one of the files that could not be read
+ * @list: what pt_persist_read() gave
+ * @index: below pt_persist_unreadable_count()
+ *
+ * At boot its device is not kept from the host; pt_persist_remove() removes the file, and
+ * pt_persist_add() writes it anew.
+ *
+ * Return: the file, owned by @list; NULL past the end.
+ */
+const struct pt_unreadable *pt_persist_unreadable_at(const struct pt_persist_list *list,
+						     size_t index);
 
 /**
  * pt_persist_state_name() - the state as it stands in JSON output

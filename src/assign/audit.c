@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "assign/claim.h"
+#include "assign/owner.h"
 #include "base/auto.h"
 #include "base/io.h"
 #include "base/text.h"

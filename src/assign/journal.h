@@ -12,6 +12,7 @@
 
 #include <passthru/plan.h>
 
+#include "assign/state.h"
 #include "assign/step.h"
 
 struct journal {
@@ -43,6 +44,14 @@ void journal_abandon(struct journal *journal);
 /* A fuzz target: the bytes of a journal file. *ret_journal's steps are freed with journal_free().
  */
 int journal_parse(const char *text, size_t size, struct journal *ret_journal, struct pt_error *err);
+
+/* The file's bytes: the JSON on one line, then a line of @count dots at *ret_marks. -ENOMEM. */
+int journal_format(enum pt_verb verb, const struct step *steps, size_t count, char **ret_text,
+		   size_t *ret_size, size_t *ret_marks);
+
+/* -ENOENT when it is finished. Of journal_load() @err is bare, as state_read()'s. */
+int journal_load(struct pt_host *host, const char *name, struct journal *ret_journal,
+		 struct pt_error *err);
 int journal_read(struct pt_host *host, const char *name, struct journal *ret_journal,
 		 struct pt_error *err);
 void journal_free(struct journal *journal);

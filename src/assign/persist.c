@@ -40,6 +40,7 @@ void pt_persist_free(struct pt_persist_list *list)
 	if (!list)
 		return;
 	pt_snapshot_free(list->snapshot);
+	free(list->unreadables.items);
 	free(list->items);
 	free(list);
 }
@@ -52,6 +53,17 @@ size_t pt_persist_count(const struct pt_persist_list *list)
 const struct pt_persisted *pt_persist_at(const struct pt_persist_list *list, size_t index)
 {
 	return index < list->count ? &list->items[index] : NULL;
+}
+
+size_t pt_persist_unreadable_count(const struct pt_persist_list *list)
+{
+	return list->unreadables.count;
+}
+
+const struct pt_unreadable *pt_persist_unreadable_at(const struct pt_persist_list *list,
+						     size_t index)
+{
+	return index < list->unreadables.count ? &list->unreadables.items[index] : NULL;
 }
 
 /* ---- what has become of them ---- */
@@ -167,8 +179,6 @@ int pt_persist_read(struct pt_host *host, struct pt_persist_list **ret_list, str
 	AUTO(auto_list) struct pt_persist_list *list = NULL;
 	int r = persist_load(host, &list, err);
 
-	if (!r && list->corrupt.errnum)
-		r = pt_fail(err, PT_CORRUPT, list->corrupt.errnum, "%s", list->corrupt.message);
 	if (!r)
 		r = examine_all(host, list, err);
 	if (r < 0)
@@ -415,6 +425,7 @@ static int add_all(struct pt_host *host, const struct pt_persist_request *reques
 		text_copy(made[i].driver, sizeof(made[i].driver),
 			  request->driver ? request->driver : DEFAULT_DRIVER);
 		text_copy(made[i].why, sizeof(made[i].why), request->is_forced ? request->why : "");
+		text_clean_lines(made[i].why);
 		check_one(host, request, list, &made[i], &result, err);
 	}
 	if (result == -EBUSY)
@@ -448,6 +459,7 @@ static int remove_one(struct pt_host *host, const struct pt_persist_list *list,
 		      const struct pt_address *address, size_t *removed, struct pt_error *err)
 {
 	const struct pt_persisted *found = find_file(list, address);
+	bool is_unreadable = state_find_unreadable(&list->unreadables, address);
 	size_t i;
 	int r;
 
@@ -457,9 +469,9 @@ static int remove_one(struct pt_host *host, const struct pt_persist_list *list,
 		    pt_address_compare(&list->items[i].now, address) == 0)
 			found = &list->items[i];
 	}
-	if (!found)
+	if (!found && !is_unreadable)
 		return 0;
-	r = persist_erase(host, &found->address, err);
+	r = persist_erase(host, found ? &found->address : address, err);
 	if (!r)
 		(*removed)++;
 	return r;

@@ -7,18 +7,17 @@
 #ifndef ASSIGN_PERSIST_H
 #define ASSIGN_PERSIST_H
 
-#include <json-c/json.h>
 #include <passthru/persist.h>
 
-#include "base/error.h"
+#include "assign/state.h"
 
-#define PERSIST_DIR "etc/passthru/devices.d"
+#define PERSIST_DIR CONFIG_DIR "/devices.d"
 
 struct pt_persist_list {
 	struct pt_persisted *items; /* in address order */
 	size_t count;
 	struct pt_snapshot *snapshot; /* read when a device has to be looked for */
-	struct pt_error corrupt;      /* the first file that doesn't parse; errnum 0: none */
+	struct state_unreadables unreadables;
 };
 
 /* ---- files ---- */
@@ -36,8 +35,8 @@ int persist_parse(const char *text, size_t size, struct pt_persisted *ret_persis
 		  struct pt_error *err);
 
 /*
- * All files that parse, not yet looked at on the machine. One that doesn't is noted in
- * the list and keeps nobody from the others: at boot they matter more.
+ * All files that can be read, not yet looked at on the machine. One that can't keeps nobody from
+ * the others: at boot they matter more.
  */
 int persist_load(struct pt_host *host, struct pt_persist_list **ret_list, struct pt_error *err);
 int persist_store(struct pt_host *host, const struct pt_persisted *persisted, struct pt_error *err);

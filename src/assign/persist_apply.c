@@ -296,6 +296,20 @@ static void bind_all(struct application *app, const bool *is_done)
 	}
 }
 
+/* Told for each call that is about its device, or about all; the others go on. */
+static void report_unreadable(struct application *app, const struct pt_unreadable *file)
+{
+	struct pt_persisted persisted = {.address = file->address};
+	struct pt_error err;
+	int r;
+
+	if (!is_asked_for(app, &persisted))
+		return;
+	r = pt_fail(&err, PT_CORRUPT, EBADMSG, "%s: %s: %s", file->path, file->why, file->next);
+	take_failure(app, r, &err);
+	host_log(app->host, PT_LOG_WARNING, "%s", err.message);
+}
+
 int pt_persist_apply(struct pt_host *host, const struct pt_address *only, bool may_take,
 		     pt_persist_fn report, void *context, struct pt_error *err)
 {
@@ -309,6 +323,7 @@ int pt_persist_apply(struct pt_host *host, const struct pt_address *only, bool m
 		.context = context,
 		.err = err,
 	};
+	size_t i;
 	int r = persist_load(host, &list, err);
 
 	if (r < 0)
@@ -317,8 +332,8 @@ int pt_persist_apply(struct pt_host *host, const struct pt_address *only, bool m
 	if (!is_done)
 		return pt_fail_memory(err);
 	app.list = list;
-	if (list->corrupt.errnum)
-		take_failure(&app, -list->corrupt.errnum, &list->corrupt);
+	for (i = 0; i < list->unreadables.count; i++)
+		report_unreadable(&app, &list->unreadables.items[i]);
 	apply_overrides(&app, is_done);
 	bind_all(&app, is_done);
 	return app.result;

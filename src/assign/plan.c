@@ -161,6 +161,7 @@ static struct pt_claim make_claim(const struct device_facts *device,
 		.since = (int64_t)time(NULL),
 	};
 
+	text_clean(claim.owner.name);
 	text_copy(claim.driver, sizeof(claim.driver), device->vfio_driver);
 	if (device->has_claim) {
 		/* detached by hand before: what to put back is what that claim says */
@@ -176,6 +177,7 @@ static struct pt_claim make_claim(const struct device_facts *device,
 	}
 	if (request->is_forced && request->why)
 		text_copy(claim.why, sizeof(claim.why), request->why);
+	text_clean_lines(claim.why);
 	return claim;
 }
 

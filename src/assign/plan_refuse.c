@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "assign/claim.h"
+#include "assign/owner.h"
 #include "assign/plan.h"
 #include "base/auto.h"
 #include "base/text.h"
@@ -50,6 +52,27 @@ static int refuse_unassignable(struct pt_plan *plan, const struct facts *facts,
 	return 0;
 }
 
+/*
+ * A claim that can't be read: whose @other is isn't known, nor what to put back, so nothing is done
+ * to @device that its owner should have a say in.
+ */
+static int refuse_unreadable(struct pt_plan *plan, const struct facts *facts,
+			     const struct device_facts *device, const struct pt_address *other,
+			     const char *relation)
+{
+	const struct pt_unreadable *file = claims_find_unreadable(facts->claims, other);
+	char text[PT_ADDRESS_TEXT], other_text[PT_ADDRESS_TEXT];
+
+	if (!file)
+		return 0;
+	return plan_add_refusal(
+		plan, PT_CORRUPT, &device->address,
+		"%s%s%s: nobody knows who has %s, because %s can't be read (%s): %s",
+		pt_address_format(&device->address, text), relation,
+		*relation ? pt_address_format(other, other_text) : "", *relation ? "that" : "it",
+		file->path, file->why, file->next);
+}
+
 /* The claim on the device itself, and on VFs of a PF. */
 static int refuse_claimed(struct pt_plan *plan, const struct facts *facts,
 			  const struct device_facts *device)
@@ -86,10 +109,7 @@ static int refuse_claimed(struct pt_plan *plan, const struct facts *facts,
 	/* what a person has by now is no longer anyone's to give back */
 	if (claim->owner.kind == PT_OWNER_MANUAL && request->verb != PT_GIVE_BACK)
 		return 0;
-	is_ours = claim->owner.kind == request->owner.kind &&
-		  claim->owner.pid == request->owner.pid &&
-		  claim->owner.start_time == request->owner.start_time &&
-		  !strcmp(claim->owner.name, request->owner.name);
+	is_ours = owner_is_same(&claim->owner, &request->owner);
 	if (request->verb == PT_GIVE_BACK && is_ours)
 		return 0;
 	return plan_add_refusal(plan, PT_CLAIMED, &device->address, "%s is in use by %s: %s", text,
@@ -98,11 +118,30 @@ static int refuse_claimed(struct pt_plan *plan, const struct facts *facts,
 						       : "which is gone; run passthru recover");
 }
 
+static int refuse_unreadable_vfs(struct pt_plan *plan, const struct facts *facts,
+				 const struct device_facts *device)
+{
+	const struct pt_unreadable *file;
+	size_t i;
+	int r = 0;
+
+	for (i = 0; !r && (file = pt_claims_unreadable_at(facts->claims, i)); i++) {
+		const struct pt_function *vf =
+			file->has_address ? pt_snapshot_find(facts->snapshot, &file->address)
+					  : NULL;
+
+		if (vf && vf->is_vf && pt_address_compare(&vf->physfn, &device->address) == 0)
+			r = refuse_unreadable(plan, facts, device, &file->address,
+					      " is the physical function of ");
+	}
+	return r;
+}
+
 static int refuse_vf_claims(struct pt_plan *plan, const struct facts *facts,
 			    const struct device_facts *device)
 {
 	size_t i;
-	int r = 0;
+	int r = refuse_unreadable_vfs(plan, facts, device);
 
 	for (i = 0; !r && i < pt_claims_count(facts->claims); i++) {
 		const struct pt_claim *claim = pt_claims_at(facts->claims, i);
@@ -278,8 +317,11 @@ static int refuse_group_claims(struct pt_plan *plan, const struct facts *facts,
 		const struct pt_claim *claim = pt_claims_find(facts->claims, address);
 		char text[PT_ADDRESS_TEXT], other[PT_ADDRESS_TEXT], owner[128];
 
+		if (!plan_has_device(plan, address))
+			r = refuse_unreadable(plan, facts, device, address,
+					      " shares its IOMMU group with ");
 		if (!claim || claim->owner.kind == PT_OWNER_MANUAL ||
-		    plan_has_device(plan, address))
+		    plan_has_device(plan, address) || r)
 			continue;
 		r = plan_add_refusal(
 			plan, PT_CLAIMED, &device->address,
@@ -374,8 +416,10 @@ int plan_refuse(struct pt_plan *plan, const struct facts *facts, const struct de
 {
 	bool is_taking = plan->request.verb == PT_DETACH || plan->request.verb == PT_TAKE;
 	size_t before = plan->refusal_count;
-	int r;
+	int r = refuse_unreadable(plan, facts, device, &device->address, "");
 
+	if (r || plan->refusal_count > before)
+		return r;
 	if (!device->function && !is_taking && plan->request.verb != PT_RESET &&
 	    device->has_claim) {
 		char text[PT_ADDRESS_TEXT];

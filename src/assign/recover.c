@@ -12,8 +12,10 @@
 #include "assign/claim.h"
 #include "assign/lock.h"
 #include "assign/operation.h"
+#include "assign/owner.h"
 #include "assign/plan.h"
 #include "base/auto.h"
+#include "base/io.h"
 #include "base/text.h"
 #include "pci/holders.h"
 #include "pci/host.h"
@@ -141,11 +143,8 @@ static void recover_journal(struct recovery *recovery, const char *name)
 
 	if (r == -ENOENT)
 		return;
-	if (r < 0) {
-		if (!recovery->devices)
-			take_error(recovery, r, &err);
-		return;
-	}
+	if (r < 0)
+		return; /* tell_unreadable() says so */
 	count = is_asked_for(recovery, &journal) ? journal_devices(&journal, devices) : 0;
 	journal_free(&journal);
 	if (!count)
@@ -160,12 +159,6 @@ static void recover_journal(struct recovery *recovery, const char *name)
 	if (r < 0)
 		take_error(recovery, r, &err);
 	locks_drop(recovery->host, &locks);
-}
-
-static bool same_owner(const struct pt_owner *a, const struct pt_owner *b)
-{
-	return a->kind == b->kind && a->pid == b->pid && a->start_time == b->start_time &&
-	       !strcmp(a->name, b->name);
 }
 
 static bool is_without_owner(const struct recovery *recovery, const struct pt_claim *claim)
@@ -189,7 +182,7 @@ static size_t list_orphans(const struct recovery *recovery, const struct pt_clai
 	for (i = 0; i < pt_claims_count(claims) && count < LOCK_MAX; i++) {
 		const struct pt_claim *claim = pt_claims_at(claims, i);
 
-		if (same_owner(&claim->owner, owner) && is_orphan(recovery, claim))
+		if (owner_is_same(&claim->owner, owner) && is_orphan(recovery, claim))
 			ret_devices[count++] = claim->address;
 	}
 	return count;
@@ -316,8 +309,8 @@ static bool is_first_of_owner(const struct pt_claims *claims, size_t index)
 	size_t i;
 
 	for (i = 0; i < index; i++) {
-		if (same_owner(&pt_claims_at(claims, i)->owner,
-			       &pt_claims_at(claims, index)->owner))
+		if (owner_is_same(&pt_claims_at(claims, i)->owner,
+				  &pt_claims_at(claims, index)->owner))
 			return false;
 	}
 	return true;
@@ -331,10 +324,28 @@ static bool owner_has_asked_device(const struct recovery *recovery, const struct
 	for (i = 0; recovery->devices && i < recovery->count; i++) {
 		const struct pt_claim *claim = pt_claims_find(claims, &recovery->devices[i]);
 
-		if (claim && same_owner(&claim->owner, owner))
+		if (claim && owner_is_same(&claim->owner, owner))
 			return true;
 	}
 	return !recovery->devices;
+}
+
+/* Files that can't be read keep recovery from nothing else, and it doesn't end well. */
+static void tell_unreadable(struct recovery *recovery, const struct pt_claims *claims)
+{
+	const struct pt_unreadable *file;
+	struct pt_error err;
+	size_t i;
+
+	for (i = 0; (file = pt_claims_unreadable_at(claims, i)); i++) {
+		if (!i)
+			(void)pt_fail(&err, PT_CORRUPT, EBADMSG, "%s: %s: %s", file->path,
+				      file->why, file->next);
+		else
+			pt_error_append(&err, "\n%s: %s", file->path, file->why);
+	}
+	if (i)
+		take_error(recovery, -EBADMSG, &err);
 }
 
 static int recover(struct recovery *recovery)
@@ -361,6 +372,8 @@ static int recover(struct recovery *recovery)
 		else if (!recovery->devices)
 			look_at_rest(recovery, claim);
 	}
+	if (!r && !recovery->devices)
+		tell_unreadable(recovery, claims);
 	return recovery->result;
 }
 
@@ -388,15 +401,14 @@ static bool is_leftover(struct pt_host *host, const char *name)
 
 static void sweep(struct pt_host *host, const char *directory)
 {
-	int fd = openat(host->root_fd, directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	AUTO_DIR DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	AUTO_DIR DIR *dir = NULL;
 	struct dirent *entry;
 
-	if (!dir && fd >= 0)
-		close(fd);
-	while (dir && (entry = readdir(dir))) {
+	if (io_open_directory_at(host->root_fd, directory, &dir) < 0)
+		return;
+	while ((entry = readdir(dir))) {
 		if (is_leftover(host, entry->d_name))
-			(void)unlinkat(fd, entry->d_name, 0);
+			(void)unlinkat(dirfd(dir), entry->d_name, 0);
 	}
 }
 

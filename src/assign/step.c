@@ -7,6 +7,7 @@
 #include <passthru/group.h>
 
 #include "assign/lock.h"
+#include "assign/owner.h"
 #include "base/auto.h"
 #include "base/text.h"
 #include "pci/snapshot.h"
@@ -172,11 +173,6 @@ static int probe_undo(struct pt_host *host, const struct step *step, struct pt_e
 
 /* ---- reset ---- */
 
-static bool same_owner(const struct pt_owner *a, const struct pt_owner *b)
-{
-	return a->kind == b->kind && a->pid == b->pid && a->start_time == b->start_time;
-}
-
 /*
  * A bus reset takes its neighbours down: all of them must have the same owner. The plan saw
  * to what the topology shows; once on VFIO the kernel may know of more.
@@ -200,7 +196,7 @@ static int check_reset_set(struct pt_host *host, const struct step *step,
 			continue;
 		r = claim_read(host, address, &is_other_claimed, &theirs, err);
 		if (!r &&
-		    !(is_claimed && is_other_claimed && same_owner(&ours.owner, &theirs.owner)))
+		    !(is_claimed && is_other_claimed && owner_is_same(&ours.owner, &theirs.owner)))
 			r = pt_fail(err, PT_RESET_UNAVAILABLE, EBUSY,
 				    "%s can't be reset without affecting other devices: its bus "
 				    "reset also takes down %s; they must be assigned together",
@@ -334,39 +330,21 @@ const char *step_describe_done(const struct step *step, const char *note, char *
 
 /* ---- in the journal ---- */
 
-static int add_claim(struct json_object *object, const char *key, const struct pt_claim *claim)
-{
-	struct json_object *value = claim_to_json(claim);
-
-	return value ? json_object_object_add(object, key, value) : -ENOMEM;
-}
-
-static int add_text(struct json_object *object, const char *key, const char *text)
-{
-	struct json_object *value = json_object_new_string(text);
-
-	return value ? json_object_object_add(object, key, value) : -ENOMEM;
-}
-
 struct json_object *step_to_json(const struct step *step)
 {
 	struct json_object *object = json_object_new_object();
-	char address[PT_ADDRESS_TEXT];
-	int r = 0;
+	int r = json_set_text(object, "step", step_name(step->kind));
 
-	if (!object)
-		return NULL;
-	r |= add_text(object, "step", step_name(step->kind));
-	r |= add_text(object, "device", pt_address_format(&step->address, address));
-	r |= add_text(object, "reset_set", pt_address_format(&step->reset_set, address));
-	r |= add_text(object, "from_driver", step->from.driver);
-	r |= add_text(object, "from_override", step->from.override);
-	r |= add_text(object, "to_driver", step->to.driver);
-	r |= add_text(object, "to_override", step->to.override);
+	r |= state_set_address(object, "device", &step->address);
+	r |= state_set_address(object, "reset_set", &step->reset_set);
+	r |= json_set_bytes(object, "from_driver", step->from.driver);
+	r |= json_set_bytes(object, "from_override", step->from.override);
+	r |= json_set_bytes(object, "to_driver", step->to.driver);
+	r |= json_set_bytes(object, "to_override", step->to.override);
 	if (step->had_claim)
-		r |= add_claim(object, "old_claim", &step->old_claim);
+		r |= json_set(object, "old_claim", claim_to_json(&step->old_claim));
 	if (step->kind == STEP_CLAIM)
-		r |= add_claim(object, "new_claim", &step->new_claim);
+		r |= json_set(object, "new_claim", claim_to_json(&step->new_claim));
 	if (!r)
 		return object;
 	json_object_put(object);
@@ -377,24 +355,17 @@ static int get_claim(struct json_object *object, const char *key, bool *ret_exis
 		     struct pt_claim *ret_claim, struct pt_error *err)
 {
 	struct json_object *value;
-	int r;
+	int r = json_get_object(object, key, &value, err);
 
-	if (!json_object_object_get_ex(object, key, &value)) {
-		*ret_exists = false;
-		return 0;
-	}
-	if (!json_object_is_type(value, json_type_object))
-		return pt_fail(err, PT_CORRUPT, EBADMSG, "\"%s\" is not an object", key);
-	r = claim_from_json(value, ret_claim, err);
-	*ret_exists = !r;
-	return r;
+	*ret_exists = !r && value;
+	return *ret_exists ? claim_from_json(value, ret_claim, err) : r;
 }
 
 static int get_kind(struct json_object *object, enum step_kind *ret_kind, struct pt_error *err)
 {
 	char name[16];
 	unsigned int kind;
-	int r = state_get_text(object, "step", true, name, sizeof(name), err);
+	int r = json_get_text(object, "step", true, name, sizeof(name), err);
 
 	if (r < 0)
 		return r;
@@ -422,11 +393,11 @@ int step_from_json(struct json_object *object, struct step *ret_step, struct pt_
 	if (!r)
 		r = state_get_driver(object, "from_driver", step.from.driver, err);
 	if (!r)
-		r = state_get_driver(object, "from_override", step.from.override, err);
+		r = state_get_override(object, "from_override", step.from.override, err);
 	if (!r)
 		r = state_get_driver(object, "to_driver", step.to.driver, err);
 	if (!r)
-		r = state_get_driver(object, "to_override", step.to.override, err);
+		r = state_get_override(object, "to_override", step.to.override, err);
 	if (!r)
 		r = get_claim(object, "old_claim", &step.had_claim, &step.old_claim, err);
 	if (!r)

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "assign/claim.h"
+#include "assign/owner.h"
 #include "base/auto.h"
 #include "base/text.h"
 #include "pci/host.h"

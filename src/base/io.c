@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,13 +54,6 @@ ssize_t io_read_text_at(int dir_fd, const char *path, char *buffer, size_t size)
 	return len;
 }
 
-int io_read_all_at(int dir_fd, const char *path, size_t max, char **ret_data, size_t *ret_size)
-{
-	AUTO_CLOSE int fd = openat(dir_fd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-
-	return fd < 0 ? -errno : io_read_all(fd, max, ret_data, ret_size);
-}
-
 int io_read_all(int fd, size_t max, char **ret_data, size_t *ret_size)
 {
 	AUTO_FREE char *data = NULL;
@@ -87,6 +81,13 @@ int io_read_all(int fd, size_t max, char **ret_data, size_t *ret_size)
 	if (ret_size)
 		*ret_size = size;
 	return 0;
+}
+
+int io_read_all_at(int dir_fd, const char *path, size_t max, char **ret_data, size_t *ret_size)
+{
+	AUTO_CLOSE int fd = openat(dir_fd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+
+	return fd < 0 ? -errno : io_read_all(fd, max, ret_data, ret_size);
 }
 
 static int write_full(int fd, const char *data, size_t size)
@@ -118,11 +119,6 @@ int io_write_at(int dir_fd, const char *path, const void *data, size_t size)
 	return (size_t)n == size ? 0 : -EIO;
 }
 
-int io_replace_at(int dir_fd, const char *path, const void *data, size_t size, mode_t mode)
-{
-	return io_replace_owned_at(dir_fd, path, data, size, mode, (uid_t)-1, (gid_t)-1);
-}
-
 /* What is there under the temporary name was left by somebody who was killed; or put there. */
 static int open_temporary(int dir_fd, const char *path, mode_t mode)
 {
@@ -134,8 +130,23 @@ static int open_temporary(int dir_fd, const char *path, mode_t mode)
 	return fd < 0 ? -errno : fd;
 }
 
-int io_replace_owned_at(int dir_fd, const char *path, const void *data, size_t size, mode_t mode,
-			uid_t uid, gid_t gid)
+struct replacement {
+	mode_t mode;
+	uid_t uid; /* -1: as it is */
+	gid_t gid;
+	bool is_synced;
+};
+
+/* Before it is renamed: a power cut must leave the old file or the new one. */
+static int finish_file(int fd, const struct replacement *how)
+{
+	if ((how->uid != (uid_t)-1 || how->gid != (gid_t)-1) && fchown(fd, how->uid, how->gid) < 0)
+		return -errno;
+	return how->is_synced && fsync(fd) < 0 ? -errno : 0;
+}
+
+static int replace(int dir_fd, const char *path, const void *data, size_t size,
+		   const struct replacement *how)
 {
 	char temporary[4096];
 	int fd, r;
@@ -144,12 +155,12 @@ int io_replace_owned_at(int dir_fd, const char *path, const void *data, size_t s
 	r = text_format(temporary, sizeof(temporary), "%s.%ld.new", path, (long)gettid());
 	if (r < 0)
 		return r;
-	fd = open_temporary(dir_fd, temporary, mode);
+	fd = open_temporary(dir_fd, temporary, how->mode);
 	if (fd < 0)
 		return fd;
 	r = write_full(fd, data, size);
-	if (!r && (uid != (uid_t)-1 || gid != (gid_t)-1) && fchown(fd, uid, gid) < 0)
-		r = -errno;
+	if (!r)
+		r = finish_file(fd, how);
 	if (close(fd) < 0 && !r)
 		r = -errno;
 	if (!r && renameat(dir_fd, temporary, dir_fd, path) < 0)
@@ -157,6 +168,53 @@ int io_replace_owned_at(int dir_fd, const char *path, const void *data, size_t s
 	if (r)
 		(void)unlinkat(dir_fd, temporary, 0);
 	return r;
+}
+
+int io_replace_at(int dir_fd, const char *path, const void *data, size_t size, mode_t mode)
+{
+	return io_replace_owned_at(dir_fd, path, data, size, mode, (uid_t)-1, (gid_t)-1);
+}
+
+int io_replace_owned_at(int dir_fd, const char *path, const void *data, size_t size, mode_t mode,
+			uid_t uid, gid_t gid)
+{
+	const struct replacement how = {.mode = mode, .uid = uid, .gid = gid};
+
+	return replace(dir_fd, path, data, size, &how);
+}
+
+int io_replace_synced_at(int dir_fd, const char *path, const void *data, size_t size, mode_t mode)
+{
+	const char *slash = strrchr(path, '/');
+	char directory[4096];
+	const struct replacement how = {
+		.mode = mode, .uid = (uid_t)-1, .gid = (gid_t)-1, .is_synced = true};
+	int r = replace(dir_fd, path, data, size, &how);
+
+	if (r < 0)
+		return r;
+	(void)text_format(directory, sizeof(directory), "%.*s", slash ? (int)(slash - path) : 1,
+			  slash ? path : ".");
+	return io_sync_at(dir_fd, directory);
+}
+
+int io_sync_at(int dir_fd, const char *path)
+{
+	AUTO_CLOSE int fd = openat(dir_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
+}
+
+int io_open_directory_at(int dir_fd, const char *path, DIR **ret_dir)
+{
+	AUTO_CLOSE int fd = openat(dir_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+
+	if (!dir)
+		return -errno;
+	fd = -1; /* closed with it */
+	*ret_dir = dir;
+	return 0;
 }
 
 int io_make_directories_at(int dir_fd, const char *path, mode_t mode)

@@ -2,6 +2,7 @@
 #ifndef BASE_IO_H
 #define BASE_IO_H
 
+#include <dirent.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -18,8 +19,8 @@ ssize_t io_read_at(int dir_fd, const char *path, void *buffer, size_t size);
 ssize_t io_read_text_at(int dir_fd, const char *path, char *buffer, size_t size);
 
 /* Read a whole file of at most @max bytes into new memory (freed by the caller), NUL added. */
-int io_read_all_at(int dir_fd, const char *path, size_t max, char **ret_data, size_t *ret_size);
 int io_read_all(int fd, size_t max, char **ret_data, size_t *ret_size);
+int io_read_all_at(int dir_fd, const char *path, size_t max, char **ret_data, size_t *ret_size);
 
 /* One write(2) to an existing file. Returns 0 or a negative errno; a short write is -EIO. */
 int io_write_at(int dir_fd, const char *path, const void *data, size_t size);
@@ -34,6 +35,15 @@ int io_replace_at(int dir_fd, const char *path, const void *data, size_t size, m
 /* The same, and it is @uid's and @gid's (-1: as it is) before it has its name. */
 int io_replace_owned_at(int dir_fd, const char *path, const void *data, size_t size, mode_t mode,
 			uid_t uid, gid_t gid);
+
+/* The same, and after a power cut it is the old text or the new one. */
+int io_replace_synced_at(int dir_fd, const char *path, const void *data, size_t size, mode_t mode);
+
+/* fsync() of a file or directory. */
+int io_sync_at(int dir_fd, const char *path);
+
+/* opendir() below @dir_fd; closed with closedir(). Returns 0 or a negative errno. */
+int io_open_directory_at(int dir_fd, const char *path, DIR **ret_dir);
 
 /* mkdir -p below @dir_fd. */
 int io_make_directories_at(int dir_fd, const char *path, mode_t mode);

@@ -108,6 +108,8 @@ int json_parse(const char *text, size_t size, size_t max, int depth, struct json
 		return pt_fail(err, PT_CORRUPT, EFBIG, "larger than %zu bytes", max);
 	while (size && strchr(" \t\r\n", text[size - 1]) && text[size - 1])
 		size--;
+	if (!size)
+		return pt_fail(err, PT_CORRUPT, EBADMSG, "it is empty");
 	r = check(text, size, &length);
 	if (!r && length != size) {
 		escaped = escape(text, size, length);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/auto.h"
+#include "base/text.h"
 #include "cli/change.h"
 #include "cli/print.h"
 
@@ -147,23 +148,26 @@ static const char *color_of(const struct cli *cli, enum pt_persist_state state)
 
 static void print_persisted(struct cli *cli, const struct pt_persisted *persisted)
 {
-	char text[PT_ADDRESS_TEXT], identity[PT_IDENTITY_TEXT];
+	char text[PT_ADDRESS_TEXT], identity[PT_IDENTITY_TEXT], why[sizeof(persisted->why)];
 
-	(void)fprintf(cli->out, "%s%-12s%s  %s%-9s%s  %-12s  %s\n", cli_bold(cli),
+	(void)text_copy(why, sizeof(why), persisted->why);
+	text_clean(why);
+	text_clean(pt_identity_format(&persisted->identity, identity));
+	(void)fprintf(cli->out, "%s%-12s%s  %s%-10s%s  %-12s  %s\n", cli_bold(cli),
 		      pt_address_format(&persisted->address, text), cli_plain(cli),
 		      color_of(cli, persisted->state), pt_persist_state_name(persisted->state),
-		      cli_plain(cli), persisted->driver,
-		      pt_identity_format(&persisted->identity, identity));
+		      cli_plain(cli), persisted->driver, identity);
 	if (persisted->state != PT_PERSIST_APPLIED ||
 	    pt_address_compare(&persisted->now, &persisted->address) != 0)
 		(void)fprintf(cli->out, "              %s\n", persisted->words);
-	if (*persisted->why)
-		(void)fprintf(cli->out, "              forced: %s\n", persisted->why);
+	if (*why)
+		(void)fprintf(cli->out, "              forced: %s\n", why);
 }
 
 int verb_persisted(struct cli *cli, int argc, char **argv)
 {
 	AUTO(auto_list) struct pt_persist_list *list = NULL;
+	const struct pt_unreadable *file;
 	struct pt_error err;
 	size_t i;
 
@@ -176,16 +180,20 @@ int verb_persisted(struct cli *cli, int argc, char **argv)
 
 		for (i = 0; i < pt_persist_count(list); i++)
 			json_object_array_add(array, persisted_to_json(pt_persist_at(list, i)));
+		for (i = 0; (file = pt_persist_unreadable_at(list, i)); i++)
+			(void)json_append(array, json_unreadable(file));
 		return cli_print_json(cli, array);
 	}
-	if (!pt_persist_count(list)) {
+	if (!pt_persist_count(list) && !pt_persist_unreadable_count(list)) {
 		(void)fprintf(cli->out, "No device is persisted.\n");
 		return 0;
 	}
-	(void)fprintf(cli->out, "%s%-12s  %-9s  %-12s  %s%s\n", cli_dim(cli), "DEVICE", "STATE",
+	(void)fprintf(cli->out, "%s%-12s  %-10s  %-12s  %s%s\n", cli_dim(cli), "DEVICE", "STATE",
 		      "DRIVER", "WHAT IT IS", cli_plain(cli));
 	for (i = 0; i < pt_persist_count(list); i++)
 		print_persisted(cli, pt_persist_at(list, i));
+	for (i = 0; (file = pt_persist_unreadable_at(list, i)); i++)
+		print_unreadable(cli, file, 10);
 	return 0;
 }
 

@@ -226,6 +226,31 @@ void print_spaces(FILE *out, size_t count)
 	(void)fprintf(out, "%*s", (int)count, "");
 }
 
+/* ---- state files that can't be read ---- */
+
+void print_unreadable(struct cli *cli, const struct pt_unreadable *file, int state_width)
+{
+	char text[PT_ADDRESS_TEXT];
+
+	(void)fprintf(cli->out, "%s%-12s%s  %s%-*s%s  %s: %s\n              %s\n", cli_bold(cli),
+		      file->has_address ? pt_address_format(&file->address, text) : "-",
+		      cli_plain(cli), cli_red(cli), state_width, "unreadable", cli_plain(cli),
+		      file->path, file->why, file->next);
+}
+
+struct json_object *json_unreadable(const struct pt_unreadable *file)
+{
+	struct json_object *object = json_object_new_object();
+
+	json_object_object_add(object, "device",
+			       file->has_address ? json_address(&file->address) : NULL);
+	(void)json_set_text(object, "state", "unreadable");
+	(void)json_set_text(object, "path", file->path);
+	(void)json_set_text(object, "why", file->why);
+	(void)json_set_text(object, "next", file->next);
+	return object;
+}
+
 /* ---- JSON ---- */
 
 struct json_object *json_address(const struct pt_address *address)

@@ -37,6 +37,11 @@ void print_spaces(FILE *out, size_t count);
 /* All of a struct pt_function with its names, as in the output of list, tree and show. */
 struct json_object *json_function(struct cli *cli, const struct pt_function *function);
 
+/* A state file that can't be read, among what could be: its line, and {"state": "unreadable", …}.
+ */
+void print_unreadable(struct cli *cli, const struct pt_unreadable *file, int state_width);
+struct json_object *json_unreadable(const struct pt_unreadable *file);
+
 /* "0000:01:00.0" */
 struct json_object *json_address(const struct pt_address *address);
 

@@ -5,7 +5,7 @@
 
 #include "base/auto.h"
 #include "base/text.h"
-#include "cli/cli.h"
+#include "cli/print.h"
 
 AUTO_DEFINE(claims, struct pt_claims *, pt_claims_free)
 AUTO_DEFINE(snapshot, struct pt_snapshot *, pt_snapshot_free)
@@ -17,29 +17,31 @@ static const char *owner_kind(const struct pt_owner *owner)
 	return names[owner->kind];
 }
 
+static struct json_object *owner_to_json(struct cli *cli, const struct pt_owner *owner)
+{
+	struct json_object *object = json_object_new_object();
+
+	(void)json_set_text(object, "kind", owner_kind(owner));
+	(void)json_set_text(object, "name", owner->name);
+	(void)json_set_number(object, "pid", owner->pid);
+	(void)json_set_bool(object, "alive", pt_owner_is_alive(cli->host, owner));
+	return object;
+}
+
 static struct json_object *claim_to_json(struct cli *cli, const struct pt_claim *claim,
 					 bool is_present)
 {
 	struct json_object *object = json_object_new_object();
-	struct json_object *owner = json_object_new_object();
-	char text[PT_ADDRESS_TEXT];
 
-	json_object_object_add(object, "device",
-			       json_new_text(pt_address_format(&claim->address, text)));
-	json_object_object_add(object, "state", json_new_text(pt_claim_state_name(claim->state)));
-	json_object_object_add(object, "present", json_object_new_boolean(is_present));
-	json_object_object_add(owner, "kind", json_new_text(owner_kind(&claim->owner)));
-	json_object_object_add(owner, "name", json_new_text(claim->owner.name));
-	json_object_object_add(owner, "pid", json_object_new_int64(claim->owner.pid));
-	json_object_object_add(
-		owner, "alive",
-		json_object_new_boolean(pt_owner_is_alive(cli->host, &claim->owner)));
-	json_object_object_add(object, "owner", owner);
-	json_object_object_add(object, "driver", json_new_text(claim->driver));
-	json_object_object_add(object, "driver_before", json_new_text(claim->driver_before));
-	json_object_object_add(object, "override_before", json_new_text(claim->override_before));
-	json_object_object_add(object, "since", json_object_new_int64(claim->since));
-	json_object_object_add(object, "why", json_new_text(claim->why));
+	(void)json_set(object, "device", json_address(&claim->address));
+	(void)json_set_text(object, "state", pt_claim_state_name(claim->state));
+	(void)json_set_bool(object, "present", is_present);
+	(void)json_set(object, "owner", owner_to_json(cli, &claim->owner));
+	(void)json_set_text(object, "driver", claim->driver);
+	(void)json_set_text(object, "driver_before", claim->driver_before);
+	(void)json_set_text(object, "override_before", claim->override_before);
+	(void)json_set_number(object, "since", claim->since);
+	(void)json_set_text(object, "why", claim->why);
 	return object;
 }
 
@@ -57,7 +59,7 @@ static void format_owner(struct cli *cli, const struct pt_claim *claim, char *bu
 
 static void print_claim(struct cli *cli, const struct pt_claim *claim, bool is_present)
 {
-	char text[PT_ADDRESS_TEXT], owner[128], since[32];
+	char text[PT_ADDRESS_TEXT], owner[128], since[32], why[sizeof(claim->why)];
 	const char *color = claim->state == PT_CLAIM_HELD ? cli_green(cli) : cli_red(cli);
 	time_t when = (time_t)claim->since;
 	struct tm local;
@@ -70,8 +72,10 @@ static void print_claim(struct cli *cli, const struct pt_claim *claim, bool is_p
 		      pt_address_format(&claim->address, text), cli_plain(cli), color,
 		      pt_claim_state_name(claim->state), cli_plain(cli), owner, claim->driver,
 		      claim->driver_before[0] ? claim->driver_before : "-", since);
-	if (claim->why[0])
-		(void)fprintf(cli->out, "              %s\n", claim->why);
+	(void)text_copy(why, sizeof(why), claim->why);
+	text_clean(why);
+	if (*why)
+		(void)fprintf(cli->out, "              %s\n", why);
 	if (!is_present)
 		(void)fprintf(cli->out, "              It has left the machine%s\n",
 			      claim->owner.kind == PT_OWNER_MANUAL
@@ -84,10 +88,26 @@ static bool is_present(const struct pt_snapshot *snapshot, const struct pt_claim
 	return pt_snapshot_find(snapshot, &claim->address) != NULL;
 }
 
+static struct json_object *status_to_json(struct cli *cli, const struct pt_claims *claims,
+					  const struct pt_snapshot *snapshot)
+{
+	struct json_object *array = json_object_new_array();
+	const struct pt_unreadable *file;
+	const struct pt_claim *claim;
+	size_t i;
+
+	for (i = 0; (claim = pt_claims_at(claims, i)); i++)
+		(void)json_append(array, claim_to_json(cli, claim, is_present(snapshot, claim)));
+	for (i = 0; (file = pt_claims_unreadable_at(claims, i)); i++)
+		(void)json_append(array, json_unreadable(file));
+	return array;
+}
+
 int verb_status(struct cli *cli, int argc, char **argv)
 {
 	AUTO(auto_claims) struct pt_claims *claims = NULL;
 	AUTO(auto_snapshot) struct pt_snapshot *snapshot = NULL;
+	const struct pt_unreadable *file;
 	const struct pt_claim *claim;
 	struct pt_error err;
 	size_t i;
@@ -97,15 +117,9 @@ int verb_status(struct cli *cli, int argc, char **argv)
 	if (pt_claims_read(cli->host, &claims, &err) < 0 ||
 	    pt_snapshot_read(cli->host, &snapshot, &err) < 0)
 		return cli_fail(cli, &err);
-	if (cli->is_json) {
-		struct json_object *array = json_object_new_array();
-
-		for (i = 0; (claim = pt_claims_at(claims, i)); i++)
-			json_object_array_add(
-				array, claim_to_json(cli, claim, is_present(snapshot, claim)));
-		return cli_print_json(cli, array);
-	}
-	if (!pt_claims_count(claims)) {
+	if (cli->is_json)
+		return cli_print_json(cli, status_to_json(cli, claims, snapshot));
+	if (!pt_claims_count(claims) && !pt_claims_unreadable_count(claims)) {
 		(void)fprintf(cli->out, "No device is claimed.\n");
 		return 0;
 	}
@@ -114,6 +128,8 @@ int verb_status(struct cli *cli, int argc, char **argv)
 		      cli_plain(cli));
 	for (i = 0; (claim = pt_claims_at(claims, i)); i++)
 		print_claim(cli, claim, is_present(snapshot, claim));
+	for (i = 0; (file = pt_claims_unreadable_at(claims, i)); i++)
+		print_unreadable(cli, file, 11);
 	return 0;
 }
 

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "assign/claim.h"
+#include "assign/owner.h"
 #include "base/auto.h"
 #include "domain/label.h"
 

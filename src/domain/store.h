@@ -12,12 +12,16 @@
 #include <passthru/host.h>
 #include <sys/stat.h>
 
+#include "assign/state.h"
 #include "base/auto.h"
 #include "base/error.h"
 
 #define STORE_DEFINITIONS "etc/passthru/guests"
 #define STORE_AUTOSTART	  STORE_DEFINITIONS "/autostart"
 #define STORE_LIVE	  "run/passthru/guests"
+
+extern const struct state_kind state_definitions;
+extern const struct state_kind state_live; /* what runs */
 
 /* As in a claim's owner, which says the name of the guest that has a device. */
 #define STORE_NAME  sizeof(((struct pt_owner *)NULL)->name)
@@ -88,10 +92,11 @@ struct store_live {
 /* PT_INVALID in words for what can't be a guest's name: too long, "/", control characters … */
 int store_check_name(const char *name, struct pt_error *err);
 
-/* Names of what is defined, or runs, NULL-terminated; one allocation, freed with free(). */
+/* Names of the files of what is defined, or runs (state_list()); they need not be guests' names. */
 int store_list_definitions(struct pt_host *host, char ***ret_names, struct pt_error *err);
 int store_list_live(struct pt_host *host, char ***ret_names, struct pt_error *err);
 
+/* @err of these two is bare, as state_read()'s. */
 int store_read_definition(struct pt_host *host, const char *name, char **ret_xml,
 			  struct pt_error *err);
 int store_write_definition(struct pt_host *host, const char *name, const char *xml,
@@ -119,17 +124,8 @@ void store_drop_file(struct store_live *live, size_t index);
 void store_live_free(struct store_live *live);
 AUTO_DEFINE(store_live, struct store_live *, store_live_free)
 
-/* ---- for other files of a guest's below etc/passthru ---- */
-
-/*
- * Replace @directory/@name@suffix whole, for root to read. What was answered with success is there
- * after a power cut, and otherwise it is the old or the new text.
- */
-int store_write_file(struct pt_host *host, const char *directory, const char *name,
-		     const char *suffix, const char *text, struct pt_error *err);
-
-/* Not being there is no failure. */
-int store_remove_file(struct pt_host *host, const char *path, struct pt_error *err);
+/* The JSON of a live file; NULL without memory. */
+struct json_object *store_live_to_json(const struct store_live *live);
 
 /* A fuzz target: the bytes of a live file. */
 int store_parse_live(const char *text, size_t size, struct store_live **ret_live,

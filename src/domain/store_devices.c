@@ -4,22 +4,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "assign/claim.h"
 #include "assign/persist.h"
-#include "base/io.h"
 #include "base/text.h"
 #include "domain/store.h"
 
-#define SUFFIX ".json"
-
-AUTO_DEFINE(json, struct json_object *, json_object_put)
+static const struct state_kind state_devices = {
+	.directory = STORE_DEVICES,
+	.suffix = ".json",
+	.max = 8 * STATE_FILE_MAX, /* STORE_DEVICES_MAX of them */
+	.directory_mode = 0700,
+	.mode = 0600,
+	.is_lasting = true,
+	.next = "define the guest again",
+};
 
 /* ---- the file ---- */
-
-static int path_of(const char *name, char path[256])
-{
-	return text_format(path, 256, STORE_DEVICES "/%s" SUFFIX, name);
-}
 
 static struct store_devices *make(size_t count)
 {
@@ -35,11 +34,8 @@ static int make_empty(struct store_devices **ret_devices, struct pt_error *err)
 static int parse_device(struct json_object *object, struct store_device *device,
 			struct pt_error *err)
 {
-	int r;
+	int r = state_get_address(object, "device", &device->address, err);
 
-	if (!json_object_is_type(object, json_type_object))
-		return pt_fail(err, PT_CORRUPT, EBADMSG, "\"devices\" holds no objects");
-	r = state_get_address(object, "device", &device->address, err);
 	return r < 0 ? r : persist_get_identity(object, &device->identity, err);
 }
 
@@ -50,16 +46,15 @@ int store_parse_devices(const char *text, size_t size, struct store_devices **re
 	AUTO_FREE struct store_devices *devices = NULL;
 	struct json_object *array;
 	size_t i, count;
-	int r = state_parse(text, size, &object, err);
+	int r = json_parse(text, size, state_devices.max, STATE_DEPTH, &object, err);
 
+	if (!r)
+		r = json_get_objects(object, "devices", STORE_DEVICES_MAX, &array, err);
 	if (r < 0)
 		return r;
-	if (!json_object_object_get_ex(object, "devices", &array) ||
-	    !json_object_is_type(array, json_type_array))
-		return pt_fail(err, PT_CORRUPT, EBADMSG, "\"devices\" is no list");
+	if (!array)
+		return pt_fail(err, PT_CORRUPT, EBADMSG, "\"devices\" is missing");
 	count = json_object_array_length(array);
-	if (count > STORE_DEVICES_MAX)
-		return pt_fail(err, PT_CORRUPT, EBADMSG, "more than %d devices", STORE_DEVICES_MAX);
 	devices = make(count);
 	if (!devices)
 		return pt_fail_memory(err);
@@ -77,32 +72,38 @@ static int load(struct pt_host *host, const char *name, struct store_devices **r
 		struct pt_error *err)
 {
 	AUTO_FREE char *text = NULL;
-	char path[256];
 	size_t size;
-	int r = path_of(name, path);
+	int r = state_read(host, &state_devices, name, &text, &size, err);
 
-	if (r >= 0)
-		r = io_read_all_at(host->root_fd, path, STATE_FILE_MAX, &text, &size);
 	if (r == -ENOENT)
 		return make_empty(ret_devices, err);
-	if (r < 0)
-		return pt_fail(err, PT_STORAGE, -r, "/%s: %s", path, strerror(-r));
-	r = store_parse_devices(text, size, ret_devices, err);
-	if (r < 0) {
-		pt_error_prefix(err, "/%s: ", path);
-		pt_error_append(err, ": define guest %s again", name);
-	}
-	return r;
+	if (!r)
+		r = store_parse_devices(text, size, ret_devices, err);
+	return state_fail_file(r, &state_devices, name, err);
 }
 
 static struct json_object *device_to_json(const struct store_device *device)
 {
 	struct json_object *object = json_object_new_object();
-	char text[PT_ADDRESS_TEXT];
 
-	pt_address_format(&device->address, text);
-	if (json_object_object_add(object, "device", json_object_new_string(text)) == 0 &&
+	if (state_set_address(object, "device", &device->address) == 0 &&
 	    persist_add_identity(object, &device->identity) == 0)
+		return object;
+	json_object_put(object);
+	return NULL;
+}
+
+struct json_object *store_devices_to_json(const struct store_devices *devices)
+{
+	struct json_object *object = json_object_new_object();
+	struct json_object *array = json_object_new_array();
+	size_t i;
+	int r = 0;
+
+	for (i = 0; !r && i < devices->count; i++)
+		r = json_append(array, device_to_json(&devices->items[i]));
+	r |= json_set(object, "devices", array);
+	if (!r)
 		return object;
 	json_object_put(object);
 	return NULL;
@@ -111,40 +112,16 @@ static struct json_object *device_to_json(const struct store_device *device)
 static int save(struct pt_host *host, const char *name, const struct store_devices *devices,
 		struct pt_error *err)
 {
-	AUTO(auto_json) struct json_object *object = json_object_new_object();
-	struct json_object *array = json_object_new_array();
-	int flags = JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE;
-	const char *text;
-	size_t i;
+	int r = store_check_name(name, err);
 
-	if (!devices->count) {
-		json_object_put(array);
-		return store_remove_devices(host, name, err);
-	}
-	if (!object || !array || json_object_object_add(object, "devices", array) < 0) {
-		json_object_put(array);
-		return pt_fail_memory(err);
-	}
-	for (i = 0; i < devices->count; i++) {
-		struct json_object *item = device_to_json(&devices->items[i]);
-
-		if (!item || json_object_array_add(array, item) < 0) {
-			json_object_put(item);
-			return pt_fail_memory(err);
-		}
-	}
-	text = json_object_to_json_string_ext(object, flags);
-	return text ? store_write_file(host, STORE_DEVICES, name, SUFFIX, text, err)
-		    : pt_fail_memory(err);
+	if (r < 0 || !devices->count)
+		return r < 0 ? r : store_remove_devices(host, name, err);
+	return state_write_json(host, &state_devices, name, store_devices_to_json(devices), err);
 }
 
 int store_remove_devices(struct pt_host *host, const char *name, struct pt_error *err)
 {
-	char path[256];
-
-	if (path_of(name, path) < 0)
-		return pt_fail(err, PT_INVALID, EINVAL, "no such name");
-	return store_remove_file(host, path, err);
+	return state_remove(host, &state_devices, name, err);
 }
 
 /* ---- what is in it ---- */
@@ -207,7 +184,8 @@ int store_record_devices(struct pt_host *host, const struct definition *def,
 		r = definition_hostdevs(before, &kept, &kept_count, err);
 	if (!r)
 		r = load(host, definition_name(def), &known, err);
-	if (r == -EBADMSG && !before) /* defining anew is what puts a broken file right */
+	if (r < 0 && err->reason == PT_CORRUPT &&
+	    !before) /* defining anew is what puts a broken file right */
 		r = make_empty(&known, err);
 	if (r < 0)
 		return r;

@@ -13,6 +13,7 @@
 
 #include <passthru/identity.h>
 
+#include "base/json.h"
 #include "domain/definition.h"
 #include "pci/host.h"
 
@@ -50,6 +51,9 @@ int store_check_devices(struct pt_host *host, const char *name,
 
 /* The guest is forgotten. */
 int store_remove_devices(struct pt_host *host, const char *name, struct pt_error *err);
+
+/* The JSON of a file; NULL without memory. */
+struct json_object *store_devices_to_json(const struct store_devices *devices);
 
 /* The bytes of a file. Freed with free(). */
 int store_parse_devices(const char *text, size_t size, struct store_devices **ret_devices,

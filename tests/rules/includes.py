@@ -24,7 +24,7 @@ PUBLIC = {
     "error": "base",
     "address": "pci", "host": "pci", "device": "pci", "group": "pci", "holders": "pci",
     "identity": "pci", "nodedev": "pci", "reset": "pci", "sriov": "pci",
-    "claim": "assign", "persist": "assign", "plan": "assign", "watch": "assign",
+    "claim": "assign", "state": "assign", "persist": "assign", "plan": "assign", "watch": "assign",
 }
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', re.M)

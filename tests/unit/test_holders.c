@@ -32,7 +32,7 @@ static void display_server(void **state)
 	tree_process(900, "ha\nha\033[2J", "/dev/dri/card0");
 	tree_put("proc/812/cgroup", "0::/system.slice/gdm.service");
 	tree_expect(DEVICE, "process|Xorg (pid 812)|/dev/dri/card0|systemctl stop gdm.service",
-		    "process|ha?ha?[2J (pid 900)|/dev/dri/card0|kill 900", NULL);
+		    "process|ha ha?[2J (pid 900)|/dev/dri/card0|kill 900", NULL);
 }
 
 /* One process is one holder, however many nodes it has open. */

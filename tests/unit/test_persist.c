@@ -343,16 +343,29 @@ static void test_corrupt(void **state)
 	struct pt_host *host = fake_host(fake);
 	struct pt_persist_list *list;
 	struct pt_error err;
+	size_t removed;
 
 	(void)state;
 	assert_int_equal(persist(host, NIC, &err), 0);
 	put_text(host, PERSIST_DIR "/" DRIVE ".json", "{\"device\": \"" DRIVE "\"}");
-	assert_true(pt_persist_read(host, &list, &err) < 0);
-	assert_int_equal(err.reason, PT_CORRUPT);
-	assert_non_null(strstr(err.message, DRIVE));
+	assert_int_equal(pt_persist_read(host, &list, &err), 0);
+	assert_int_equal(pt_persist_count(list), 1);
+	assert_int_equal(pt_persist_unreadable_count(list), 1);
+	assert_null(pt_persist_unreadable_at(list, 1));
+	assert_string_equal(pt_persist_unreadable_at(list, 0)->path,
+			    "/" PERSIST_DIR "/" DRIVE ".json");
+	assert_string_equal(pt_persist_unreadable_at(list, 0)->why, "\"driver\" is missing");
+	pt_persist_free(list);
 	assert_true(pt_persist_apply(host, NULL, true, NULL, NULL, &err) < 0);
 	assert_int_equal(err.reason, PT_CORRUPT);
+	assert_non_null(strstr(err.message, DRIVE));
 	driver_is(host, NIC, "vfio-pci");
+	/* it is the device's: removed with it */
+	assert_int_equal(
+		pt_persist_remove(host, (const struct pt_address[]){at(DRIVE)}, 1, &removed, &err),
+		0);
+	assert_int_equal(removed, 1);
+	assert_int_equal(pt_persist_apply(host, NULL, true, NULL, NULL, &err), 0);
 	fake_free(fake);
 }
 

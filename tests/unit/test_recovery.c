@@ -9,12 +9,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/ptrace.h> /* sys/ptrace.h defines PT_DETACH */
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -146,7 +148,8 @@ static void test_workers_journals(void **state)
 
 /* ---- a journal's name that comes round again ---- */
 
-#define PIPE JOURNAL_DIR "/1.0"
+#define JOURNAL JOURNAL_DIR "/1.0"
+#define OTHER	JOURNAL_DIR "/.other"
 
 /* The journal that a detach leaves which dies after its claim; the claim goes. */
 static char *take_journal(const char *device)
@@ -167,25 +170,29 @@ static char *take_journal(const char *device)
 	return text;
 }
 
-/* Who reads the pipe gets the first text, and who reads it again the second. */
-static _Noreturn void feed_pipe(char *const texts[2])
+/* Let @pid run to its end, and rename OTHER to JOURNAL when it is about to take its first lock. */
+static int swap_at_lock(pid_t pid)
 {
-	int i;
+	struct ptrace_syscall_info info;
+	bool is_swapped = false;
+	int status;
 
-	for (i = 0; i < 2; i++) {
-		int fd = openat(host->root_fd, PIPE, O_WRONLY | O_CLOEXEC);
-
-		if (fd < 0 || write(fd, texts[i], strlen(texts[i])) < 0)
-			_exit(1);
-		/* opening it for writing must not wait for a reader then */
-		if (i && openat(host->root_fd, PIPE, O_RDONLY | O_NONBLOCK | O_CLOEXEC) < 0)
-			_exit(1);
-		close(fd);
-		/* the reader must have seen the end before the next text comes */
-		(void)usleep(200000);
+	while (waitpid(pid, &status, 0) == pid && WIFSTOPPED(status)) {
+		/* or else it isn't told what the call is */
+		assert_int_equal(syscall(SYS_ptrace, PTRACE_SETOPTIONS, pid, NULL,
+					 (void *)PTRACE_O_TRACESYSGOOD),
+				 0);
+		if (syscall(SYS_ptrace, PTRACE_GET_SYSCALL_INFO, pid, (void *)sizeof(info), &info) >
+			    0 &&
+		    info.op == PTRACE_SYSCALL_INFO_ENTRY && info.entry.nr == SYS_flock &&
+		    !is_swapped) {
+			assert_int_equal(renameat(host->root_fd, OTHER, host->root_fd, JOURNAL), 0);
+			is_swapped = true;
+		}
+		assert_int_equal(syscall(SYS_ptrace, PTRACE_SYSCALL, pid, NULL, NULL), 0);
 	}
-	for (;;)
-		pause();
+	assert_true(is_swapped);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
 static void count_call(void *context, const struct pt_address *address, const char *what)
@@ -204,16 +211,21 @@ static void test_journal_of_another(void **state)
 	pid_t pid;
 
 	(void)state;
-	assert_int_equal(mkfifoat(host->root_fd, PIPE, 0600), 0);
+	assert_int_equal(io_replace_at(host->root_fd, JOURNAL, texts[0], strlen(texts[0]), 0644),
+			 0);
+	assert_int_equal(io_replace_at(host->root_fd, OTHER, texts[1], strlen(texts[1]), 0644), 0);
 	pid = fork();
 	assert_true(pid >= 0);
-	if (pid == 0)
-		feed_pipe(texts);
-	assert_int_equal(pt_recover(host, count_call, &calls, &err), 0);
-	assert_int_equal(kill(pid, SIGKILL), 0);
-	assert_int_equal(waitpid(pid, NULL, 0), pid);
-	assert_int_equal(calls, 0);
-	assert_int_equal(unlinkat(host->root_fd, PIPE, 0), 0);
+	if (pid == 0) {
+		(void)syscall(SYS_ptrace, PTRACE_TRACEME, 0L, NULL, NULL);
+		(void)raise(SIGSTOP);
+		if (pt_recover(host, count_call, &calls, &err) < 0)
+			_exit(1);
+		_exit(calls ? 2 : 0);
+	}
+	assert_int_equal(swap_at_lock(pid), 0);
+	/* nobody has begun to undo it, or taken it away */
+	assert_int_equal(unlinkat(host->root_fd, JOURNAL, 0), 0);
 	free(texts[0]);
 	free(texts[1]);
 }

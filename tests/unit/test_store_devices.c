@@ -221,7 +221,8 @@ static void test_broken_file(void **state)
 		put_text(host, RECORD, broken[i]);
 		assert_int_equal(check(HOSTDEV("04"), &err), -EBADMSG);
 		assert_int_equal(err.reason, PT_CORRUPT);
-		assert_non_null(strstr(err.message, "define guest d1 again"));
+		assert_non_null(strstr(err.message, "/d1.json: "));
+		assert_non_null(strstr(err.message, "define the guest again"));
 	}
 	record(HOSTDEV("04"), NULL);
 	assert_int_equal(check(HOSTDEV("04"), &err), 0);

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "assign/owner.h"
+
+#include <string.h>
+
+#include "base/io.h"
+#include "base/text.h"
+#include "pci/host.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static const char *const kinds[] = {
+	[PT_OWNER_MANUAL] = "manual",
+	[PT_OWNER_PROCESS] = "process",
+	[PT_OWNER_DOMAIN] = "domain",
+};
+
+const char *owner_format(const struct pt_owner *owner, char buffer[128])
+{
+	switch (owner->kind) {
+	case PT_OWNER_PROCESS:
+		(void)text_format(buffer, 128, "%s (pid %ld)", owner->name, (long)owner->pid);
+		break;
+	case PT_OWNER_DOMAIN:
+		(void)text_format(buffer, 128, "guest %s", owner->name);
+		break;
+	default:
+		text_copy(buffer, 128, "nobody (detached by hand)");
+	}
+	return buffer;
+}
+
+bool owner_is_same(const struct pt_owner *a, const struct pt_owner *b)
+{
+	return a->kind == b->kind && a->pid == b->pid && a->start_time == b->start_time;
+}
+
+/* ---- JSON ---- */
+
+struct json_object *owner_to_json(const struct pt_owner *owner)
+{
+	struct json_object *object = json_object_new_object();
+	int r = json_set_text(object, "kind", kinds[owner->kind]);
+
+	r |= json_set_text(object, "name", owner->name);
+	r |= json_set_number(object, "pid", owner->pid);
+	r |= json_set_number(object, "start_time", (int64_t)owner->start_time);
+	if (!r)
+		return object;
+	json_object_put(object);
+	return NULL;
+}
+
+int owner_from_json(struct json_object *object, struct pt_owner *ret_owner, struct pt_error *err)
+{
+	struct pt_owner owner = {.kind = PT_OWNER_MANUAL};
+	unsigned int kind = 0;
+	int64_t pid = 0, start_time = 0;
+	int r = json_get_word(object, "kind", kinds, COUNT(kinds), &kind, err);
+
+	if (!r)
+		r = json_get_text(object, "name", true, owner.name, sizeof(owner.name), err);
+	if (!r)
+		r = json_get_number(object, "pid", 0, INT32_MAX, &pid, err);
+	if (!r)
+		r = json_get_number(object, "start_time", 0, INT64_MAX, &start_time, err);
+	if (r < 0)
+		return r;
+	owner.kind = (enum pt_owner_kind)kind;
+	owner.pid = (pid_t)pid;
+	owner.start_time = (uint64_t)start_time;
+	*ret_owner = owner;
+	return 0;
+}
+
+/* ---- processes ---- */
+
+/* A field of /proc/PID/stat, by its number in proc(5); @p is at the end of field 2. */
+static int read_field(const char *p, int index, uint64_t *ret_value)
+{
+	char number[32];
+	int field;
+
+	for (field = 2; p && field < index; field++)
+		p = strchr(p + 1, ' ');
+	if (!p || text_format(number, sizeof(number), "%.*s", (int)strcspn(p + 1, " "), p + 1) < 0)
+		return -EBADMSG;
+	return text_parse_number(number, 10, UINT64_MAX, ret_value);
+}
+
+int owner_read_start(struct pt_host *host, pid_t pid, uint64_t *ret_start_time)
+{
+	char path[64], text[1024];
+	uint64_t threads;
+	const char *name;
+	ssize_t len;
+	int r;
+
+	(void)text_format(path, sizeof(path), "proc/%ld/stat", (long)pid);
+	len = io_read_text_at(host->root_fd, path, text, sizeof(text));
+	if (len == -ENOENT)
+		return -ESRCH;
+	if (len < 0)
+		return (int)len;
+	/* field 2 is the name in parentheses and may hold anything, ")" too */
+	name = strrchr(text, ')');
+	if (!name || strlen(name) < 4)
+		return -EBADMSG;
+	r = read_field(name, 20, &threads);
+	if (r < 0)
+		return r;
+	/* dead and not waited for yet; a leader that ended before its threads looks the same */
+	if (strchr("ZXx", name[2]) && threads <= 1)
+		return -ESRCH;
+	return read_field(name, 22, ret_start_time);
+}
+
+int pt_owner_of_process(struct pt_host *host, pid_t pid, const char *name,
+			struct pt_owner *ret_owner, struct pt_error *err)
+{
+	struct pt_owner owner = {.kind = PT_OWNER_PROCESS, .pid = pid};
+
+	if (owner_read_start(host, pid, &owner.start_time) < 0)
+		return pt_fail(err, PT_INVALID, ESRCH, "there is no process %ld", (long)pid);
+	(void)text_copy(owner.name, sizeof(owner.name), name);
+	text_clean(owner.name);
+	*ret_owner = owner;
+	return 0;
+}
+
+bool pt_owner_is_alive(struct pt_host *host, const struct pt_owner *owner)
+{
+	uint64_t start_time;
+	int r;
+
+	if (owner->kind == PT_OWNER_MANUAL)
+		return true;
+	r = owner_read_start(host, owner->pid, &start_time);
+	/* who can't be looked at isn't dead for that */
+	return r < 0 ? r != -ESRCH : start_time == owner->start_time;
+}
