@@ -21,8 +21,28 @@ struct guest {
 	const char *name;
 	const char *state;
 	bool is_persistent;
+	char **messages; /* of one that can't be used: which file can't be read, and why */
 	struct cli_devices devices;
 };
+
+/* One of passthrud's of which a file can't be read has no state, and says why. */
+static void read_unreadable(struct virt *virt, virDomainPtr domain, struct guest *guest)
+{
+	if (virt->call.virDomainGetMessages(domain, &guest->messages, 0) <= 0 || !guest->messages)
+		return;
+	guest->state = "unreadable";
+	text_clean(guest->messages[0]);
+}
+
+static void free_guest(struct guest *guest)
+{
+	size_t i;
+
+	for (i = 0; guest->messages && guest->messages[i]; i++)
+		free(guest->messages[i]);
+	free(guest->messages);
+	cli_devices_free(&guest->devices);
+}
 
 static int read_guest(struct virt *virt, virDomainPtr domain, struct guest *ret_guest,
 		      struct pt_error *err)
@@ -34,6 +54,10 @@ static int read_guest(struct virt *virt, virDomainPtr domain, struct guest *ret_
 		return virt_fail(virt, err, ret_guest->name);
 	ret_guest->state = virt_state_name(state);
 	ret_guest->is_persistent = virt->call.virDomainIsPersistent(domain) == 1;
+	if (state == VIR_DOMAIN_NOSTATE)
+		read_unreadable(virt, domain, ret_guest);
+	if (ret_guest->messages)
+		return 0;
 	return virt_read_hostdevs(virt, domain, 0, &ret_guest->devices, err);
 }
 
@@ -49,6 +73,8 @@ static struct json_object *guest_to_json(const struct guest *guest)
 	for (i = 0; i < guest->devices.count; i++)
 		json_object_array_add(devices, json_address(&guest->devices.addresses[i]));
 	json_object_object_add(object, "devices", devices);
+	if (guest->messages)
+		(void)json_set_text(object, "why", guest->messages[0]);
 	return object;
 }
 
@@ -65,6 +91,8 @@ static void print_guest(struct cli *cli, const struct guest *guest)
 		(void)fprintf(cli->out, " %s",
 			      pt_address_format(&guest->devices.addresses[i], text));
 	(void)fprintf(cli->out, "%s\n", guest->devices.count ? "" : " -");
+	if (guest->messages)
+		(void)fprintf(cli->out, "                      %s\n", guest->messages[0]);
 }
 
 static int list_guests(struct cli *cli, struct virt *virt)
@@ -91,7 +119,7 @@ static int list_guests(struct cli *cli, struct virt *virt)
 			json_object_array_add(array, guest_to_json(&guest));
 		else if (!r)
 			print_guest(cli, &guest);
-		cli_devices_free(&guest.devices);
+		free_guest(&guest);
 		(void)virt->call.virDomainFree(domains[i]);
 	}
 	free(domains);

@@ -24,6 +24,7 @@
 	X(virDomainDestroy)                                                                        \
 	X(virDomainDetachDeviceFlags)                                                              \
 	X(virDomainFree)                                                                           \
+	X(virDomainGetMessages)                                                                    \
 	X(virDomainGetName)                                                                        \
 	X(virDomainGetState)                                                                       \
 	X(virDomainGetXMLDesc)                                                                     \

@@ -92,6 +92,7 @@ static void let_go(struct domain *domain)
 		return;
 	definition_free(domain->definition);
 	guest_unref(domain->guest);
+	free(domain->unreadable);
 	(void)pthread_cond_destroy(&domain->job_over);
 	free(domain);
 }
@@ -109,7 +110,7 @@ static void unlist(struct domain *domain)
 
 void domain_drop_if_unused(struct domain *domain)
 {
-	if (domain->is_listed && !domain->definition && !domain->guest)
+	if (domain->is_listed && !domain->definition && !domain->guest && !domain->unreadable)
 		unlist(domain);
 }
 
@@ -118,6 +119,29 @@ void domain_set_state(struct domain *domain, enum domain_state state, int reason
 	domain->state = state;
 	domain->reason = reason;
 	domain->changed_ms = now_ms();
+}
+
+void domain_set_unreadable(struct domain *domain, const struct state_kind *kind, const char *file,
+			   const struct pt_error *why)
+{
+	const struct pt_unreadable item = state_unreadable(kind, file, NULL, why);
+	char *text;
+
+	if (asprintf(&text, "%s: %s: %s", item.path, item.why, item.next) < 0)
+		return;
+	free(domain->unreadable);
+	domain->unreadable = text;
+	domain->may_run |= kind == &state_live;
+	domain_set_state(domain, DOMAIN_NO_STATE, 0);
+	log_message(PT_LOG_WARNING, "guest %s can't be used: %s", domain->name, text);
+}
+
+void domain_set_readable(struct domain *domain, const struct definition *definition)
+{
+	free(domain->unreadable);
+	domain->unreadable = NULL;
+	definition_uuid_bytes(definition, domain->uuid);
+	domain_set_state(domain, DOMAIN_SHUTOFF, DOMAIN_SHUTOFF_UNKNOWN);
 }
 
 /* ---- beginning and end ---- */
@@ -189,6 +213,18 @@ struct domain *domain_lock_of(struct call *call, const struct rpc_domain *wanted
 	return NULL;
 }
 
+int domain_check_readable(struct call *call, struct domain *domain)
+{
+	int r = 0;
+
+	guests_lock(domain->guests);
+	if (domain->unreadable)
+		r = fault_set(&call->fault, FAULT_INVALID, FAULT_FROM_QEMU,
+			      "guest %s can't be used: %s", domain->name, domain->unreadable);
+	guests_unlock(domain->guests);
+	return r;
+}
+
 void domain_release(struct domain *domain)
 {
 	struct guests *guests = domain->guests;
@@ -246,6 +282,10 @@ struct domain *domain_job_of(struct call *call, const struct rpc_domain *wanted,
 
 	if (!domain)
 		return NULL;
+	if (domain_check_readable(call, domain) < 0) {
+		domain_release(domain);
+		return NULL;
+	}
 	if (domain_begin_job(domain, call->procedure->name, DOMAIN_JOB_MS) < 0) {
 		const char *job;
 

@@ -14,6 +14,7 @@
 
 /* libvirt's virDomainState, and the reasons that are used of each */
 enum domain_state {
+	DOMAIN_NO_STATE = 0, /* a file of it can't be read */
 	DOMAIN_RUNNING = 1,
 	DOMAIN_PAUSED = 3,
 	DOMAIN_SHUTTING_DOWN = 4,
@@ -64,6 +65,13 @@ struct domain {
 	enum domain_reboot reboot;
 	int end_reason; /* what QEMU's end will mean: a DOMAIN_SHUTOFF_… */
 
+	/*
+	 * Why it can't be used: which file of it can't be read, why, and what to do; NULL for any
+	 * other. Only defining it anew ends that, and only when it can't be running.
+	 */
+	char *unreadable;
+	bool may_run; /* what can't be read is its live state */
+
 	const char *job; /* what is under way, NULL when nothing is */
 	pthread_cond_t job_over;
 };
@@ -107,6 +115,16 @@ struct domain *domain_find_id(struct guests *guests, int id);
 /* A new one in the list, without definition or guest; NULL without memory. */
 struct domain *domain_add(struct guests *guests, const char *name, const unsigned char uuid[16]);
 
+/*
+ * It can't be used because of this file; with the lock held. What could be wrong with it is in
+ * @why, bare.
+ */
+void domain_set_unreadable(struct domain *domain, const struct state_kind *kind, const char *file,
+			   const struct pt_error *why);
+
+/* It was defined anew as @definition. */
+void domain_set_readable(struct domain *domain, const struct definition *definition);
+
 /* Out of the list when it is neither defined nor running. */
 void domain_drop_if_unused(struct domain *domain);
 
@@ -118,7 +136,10 @@ void domain_set_state(struct domain *domain, enum domain_state state, int reason
 struct domain *domain_of(struct call *call, const struct rpc_domain *wanted);
 void domain_release(struct domain *domain);
 
-/* The same with the lock held, for a short look; then guests_unlock(). */
+/* -1 for one that can't be used: see its field unreadable. */
+int domain_check_readable(struct call *call, struct domain *domain);
+
+/* domain_of() with the lock held, for a short look; then guests_unlock(). */
 struct domain *domain_lock_of(struct call *call, const struct rpc_domain *wanted);
 
 void guests_lock(struct guests *guests);

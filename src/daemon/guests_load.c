@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "base/text.h"
 #include "daemon/domain_events.h"
 #include "daemon/guests.h"
 #include "daemon/guest_logs.h"
@@ -59,6 +60,7 @@ static void do_lost(struct pt_host *host, struct domain *domain, struct guest *g
 
 	(void)guest;
 	(void)alias;
+	(void)state_fail_file(r, &state_live, domain->name, &err);
 	if (!r)
 		r = guest_forget(host, record, &err);
 	if (!r && definition_parse(record->xml, DEFINITION_LIVE, &live, NULL) == 0)
@@ -155,7 +157,7 @@ static void do_autostart(struct pt_host *host, struct domain *domain, struct gue
 	(void)alias;
 	if (domain_begin_job(domain, "autostart", DOMAIN_JOB_MS) < 0)
 		return;
-	if (!domain->guest && domain->definition &&
+	if (!domain->guest && domain->definition && !domain->unreadable &&
 	    domain_start(host, domain, domain->definition, false, &err) < 0)
 		log_message(PT_LOG_WARNING, "guest %s can't be started with the host: %s",
 			    domain->name, err.message);
@@ -164,6 +166,42 @@ static void do_autostart(struct pt_host *host, struct domain *domain, struct gue
 
 /* ---- done before the first client is served ---- */
 
+/* RFC 9562, version 8, from the name of a file whose own UUID nobody knows: the same each time. */
+static void make_uuid(const char *file, unsigned char ret_uuid[16])
+{
+	uint64_t hash = 0xcbf29ce484222325; /* FNV-1a */
+	size_t i;
+
+	for (i = 0; file[i]; i++)
+		hash = (hash ^ (unsigned char)file[i]) * 0x100000001b3;
+	for (i = 0; i < 16; i++) {
+		ret_uuid[i] = (unsigned char)(hash >> 56);
+		hash = (hash ^ i) * 0x100000001b3;
+	}
+	ret_uuid[6] = (ret_uuid[6] & 0x0f) | 0x80;
+	ret_uuid[8] = (ret_uuid[8] & 0x3f) | 0x80;
+}
+
+/* A file of the guest that it is named by can't be read: the guest is shown, and can't be used. */
+static void show_unreadable(struct guests *guests, const struct state_kind *kind, const char *file,
+			    const struct pt_error *why)
+{
+	char name[STORE_NAME];
+	unsigned char uuid[16];
+	struct domain *domain;
+
+	(void)text_copy(name, sizeof(name), file);
+	text_clean(name);
+	domain = domain_find_name(guests, name);
+	if (!domain) {
+		make_uuid(file, uuid);
+		domain = domain_add(guests, name, uuid);
+	}
+	if (domain)
+		domain_set_unreadable(domain, kind, file, why);
+}
+
+/* Its file stays: it is somebody's work, and may be readable to a newer version. */
 static void load_definition(struct guests *guests, struct pt_host *host, const char *name)
 {
 	AUTO(auto_definition) struct definition *definition = NULL;
@@ -178,17 +216,15 @@ static void load_definition(struct guests *guests, struct pt_host *host, const c
 	if (!r && strcmp(definition_name(definition), name) != 0)
 		r = pt_fail(&err, PT_CORRUPT, EBADMSG, "it defines a guest called %s",
 			    definition_name(definition));
-	if (r < 0) {
-		/* the file stays: it is somebody's work, and may be readable to a newer version */
-		log_message(PT_LOG_WARNING, "/" STORE_DEFINITIONS "/%s.xml is ignored: %s", name,
-			    err.message);
-		return;
+	if (!r) {
+		definition_uuid_bytes(definition, uuid);
+		domain = domain_find_uuid(guests, uuid);
+		if (domain)
+			r = pt_fail(&err, PT_CORRUPT, EEXIST, "guest %s has the same UUID",
+				    domain->name);
 	}
-	definition_uuid_bytes(definition, uuid);
-	if (domain_find_uuid(guests, uuid)) {
-		log_message(PT_LOG_WARNING,
-			    "/" STORE_DEFINITIONS "/%s.xml is ignored: guest %s has the same UUID",
-			    name, domain_find_uuid(guests, uuid)->name);
+	if (r < 0) {
+		show_unreadable(guests, &state_definitions, name, &err);
 		return;
 	}
 	domain = domain_add(guests, name, uuid);
@@ -215,22 +251,10 @@ static struct domain *domain_of_record(struct guests *guests, const struct store
 }
 
 /*
- * Its file can't be used, as after an upgrade that went wrong, but its QEMU may well run: it is not
- * touched, and nothing is started in its place, for that would take its files from it. So the job
- * is held for good: a later daemon that can read the file has all of it again.
+ * One that can't be used, as after an upgrade that went wrong, leaves its guest alone: its QEMU may
+ * well run, so it is not touched, and nothing is started in its place, for that would take its
+ * files from it. A later daemon that can read the file has all of it again.
  */
-static void leave_alone(struct domain *domain, const char *name, const char *why)
-{
-	log_message(
-		PT_LOG_WARNING,
-		"guest %s is left alone, for it may run and can't be taken over: %s. Mend /" STORE_LIVE
-		"/%s.json, or go back to the version that wrote it, and start passthrud again; or "
-		"end its QEMU, remove that file, and start passthrud again",
-		name, why, name);
-	if (domain)
-		domain->job = "taking over a QEMU whose state can't be used";
-}
-
 static void load_live(struct guests *guests, struct pt_host *host, const char *name)
 {
 	AUTO(auto_store_live) struct store_live *record = NULL;
@@ -240,7 +264,7 @@ static void load_live(struct guests *guests, struct pt_host *host, const char *n
 	int r = store_read_live(host, name, &record, &err);
 
 	if (r < 0) {
-		leave_alone(domain_find_name(guests, name), name, err.message);
+		show_unreadable(guests, &state_live, name, &err);
 		return;
 	}
 	if (record->id > guests->last_id)
@@ -248,12 +272,12 @@ static void load_live(struct guests *guests, struct pt_host *host, const char *n
 	domain = domain_of_record(guests, record);
 	if (!domain)
 		return;
-	domain->job = "reconnecting";
 	r = guest_adopt(host, record, &guest, &err);
 	if (r < 0 && r != -ESRCH) {
-		leave_alone(domain, name, err.message);
+		domain_set_unreadable(domain, &state_live, name, &err);
 		return;
 	}
+	domain->job = "reconnecting";
 	if (r < 0) {
 		domain_set_state(domain, DOMAIN_SHUTOFF, DOMAIN_SHUTOFF_CRASHED);
 		guests_work(guests, do_lost, domain, NULL, NULL);
@@ -276,7 +300,7 @@ static void start_with_host(struct guests *guests, struct pt_host *host)
 	    io_replace_at(host->root_fd, AUTOSTARTED, "", 0, 0600) < 0)
 		return;
 	for (domain = guests->first; domain; domain = domain->next)
-		if (domain->is_autostart && !domain->guest)
+		if (domain->is_autostart && !domain->guest && !domain->unreadable)
 			guests_work(guests, do_autostart, domain, NULL, NULL);
 }
 

@@ -42,7 +42,7 @@ static unsigned int list_bits(const struct domain *domain)
 	unsigned int bits = LIST_NOT_SAVED | LIST_NO_SNAPSHOTS | LIST_NO_CHECKPOINTS;
 
 	bits |= domain->guest ? LIST_ACTIVE : LIST_INACTIVE;
-	bits |= domain->definition ? LIST_PERSISTENT : LIST_TRANSIENT;
+	bits |= domain->definition || domain->unreadable ? LIST_PERSISTENT : LIST_TRANSIENT;
 	bits |= domain->is_autostart ? LIST_AUTOSTART : LIST_NO_AUTOSTART;
 	bits |= domain->state == DOMAIN_RUNNING	  ? LIST_RUNNING
 		: domain->state == DOMAIN_PAUSED  ? LIST_PAUSED
@@ -266,7 +266,7 @@ static int is_persistent(struct pt_host *host, struct call *call)
 	const struct domain *domain = look(call);
 
 	(void)host;
-	return domain ? answer_number(call, domain->definition != NULL) : -1;
+	return domain ? answer_number(call, domain->definition || domain->unreadable) : -1;
 }
 
 static int get_autostart(struct pt_host *host, struct call *call)
@@ -295,6 +295,25 @@ static int none(struct pt_host *host, struct call *call)
 		return -1;
 	guests_unlock(call->daemon->guests);
 	return 0;
+}
+
+static int get_messages(struct pt_host *host, struct call *call)
+{
+	struct rpc_domain_messages *result = call->result;
+	const struct domain *domain = look(call);
+	bool has_memory = true;
+
+	(void)host;
+	if (!domain)
+		return -1;
+	if (domain->unreadable) {
+		result->messages.messages_val = calloc(1, sizeof(rpc_string));
+		has_memory = result->messages.messages_val &&
+			     (result->messages.messages_val[0] = strdup(domain->unreadable));
+		result->messages.messages_len = has_memory;
+	}
+	guests_unlock(call->daemon->guests);
+	return has_memory ? 0 : call_fail_memory(call);
 }
 
 static int get_os_type(struct pt_host *host, struct call *call)
@@ -337,7 +356,8 @@ static int get_max_memory(struct pt_host *host, struct call *call)
 		return -1;
 	if (domain->guest)
 		(void)pthread_mutex_lock(&domain->guest->lock);
-	((struct rpc_long *)call->result)->number = definition_memory(current(domain)) / 1024;
+	((struct rpc_long *)call->result)->number =
+		current(domain) ? definition_memory(current(domain)) / 1024 : 0;
 	if (domain->guest)
 		(void)pthread_mutex_unlock(&domain->guest->lock);
 	guests_unlock(call->daemon->guests);
@@ -354,7 +374,7 @@ static int get_vcpus_number(struct pt_host *host, struct call *call)
 		return -1;
 	if (domain->guest)
 		(void)pthread_mutex_lock(&domain->guest->lock);
-	number = (int)definition_vcpus(current(domain));
+	number = current(domain) ? (int)definition_vcpus(current(domain)) : 0;
 	if (domain->guest)
 		(void)pthread_mutex_unlock(&domain->guest->lock);
 	return answer_number(call, number);
@@ -397,7 +417,9 @@ static int get_xml(struct pt_host *host, struct call *call)
 	else if (domain->guest)
 		r = format_live(domain, false, flags, &text, &err);
 	else
-		r = pt_fail(&err, PT_SYSTEM, ENOENT, "domain %s is gone", domain->name);
+		r = pt_fail(&err, PT_SYSTEM, ENOENT, "domain %s %s%s", domain->name,
+			    domain->unreadable ? "can't be used: " : "is gone",
+			    domain->unreadable ? domain->unreadable : "");
 	guests_unlock(call->daemon->guests);
 	return r < 0 ? fault_of_guest(host, call, &err) : call_answer_text(call, text);
 }
@@ -419,7 +441,7 @@ const struct handler handlers_domain[] = {
 	{RPC_DOMAIN_HAS_MANAGED_SAVE_IMAGE, zero, false},
 	{RPC_DOMAIN_SNAPSHOT_NUM, zero, false},
 	{RPC_DOMAIN_LIST_ALL_SNAPSHOTS, none, false},
-	{RPC_DOMAIN_GET_MESSAGES, none, false},
+	{RPC_DOMAIN_GET_MESSAGES, get_messages, false},
 	{RPC_DOMAIN_GET_OS_TYPE, get_os_type, false},
 	{RPC_DOMAIN_GET_STATE, get_state, false},
 	{RPC_DOMAIN_GET_MAX_MEMORY, get_max_memory, false},

@@ -66,7 +66,8 @@ static struct domain *find_or_add(struct call *call, const struct definition *de
 				uuid_format(uuid, text));
 		return NULL;
 	}
-	if (by_name && by_name != by_uuid) {
+	/* nobody knows the UUID of a definition that can't be read */
+	if (by_name && by_name != by_uuid && (!by_name->unreadable || by_name->definition)) {
 		(void)fault_set(&call->fault, FAULT_FAILED, FAULT_FROM_DOMAIN,
 				"domain '%s' already exists with uuid %s", name,
 				uuid_format(by_name->uuid, text));
@@ -82,7 +83,8 @@ static struct domain *find_or_add(struct call *call, const struct definition *de
 }
 
 /* With its job, so that nobody changes it meanwhile; NULL and the fault otherwise. */
-static struct domain *begin(struct call *call, const struct definition *definition)
+static struct domain *begin(struct call *call, const struct definition *definition,
+			    bool may_replace_unreadable)
 {
 	struct guests *guests = call->daemon->guests;
 	struct domain *domain;
@@ -92,6 +94,10 @@ static struct domain *begin(struct call *call, const struct definition *definiti
 	guests_unlock(guests);
 	if (!domain)
 		return NULL;
+	if ((!may_replace_unreadable || domain->may_run) && domain_check_readable(call, domain) < 0) {
+		domain_release(domain);
+		return NULL;
+	}
 	if (domain_begin_job(domain, call->procedure->name, DOMAIN_JOB_MS) == 0)
 		return domain;
 	(void)fault_set(&call->fault, FAULT_TIMEOUT, FAULT_FROM_QEMU,
@@ -131,7 +137,7 @@ static int define(struct pt_host *host, struct call *call, const char *xml)
 
 	if (parse(host, call, xml, &definition) < 0)
 		return -1;
-	domain = begin(call, definition);
+	domain = begin(call, definition, true);
 	if (!domain)
 		return -1;
 	r = write_definition(host, domain, definition, &err);
@@ -140,6 +146,8 @@ static int define(struct pt_host *host, struct call *call, const char *xml)
 	} else {
 		guests_lock(domain->guests);
 		before = domain->definition;
+		if (domain->unreadable)
+			domain_set_readable(domain, definition);
 		domain->definition = definition;
 		definition = before; /* freed with the scope */
 		r = domain_describe(domain, call->result);
@@ -304,7 +312,7 @@ static int create_xml(struct pt_host *host, struct call *call)
 	if (fault_check_flags(call, args->flags, DOMAIN_START_FLAGS) < 0 ||
 	    parse(host, call, args->text, &definition) < 0)
 		return -1;
-	domain = begin(call, definition);
+	domain = begin(call, definition, false);
 	if (!domain)
 		return -1;
 	if (domain->guest) {

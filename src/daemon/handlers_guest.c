@@ -110,6 +110,10 @@ static int destroy(struct pt_host *host, struct call *call, const struct rpc_dom
 
 	if (!domain)
 		return -1;
+	if (domain_check_readable(call, domain) < 0) {
+		domain_release(domain);
+		return -1;
+	}
 	guests_lock(domain->guests);
 	if (domain->guest) {
 		guest = guest_ref(domain->guest);

@@ -11,9 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "base/io.h"
 #include "daemon/guests.h"
 #include "unit/rpc_peer.h"
 
@@ -234,6 +236,85 @@ static void test_events(void **state)
 	leave(&other);
 }
 
+/* ---- files that can't be read ---- */
+
+static void put_file(const char *path, const char *bytes)
+{
+	assert_int_equal(io_make_directories_at(daemon_->host->root_fd, STORE_LIVE, 0755), 0);
+	assert_int_equal(io_make_directories_at(daemon_->host->root_fd, STORE_DEFINITIONS, 0755),
+			 0);
+	assert_int_equal(io_replace_at(daemon_->host->root_fd, path, bytes, strlen(bytes), 0600),
+			 0);
+}
+
+static void is_unreadable(struct peer *peer, const char *name, const char *path, const char *why)
+{
+	struct rpc_domain_flags_args args = {domain_of_name(peer, name), 0};
+	struct rpc_domain_messages *messages = ask(peer, RPC_DOMAIN_GET_MESSAGES, &args);
+	struct rpc_domain_state *now = ask(peer, RPC_DOMAIN_GET_STATE, &args);
+	struct rpc_domain_info *info = ask(peer, RPC_DOMAIN_GET_INFO, &args.domain);
+
+	assert_int_equal(now->state, 0);
+	assert_int_equal(info->state, 0);
+	assert_int_equal(messages->messages.messages_len, 1);
+	if (!strstr(messages->messages.messages_val[0], path) ||
+	    !strstr(messages->messages.messages_val[0], why))
+		fail_msg("%s", messages->messages.messages_val[0]);
+	forget(RPC_DOMAIN_GET_MESSAGES, messages);
+	forget(RPC_DOMAIN_GET_STATE, now);
+	forget(RPC_DOMAIN_GET_INFO, info);
+	/* at once, and in words */
+	expect_error(peer, RPC_DOMAIN_DESTROY, &args.domain, 55, path);
+	expect_error(peer, RPC_DOMAIN_UNDEFINE_FLAGS, &args, 55, path);
+	expect_error(peer, RPC_DOMAIN_SHUTDOWN, &args.domain, 55, path);
+}
+
+static void test_unreadable_files(void **state)
+{
+	struct peer peer = join_open(false);
+	struct rpc_text_flags args = {text(DOMAIN("live", UUID, "")), 0};
+	struct rpc_domain_flags_args domain = {.flags = 0};
+	struct rpc_domain_messages *messages;
+
+	(void)state;
+	define(&peer, DOMAIN("good", "22222222-2222-3333-4444-555555555555", ""));
+	define(&peer, DOMAIN("live", UUID, ""));
+	leave(&peer);
+	put_file(STORE_LIVE "/live.json", "{\"name\": \"live\"");
+	put_file(STORE_LIVE "/transient.json", "");
+	put_file(STORE_LIVE "/\xe6\xb8.json", "");
+	put_file(STORE_DEFINITIONS "/broken.xml", "<domain");
+	put_file(STORE_DEFINITIONS "/other.xml",
+		 DOMAIN("elsewhere", "33333333-2222-3333-4444-555555555555", ""));
+	put_file(STORE_DEFINITIONS "/twin.xml", DOMAIN("twin", UUID, ""));
+	assert_int_equal(mkfifoat(daemon_->host->root_fd, STORE_DEFINITIONS "/fifo.xml", 0600), 0);
+	restart();
+	peer = join_open(false);
+	is_unreadable(&peer, "live", "/" STORE_LIVE "/live.json: ", "not a JSON object");
+	is_unreadable(&peer, "transient", "/" STORE_LIVE "/transient.json: ", "it is empty");
+	is_unreadable(&peer, "?", "/" STORE_LIVE "/?.json: ", "it is empty");
+	is_unreadable(&peer, "broken", "/" STORE_DEFINITIONS "/broken.xml: ", "isn't XML");
+	is_unreadable(&peer, "other", "/" STORE_DEFINITIONS "/other.xml: ", "called elsewhere");
+	is_unreadable(&peer, "twin",
+		      "/" STORE_DEFINITIONS "/twin.xml: ", "guest live has the same UUID");
+	is_unreadable(&peer, "fifo", "/" STORE_DEFINITIONS "/fifo.xml: ", "no regular file");
+	assert_int_equal(number(&peer, RPC_NUM_OF_DEFINED_DOMAINS, NULL), 8);
+	/* it may run: its definition isn't changed either */
+	expect_error(&peer, RPC_DOMAIN_DEFINE_XML_FLAGS, &args, 55, "/live.json");
+	/* a definition that can't be read is mended by another one */
+	define(&peer, DOMAIN("broken", "44444444-2222-3333-4444-555555555555", ""));
+	domain.domain = domain_of_name(&peer, "broken");
+	assert_int_equal(domain.domain.uuid[0], 0x44);
+	messages = ask(&peer, RPC_DOMAIN_GET_MESSAGES, &domain);
+	assert_int_equal(messages->messages.messages_len, 0);
+	forget(RPC_DOMAIN_GET_MESSAGES, messages);
+	has_in_xml(&peer, &domain.domain, "<name>broken</name>", true);
+	(void)ask(&peer, RPC_DOMAIN_UNDEFINE_FLAGS, &domain);
+	domain.domain = domain_of_name(&peer, "good");
+	(void)ask(&peer, RPC_DOMAIN_UNDEFINE_FLAGS, &domain);
+	leave(&peer);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -242,6 +323,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_devices_of_a_definition, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_refusals, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_events, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_unreadable_files, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
