@@ -12,7 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct pt_claim claim, again;
 	struct pt_error err;
 	struct json_object *object;
-	const char *text;
+	char *text;
 	size_t length;
 
 	if (claim_parse((const char *)data, size, &claim, &err) < 0)
@@ -20,7 +20,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	object = claim_to_json(&claim);
 	if (!object)
 		abort();
-	text = json_object_to_json_string_length(object, JSON_C_TO_STRING_PLAIN, &length);
+	if (json_format(object, JSON_C_TO_STRING_PLAIN, &text, &length) < 0)
+		abort();
 	if (claim_parse(text, length, &again, &err) < 0)
 		abort();
 	if (pt_address_compare(&claim.address, &again.address) != 0 ||
@@ -28,5 +29,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	    claim.owner.start_time != again.owner.start_time || claim.state != again.state)
 		abort();
 	json_object_put(object);
+	free(text);
 	return 0;
 }

@@ -13,7 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	char words[PT_IDENTITY_TEXT];
 	struct json_object *object;
 	struct pt_error err;
-	const char *text;
+	char *text;
 	size_t length;
 
 	if (persist_parse((const char *)data, size, &persisted, &err) < 0)
@@ -22,7 +22,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	object = persist_to_json(&persisted);
 	if (!object)
 		abort();
-	text = json_object_to_json_string_length(object, JSON_C_TO_STRING_PLAIN, &length);
+	if (json_format(object, JSON_C_TO_STRING_PLAIN, &text, &length) < 0)
+		abort();
 	if (persist_parse(text, length, &again, &err) < 0 ||
 	    pt_identity_compare(&persisted.identity, &again.identity, NULL, 0) !=
 		    PT_IDENTITY_SAME ||
@@ -30,5 +31,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	    strcmp(persisted.why, again.why) != 0)
 		abort();
 	json_object_put(object);
+	free(text);
 	return 0;
 }

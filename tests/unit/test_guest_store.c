@@ -236,9 +236,38 @@ static void test_another_ones_file(void **state)
 	assert_int_equal(err.reason, PT_CORRUPT);
 }
 
+/* A file of the guest's may be called anything; its title is somebody's own words. */
+static void test_any_bytes(void **state)
+{
+	static const char xml[] = "<domain><title>游戏机 Spiel für \xc2\x9b</title>\r\n</domain>";
+	struct store_live live = {.name = "游戏", .id = 1, .pid = 2, .xml = (char *)(uintptr_t)xml};
+	struct store_live *read;
+	unsigned int byte;
+	char path[32];
+	size_t i;
+
+	(void)state;
+	for (byte = 1; byte < 256; byte++) {
+		(void)snprintf(path, sizeof(path), "/\xe6%c\xb8/x", (char)byte);
+		assert_int_equal(store_add_file(&live, &(struct store_file){.path = path}), 0);
+	}
+	assert_int_equal(store_write_live(host, &live, NULL), 0);
+	assert_int_equal(store_read_live(host, "游戏", &read, NULL), 0);
+	assert_string_equal(read->name, "游戏");
+	assert_string_equal(read->xml, xml);
+	assert_int_equal(read->file_count, 255);
+	for (i = 0; i < live.file_count; i++) {
+		assert_string_equal(read->files[i].path, live.files[i].path);
+		free(live.files[i].path);
+	}
+	free(live.files);
+	store_live_free(read);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_any_bytes, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_names, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_definitions, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_live, set_up, tear_down),
