@@ -9,6 +9,7 @@
 #include <passthru/passthru.h>
 
 #include "assign/journal.h"
+#include "assign/owner.h"
 #include "assign/lock.h"
 #include "assign/operation.h"
 #include "assign/plan.h"
