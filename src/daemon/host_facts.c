@@ -3,7 +3,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -202,12 +201,8 @@ bool iommu_is_used(struct pt_host *host)
 {
 	AUTO_DIR DIR *dir = NULL;
 	const struct dirent *entry;
-	int fd = openat(host->root_fd, "sys/kernel/iommu_groups",
-			O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	dir = fd < 0 ? NULL : fdopendir(fd);
-	if (!dir && fd >= 0)
-		close(fd);
+	(void)io_open_directory_at(host->root_fd, "sys/kernel/iommu_groups", &dir);
 	while (dir && (entry = readdir(dir)))
 		if (entry->d_name[0] != '.')
 			return true;

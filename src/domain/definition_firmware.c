@@ -151,10 +151,10 @@ static int compare_names(const void *a, const void *b)
 static void list_names(struct pt_host *host, struct names *names)
 {
 	for (size_t i = 0; i < 2; i++) {
-		int fd = openat(host->root_fd, directories[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		AUTO_DIR DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+		AUTO_DIR DIR *dir = NULL;
 		const struct dirent *entry;
 
+		(void)io_open_directory_at(host->root_fd, directories[i], &dir);
 		while (dir && (entry = readdir(dir)))
 			add_name(names, entry->d_name);
 	}

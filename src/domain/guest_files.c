@@ -49,6 +49,8 @@ static void empty_folder(int fd)
 	AUTO_DIR DIR *dir = fdopendir(fd);
 	const struct dirent *entry;
 
+	if (!dir)
+		close(fd);
 	while (dir && (entry = readdir(dir)))
 		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
 			(void)unlinkat(fd, entry->d_name, 0);

@@ -2,7 +2,6 @@
 #include "domain/live_vf.h"
 
 #include <dirent.h>
-#include <fcntl.h>
 #include <net/if.h>
 #include <string.h>
 #include <strings.h>
@@ -11,6 +10,7 @@
 #include <netlink/route/link.h>
 #include <netlink/route/link/sriov.h>
 
+#include "base/io.h"
 #include "base/text.h"
 #include "domain/definition_device.h"
 #include "domain/xml_node.h"
@@ -38,11 +38,9 @@ static bool find_netdev(struct pt_host *host, const struct pt_address *physical,
 	char path[SYSFS_PATH];
 	AUTO_DIR DIR *dir = NULL;
 	const struct dirent *entry;
-	int fd = -1;
 
 	if (sysfs_device_path(path, physical, "net") >= 0)
-		fd = openat(host->root_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	dir = fd < 0 ? NULL : fdopendir(fd);
+		(void)io_open_directory_at(host->root_fd, path, &dir);
 	while (dir && (entry = readdir(dir)))
 		if (entry->d_name[0] != '.')
 			return text_copy(netdev, IFNAMSIZ, entry->d_name);

@@ -379,18 +379,12 @@ int modules_read_driver(struct pt_host *host, const char *module, char *buffer, 
 	char path[SYSFS_PATH];
 	AUTO_DIR DIR *dir = NULL;
 	const struct dirent *entry;
-	int fd, r = text_format(path, sizeof(path), "sys/module/%s/drivers", module);
+	int r = text_format(path, sizeof(path), "sys/module/%s/drivers", module);
 
+	if (r >= 0)
+		r = io_open_directory_at(host->root_fd, path, &dir);
 	if (r < 0)
 		return r;
-	fd = openat(host->root_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	dir = fdopendir(fd);
-	if (!dir) {
-		close(fd);
-		return -ENOMEM;
-	}
 	while ((entry = readdir(dir)))
 		if (!strncmp(entry->d_name, "pci:", 4))
 			return text_copy(buffer, size, entry->d_name + 4) ? 0 : -ENAMETOOLONG;

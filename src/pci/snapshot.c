@@ -16,6 +16,7 @@
 
 #include "base/auto.h"
 #include "base/error.h"
+#include "base/io.h"
 #include "base/text.h"
 #include "pci/sysfs.h"
 #include "pci/uevent_text.h"
@@ -215,15 +216,10 @@ static int read_addresses(int dir_fd, struct pt_snapshot *snapshot)
 	AUTO_DIR DIR *dir = NULL;
 	const struct dirent *entry;
 	size_t room = 0;
-	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int r = io_open_directory_at(dir_fd, ".", &dir);
 
-	if (fd < 0)
-		return -errno;
-	dir = fdopendir(fd);
-	if (!dir) {
-		close(fd);
-		return -ENOMEM;
-	}
+	if (r < 0)
+		return r;
 	while ((errno = 0, entry = readdir(dir))) {
 		char text[PT_ADDRESS_TEXT];
 		struct pt_address address;
@@ -348,18 +344,13 @@ static int keep_group(const struct reader *reader, const struct pt_function *fun
 	char path[PT_ADDRESS_TEXT + 32], text[PT_ADDRESS_TEXT];
 	AUTO_DIR DIR *dir = NULL;
 	const struct dirent *entry;
-	int fd;
+	int r;
 
 	(void)text_format(path, sizeof(path), "%s/iommu_group/devices",
 			  pt_address_format(&function->address, text));
-	fd = openat(reader->dir_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return errno == ENOENT || errno == ENODEV ? 0 : -errno; /* in no group, or gone */
-	dir = fdopendir(fd);
-	if (!dir) {
-		close(fd);
-		return -ENOMEM;
-	}
+	r = io_open_directory_at(reader->dir_fd, path, &dir);
+	if (r < 0)
+		return r == -ENOENT || r == -ENODEV ? 0 : r; /* in no group, or gone */
 	while ((errno = 0, entry = readdir(dir))) {
 		const struct pt_function *member;
 		struct pt_address address;
