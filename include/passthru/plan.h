@@ -224,7 +224,8 @@ typedef void (*pt_recover_fn)(void *context, const struct pt_address *address, c
  * @host: the host
  * @report: called for each device put right; NULL for silence
  * @context: handed to @report
- * @err: the first failure; recovery goes on with the other devices
+ * @err: the first failure; recovery goes on with the other devices. PT_CORRUPT names the claims and
+ *	journals that can't be read
  *
  * Interrupted operations are rolled back or finished; devices of owners that
  * died are reset and given back; claims by hand on devices that have left the machine are

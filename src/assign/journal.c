@@ -228,9 +228,21 @@ void journal_free(struct journal *journal)
 	journal->steps = NULL;
 }
 
+/* Names begin with a thread's number; other files are nobody's journals. */
 int journal_list(struct pt_host *host, char ***ret_names, struct pt_error *err)
 {
-	return state_list(host, &state_journals, ret_names, err);
+	char **names;
+	size_t i, kept = 0;
+	int r = state_list(host, &state_journals, &names, err);
+
+	if (r < 0)
+		return r;
+	for (i = 0; names[i]; i++)
+		if (names[i][0] >= '0' && names[i][0] <= '9')
+			names[kept++] = names[i];
+	names[kept] = NULL;
+	*ret_names = names;
+	return 0;
 }
 
 bool journal_touches(const struct journal *journal, const struct pt_address *address)

@@ -330,21 +330,32 @@ static bool owner_has_asked_device(const struct recovery *recovery, const struct
 	return !recovery->devices;
 }
 
+/* Among the claims, a file that isn't named by a device: there is nothing to recover in it. */
+static bool is_stray(const struct pt_unreadable *file)
+{
+	return !file->has_address &&
+	       !strncmp(file->path, "/" CLAIM_DIR "/", sizeof("/" CLAIM_DIR "/") - 1);
+}
+
 /* Files that can't be read keep recovery from nothing else, and it doesn't end well. */
 static void tell_unreadable(struct recovery *recovery, const struct pt_claims *claims)
 {
 	const struct pt_unreadable *file;
 	struct pt_error err;
+	bool is_first = true;
 	size_t i;
 
 	for (i = 0; (file = pt_claims_unreadable_at(claims, i)); i++) {
-		if (!i)
+		if (is_stray(file))
+			continue;
+		if (is_first)
 			(void)pt_fail(&err, PT_CORRUPT, EBADMSG, "%s: %s: %s", file->path,
 				      file->why, file->next);
 		else
 			pt_error_append(&err, "\n%s: %s", file->path, file->why);
+		is_first = false;
 	}
-	if (i)
+	if (!is_first)
 		take_error(recovery, -EBADMSG, &err);
 }
 

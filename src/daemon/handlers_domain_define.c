@@ -94,7 +94,8 @@ static struct domain *begin(struct call *call, const struct definition *definiti
 	guests_unlock(guests);
 	if (!domain)
 		return NULL;
-	if ((!may_replace_unreadable || domain->may_run) && domain_check_readable(call, domain) < 0) {
+	if ((!may_replace_unreadable || domain->may_run) &&
+	    domain_check_readable(call, domain) < 0) {
 		domain_release(domain);
 		return NULL;
 	}

@@ -13,6 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <passthru/plan.h>
+
 #include "assign/claim.h"
 #include "assign/journal.h"
 #include "base/io.h"
@@ -133,8 +135,11 @@ static void test_no_files(void **state)
 	assert_int_equal(unlinkat(host->root_fd, path, 0), 0);
 	put(CLAIM_DIR "/notes", "x");
 	only_bad("/" CLAIM_DIR "/notes", "name");
+	/* no device's, so nothing is left to recover */
+	assert_int_equal(pt_recover(host, NULL, NULL, NULL), 0);
 	assert_int_equal(unlinkat(host->root_fd, CLAIM_DIR "/notes", 0), 0);
 	put(CLAIM_DIR "/0000:99:00.0.12.new", "half");
+	put(JOURNAL_DIR "/README", "x");
 	put(JOURNAL_DIR "/12.0", "{\"verb\":\"melt\",\"steps\":[]}\n\n");
 	only_bad("/" JOURNAL_DIR "/12.0", "\"melt\", which this version");
 }
