@@ -103,8 +103,10 @@ def test_a_state_that_cant_be_used(world, daemon, guests):
     sockets = "ls /run/passthru/guests/d1.commands /run/passthru/guests/d1.events"
     replace_daemon(daemon, "cp /run/passthru/guests/d1.json /tmp/d1.kept; " + CHANGE_STATE %
                    'state["xml"] = state["xml"].replace("<devices>", "<devices><warp/>")')
-    assert "guest d1 is left alone" in log(daemon) and "domain/devices/warp" in log(daemon)
-    assert "state can't be used" in daemon.virsh_fails("start", "d1")
+    assert "guest d1 can't be used" in log(daemon) and "domain/devices/warp" in log(daemon)
+    assert daemon.virsh("domstate", "d1").strip() == "no state"
+    for verb in ("start", "destroy", "undefine"):
+        assert "/run/passthru/guests/d1.json" in daemon.virsh_fails(verb, "d1")
     daemon.sh(sockets)
     assert world.driver(EDU) == "vfio-pci"
     replace_daemon(daemon, "mv /tmp/d1.kept /run/passthru/guests/d1.json")
