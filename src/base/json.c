@@ -9,14 +9,6 @@
 
 /* ---- parsing ---- */
 
-/* So many bytes a character takes when it is written as \uXXXX, or as two of them. */
-static size_t escaped_length(uint32_t code, size_t len)
-{
-	if (code < 0x80)
-		return len;
-	return code < 0x10000 ? 6 : 12;
-}
-
 static bool is_allowed_outside(uint32_t code)
 {
 	if (code < ' ')
@@ -29,17 +21,17 @@ static bool is_allowed_outside(uint32_t code)
  * What must be looked at before json-c's strict mode is asked. That refuses comments, single
  * quotes around values and the like, but takes NaN and single quotes around keys, and its versions
  * differ on the rest: 0.16 takes control characters in strings, 0.18 refuses every byte above 0x7f
- * (json-c#875), so what isn't ASCII is handed to it as \uXXXX. *ret_length is that of such a text.
+ * (json-c#875).
  */
-static int check(const char *text, size_t size, size_t *ret_length)
+static int check(const char *text, size_t size, bool *ret_is_ascii)
 {
-	bool is_string = false, is_escaped = false;
-	size_t at = 0, length = 0;
+	bool is_string = false, is_escaped = false, is_ascii = true;
+	size_t at = 0;
 
 	while (at < size) {
 		uint32_t code;
-		size_t len = text_character(text + at, size - at, &code);
 
+		at += text_character(text + at, size - at, &code);
 		if (code == TEXT_INVALID || code < (is_string ? ' ' : 1))
 			return -EBADMSG;
 		if (is_string ? is_escaped && code >= 0x80 : !is_allowed_outside(code))
@@ -47,36 +39,14 @@ static int check(const char *text, size_t size, size_t *ret_length)
 		if (code == '"' && !is_escaped)
 			is_string = !is_string;
 		is_escaped = is_string && code == '\\' && !is_escaped;
-		length += escaped_length(code, len);
-		at += len;
+		is_ascii &= code < 0x80;
 	}
-	*ret_length = length;
+	*ret_is_ascii = is_ascii;
 	return 0;
 }
 
-static char *escape(const char *text, size_t size, size_t length)
-{
-	/* room for the NUL that ends each piece */
-	char *escaped = malloc(length + 1), *to = escaped;
-	size_t at = 0;
-
-	while (escaped && at < size) {
-		uint32_t code;
-		size_t len = text_character(text + at, size - at, &code);
-
-		if (code < 0x80)
-			*to++ = (char)code;
-		else if (code < 0x10000)
-			to += text_format(to, 13, "\\u%04x", code);
-		else
-			to += text_format(to, 13, "\\u%04x\\u%04x", 0xd7c0 + (code >> 10),
-					  0xdc00 + (code & 0x3ff));
-		at += len;
-	}
-	return escaped;
-}
-
-static int parse_ascii(const char *text, size_t size, int depth, struct json_object **ret_value)
+static int parse_as(const char *text, size_t size, int depth, int flags,
+		    struct json_object **ret_value)
 {
 	struct json_tokener *tokener = json_tokener_new_ex(depth);
 	struct json_object *value;
@@ -84,7 +54,7 @@ static int parse_ascii(const char *text, size_t size, int depth, struct json_obj
 
 	if (!tokener)
 		return -ENOMEM;
-	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
+	json_tokener_set_flags(tokener, flags);
 	value = json_tokener_parse_ex(tokener, text, (int)size);
 	is_whole = json_tokener_get_error(tokener) == json_tokener_success &&
 		   json_tokener_get_parse_end(tokener) == size;
@@ -97,26 +67,37 @@ static int parse_ascii(const char *text, size_t size, int depth, struct json_obj
 	return 0;
 }
 
+/* Is its grammar right? Other characters than ASCII's are in strings only; any letter serves. */
+static int parse_masked(const char *text, size_t size, int depth)
+{
+	AUTO(auto_json) struct json_object *value = NULL;
+	AUTO_FREE char *masked = malloc(size);
+	size_t i;
+
+	if (!masked)
+		return -ENOMEM;
+	for (i = 0; i < size; i++)
+		masked[i] = (unsigned char)text[i] < 0x80 ? text[i] : 'x';
+	return parse_as(masked, size, depth, JSON_TOKENER_STRICT, &value);
+}
+
 int json_parse(const char *text, size_t size, size_t max, int depth, struct json_object **ret_value,
 	       struct pt_error *err)
 {
-	AUTO_FREE char *escaped = NULL;
-	size_t length;
+	bool is_ascii = true;
 	int r;
 
-	if (size > max || max > INT32_MAX / 12)
+	if (size > max || max > INT32_MAX)
 		return pt_fail(err, PT_CORRUPT, EFBIG, "larger than %zu bytes", max);
 	while (size && strchr(" \t\r\n", text[size - 1]) && text[size - 1])
 		size--;
 	if (!size)
 		return pt_fail(err, PT_CORRUPT, EBADMSG, "it is empty");
-	r = check(text, size, &length);
-	if (!r && length != size) {
-		escaped = escape(text, size, length);
-		r = escaped ? parse_ascii(escaped, length, depth, ret_value) : -ENOMEM;
-	} else if (!r) {
-		r = parse_ascii(text, size, depth, ret_value);
-	}
+	r = check(text, size, &is_ascii);
+	if (!r && !is_ascii)
+		r = parse_masked(text, size, depth);
+	if (!r)
+		r = parse_as(text, size, depth, is_ascii ? JSON_TOKENER_STRICT : 0, ret_value);
 	if (r == -ENOMEM)
 		return pt_fail_memory(err);
 	return r < 0 ? pt_fail(err, PT_CORRUPT, EBADMSG, "not a JSON object") : 0;

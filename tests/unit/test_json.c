@@ -42,6 +42,8 @@ static void test_takes(void **state)
 		{"{\"x\":\"NaN Infinity // /* '\"}", "NaN Infinity // /* '"},
 		{" \n{ \"x\" : \"\\/\x7f\" } \r\n\t", "/\x7f"},
 		{"{\"ü\":1,\"x\":\"y\"}", "y"},
+		/* U+2D800, which json-c 0.16 reads wrongly where it is escaped */
+		{"{\"x\":\"\xf0\xad\xa0\x80\"}", "\xf0\xad\xa0\x80"},
 	};
 	size_t i;
 
