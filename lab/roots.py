@@ -1,0 +1,172 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Root directories of other Debian releases, made of packages from this machine's own Debian mirror.
+
+    roots.py sources SUITE            what apt would be told in such a root
+    roots.py make SUITE DIRECTORY [PACKAGE…]
+    roots.py run DIRECTORY [--bind FROM:TO]… -- COMMAND…
+
+`make` needs root and mmdebstrap, `run` needs root. Nothing of the machine is configured.
+"""
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+from paths import LabError                                          # noqa: E402
+
+# What a Debian machine reads besides its release itself.
+POCKETS = ("", "-updates", "-security")
+# How this machine's apt reaches its mirror: what a root on it needs, too.
+REACH = re.compile(r"^Acquire::(?:https?::Proxy|Check-|Retries|https?::Timeout)\S* \"[^\"]+\";$", re.M)
+
+
+def _output(argv):
+    env = {k: v for k, v in os.environ.items() if k != "APT_CONFIG"}
+    r = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
+    if r.returncode:
+        raise LabError("%s failed:\n%s" % (" ".join(argv), r.stderr.strip()))
+    return r.stdout
+
+
+def _signing_key(entry):
+    """The file that an entry of apt's sources (FILE:NUMBER) names as its keyring, or None."""
+    path, _, number = entry.rpartition(":")
+    with open(path) as f:
+        text = f.read()
+    if path.endswith(".sources"):
+        stanzas = [s for s in re.split(r"\n(?:[ \t]*\n)+", text.strip("\n")) if s]
+        text = stanzas[int(number) - 1]
+    else:
+        text = text.split("\n")[int(number) - 1]
+    m = re.search(r"^\s*[^#\n]*signed-by\s*[:=]\s*(/[^\]\s]+)", text, re.I | re.M)
+    return m and m.group(1)
+
+
+def codename():
+    """This machine's release, e.g. "bookworm"."""
+    with open("/etc/os-release") as f:
+        m = re.search(r'^VERSION_CODENAME="?(\w+)', f.read(), re.M)
+    return m and m.group(1)
+
+
+def sources(suite, *more):
+    """apt's sources (deb822) of another Debian release from where this machine has its own; MORE
+    are suites beside the release itself, e.g. "bookworm-backports"."""
+    here = codename()
+    targets = _output(["apt-get", "indextargets", "--no-release-info", "--format",
+                       "$(REPO_URI) $(RELEASE) $(COMPONENT) $(SOURCESENTRY)", "Created-By: Packages"])
+    stanzas = []
+    for line in sorted(set(targets.splitlines())):
+        uri, release, component, entry = line.split(" ", 3)
+        pocket = release[len(here or release):]
+        if component != "main" or release != "%s%s" % (here, pocket) or pocket not in POCKETS:
+            continue
+        suites = [suite + pocket] + (list(more) if not pocket else [])
+        key = _signing_key(entry)
+        stanzas.append("Types: deb\nURIs: %s\nSuites: %s\nComponents: main\n%s" % (
+            uri, " ".join(suites), "Signed-By: %s\n" % key if key else ""))
+    if not stanzas:
+        raise LabError("apt on this machine (%s) has no Debian sources to make a root of %s from"
+                       % (here, suite))
+    return "\n".join(stanzas)
+
+
+def make(suite, packages, directory, options=()):
+    """A root of Debian SUITE (a minimal system with apt, and PACKAGES) in DIRECTORY, which appears
+    whole or not at all; OPTIONS are mmdebstrap's."""
+    if not shutil.which("mmdebstrap"):
+        raise LabError("mmdebstrap is missing (apt install mmdebstrap)")
+    os.makedirs(os.path.dirname(os.path.abspath(directory)), exist_ok=True)
+    new = directory + ".new"
+    if os.path.exists(new):
+        shutil.rmtree(new)
+    reach = ["--aptopt=" + o for o in REACH.findall(_output(["apt-config", "dump"]))]
+    with tempfile.NamedTemporaryFile("w", suffix=".sources") as f:
+        f.write(sources(suite))
+        f.flush()
+        _output(["mmdebstrap", "--quiet", "--mode=root", "--variant=minbase",
+                 "--hook-dir=/usr/share/mmdebstrap/hooks/maybe-merged-usr",
+                 '--aptopt=Acquire::Languages "none";', *reach, *options,
+                 "--include=" + ",".join(["ca-certificates", *packages]), suite, new, f.name])
+    os.rename(new, directory)
+
+
+# Everything is mounted in a namespace that ends with the command. The shell stays: it is process 1
+# of its namespace, and takes in orphans.
+ENTER = r"""
+root=$1 cwd=$2
+shift 2
+mount -t proc proc "$root/proc"
+mount --rbind /sys "$root/sys"
+mount --rbind /dev "$root/dev"
+while [ "$1" != -- ]; do
+	mkdir -p "$root${1#*:}"
+	mount --bind "${1%%:*}" "$root${1#*:}"
+	shift
+done
+shift
+chroot "$root" /bin/sh -c 'cd "$1" && shift && exec "$@"' sh "$cwd" "$@"
+"""
+
+
+def command(directory, argv, binds=(), cwd="/", env=None):
+    """The argument vector that runs ARGV in a root, with /proc, /sys and /dev; BINDS are FROM:TO.
+    The environment is the command's own, plus ENV. When the first process is killed, all of it ends."""
+    clean = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root",
+             "LANG": "C.UTF-8", "TERM": os.environ.get("TERM", "dumb"), **(env or {})}
+    return ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--", "sh", "-ec", ENTER, "sh",
+            os.path.abspath(directory), cwd, *binds, "--",
+            "env", "-i", *("%s=%s" % kv for kv in clean.items()), *argv]
+
+
+def resolve(directory):
+    """Names resolve in the root as they do here, today."""
+    target = os.path.join(directory, "etc/resolv.conf")
+    with open("/etc/resolv.conf") as f:
+        text = f.read()
+    if os.path.lexists(target):
+        os.unlink(target)
+    with open(target, "w") as f:
+        f.write(text)
+
+
+def main():
+    p = argparse.ArgumentParser(prog="roots.py", description=__doc__,
+                                formatter_class=argparse.RawDescriptionHelpFormatter)
+    sub = p.add_subparsers(dest="verb", required=True, metavar="VERB")
+    v = sub.add_parser("sources")
+    v.add_argument("suite")
+    v.add_argument("more", nargs="*")
+    v = sub.add_parser("make")
+    v.add_argument("suite")
+    v.add_argument("directory")
+    v.add_argument("packages", nargs="*")
+    v = sub.add_parser("run")
+    v.add_argument("directory")
+    v.add_argument("--bind", action="append", default=[], metavar="FROM:TO")
+    v.add_argument("--cwd", default="/")
+    v.add_argument("argv", nargs="+")
+    args = p.parse_args()
+    if args.verb == "sources":
+        print(sources(args.suite, *args.more), end="")
+    elif args.verb == "make":
+        make(args.suite, args.packages, args.directory)
+    else:
+        resolve(args.directory)
+        argv = command(args.directory, args.argv, args.bind, args.cwd)
+        os.execvp(argv[0], argv)
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except LabError as e:
+        sys.exit("roots: %s" % e)
