@@ -136,7 +136,7 @@ def main():
                "Booting a real kernel on an emulated machine with VT-d (about 20 s on two idle cores) …")
     lab = story.lab = Lab.up(name="demo", profile="vtd")
     try:
-        lab.push(os.path.join(TOP, "build/src/cli/passthru"))
+        lab.push(os.path.join(TOP, "build-demo/src/cli/passthru"))
         story.type("uname -sr; dmesg | grep -m1 -o 'DMAR: IOMMU enabled'; "
                    "dmesg | grep -m1 -o 'Enabled IRQ remapping.*'")
         look_around(story)
