@@ -122,7 +122,9 @@ def fetch(say):
     os.makedirs(base, exist_ok=True)
     work = tempfile.mkdtemp(prefix=".fetch-", dir=base)
     try:
-        say("fetching %s" % package)
+        uris = _run(["apt-get", "-q", "download", "--print-uris"] + _packages(package, release))
+        size = sum(int(line.split()[2]) for line in uris.splitlines() if line.startswith("'"))
+        say("fetching %s (%.0f MB)" % (package, size / 1e6))
         # apt drops privileges for downloads; let its user write here, or it warns.
         os.chmod(work, 0o777)
         _run(["apt-get", "-q", "download"] + _packages(package, release), cwd=work)

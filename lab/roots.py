@@ -2,24 +2,32 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Root directories of other Debian releases, made of packages from this machine's own Debian mirror.
 
-    roots.py sources SUITE            what apt would be told in such a root
+    roots.py sources SUITE            what apt is told in such a root
     roots.py make SUITE DIRECTORY [PACKAGE…]
     roots.py run DIRECTORY [--bind FROM:TO]… -- COMMAND…
+    roots.py dev [--fresh] 12|13 -- COMMAND…    ./dev COMMAND in a root with a copy of this tree
 
-`make` needs root and mmdebstrap, `run` needs root. Nothing of the machine is configured.
+`make` needs root and mmdebstrap, `run` and `dev` need root. Nothing of the machine is configured.
 """
 
 import argparse
+import contextlib
+import fcntl
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from paths import LabError                                          # noqa: E402
+from paths import LabError, cache_root, source_dir                                          # noqa: E402
+
+SUITES = {"12": "bookworm", "13": "trixie"}
+TREE = "/passthru"      # the copy of this tree in a root
 
 # What a Debian machine reads besides its release itself.
 POCKETS = ("", "-updates", "-security")
@@ -137,6 +145,90 @@ def resolve(directory):
         f.write(text)
 
 
+# -- ./dev in a root -------------------------------------------------------------------------------
+
+def copy_tree(directory):
+    """What git knows of this tree, and what it doesn't ignore, goes to the root's TREE; unchanged
+    files keep their times there, so that builds are incremental."""
+    top, target = os.path.dirname(source_dir()), directory + TREE
+    listed = _output(["git", "-C", top, "-c", "safe.directory=*", "ls-files", "-z", "-co",
+                      "--exclude-standard"])
+    names = {n for n in listed.split("\0") if n and os.path.isfile(os.path.join(top, n))}
+    for where, directories, files in os.walk(target):
+        if where == target:
+            directories[:] = [d for d in directories if not d.startswith("build")]
+        for name in files:
+            if os.path.relpath(os.path.join(where, name), target) not in names:
+                os.unlink(os.path.join(where, name))
+    for name in names:
+        source, copy = os.path.join(top, name), os.path.join(target, name)
+        a = os.stat(source)
+        with contextlib.suppress(OSError):
+            b = os.stat(copy)
+            if (a.st_size, a.st_mtime_ns, a.st_mode) == (b.st_size, b.st_mtime_ns, b.st_mode):
+                continue
+        os.makedirs(os.path.dirname(copy), exist_ok=True)
+        shutil.copy2(source, copy)
+
+
+def _installed(directory):
+    """{package: (version, KiB)} of a root."""
+    lines = _output(command(directory, ["dpkg-query", "-W", "-f",
+                                        "${Package} ${Version} ${Installed-Size}\n"])).splitlines()
+    return {name: (version, int(size or 0)) for name, version, size in (x.split(" ") for x in lines)}
+
+
+def _in_a_root(directory, words):
+    """./dev WORDS there. Returns (status, seconds, MB that apt says it fetched)."""
+    start, fetched, unit = time.monotonic(), 0, {"B": 1e-6, "kB": 1e-3, "MB": 1, "GB": 1e3}
+    env = {k: os.environ[k] for k in ("CI", "NO_COLOR") if k in os.environ}
+    with subprocess.Popen(command(directory, ["./dev", *words], cwd=TREE, env=env), text=True,
+                          errors="replace", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT) as p:
+        for line in p.stdout:
+            print(line, end="", flush=True)
+            m = re.match(r"Fetched ([0-9.,]+) (\w+) in |.*: fetching .* \(([0-9]+) (MB)\)", line)
+            if m:
+                fetched += float((m[1] or m[3]).replace(",", "")) * unit[m[2] or m[4]]
+    return p.returncode, time.monotonic() - start, fetched
+
+
+def dev(number, words, is_fresh=False, results=None):
+    """./dev WORDS in a root of Debian NUMBER that is kept, or in a bare one made for it and removed
+    again; then the figures of it are printed. Returns its exit status."""
+    base = os.path.join(cache_root(), "roots")
+    directory = os.path.join(base, "debian" + number + ("-fresh-%d" % os.getpid() if is_fresh else ""))
+    os.makedirs(base, exist_ok=True)
+    with contextlib.ExitStack() as stack:
+        lock = stack.enter_context(open(directory + ".lock", "w"))
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if is_fresh:
+            stack.callback(os.unlink, lock.name)
+            stack.callback(shutil.rmtree, directory, ignore_errors=True)
+        if not os.path.isdir(directory):
+            start = time.monotonic()
+            make(SUITES[number], [], directory)
+            print("roots: a bare Debian %s was made in %.0f s" % (number, time.monotonic() - start), flush=True)
+        resolve(directory)
+        copy_tree(directory)
+        before = _installed(directory)
+        if results:     # those of an earlier run are none of this one
+            shutil.rmtree(directory + TREE + "/build-test/results", ignore_errors=True)
+        status, seconds, fetched = _in_a_root(directory, words)
+        after = _installed(directory)
+        if results:
+            shutil.copytree(directory + TREE + "/build-test/results", results, dirs_exist_ok=True)
+    new = sum(after[name][1] for name in after.keys() - before.keys())
+    changed = [name for name in before if after.get(name, ("",))[0] != before[name][0]]
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    print("roots: ./dev %s on Debian %s: status %d, %.1f min (%.1f min of processors), %d packages installed (%.0f MB), "
+          "%.0f MB fetched; others changed: %s" % (
+              " ".join(words), number, status, seconds / 60, (spent.ru_utime + spent.ru_stime) / 60,
+              len(after.keys() - before.keys()),
+              new * 1024 / 1e6, fetched, " ".join(changed) or "none"))
+    return status
+
+
 def main():
     p = argparse.ArgumentParser(prog="roots.py", description=__doc__,
                                 formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -153,7 +245,14 @@ def main():
     v.add_argument("--bind", action="append", default=[], metavar="FROM:TO")
     v.add_argument("--cwd", default="/")
     v.add_argument("argv", nargs="+")
+    v = sub.add_parser("dev")
+    v.add_argument("--fresh", action="store_true")
+    v.add_argument("--results", metavar="DIR")
+    v.add_argument("number", choices=SUITES)
+    v.add_argument("words", nargs="+")
     args = p.parse_args()
+    if args.verb == "dev":
+        return dev(args.number, args.words, args.fresh, args.results)
     if args.verb == "sources":
         print(sources(args.suite, *args.more), end="")
     elif args.verb == "make":
