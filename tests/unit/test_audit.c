@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -16,6 +17,7 @@
 #include <passthru/passthru.h>
 
 #include "assign/audit.h"
+#include "base/io.h"
 #include "read_tree.h"
 
 #define DRIVE "0000:01:00.0"
@@ -210,6 +212,21 @@ static void test_refused_plan(void **state)
 	fake_free(fake);
 }
 
+/* Until the step before the unbinding was done: what is killed then is in the middle of it. */
+static void wait_for_override(struct pt_host *host)
+{
+	char text[32] = "";
+	int tries;
+
+	for (tries = 0; tries < 3000 && strcmp(text, "vfio-pci") != 0; tries++) {
+		(void)usleep(10000);
+		(void)io_read_text_at(host->root_fd,
+				      "sys/bus/pci/devices/" DRIVE "/driver_override", text,
+				      sizeof(text));
+	}
+	assert_string_equal(text, "vfio-pci");
+}
+
 /* Recovery: of an operation that was killed, and of a device whose owner is gone. */
 static void test_recovery(void **state)
 {
@@ -234,7 +251,7 @@ static void test_recovery(void **state)
 		(void)pt_request_apply(host, &request, NULL);
 		_exit(0);
 	}
-	(void)usleep(200000);
+	wait_for_override(host);
 	(void)kill(pid, SIGKILL);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	/* for a while its helper is still in the driver */
