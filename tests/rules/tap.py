@@ -45,9 +45,12 @@ def files(*suffixes, under=("include", "src", "tests", "examples", "bench", "lab
 
 def tracked():
     """Everything that belongs to the tree: tracked or about to be; all files without git."""
-    r = subprocess.run(["git", "-c", "safe.directory=*", "ls-files", "-co", "--exclude-standard"],
-                       cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    if r.returncode == 0:
+    try:
+        r = subprocess.run(["git", "-c", "safe.directory=*", "ls-files", "-co", "--exclude-standard"],
+                           cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    except FileNotFoundError:
+        r = None
+    if r and r.returncode == 0:
         return sorted(p for p in set(r.stdout.splitlines())
                       if os.path.isfile(os.path.join(ROOT, p)))
     return [p for p in files("", under=(".",)) if not p.startswith(("build", ".git/"))]
