@@ -218,34 +218,46 @@ struct fake *fake_open(const char *tree)
 	return fake;
 }
 
-struct fake *fake_new(const char *recording, const char *tree)
+static void materialise(const struct fake *fake, const char *recording)
 {
 	static const char *const directories[] = {
 		"blocked",	 "children", "crashed",	    "drivers",	    "faults/module",
 		"locks",	 "modules",  "open-groups", "open-devices", "removed",
 		"reset-methods", "resets",   "tmp"};
-	char temporary[64], path[TREE_PATH];
-	struct fake *fake;
+	char path[TREE_PATH];
 	size_t i;
 
-	/* thousands of small files: in memory where there is such a place */
-	(void)strcpy(temporary, "/dev/shm/passthru-fake-XXXXXX");
-	if (access(recording, R_OK) < 0)
-		tree_die("%s: %s", recording, strerror(errno));
-	if (!tree && !mkdtemp(temporary)) {
-		(void)strcpy(temporary, "/tmp/passthru-fake-XXXXXX");
-		if (!mkdtemp(temporary))
-			tree_die("mkdtemp: %s", strerror(errno));
-	}
-	if (tree && mkdir(tree, 0755) < 0)
-		tree_die("%s: %s", tree, strerror(errno));
-	fake = open_tree(tree ? tree : temporary);
-	fake->is_temporary = !tree;
 	for (i = 0; i < sizeof(directories) / sizeof(directories[0]); i++)
 		tree_make_directories(tree_path(fake, path, "fake/%s", directories[i]));
 	tree_write_text(fake, tree_path(fake, path, "fake/tree"), 0644, "%s", "");
 	recording_materialise(fake, recording);
 	link_self(fake);
+}
+
+struct fake *fake_new(const char *recording, const char *tree)
+{
+	char temporary[TREE_PATH];
+	struct kept *kept;
+	struct fake *fake;
+
+	if (access(recording, R_OK) < 0)
+		tree_die("%s: %s", recording, strerror(errno));
+	if (tree) {
+		if (mkdir(tree, 0755) < 0)
+			tree_die("%s: %s", tree, strerror(errno));
+		fake = open_tree(tree);
+		materialise(fake, recording);
+		return fake;
+	}
+	kept = reuse_take(recording, temporary);
+	if (!kept)
+		reuse_new_root(temporary);
+	fake = open_tree(temporary);
+	if (!kept) {
+		materialise(fake, recording);
+		kept = reuse_remember(recording, fake->root);
+	}
+	fake->kept = kept;
 	return fake;
 }
 
@@ -256,10 +268,10 @@ void fake_free(struct fake *fake)
 	if (!fake)
 		return;
 	pt_host_free(fake->host);
-	if (fake->is_temporary) {
+	if (fake->kept) {
 		/* first of all the mark by which hanging processes know that it is over */
 		(void)unlink(tree_path(fake, path, "fake/tree"));
-		tree_remove(fake->root);
+		reuse_give(fake->kept);
 	}
 	free(fake);
 }

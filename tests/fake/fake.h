@@ -54,14 +54,15 @@
 
 struct fake;
 
-/* Materialise a recording (tests/machines) below @tree, which must not exist; NULL: in a new
- * temporary directory. On any failure it says why and ends the program. */
+/* Materialise a recording (tests/machines) below @tree, which must not exist; NULL: in a
+ * temporary directory, or one that fake_free() gave back, put back to how it was. On any failure
+ * it says why and ends the program. */
 struct fake *fake_new(const char *recording, const char *tree);
 
 /* Use a tree that is there. */
 struct fake *fake_open(const char *tree);
 
-/* Forget it. A temporary tree is removed, and whatever hangs in it ends. */
+/* Forget it. A temporary tree moves away, and whatever hangs in it ends. */
 void fake_free(struct fake *fake);
 
 const char *fake_root(const struct fake *fake);

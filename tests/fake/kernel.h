@@ -92,4 +92,16 @@ int reset_hot(const struct fake *fake, const struct pt_address *address);
 
 void recording_materialise(const struct fake *fake, const char *recording);
 
+/* ---- reuse.c ---- */
+
+/* Make a directory for a temporary tree. */
+void reuse_new_root(char root[TREE_PATH]);
+/* The tree of an earlier trial of this process, as it was when remembered; NULL when there is
+ * none. */
+struct kept *reuse_take(const char *recording, char root[TREE_PATH]);
+/* Remember a tree that was just made. */
+struct kept *reuse_remember(const char *recording, const char *root);
+/* A trial is over: its tree, which moves away, is for the next. */
+void reuse_give(struct kept *kept);
+
 #endif

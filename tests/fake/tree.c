@@ -68,8 +68,12 @@ bool tree_is_empty(const char *directory)
 
 void tree_make_directories(const char *path)
 {
-	int r = io_make_directories_at(AT_FDCWD, path, 0755);
+	int r;
 
+	/* mostly only the last one is missing, or none */
+	if (mkdir(path, 0755) == 0 || errno == EEXIST)
+		return;
+	r = io_make_directories_at(AT_FDCWD, path, 0755);
 	if (r < 0)
 		tree_die("mkdir %s: %s", path, strerror(-r));
 }

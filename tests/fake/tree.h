@@ -11,7 +11,7 @@
 
 struct fake {
 	char root[PATH_MAX / 4];
-	bool is_temporary;
+	struct kept *kept; /* of a temporary tree */
 	struct pt_host *host;
 };
 
