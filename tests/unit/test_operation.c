@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -24,13 +25,14 @@
 #include "assign/journal.h"
 #include "base/io.h"
 #include "fake/fake.h"
+#include "sample.h"
 
 #define CRASHED	 77
 #define FINISHED 0
 #define FAILED	 78
 #define NO_POINT 100000
 
-static size_t points;
+static size_t trials, points; /* that there are, that were tried */
 
 static const char *recording(void)
 {
@@ -150,10 +152,12 @@ struct stop {
 	size_t undos;
 };
 
+/* Shared with the child, so that it tells how far it came. */
+static struct stop *stop;
+
 static void stop_after_step(void *context, const struct pt_step *step)
 {
-	struct stop *stop = context;
-
+	(void)context;
 	(void)step;
 	if (stop->steps++ == stop->after_step)
 		_exit(CRASHED);
@@ -161,8 +165,7 @@ static void stop_after_step(void *context, const struct pt_step *step)
 
 static void stop_at_undo(void *context, enum pt_log_level level, const char *message)
 {
-	struct stop *stop = context;
-
+	(void)context;
 	(void)level;
 	if (strstr(message, ": undo ") && stop->undos++ == stop->at_undo)
 		_exit(CRASHED);
@@ -172,10 +175,11 @@ static void stop_at_undo(void *context, enum pt_log_level level, const char *mes
 static int run_child(struct fake *machine, const struct scenario *scenario,
 		     const struct pt_owner *owner, size_t after_step, size_t at_undo)
 {
-	struct stop stop = {.after_step = after_step, .at_undo = at_undo};
 	int status;
-	pid_t pid = fork();
+	pid_t pid;
 
+	*stop = (struct stop){.after_step = after_step, .at_undo = at_undo};
+	pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
 		struct pt_host *host = fake_host(machine);
@@ -183,8 +187,8 @@ static int run_child(struct fake *machine, const struct scenario *scenario,
 		struct pt_error err;
 		int r;
 
-		pt_host_set_progress(host, stop_after_step, &stop);
-		pt_host_set_log(host, stop_at_undo, &stop);
+		pt_host_set_progress(host, stop_after_step, NULL);
+		pt_host_set_log(host, stop_at_undo, NULL);
 		if (!scenario) {
 			r = pt_recover(host, NULL, NULL, &err);
 		} else if (scenario->verb == PT_GIVE_BACK) {
@@ -318,12 +322,13 @@ static void check(const char *name, const char *where, size_t point, const char 
 	points++;
 }
 
-static char *describe_after(const struct scenario *scenario)
+static char *describe_after(const struct scenario *scenario, size_t *ret_steps)
 {
 	char *after;
 
 	prepare(scenario);
 	assert_int_equal(run_child(fake, scenario, &first_owner, NO_POINT, NO_POINT), FINISHED);
+	*ret_steps = stop->steps;
 	after = settle();
 	clean_up(scenario);
 	return after;
@@ -339,29 +344,33 @@ static char *describe_before(const struct scenario *scenario)
 	return before;
 }
 
+static const char *const variants[] = {"after step", "with the step begun after",
+				       "recovery stopped too, after step"};
+
+static void stop_at(const struct scenario *scenario, size_t point, size_t variant,
+		    const char *before, const char *after)
+{
+	prepare(scenario);
+	assert_int_equal(run_child(fake, scenario, &first_owner, point, NO_POINT), CRASHED);
+	if (variant == 1)
+		(void)begin_next(fake_host(fake));
+	/* recovery itself dies after its first step, or at its first undo */
+	if (variant == 2)
+		(void)run_child(fake, NULL, NULL, 0, 0);
+	check(scenario->name, variants[variant], point, before, after);
+	clean_up(scenario);
+}
+
 static void stop_everywhere(const struct scenario *scenario)
 {
-	static const char *const variants[] = {"after step", "with the step begun after",
-					       "recovery stopped too, after step"};
-	char *before = describe_before(scenario), *after = describe_after(scenario);
-	int variant, status = CRASHED;
-	size_t point;
+	size_t point, variant, steps;
+	char *before = describe_before(scenario), *after = describe_after(scenario, &steps);
 
-	for (point = 0; status == CRASHED; point++) {
-		for (variant = 0; variant < 3 && status == CRASHED; variant++) {
-			prepare(scenario);
-			status = run_child(fake, scenario, &first_owner, point, NO_POINT);
-			if (status == CRASHED && variant == 1)
-				(void)begin_next(fake_host(fake));
-			/* recovery itself dies after its first step, or at its first undo */
-			if (status == CRASHED && variant == 2)
-				(void)run_child(fake, NULL, NULL, 0, 0);
-			check(scenario->name, variants[variant], point, before, after);
-			clean_up(scenario);
-		}
-	}
-	assert_int_equal(status, FINISHED);
-	assert_true(point > 1);
+	assert_true(steps > 0);
+	for (point = 0; point < steps; point++)
+		for (variant = 0; variant < 3; variant++)
+			if (sample(trials++))
+				stop_at(scenario, point, variant, before, after);
 	free(before);
 	free(after);
 }
@@ -373,7 +382,8 @@ static void test_stop_everywhere(void **state)
 	(void)state;
 	for (i = 0; i < sizeof(scenarios) / sizeof(scenarios[0]); i++)
 		stop_everywhere(&scenarios[i]);
-	print_message("# %zu points\n", points);
+	print_message("# %zu of %zu points\n", points, trials);
+	assert_true(points > 0);
 }
 
 /* The last device's driver doesn't let go, so everything is undone, and that is stopped too. */
@@ -460,6 +470,8 @@ static int make_fake(void **state)
 	struct pt_error err;
 
 	(void)state;
+	stop = mmap(NULL, sizeof(*stop), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_true(stop != MAP_FAILED);
 	fake = fake_new(recording(), NULL);
 	/* the state directory exists from the first operation on */
 	assert_int_equal(pt_recover(fake_host(fake), NULL, NULL, &err), 0);
@@ -472,6 +484,7 @@ static int free_fake(void **state)
 	(void)state;
 	free(recorded);
 	fake_free(fake);
+	(void)munmap(stop, sizeof(*stop));
 	return 0;
 }
 
