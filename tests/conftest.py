@@ -109,6 +109,11 @@ def _lab_world(lab_machine):
 
 
 @pytest.fixture
+def rounds():
+    return worlds.Rounds()
+
+
+@pytest.fixture
 def world(request, tmp_path):
     """A host with the lab's cards in it, as after boot. Tests may leave it in any state."""
     if request.config.getoption("world") == "fake":

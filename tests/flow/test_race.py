@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Two processes want the same device: one has it, the other is told so; never both.
+"""Two processes want the same device: one has it, the other is told so; never both. A sample;
+./dev soak races does more rounds."""
 
-PASSTHRU_RACE_ROUNDS asks for more rounds than the sample that runs by default.
-"""
-
-import os
+import random
 
 from zoo_names import NVME
 
@@ -16,10 +14,8 @@ contend() {{
 		2>$dir/err.$1
 	echo "$1 status $?"
 }}
-n=0
-while [ $n -lt {rounds} ]; do
-	n=$((n + 1))
-	contend a & contend b & wait
+for delay in {delays}; do
+	contend a & sleep $delay; contend b & wait
 	cat $dir/err.a $dir/err.b
 	echo round
 done
@@ -27,20 +23,27 @@ rm -rf $dir
 """
 
 
-def test_two_at_once(world):
-    rounds = int(os.environ.get("PASSTHRU_RACE_ROUNDS", "8"))
+def problems_of(part):
+    statuses = sorted(int(line.split()[-1]) for line in part.splitlines() if " status " in line)
+    # 16: the other has it, 17: the other is just taking it; or one came after the other
+    if "BOTH" in part or statuses not in ([0, 0], [0, 16], [0, 17]):
+        return [part]
+    if statuses[1] and "in use by sh (pid " not in part and "right now" not in part:
+        return ["the second wasn't told: " + part]
+    return []
+
+
+def test_two_at_once(world, rounds):
+    first, count, seed = rounds.choose(8)
+    numbers = range(first, first + count)
+    delays = [random.Random("%d %d" % (seed, n)).uniform(0, 0.1) for n in numbers]
     before = world.snapshot()
-    out = world.sh(SCRIPT.format(program=world.program(), device=NVME, rounds=rounds),
-                   timeout=60 + 20 * rounds)
-    assert "BOTH" not in out
-    told = 0
-    for part in out.split("round\n")[:-1]:
-        statuses = sorted(int(line.split()[-1]) for line in part.splitlines()
-                          if " status " in line)
-        # 16: the other has it, 17: the other is just taking it; or one came after the other
-        assert statuses in ([0, 0], [0, 16], [0, 17]), part
-        if statuses[1]:
-            told += 1
-            assert "in use by sh (pid " in part or "right now" in part, part
-    assert told > 0, out
+    out = world.sh(SCRIPT.format(program=world.program(), device=NVME,
+                                 delays=" ".join("%.3f" % d for d in delays)),
+                   timeout=60 + 20 * count)
+    parts = out.split("round\n")[:-1]
+    assert len(parts) == count, out
+    rounds.finish([{"round": n, "seed": seed, "delay": round(d, 3), "problems": problems_of(part)}
+                   for n, d, part in zip(numbers, delays, parts)])
+    assert count == 1 or "status 16" in out or "status 17" in out, out
     assert world.snapshot() == before

@@ -8,6 +8,7 @@ kernel's driver core acted out by tests/fake, LabWorld for real.
 import hashlib
 import json
 import os
+import random
 import shlex
 import subprocess
 import sys
@@ -25,6 +26,38 @@ SANITIZERS = {
 # In the lab the search for leaks takes half of each command's time. The same scenarios are searched
 # on the fake kernel, and so is what only runs in the lab where it ends by itself: the daemon.
 IN_LAB = {**SANITIZERS, "ASAN_OPTIONS": SANITIZERS["ASAN_OPTIONS"].replace("leaks=1", "leaks=0")}
+
+
+class Rounds:
+    """The rounds of a long count that a test does: a sample with a seed of its own, or those that
+    ./dev soak asks for (tests/soak.py) by PASSTHRU_ROUNDS, "FIRST COUNT SEED LOG"."""
+
+    def __init__(self):
+        self.asked = os.environ.get("PASSTHRU_ROUNDS", "").split()
+
+    def choose(self, sample):
+        """(first, count, seed); SAMPLE is the count where nothing was asked for."""
+        return tuple(map(int, self.asked[:3])) or (0, sample, random.randrange(1 << 30))
+
+    def finish(self, lines):
+        """LINES are JSON, one for each round that was done; each must have gone well."""
+        if self.asked:
+            with open(self.asked[3], "a") as f:
+                f.writelines(json.dumps(line) + "\n" for line in lines)
+        bad = [line for line in lines if line["problems"]]
+        assert not bad, bad
+
+    def run_in(self, lab, script, sample, seconds):
+        """Run a script of tests/lab/rounds.py in the lab, SECONDS a round; what it printed."""
+        first, count, seed = self.choose(sample)
+        here = os.path.join(TOP, "tests", "lab")
+        lab.push(os.path.join(here, "rounds.py"))
+        r = lab.run([lab.push(os.path.join(here, script)), str(first), str(count), str(seed)],
+                    timeout=120 + seconds * count, env=IN_LAB)
+        lines = [json.loads(line) for line in r.out.splitlines() if line.startswith("{")]
+        self.finish(lines)
+        assert r.status == 0 and len(lines) == count, r.out + r.err
+        return lines
 
 
 class Result:

@@ -2,20 +2,17 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Kill passthrud, or QEMU, at random instants of a guest's life, inside the lab, and look.
 
-    guest_kills.py ROUNDS [SEED [PROGRESS]]
+    guest_kills.py FIRST COUNT SEED
 
 Each round begins a start, attach, detach or destroy through virsh, kills one of the two with
 SIGKILL after a random time, starts passthrud again where it was passthrud, and looks: every
 device is either at home, without claim, override or journal, or in a guest that runs, that
-virsh shows, that has it in its XML and whose QEMU has it open. Prints a JSON summary; ends with 1
-when a round left something else. How long an operation takes is measured again and again, for a
-machine may become slower or faster: a kill that came too late kills nothing but an idle daemon.
-PROGRESS is a file that gets a line of JSON a round, for runs that take hours.
+virsh shows, that has it in its XML and whose QEMU has it open. How long an operation takes is
+measured again and again, for a machine may become slower or faster: a kill that came too late
+kills nothing but an idle daemon. What it prints is in rounds.py.
 """
 
-import json
 import os
-import random
 import re
 import signal
 import subprocess
@@ -23,6 +20,7 @@ import sys
 import time
 
 import libvirt
+import rounds
 
 DEVICES = "/sys/bus/pci/devices"
 STATE = "/run/passthru"
@@ -205,7 +203,8 @@ def prepare(operation):
     BEFORE[operation]()
 
 
-def one_round(rng, times, victim):
+def one_round(rng, times):
+    victim = rng.choice(("passthrud", "passthrud", "passthrud", "qemu"))
     operation = rng.choice(sorted(WORDS))
     prepare(operation)
     begin = time.monotonic()
@@ -232,14 +231,15 @@ def one_round(rng, times, victim):
     command.wait(120)
     if victim == "passthrud":
         start_daemon()
+    problems = settle()
+    if not problems:
+        home()
+        problems = ["after all guests were destroyed: " + p for p in settle()]
     return {"operation": operation, "victim": victim, "at": round(at, 3), "hit": hit,
-            "left": settle()}
+            "problems": problems, "stranded": bool(problems)}
 
 
 def main():
-    rounds = int(sys.argv[1])
-    seed = int(sys.argv[2]) if len(sys.argv) > 2 else random.randrange(1 << 30)
-    rng = random.Random(seed)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     libvirt.registerErrorHandler(lambda *_: None, None)
     with open("/tmp/kill-nvme.xml", "w") as f:
@@ -255,31 +255,11 @@ def main():
                        check=True)
         times[operation] = time.monotonic() - begin
         home()
-    begin = time.monotonic()
-    failures, count, hits = [], {}, 0
-    progress = open(sys.argv[3] if len(sys.argv) > 3 else os.devnull, "a", buffering=1)
-    for n in range(rounds):
-        victim = "qemu" if n % 4 == 3 else "passthrud"
-        result = one_round(rng, times, victim)
-        key = result["operation"] + " " + victim
-        count[key] = count.get(key, 0) + 1
-        hits += result["hit"]
-        print(json.dumps(dict(result, round=n, seed=seed)), file=progress)
-        if result["left"]:
-            failures.append(dict(result, round=n))
-            break
-        home()
-        left = settle()
-        if left:
-            failures.append({"round": n, "after": left})
-            break
-    for guest in ("empty", "full"):
-        forget(guest)
-    print(json.dumps({"rounds": n + 1, "seed": seed, "kills": count, "hits": hits,
-                      "failures": failures,
-                      "times": {k: round(v, 2) for k, v in times.items()},
-                      "seconds": round(time.monotonic() - begin, 1)}))
-    return 1 if failures else 0
+    status = rounds.main(lambda rng: one_round(rng, times))
+    if status == 0:
+        for guest in ("empty", "full"):
+            forget(guest)
+    return status
 
 
 if __name__ == "__main__":

@@ -2,22 +2,20 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Kill passthru at random instants, inside the lab, and look what is left.
 
-    kills.py ROUNDS [SEED [PROGRESS]]
+    kills.py FIRST COUNT SEED
 
 Each round starts an operation on a device, kills it with SIGKILL after a random time, runs
 `passthru recover`, and looks: the device must be as before or as after the operation, no
-claim, journal or override may be left over. Prints a JSON summary; ends with 1 when a round
-left something behind. The file PROGRESS holds the summary so far: thousands of rounds outlast
-an emulated machine now and then.
+claim, journal or override may be left over. What it prints is in rounds.py.
 """
 
-import json
 import os
-import random
 import signal
 import subprocess
 import sys
 import time
+
+import rounds
 
 DEVICES = "/sys/bus/pci/devices"
 STATE = "/run/passthru"
@@ -85,63 +83,44 @@ def measure(verb, devices):
     return time.monotonic() - start
 
 
+def one_round(rng, home, times):
+    devices = rng.choice(SETS)
+    verb = rng.choice(("detach", "reattach", "run"))
+    before = home[tuple(devices)]
+    if verb == "reattach":
+        passthru("detach", *devices)
+    was = look(devices)
+    # The machine is not equally fast all the time: what ended early says how long it takes
+    # now, and what didn't may take longer than was thought, so that its end is hit, too.
+    key = verb, tuple(devices)
+    at = rng.uniform(0, 1) * times[key]
+    took = kill_after(words_for(verb, devices), at)
+    times[key] = times[key] * 1.03 if took is None else took
+    recover()
+    now = look(devices)
+    held = {"functions": [(d, "vfio-pci", "vfio-pci") for d in devices],
+            "claims": devices, "journals": []}
+    result = {"operation": verb, "devices": devices, "at": round(at, 4), "hit": took is None,
+              "problems": []}
+    if now not in [was, before] + ([held] if verb == "detach" else []):
+        result["problems"].append("was %s, is %s" % (was, now))
+    if now != before:
+        r = passthru("reattach", *devices)
+        if look(devices) != before:
+            result["problems"].append("stranded: %s; %s" % (look(devices), r.stdout))
+            result["stranded"] = True
+    return result
+
+
 def main():
-    rounds = int(sys.argv[1])
-    seed = int(sys.argv[2]) if len(sys.argv) > 2 else random.randrange(1 << 30)
-    progress = sys.argv[3] if len(sys.argv) > 3 else None
-    rng = random.Random(seed)
     # run appends QEMU's -device words; a sleep that takes no offence at them stands for QEMU
     with open("/bin/sleep.for-devices", "w") as f:
         f.write("#!/bin/sh\nexec sleep \"$1\"\n")
     os.chmod("/bin/sleep.for-devices", 0o755)
-
     home = {tuple(s): look(s) for s in SETS}
-    times = {}
-    for s in SETS:
-        times["detach", tuple(s)] = measure("detach", s)
-        times["reattach", tuple(s)] = measure("reattach", s)
-        times["run", tuple(s)] = measure("run", s)
-    killed = {"detach": 0, "reattach": 0, "run": 0}
-    failures = []
-    start = time.monotonic()
-
-    def summary(done):
-        return json.dumps({"rounds": done, "seed": seed, "killed": killed,
-                           "kills": sum(killed.values()), "failures": failures,
-                           "seconds": round(time.monotonic() - start, 1)})
-
-    for n in range(rounds):
-        if progress and n % 10 == 0:
-            with open(progress, "w") as f:
-                f.write(summary(n) + "\n")
-        devices = rng.choice(SETS)
-        verb = rng.choice(("detach", "reattach", "run"))
-        before = home[tuple(devices)]
-        if verb == "reattach":
-            passthru("detach", *devices)
-        was = look(devices)
-        # The machine is not equally fast all the time: what ended early says how long it takes
-        # now, and what didn't may take longer than was thought, so that its end is hit, too.
-        key = verb, tuple(devices)
-        at = rng.uniform(0, times[key])
-        took = kill_after(words_for(verb, devices), at)
-        killed[verb] += took is None
-        times[key] = times[key] * 1.03 if took is None else took
-        recover()
-        now = look(devices)
-        held = {"functions": [(d, "vfio-pci", "vfio-pci") for d in devices],
-                "claims": devices, "journals": []}
-        good = [was, before] + ([held] if verb == "detach" else [])
-        if now not in good:
-            failures.append({"round": n, "verb": verb, "devices": devices, "at": at, "was": was,
-                             "now": now})
-        if now != before:
-            r = passthru("reattach", *devices)
-            if look(devices) != before:
-                failures.append({"round": n, "stranded": look(devices), "said": r.stdout})
-                break
-    print(summary(n + 1))
-    return 1 if failures else 0
+    times = {(verb, tuple(s)): measure(verb, s)
+             for s in SETS for verb in ("detach", "reattach", "run")}
+    return rounds.main(lambda rng: one_round(rng, home, times))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 """Guests of passthrud on a real kernel, through unmodified virsh: what they are given they use,
 what is taken from them is the host's again, and whatever dies in between leaves nothing behind."""
 
-import os
 import re
 
 import pytest
@@ -191,8 +190,7 @@ def test_life_cycle_and_questions(world, daemon, guests):
                                   guests.write_xml("d3", hostdev(EDU))).out
 
 
-def test_killed_in_the_middle(world, daemon, guests):
-    """SIGKILL of passthrud, or of QEMU, at random instants of each operation.
-
-    PASSTHRU_GUEST_KILL_ROUNDS asks for more rounds than the sample that runs by default."""
-    guests.kill_rounds(int(os.environ.get("PASSTHRU_GUEST_KILL_ROUNDS", "3")))
+def test_killed_in_the_middle(world, daemon, guests, rounds):
+    """SIGKILL of passthrud, or of QEMU, at random instants of each operation. A sample; ./dev soak
+    guest_kills does more rounds."""
+    rounds.run_in(daemon.lab, "guest_kills.py", sample=3, seconds=60)

@@ -4,7 +4,6 @@ fixtures that they share."""
 
 import json
 import os
-import random
 import time
 import zlib
 
@@ -13,7 +12,6 @@ import pytest
 import worlds
 from test_daemon import Daemon
 
-HERE = os.path.dirname(os.path.abspath(__file__))
 HOST_BLOCK, GUEST_BLOCKS = 40000, 64
 
 DOMAIN = """<domain type='qemu' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>
@@ -166,14 +164,3 @@ assert c.listAllDomains() == []'
             rm -f /tmp/serial-*""")
         log = self.daemon.sh("cat /tmp/passthrud.log").out
         assert "Sanitizer" not in log and "runtime error" not in log, log
-
-    def kill_rounds(self, rounds):
-        script = self.daemon.lab.push(os.path.join(HERE, "guest_kills.py"))
-        # how far it is can be seen in the lab, in that file
-        r = self.daemon.lab.run([script, str(rounds), str(random.randrange(1 << 30)),
-                                 "/tmp/guest-kills"],
-                                timeout=120 + 60 * rounds)
-        assert r.out.startswith("{"), r.out + r.err
-        summary = json.loads(r.out)
-        print(summary)
-        assert summary["failures"] == [] and r.status == 0, summary
