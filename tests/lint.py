@@ -104,6 +104,17 @@ def checks(build):
                ["shellcheck", path], ".")
 
 
+def passed_layout(todo):
+    """Names of the files whose layout is right. One clang-format for all of them takes a tenth of the
+    time of one for each; where it finds something, they are looked at one by one."""
+    layout = [check for check in todo if check[0].startswith("format ")]
+    if not layout:
+        return set()
+    status = subprocess.run(layout[0][2][:-1] + [check[2][-1] for check in layout],
+                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode
+    return set() if status else {check[0] for check in layout}
+
+
 def run(check):
     name, key, argv, directory = check
     start = time.monotonic()
@@ -131,8 +142,10 @@ def main():
             ET.SubElement(suite, "testcase", classname="lint", name=check[0])
         else:
             todo.append(check)
+    laid_out = passed_layout(todo)
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        for name, key, status, output, seconds in pool.map(run, todo):
+        for name, key, status, output, seconds in pool.map(
+                lambda check: (*check[:2], 0, "", 0) if check[0] in laid_out else run(check), todo):
             case = ET.SubElement(suite, "testcase", classname="lint", name=name,
                                  time="%.2f" % seconds)
             if status == 0:
