@@ -8,7 +8,7 @@
     kills        SIGKILL of passthru at random instants of its operations, in the lab
     guest_kills  SIGKILL of passthrud, or of QEMU, at random instants of a guest's life, in the lab
     races        two processes that want the same device, in the lab
-    fuzz         each round 100,000 executions of one fuzz target, the targets in turn
+    fuzz         each round 10,000 executions of one fuzz target, the targets in turn
     exhaustive   unit tests with all of their trials; a round is the whole of it
 
 Each line of build-soak/NAME.jsonl is a round: that file is the log and the state. --resume goes on
@@ -32,7 +32,7 @@ sys.path[:0] = [os.path.join(TOP, "lab"), os.path.join(TOP, "tests", "flow")]
 
 import worlds                                                       # noqa: E402
 
-EXECUTIONS = 100000
+EXECUTIONS = 10000
 
 
 class Stopped(Exception):
@@ -59,7 +59,7 @@ class InLab:
         self.test, self.rounds, self.batch = test, rounds, batch
 
     def run(self, first, count, seed):
-        part = os.path.join(STATE, "part.jsonl")
+        part = os.path.join(STATE, "part.%d" % os.getpid())
         for attempt in (1, 2):
             with open(part, "w"):
                 pass
@@ -72,6 +72,7 @@ class InLab:
                      "PASSTHRU_ROUNDS": "%d %d %d %s" % (first, count, seed, part)})
             with open(part) as f:
                 lines = [json.loads(line) for line in f]
+            os.unlink(part)
             if status and not any(line["problems"] for line in lines):
                 # the rounds went well, but not what is around them
                 lines.append({"round": first + len(lines), "seed": seed, "problems": [out[-4000:]]})
@@ -91,7 +92,7 @@ class InLab:
 
 
 class Fuzz:
-    rounds, batch = 64, 1
+    rounds, batch = 640, 1
 
     def run(self, first, count, seed):
         targets = sorted(os.path.basename(p)[len("fuzz_"):-len(".c")]

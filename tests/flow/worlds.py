@@ -52,11 +52,20 @@ class Rounds:
         first, count, seed = self.choose(sample)
         here = os.path.join(TOP, "tests", "lab")
         lab.push(os.path.join(here, "rounds.py"))
-        r = lab.run([lab.push(os.path.join(here, script)), str(first), str(count), str(seed)],
-                    timeout=120 + seconds * count, env=IN_LAB)
-        lines = [json.loads(line) for line in r.out.splitlines() if line.startswith("{")]
-        self.finish(lines)
-        assert r.status == 0 and len(lines) == count, r.out + r.err
+        argv = [lab.push(os.path.join(here, script)), str(first), str(count), str(seed)]
+        status, said = "no end", ""
+        try:
+            # before the first round the script measures how long each operation takes
+            r = lab.run(argv, timeout=600 + seconds * count, env=IN_LAB)
+            status, said = r.status, r.out + r.err
+        except Exception as e:
+            said = str(e)       # of one that doesn't end it has what it printed
+            raise
+        finally:
+            lines = [json.loads(line) for line in said.splitlines()
+                     if line.startswith("{") and line.endswith("}")]
+            self.finish(lines)
+        assert status == 0 and len(lines) == count, said
         return lines
 
 
