@@ -91,10 +91,11 @@ static const char *in(struct fake *fake, const char *path)
 /* Same inode, same size. */
 static void overwrite(struct fake *fake)
 {
-	int fd = open(in(fake, "sys/bus/pci/devices/" NVME "/vendor"), O_WRONLY | O_CLOEXEC);
+	int fd = open(in(fake, "sys/bus/pci/devices/" NVME "/driver_override"),
+		      O_WRONLY | O_CLOEXEC);
 
 	assert_true(fd >= 0);
-	assert_int_equal(pwrite(fd, "0xbeef", 6, 0), 6);
+	assert_int_equal(pwrite(fd, "(beef)", 6, 0), 6);
 	close(fd);
 }
 
@@ -196,7 +197,7 @@ static void test_put_back(void **state)
 /* A change made in the tick in which the tree was given away has to be seen, too. */
 static void test_at_once(void **state)
 {
-	char vendor[16];
+	char override[16];
 	int i;
 
 	(void)state;
@@ -204,9 +205,9 @@ static void test_at_once(void **state)
 		struct fake *fake = open_vtd();
 		struct pt_address address = at(NVME);
 
-		assert_true(sysfs_read(fake_host(fake), &address, "vendor", vendor,
-				       sizeof(vendor)) > 0);
-		assert_string_not_equal(vendor, "0xbeef");
+		assert_true(sysfs_read(fake_host(fake), &address, "driver_override", override,
+				       sizeof(override)) > 0);
+		assert_string_not_equal(override, "(beef)");
 		overwrite(fake);
 		fake_free(fake);
 	}
