@@ -51,7 +51,7 @@ LINUX_MODULES = ["nvme"]
 
 
 def linux(kernel, directory):
-    """The distribution's kernel with a drive's driver and a script as its initrd."""
+    """The distribution's kernel with a drive's driver and a script as its initrd, put into DIRECTORY."""
     cpio = initrd.Cpio()
     for name in ("dev", "proc", "sys", "bin", "mod"):
         cpio.directory(name)
@@ -73,7 +73,6 @@ def linux(kernel, directory):
     os.symlink(kernel.image, os.path.join(directory, "vmlinux"))
 
 
-def install(kernel, directory):
-    """Put the guests into a lab's exchange folder."""
+def install(directory):
+    """Put the test guest into a lab's exchange folder."""
     shutil.copy(payload(), os.path.join(directory, "payload.elf"))
-    linux(kernel, directory)

@@ -16,6 +16,7 @@ import accel as accels
 import channel
 import guests
 import initrd
+import installed
 import kernel as kernels
 import zoo
 from paths import LabError, labs_root, source_dir
@@ -24,6 +25,9 @@ from qmp import Qmp, QmpError
 Result = namedtuple("Result", "status out err")
 UPPER_MIB = 8192
 DEADLINE = 240
+# An installed system starts ten times as many programs; alone it takes a minute.
+INSTALLED_DEADLINE = 600
+FIRST_BOOT_DEADLINE = 1800
 # MiB. With memory above 4 GiB (from 2816 MiB on) the firmware puts the bridges' windows there too,
 # and QEMU 10.0 forgets the upper half of the addresses of igb's virtual functions.
 MEMORY = 2560
@@ -108,11 +112,12 @@ class Lab:
 
     @classmethod
     def up(cls, profile="vtd", name="default", kernel=None, accel="auto", memory=None,
-           deadline=DEADLINE, say=lambda text: None, extra=()):
+           deadline=None, say=lambda text: None, extra=()):
         """Bring the lab up (or find it up) and return it."""
         lab = cls(name)
         if profile not in zoo.PROFILES:
             raise LabError("no profile %r; there are %s" % (profile, ", ".join(zoo.PROFILES)))
+        deadline = deadline or (INSTALLED_DEADLINE if zoo.PROFILES[profile].suite else DEADLINE)
         with lab._locked():
             if lab.pid:
                 have = lab.config["profile"]
@@ -125,9 +130,12 @@ class Lab:
             if os.path.isdir(lab.dir):
                 shutil.rmtree(lab.dir)
             start = time.monotonic()
-            k = kernels.find(kernel, say)
+            p = zoo.PROFILES[profile]
+            if p.suite and kernel:
+                raise LabError("profile %s boots the kernel on its own disk" % profile)
+            k = cls.installed(profile, say) if p.suite else kernels.find(kernel, say)
             chosen = accels.choose(accel, k, say)
-            lab._create(zoo.PROFILES[profile], k, chosen, memory, extra)
+            lab._create(p, k, chosen, memory, extra)
             prepared = time.monotonic()
             try:
                 lab._start()
@@ -144,6 +152,27 @@ class Lab:
                 time.monotonic() - start, profile, k.release, chosen, config["boot_seconds"]))
         return lab
 
+    @classmethod
+    def installed(cls, profile, say=lambda text: None):
+        """The disk that labs of this profile are copied from, and what it boots."""
+        p = zoo.PROFILES[profile]
+
+        def first_boot(made):
+            lab = cls("first-boot-" + profile)
+            lab.down()
+            with lab._locked():
+                try:
+                    lab._create(p, made, accels.choose("auto", made, say), None, ())
+                    lab._start()
+                    lab.wait_ready(FIRST_BOOT_DEADLINE)
+                    lab._power_off(INSTALLED_DEADLINE)
+                    installed.copy(lab, made.dir, ("disk",))
+                except LabError as e:
+                    raise LabError("the first boot of %s: %s\n%s" % (profile, e, lab.console_tail())) from e
+            lab.down()
+
+        return installed.find(p, first_boot, say)
+
     def _create(self, profile, kernel, accel, memory, extra):
         os.makedirs(self.path("ports"), mode=0o700)
         os.chmod(self.dir, 0o700)
@@ -151,11 +180,22 @@ class Lab:
             os.makedirs(self.path(sub))
         for name in {c.opts["disk"] for c in profile.cards if "disk" in c.opts} | {"usb0"}:
             _sparse(self.path("disks", name), zoo.DISKS[name])
-        _sparse(self.path("disks/upper"), UPPER_MIB)
-        subprocess.run(["/sbin/mke2fs", "-q", "-t", "ext4", "-E", "lazy_itable_init=1,root_owner=0:0",
-                        "-m", "0",
-                        self.path("disks/upper")], check=True)
-        initrd.build(kernel, self.path("initrd"), profile.modules)
+        self._fill_exchange()
+        guests.install(self.path("x/guest"))
+        if profile.suite:
+            installed.copy(kernel, self.dir, ("disk", "vmlinuz", "kernel", "initrd", "release"))
+        else:
+            guests.linux(kernel, self.path("x/guest"))
+            _sparse(self.path("disk"), UPPER_MIB)
+            subprocess.run(["/sbin/mke2fs", "-q", "-t", "ext4", "-E", "lazy_itable_init=1,root_owner=0:0",
+                            "-m", "0",
+                            self.path("disk")], check=True)
+            initrd.build(kernel, self.path("initrd"), profile.modules)
+        argv = self._qemu_argv(profile, kernel, accel, memory or MEMORY) + list(extra)
+        self._save({"profile": profile.name, "kernel": kernel.dir, "release": kernel.release,
+                    "accel": accel, "argv": argv})
+
+    def _fill_exchange(self):
         inside = os.path.join(source_dir(), "inside")
         for name in ("stage2", "agent.py", "unstick.py", "shutdown"):
             shutil.copy(os.path.join(inside, name), self.path("x/.inside", name))
@@ -163,19 +203,18 @@ class Lab:
             shutil.copy(os.path.join(inside, "bin", name), self.path("x/bin", name))
         shutil.copy(os.path.join(source_dir(), "record.py"), self.path("x/bin/lab-record"))
         os.chmod(self.path("x/bin/lab-record"), 0o755)
-        guests.install(kernel, self.path("x/guest"))
         with open(self.path("x/.inside/name"), "w") as f:
             f.write("lab-%s\n" % self.name)
-        argv = self._qemu_argv(profile, kernel, accel, memory or MEMORY) + list(extra)
-        self._save({"profile": profile.name, "kernel": kernel.dir, "release": kernel.release,
-                    "accel": accel, "argv": argv})
 
     def _qemu_argv(self, profile, kernel, accel, memory):
         mem0 = memory * 2 // 3
         # Periodic ticks, so that inside/unstick.py sees when a processor gets none any more.
         cmdline = ("console=ttyS0 quiet loglevel=4 %s mitigations=off tsc=reliable "
                    "no_timer_check nohz=off highres=off panic=-1 initcall_blacklist=shpcd_init "
-                   "module_blacklist=uas,joydev,iTCO_wdt lab.modules=%s" % (profile.cmdline, kernel.modules))
+                   "module_blacklist=uas,joydev,iTCO_wdt %s" % (profile.cmdline, (
+                       "root=LABEL=%s ro apparmor=1 security=apparmor systemd.hostname=lab-%s" % (
+                           installed.LABEL, self.name)
+                       if profile.suite else "lab.modules=" + kernel.modules)))
         argv = [accels.QEMU] + accels.machine_args(accel) + [
             "-name", "lab-" + self.name, "-smp", "2", "-m", "%dM" % memory,
             "-object", "memory-backend-ram,id=m0,size=%dM" % mem0,
@@ -185,14 +224,16 @@ class Lab:
             "-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off",
             "-display", "none", "-vga", "none", "-nodefaults", "-daemonize",
             "-pidfile", self.path("pid"),
-            "-kernel", kernel.image, "-initrd", self.path("initrd"), "-append", cmdline,
+            "-kernel", self.path("kernel") if profile.suite else kernel.image,
+            "-initrd", self.path("initrd"), "-append", cmdline,
             "-chardev", "file,id=console,path=%s,append=on" % self.path("console"),
             "-serial", "chardev:console",
             "-chardev", "socket,id=qmp,path=qmp,server=on,wait=off",
             "-mon", "chardev=qmp,mode=control",
-            "-fsdev", "local,id=root,path=/,security_model=none,readonly=on,multidevs=remap",
             "-fsdev", "local,id=lab,path=%s,security_model=none" % self.path("x"),
-            "-drive", "if=none,id=d_upper,format=raw,discard=unmap,file=" + self.path("disks/upper")]
+            "-drive", "if=none,id=d_root,format=raw,discard=unmap,file=" + self.path("disk")]
+        if not profile.suite:
+            argv += ["-fsdev", "local,id=root,path=/,security_model=none,readonly=on,multidevs=remap"]
         argv += zoo.qemu_args(profile, lambda name: self.path("disks", name))
         for n in range(channel.PORTS):
             argv += ["-chardev", "socket,id=lab%d,path=ports/lab%d,server=on,wait=off" % (n, n),
@@ -254,15 +295,41 @@ class Lab:
             shutil.rmtree(self.dir)
         return True
 
-    def reboot(self, hard=False, deadline=DEADLINE):
-        """Shut down (or pull the power) and boot again, same disks, same cards."""
+    def reboot(self, hard=False, deadline=None):
+        """Shut down (or pull the power) and boot again, same disks, same cards.  An installed system
+        is a machine that is switched off and on again: with what its disk says to boot, and with the
+        cards of its profile."""
+        if zoo.PROFILES[self.config["profile"]].suite:
+            self._cycle(hard, deadline or INSTALLED_DEADLINE)
+            return
         boot = self.run(["cat", "/proc/sys/kernel/random/boot_id"]).out.strip()
         if hard:
             self.qmp("system_reset")
         else:
             with contextlib.suppress(channel.LabLost):
                 self.run(["/lab/.inside/shutdown"], timeout=60)
-        self.wait_ready(deadline, not_boot=boot)
+        self.wait_ready(deadline or DEADLINE, not_boot=boot)
+
+    def _power_off(self, deadline):
+        """Shut an installed system down, and wait until its machine is off."""
+        until = time.monotonic() + deadline
+        with contextlib.suppress(channel.LabLost):
+            self.run(["systemctl", "--no-block", "poweroff"], timeout=60)
+        while self.pid:
+            if time.monotonic() >= until:
+                raise LabError("lab %s did not shut down in %d s" % (self.name, deadline))
+            time.sleep(0.1)
+
+    def _cycle(self, hard, deadline):
+        with self._locked():
+            if hard:
+                self._kill()
+            else:
+                self._power_off(deadline)
+            release = installed.extract(self.path("disk"), self.dir)
+            self._save({**self.config, "release": release})
+            self._start()
+            self.wait_ready(deadline)
 
     # -- use --------------------------------------------------------------------
 
@@ -304,6 +371,20 @@ class Lab:
         if text:
             out, err = out.decode(errors="replace"), err.decode(errors="replace")
         return Result(status, out, err)
+
+    def install(self, directory):
+        """Copy what is below DIRECTORY (as meson install --destdir leaves it) over the lab's /, as a
+        package would: systemd, udev and the linker are told."""
+        archive = self.path("x/.inside/install.tar")
+        subprocess.run(["tar", "-C", directory, "--owner=0", "--group=0", "-cf", archive, "."], check=True)
+        # What is there keeps its mode, / above all.
+        r = self.run("set -e; tar --keep-directory-symlink --no-overwrite-dir -C / -xpf "
+                     "/lab/.inside/install.tar; ldconfig; "
+                     "[ ! -d /run/systemd/system ] || { systemd-sysusers; systemctl daemon-reload; }; "
+                     "udevadm control --reload", timeout=240)
+        os.unlink(archive)
+        if r.status:
+            raise LabError("installing %s failed:\n%s%s" % (directory, r.out, r.err))
 
     def qmp_session(self):
         self._require()

@@ -87,7 +87,7 @@ def _packages(package, release):
     return [package]
 
 
-def _unpack_vmlinux(vmlinuz, out):
+def unpack_vmlinux(vmlinuz, out):
     """Take the kernel proper out of a bzImage; without it the lab boots the bzImage."""
     with open(vmlinuz, "rb") as f:
         data = f.read()
@@ -143,7 +143,7 @@ def fetch(say):
         _run(["/sbin/depmod", "-b", tree, kernel.release])
         if _make_plain(kernel):
             _run(["/sbin/depmod", "-b", tree, kernel.release])
-        if not _unpack_vmlinux(kernel.vmlinuz, os.path.join(tree, "vmlinux")):
+        if not unpack_vmlinux(kernel.vmlinuz, os.path.join(tree, "vmlinux")):
             say("vmlinux not extracted (is zstd installed?); booting the compressed image")
         with open(os.path.join(tree, "kernel.json"), "w") as f:
             json.dump({"package": package, "release": kernel.release}, f)

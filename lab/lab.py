@@ -21,7 +21,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import kernel as kernels                                            # noqa: E402
 import zoo                                                          # noqa: E402
 from channel import LabLost                                         # noqa: E402
-from host import DEADLINE, Lab, LabError, LabTimeout, Result, all_labs   # noqa: E402
+from host import Lab, LabError, LabTimeout, Result, all_labs   # noqa: E402
 from qmp import QmpError, parse_words                               # noqa: E402
 
 __all__ = ["Lab", "LabError", "LabLost", "LabTimeout", "QmpError", "Result"]
@@ -137,6 +137,11 @@ def cmd_push(args, say):
     return 0
 
 
+def cmd_install(args, say):
+    Lab(args.name).install(args.directory)
+    return 0
+
+
 def cmd_console(args, say):
     print(Lab(args.name).console_tail(args.lines))
     return 0
@@ -145,6 +150,11 @@ def cmd_console(args, say):
 def cmd_kernel(args, say):
     k = kernels.fetch(say) if args.fetch else kernels.find(args.kernel, say)
     print(k.dir)
+    return 0
+
+
+def cmd_image(args, say):
+    print(Lab.installed(args.profile, say).dir)
     return 0
 
 
@@ -170,7 +180,7 @@ def parser():
                                                    "DIR/lib/modules/RELEASE")
     v.add_argument("--accel", default="auto", choices=("auto", "kvm", "tcg"))
     v.add_argument("--memory", type=int, metavar="MIB", help="default 2560")
-    v.add_argument("--deadline", type=float, default=DEADLINE, metavar="S")
+    v.add_argument("--deadline", type=float, metavar="S")
     v = verb("run", cmd_run, "run a command in it: argv as it is, one word through sh -c")
     v.add_argument("--timeout", type=float, metavar="S")
     v.add_argument("--cwd", help="working directory in the lab (default: /root)")
@@ -185,15 +195,20 @@ def parser():
     v.add_argument("--all", action="store_true", help="every lab")
     v = verb("reboot", cmd_reboot, "shut down and boot again; what it wrote to / stays")
     v.add_argument("--hard", action="store_true", help="pull the power instead")
-    v.add_argument("--deadline", type=float, default=DEADLINE, metavar="S")
+    v.add_argument("--deadline", type=float, metavar="S")
     v = verb("push", cmd_push, "copy files into its /lab/bin, which comes first in PATH")
     v.add_argument("--to", metavar="DIR", help="below /lab instead, e.g. data")
     v.add_argument("files", nargs="+", metavar="FILE")
+    v = verb("install", cmd_install, "copy a directory over its /, and tell systemd (./dev lab install: "
+                                     "what is built)")
+    v.add_argument("directory", metavar="DIRECTORY", help="as meson install --destdir leaves it")
     v = verb("console", cmd_console, "the end of its console's output")
     v.add_argument("--lines", type=int, default=30)
     v = verb("kernel", cmd_kernel, "find or fetch the kernel and print where it is")
     v.add_argument("--fetch", action="store_true", help="look for a newer one even if one is cached")
     v.add_argument("--kernel", metavar="DIR", help=argparse.SUPPRESS)
+    v = verb("image", cmd_image, "find or make an installed profile's disk and print where it is")
+    v.add_argument("profile", choices=[p.name for p in zoo.PROFILES.values() if p.suite])
     verb("zoo", cmd_zoo, "the cards of the default profile, as a table")
     return p
 

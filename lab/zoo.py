@@ -113,7 +113,7 @@ PLUMBING = [
     _card("labx", "virtio-9p-pci", "pcie.0", "1d.0", "00:1d.0", "virtio-pci", "labx",
           "virtio 9p", "the exchange folder /lab", fsdev="lab", mount_tag="lab"),
     _card("labdisk", "virtio-blk-pci", "pcie.0", "1e.0", "00:1e.0", "virtio-pci", "labdisk",
-          "virtio disk", "what the lab writes to its / , kept over reboots", drive="d_upper", serial="labupper"),
+          "virtio disk", "what the lab writes to its / , kept over reboots", drive="d_root", serial="labdisk"),
 ]
 
 # Four controllers with 127 virtual functions each, for listing at scale.
@@ -127,7 +127,8 @@ for _n in range(4):
         serial="many%d" % _n, subsys="ss%d" % _n, sriov_max_vfs=127,
         max_ioqpairs=256, sriov_vq_flexible=254, sriov_vi_flexible=127, msix_qsize=129))
 
-Profile = namedtuple("Profile", "name iommu cmdline cards what modules", defaults=[()])
+# With a suite, / is a disk with that Debian on it (installed.py), else the machine's own.
+Profile = namedtuple("Profile", "name iommu cmdline cards what modules suite", defaults=[(), None])
 
 _VTD = "intel-iommu,intremap=%s,device-iotlb=on"
 
@@ -144,7 +145,16 @@ PROFILES = {p.name: p for p in [
             "VT-d without interrupt remapping: VFIO refuses unless unsafe interrupts are allowed"),
     Profile("many-vfs", [_VTD % "on"], "intel_iommu=on iommu=pt", MANY_VFS,
             "VT-d and four NVMe controllers with 127 VFs each"),
+    Profile("debian12", [_VTD % "on"], "intel_iommu=on iommu=pt", ZOO,
+            "as vtd, but an installed Debian 12, with systemd", suite="bookworm"),
+    Profile("debian13", [_VTD % "on"], "intel_iommu=on iommu=pt", ZOO,
+            "as vtd, but an installed Debian 13, with systemd", suite="trixie"),
 ]}
+
+
+def plumbing(profile):
+    """An installed system has no use for the machine's /."""
+    return [c for c in PLUMBING if c.id != "labroot" or not profile.suite]
 
 
 def find(card_id):
@@ -186,7 +196,7 @@ def qemu_args(profile, disk_path):
         if profile.cards is MANY_VFS:
             args += ["-device", "nvme-subsys,id=ss%d" % n]
     nics = 0
-    for card in profile.cards + PLUMBING:
+    for card in profile.cards + plumbing(profile):
         netdev = "net%d" % nics
         if card.opts.get("nic"):
             # One hub: the lab's NICs hear each other and nothing else.
