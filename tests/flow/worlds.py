@@ -12,6 +12,7 @@ import random
 import shlex
 import subprocess
 import sys
+import tempfile
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.join(TOP, os.environ.get("PASSTHRU_BUILD", "build-test"))
@@ -200,19 +201,19 @@ find /run/passthru/claims /run/passthru/journal -type f 2>/dev/null
 exit 0
 """
 
-    def __init__(self, lab):
-        self.lab = lab
+    def __init__(self, lab, program="/lab/bin/passthru"):
+        self.lab, self.path = lab, program
         self.before = self.snapshot()
 
     def passthru(self, *words, env=None, input=None, uid=None):
         words = [str(w) for w in words]
         prefix = ["setpriv", "--reuid=%d" % uid, "--clear-groups"] if uid else []
-        r = self.lab.run(prefix + ["/lab/bin/passthru"] + words, input=input, timeout=120,
+        r = self.lab.run(prefix + [self.path] + words, input=input, timeout=120,
                          env={**IN_LAB, **(env or {})})
         return Result(words, r.status, r.out, r.err)
 
     def program(self):
-        return "/lab/bin/passthru"
+        return self.path
 
     def sh(self, script, check=True, timeout=60):
         r = self.lab.run(script, timeout=timeout, env=IN_LAB)
@@ -265,27 +266,34 @@ exit 0
             assert self.snapshot() == self.before
 
 
-def lab_up(what):
+def lab_up(what, profile="vtd"):
     """(lab, whether it is ours to take down), with the programs of BUILD in it; WHAT runs in it."""
     import lab as labs
 
     def say(text):
         print("lab: " + text, file=sys.stderr, flush=True)
 
+    is_installed = profile != "vtd"
     name = os.environ.get("PASSTHRU_LAB")
     if name:
-        machine = labs.Lab(name)
+        machine = labs.Lab(name + "-" + profile if is_installed else name)
     else:
-        # two for each checkout; what a killed run left behind goes first
+        # a few for each checkout; what a killed run left behind goes first
         ours = "test-%s-%s" % (what, hashlib.sha256(TOP.encode()).hexdigest()[:6])
         labs.Lab(ours).down()
         try:
-            machine = labs.Lab.up(name=ours, deadline=120, say=say)
+            machine = labs.Lab.up(profile, ours, deadline=None if is_installed else 120, say=say)
         except labs.LabError as e:
             # An emulated processor now and then loses a timer and sleeps for good. What is tested
             # here is not QEMU; but say so.
             say("it did not boot, trying once more: %s" % e)
             labs.Lab(ours).down()
-            machine = labs.Lab.up(name=ours, say=say)
-    machine.push(os.path.join(BUILD, "src/cli/passthru"))
+            machine = labs.Lab.up(profile, ours, say=say)
+    if is_installed:
+        with tempfile.TemporaryDirectory() as staged:
+            subprocess.run(["meson", "install", "-C", BUILD, "--no-rebuild", "--quiet", "--destdir", staged],
+                           check=True)
+            machine.install(staged)
+    else:
+        machine.push(os.path.join(BUILD, "src/cli/passthru"))
     return machine, not name

@@ -48,8 +48,11 @@ class Daemon:
             kill $(cat /tmp/passthrud.pid)
             for i in $(seq 100); do kill -0 $(cat /tmp/passthrud.pid) 2>/dev/null || break; sleep 0.1; done
             ! kill -0 $(cat /tmp/passthrud.pid) 2>/dev/null""")
-        log = self.sh("cat /tmp/passthrud.log").out
+        log = self.log()
         assert "Sanitizer" not in log and "runtime error" not in log, log
+
+    def log(self):
+        return self.sh("cat /tmp/passthrud.log").out
 
     def virsh(self, *words):
         r = self.lab.run(["virsh"] + list(words), timeout=120)

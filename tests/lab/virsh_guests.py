@@ -127,7 +127,7 @@ class Guests:
     def wait_for(self, condition, seconds=30):
         deadline = time.monotonic() + seconds
         while not condition():
-            assert time.monotonic() < deadline, self.daemon.sh("tail -30 /tmp/passthrud.log").out
+            assert time.monotonic() < deadline, self.daemon.log()[-4000:]
             time.sleep(0.2)
 
     def disk(self, address):
@@ -162,5 +162,5 @@ for d in c.listAllDomains():
     if active: d.destroy()      # one that is off is gone already
 assert c.listAllDomains() == []'
             rm -f /tmp/serial-*""")
-        log = self.daemon.sh("cat /tmp/passthrud.log").out
+        log = self.daemon.log()
         assert "Sanitizer" not in log and "runtime error" not in log, log
