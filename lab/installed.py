@@ -14,7 +14,6 @@ import re
 import shlex
 import shutil
 import subprocess
-import tempfile
 
 import kernel as kernels
 import roots
@@ -110,12 +109,11 @@ def _one_at_a_time(base, suite):
         yield
 
 
-def _give_to_owner(path):
+def _give_to_owner(*paths):
     """Made by root for an ordinary user's cache: it is that user's."""
     owner = os.stat(os.path.expanduser("~"))
-    for where, _, names in os.walk(path):
-        for name in [where] + [os.path.join(where, n) for n in names]:
-            os.chown(name, owner.st_uid, owner.st_gid)
+    for path in paths:
+        os.chown(path, owner.st_uid, owner.st_gid)
 
 
 def find(profile, first_boot, say=lambda text: None):
@@ -136,13 +134,14 @@ def find(profile, first_boot, say=lambda text: None):
     with _one_at_a_time(base, suite):
         if not os.path.isdir(final):
             say("installing Debian %s on a disk, and booting it (once; minutes)" % suite)
-            with tempfile.TemporaryDirectory(prefix=".new-", dir=base) as work:
-                new = os.path.join(work, "new")
-                os.mkdir(new)
-                _make(suite, new)
-                first_boot(Installed(new))
-                os.rename(new, final)
-        _give_to_owner(base)
+            new = os.path.join(base, ".new-" + suite)
+            shutil.rmtree(new, ignore_errors=True)      # that of one that was killed
+            os.mkdir(new)
+            _make(suite, new)
+            first_boot(Installed(new))
+            _give_to_owner(new, *(e.path for e in os.scandir(new)))
+            os.rename(new, final)
+        _give_to_owner(base, os.path.join(base, ".%s.lock" % suite))
     return Installed(final)
 
 
