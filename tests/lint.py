@@ -5,7 +5,8 @@
     tests/lint.py [--build DIR] [--junit FILE]
 
 Compile commands come from DIR (build-test).  A file that passed is not looked at
-again until it, any header, the checks or the tools change (DIR/lint-passed).
+again until it, any header, the checks or the tools change, in any clone: what passed is
+in ~/.cache/passthru/lint-passed, by content.
 """
 
 import argparse
@@ -19,6 +20,13 @@ import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ET
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lab"))
+
+from paths import cache_root                                        # noqa: E402
+
+# So many results are kept, some trees' worth.
+KEEP = 20000
 
 # One version everywhere: each has other ideas. These are in Debian 12, Debian 13 and Ubuntu 24.04.
 FORMAT, TIDY = "clang-format-19", "clang-tidy-19"
@@ -123,17 +131,31 @@ def run(check):
     return name, key, r.returncode, r.stdout, time.monotonic() - start
 
 
+def known_keys(path):
+    try:
+        with open(path) as f:
+            return f.read().split()
+    except OSError:
+        return []
+
+
+def remember(path, passed):
+    """The newest are last. Another run may have written meanwhile: its results stay."""
+    keys = [k for k in known_keys(path) if k not in passed] + sorted(passed)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    temporary = "%s.%d" % (path, os.getpid())
+    with open(temporary, "w") as f:
+        f.write("\n".join(keys[-KEEP:]) + "\n")
+    os.rename(temporary, path)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--build", default="build-test")
     parser.add_argument("--junit")
     args = parser.parse_args()
-    passed_path = os.path.join(args.build, "lint-passed")
-    try:
-        with open(passed_path) as f:
-            known = set(f.read().split())
-    except OSError:
-        known = set()
+    passed_path = os.path.join(cache_root(), "lint-passed")
+    known = set(known_keys(passed_path))
     suite = ET.Element("testsuite", name="lint")
     todo, keep, failed = [], set(), 0
     for check in checks(args.build):
@@ -157,8 +179,7 @@ def main():
                 first = next((line for line in lines if " error: " in line), lines[0])
                 first = re.sub(r"[^ -~]", "?", first)
                 ET.SubElement(case, "failure", message=first)
-    with open(passed_path, "w") as f:
-        f.write("\n".join(sorted(keep)) + "\n")
+    remember(passed_path, keep)
     if args.junit:
         ET.ElementTree(suite).write(args.junit)
     print("lint: %d checks, %d failed (%d unchanged since they passed)" % (
