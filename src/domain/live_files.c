@@ -86,6 +86,8 @@ static void try_file(const struct file *file, struct finding *finding)
 	if (access(file->path, mode) == 0)
 		return;
 	finding->errnum = errno;
+	if (access("/", X_OK) < 0)
+		finding->directory = 1;
 	for (slash = path ? strchr(path + 1, '/') : NULL; slash; slash = strchr(slash + 1, '/')) {
 		*slash = '\0';
 		if (access(path, X_OK) < 0 && !finding->directory)
