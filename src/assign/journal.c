@@ -48,8 +48,8 @@ static struct json_object *to_json(enum pt_verb verb, const struct step *steps, 
 int journal_format(enum pt_verb verb, const struct step *steps, size_t count, char **ret_text,
 		   size_t *ret_size, size_t *ret_marks)
 {
-	AUTO(auto_json) struct json_object *object = to_json(verb, steps, count);
 	AUTO_FREE char *json = NULL;
+	AUTO(auto_json) struct json_object *object = to_json(verb, steps, count);
 	char *text;
 	size_t size;
 

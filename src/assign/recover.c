@@ -414,12 +414,14 @@ static void sweep(struct pt_host *host, const char *directory)
 {
 	AUTO_DIR DIR *dir = NULL;
 	struct dirent *entry;
+	int fd;
 
 	if (io_open_directory_at(host->root_fd, directory, &dir) < 0)
 		return;
-	while ((entry = readdir(dir))) {
+	fd = dirfd(dir);
+	while (fd >= 0 && (entry = readdir(dir))) {
 		if (is_leftover(host, entry->d_name))
-			(void)unlinkat(dirfd(dir), entry->d_name, 0);
+			(void)unlinkat(fd, entry->d_name, 0);
 	}
 }
 

@@ -207,14 +207,17 @@ int io_sync_at(int dir_fd, const char *path)
 
 int io_open_directory_at(int dir_fd, const char *path, DIR **ret_dir)
 {
-	AUTO_CLOSE int fd = openat(dir_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = openat(dir_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	int errnum = errno;
 
-	if (!dir)
-		return -errno;
-	fd = -1; /* closed with it */
-	*ret_dir = dir;
-	return 0;
+	if (dir) {
+		*ret_dir = dir;
+		return 0;
+	}
+	if (fd >= 0)
+		close(fd);
+	return -errnum;
 }
 
 int io_make_directories_at(int dir_fd, const char *path, mode_t mode)

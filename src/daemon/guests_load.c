@@ -174,6 +174,7 @@ static void make_uuid(const char *file, unsigned char ret_uuid[16])
 
 	for (i = 0; file[i]; i++)
 		hash = (hash ^ (unsigned char)file[i]) * 0x100000001b3;
+	memset(ret_uuid, 0, 16);
 	for (i = 0; i < 16; i++) {
 		ret_uuid[i] = (unsigned char)(hash >> 56);
 		hash = (hash ^ i) * 0x100000001b3;
