@@ -246,22 +246,24 @@ void line_command(struct command_line *line, const char *name, struct json_objec
 	}
 }
 
-void line_put(struct command_line *line, enum line_what what, struct json_object *object)
+static void add_object(struct command_line *line, const char *option, struct json_object *object)
 {
 	const int flags = JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE;
 	AUTO_FREE char *text = NULL;
 
-	if (!object)
-		return;
-	if (line->commands) {
-		line_command(line, whats[what].command, object);
-		return;
-	}
 	if (json_format(object, flags, &text, NULL) < 0)
 		line_fail_memory(line);
 	else
-		line_add_value(line, whats[what].option, "%s", text);
+		line_add_value(line, option, "%s", text);
 	json_object_put(object);
+}
+
+void line_put(struct command_line *line, enum line_what what, struct json_object *object)
+{
+	if (object && line->commands)
+		line_command(line, whats[what].command, object);
+	else if (object)
+		add_object(line, whats[what].option, object);
 }
 
 /* ---- words ---- */

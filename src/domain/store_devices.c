@@ -44,7 +44,7 @@ int store_parse_devices(const char *text, size_t size, struct store_devices **re
 {
 	AUTO(auto_json) struct json_object *object = NULL;
 	AUTO_FREE struct store_devices *devices = NULL;
-	struct json_object *array;
+	struct json_object *array = NULL;
 	size_t i, count;
 	int r = json_parse(text, size, state_devices.max, STATE_DEPTH, &object, err);
 
@@ -269,7 +269,7 @@ int store_check_devices(struct pt_host *host, const char *name,
 	struct store_device device;
 	size_t i;
 
-	if (r < 0 || !count)
+	if (r < 0 || !before)
 		return r;
 	after = make(before->count + count);
 	if (!after)
