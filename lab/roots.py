@@ -13,6 +13,7 @@
 import argparse
 import contextlib
 import fcntl
+import filecmp
 import os
 import re
 import resource
@@ -147,10 +148,11 @@ def resolve(directory):
 
 # -- ./dev in a root -------------------------------------------------------------------------------
 
-def copy_tree(directory):
-    """What git knows of this tree, and what it doesn't ignore, goes to the root's TREE; unchanged
-    files keep their times there, so that builds are incremental."""
-    top, target = os.path.dirname(source_dir()), directory + TREE
+def copy_tree(directory, top=os.path.dirname(source_dir())):
+    """What git knows of the tree at TOP, and what it doesn't ignore, goes to the root's TREE. An unchanged
+    file keeps its time there, so that builds are incremental; a changed one gets a new time, whatever
+    its own is: it may be older than what was built of the text before it."""
+    target = directory + TREE
     listed = _output(["git", "-C", top, "-c", "safe.directory=*", "ls-files", "-z", "-co",
                       "--exclude-standard"])
     names = {n for n in listed.split("\0") if n and os.path.isfile(os.path.join(top, n))}
@@ -162,13 +164,12 @@ def copy_tree(directory):
                 os.unlink(os.path.join(where, name))
     for name in names:
         source, copy = os.path.join(top, name), os.path.join(target, name)
-        a = os.stat(source)
         with contextlib.suppress(OSError):
-            b = os.stat(copy)
-            if (a.st_size, a.st_mtime_ns, a.st_mode) == (b.st_size, b.st_mtime_ns, b.st_mode):
+            if os.stat(source).st_mode == os.stat(copy).st_mode and \
+                    filecmp.cmp(source, copy, shallow=False):
                 continue
         os.makedirs(os.path.dirname(copy), exist_ok=True)
-        shutil.copy2(source, copy)
+        shutil.copy(source, copy)
 
 
 def _installed(directory):
