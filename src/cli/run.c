@@ -10,8 +10,11 @@
 #include <unistd.h>
 
 #include "base/auto.h"
+#include "base/error.h"
 #include "base/text.h"
 #include "cli/change.h"
+
+AUTO_DEFINE(claims, struct pt_claims *, pt_claims_free)
 
 struct run {
 	struct cli_devices devices;
@@ -63,9 +66,7 @@ static int add_device(struct run *run, const char *word, struct pt_error *err)
 	return 0;
 no_memory:
 	free(property);
-	err->reason = PT_NO_MEMORY;
-	(void)text_format(err->message, sizeof(err->message), "out of memory");
-	return -ENOMEM;
+	return pt_fail_memory(err);
 }
 
 static int take_option(struct cli *cli, struct run *run, int option, struct pt_error *err)
@@ -283,6 +284,45 @@ static bool shall_end(const struct cli_signals *signals)
 	return false;
 }
 
+/* The devices whose claims can be read, first; @err names the others. Returns how many. */
+static size_t keep_readable(struct run *run, const struct pt_claims *claims, struct pt_error *err)
+{
+	const struct pt_unreadable *file;
+	struct pt_address *devices = run->devices.addresses;
+	size_t i, k, kept = 0;
+
+	for (i = 0; i < run->devices.count; i++) {
+		for (k = 0; (file = pt_claims_unreadable_at(claims, k)); k++)
+			if (file->has_address &&
+			    pt_address_compare(&file->address, &devices[i]) == 0)
+				break;
+		if (!file)
+			devices[kept++] = devices[i];
+		else if (!err->reason)
+			(void)pt_fail(err, PT_CORRUPT, EBADMSG, "%s: %s: %s", file->path, file->why,
+				      file->next);
+		else
+			pt_error_append(err, "\n%s: %s", file->path, file->why);
+	}
+	return kept;
+}
+
+/* A request is done whole or not at all, and one spoiled claim must not keep the other devices. */
+static int give_back(struct cli *cli, struct run *run)
+{
+	AUTO(auto_claims) struct pt_claims *claims = NULL;
+	struct pt_error err = {.reason = PT_REASON_NONE};
+	int status = 0;
+
+	if (pt_claims_read(cli->host, &claims, &err) < 0)
+		return cli_fail(cli, &err);
+	run->request.verb = PT_GIVE_BACK;
+	run->request.count = keep_readable(run, claims, &err);
+	if (run->request.count)
+		status = cli_request_apply(cli, &run->request, cli->err);
+	return err.reason ? cli_fail(cli, &err) : status;
+}
+
 static int take_run_give_back(struct cli *cli, struct run *run)
 {
 	struct cli_signals signals;
@@ -302,8 +342,7 @@ static int take_run_give_back(struct cli *cli, struct run *run)
 	if (!status) {
 		if (!shall_end(&signals))
 			result = run_command(run, &signals.before);
-		run->request.verb = PT_GIVE_BACK;
-		status = cli_request_apply(cli, &run->request, cli->err);
+		status = give_back(cli, run);
 	}
 	cli_signals_restore(&signals);
 	/* the command's status, unless its end left a device where it shouldn't be */

@@ -57,6 +57,17 @@ def test_the_device_itself_is_left_alone(world):
     assert world.driver(NVME) == "nvme"
 
 
+def test_one_of_two_that_were_lent(world):
+    """The command's end gives back what it can."""
+    at = place(world, CLAIMS + NVME)
+    r = world.passthru("run", "--device", NVME, "--device", TWIN, "--", "sh", "-c", "echo { >'%s'" % at)
+    r.fails(27, CLAIMS + NVME, "remove it")
+    assert world.driver(TWIN) == "nvme" and not world.exists(CLAIMS + TWIN)
+    assert world.driver(NVME) == "vfio-pci"
+    world.sh("rm '%s'" % at)
+    world.passthru("reattach", NVME).ok()
+
+
 def test_its_group_goes_to_no_guest(world):
     world.passthru("detach", NIC_A, NIC_B).ok()
     spoil(world, CLAIMS + NIC_B, "{}")
