@@ -196,7 +196,7 @@ int guest_end(struct pt_host *host, struct guest *guest, struct pt_error *err)
 	guest->qmp = NULL;
 	swtpm_end(host, guest->record);
 	live_settle_vfs(host, NULL, guest->record);
-	r = guest_give_back(host, &guest->owner, err);
+	r = guest_give_back(host, &guest->owner, guest->live, err);
 	live_take_files_back(host, guest->record, 0);
 	label_remove(host, guest->live);
 	guest_remove_files(host, guest->name);
@@ -217,9 +217,10 @@ int guest_forget(struct pt_host *host, const struct store_live *record, struct p
 
 	swtpm_end(host, record);
 	live_put_vfs_back(host, record);
-	r = guest_give_back(host, &owner, err);
+	(void)definition_parse(record->xml, DEFINITION_LIVE, &live, NULL);
+	r = guest_give_back(host, &owner, live, err);
 	live_take_files_back(host, record, 0);
-	if (definition_parse(record->xml, DEFINITION_LIVE, &live, NULL) == 0)
+	if (live)
 		label_remove(host, live);
 	guest_remove_files(host, record->name);
 	return r < 0 ? r : store_remove_live(host, record->name, err);

@@ -122,8 +122,12 @@ int guest_end(struct pt_host *host, struct guest *guest, struct pt_error *err);
 /* The same for one that ended while nobody looked, of which there is only the file. */
 int guest_forget(struct pt_host *host, const struct store_live *record, struct pt_error *err);
 
-/* Give back all devices claimed in its name, and their nodes. */
-int guest_give_back(struct pt_host *host, const struct pt_owner *owner, struct pt_error *err);
+/*
+ * Give back all devices claimed in its name, and their nodes. A device of @live (NULL: not known)
+ * whose claim can't be read stays where it is, without its node: PT_CORRUPT names the file.
+ */
+int guest_give_back(struct pt_host *host, const struct pt_owner *owner,
+		    const struct definition *live, struct pt_error *err);
 
 /* Give back some of them. */
 int guest_give_back_devices(struct pt_host *host, const struct pt_owner *owner,

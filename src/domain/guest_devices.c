@@ -6,7 +6,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "assign/claim.h"
 #include "assign/lock.h"
+#include "assign/owner.h"
 #include "assign/recover.h"
 #include "base/text.h"
 #include "domain/guest.h"
@@ -102,13 +104,6 @@ int guest_take(struct pt_host *host, const struct pt_owner *owner, const struct 
 
 /* ---- giving back ---- */
 
-static bool is_owners(const struct pt_claim *claim, const struct pt_owner *owner)
-{
-	return claim->owner.kind == owner->kind && claim->owner.pid == owner->pid &&
-	       claim->owner.start_time == owner->start_time &&
-	       !strcmp(claim->owner.name, owner->name);
-}
-
 /* Devices that @owner has, but for those that wait for a person's decision. */
 static int list_devices(struct pt_host *host, const struct pt_owner *owner,
 			struct pt_address devices[LOCK_MAX], size_t *ret_count,
@@ -121,7 +116,7 @@ static int list_devices(struct pt_host *host, const struct pt_owner *owner,
 	for (i = 0; r == 0 && i < pt_claims_count(claims); i++) {
 		const struct pt_claim *claim = pt_claims_at(claims, i);
 
-		if (is_owners(claim, owner) && claim->state != PT_CLAIM_QUARANTINED &&
+		if (owner_is_same(&claim->owner, owner) && claim->state != PT_CLAIM_QUARANTINED &&
 		    claim->state != PT_CLAIM_STUCK && count < LOCK_MAX)
 			devices[count++] = claim->address;
 	}
@@ -140,11 +135,44 @@ int guest_give_back_devices(struct pt_host *host, const struct pt_owner *owner,
 	return r;
 }
 
+/* Its devices whose claims can't be read: no list has them, so nobody else would say so. */
+static int check_unreadable(struct pt_host *host, const struct pt_owner *owner,
+			    const struct definition *live, struct pt_error *err)
+{
+	AUTO(auto_claims) struct pt_claims *claims = NULL;
+	AUTO_FREE struct definition_hostdev *hostdevs = NULL;
+	size_t count = 0, i;
+	int result = 0, r = definition_hostdevs(live, &hostdevs, &count, err);
+
+	if (!r)
+		r = pt_claims_read(host, &claims, err);
+	for (i = 0; !r && i < count; i++) {
+		const struct pt_address *address = &hostdevs[i].address;
+		const struct pt_unreadable *file = claims_find_unreadable(claims, address);
+		char text[PT_ADDRESS_TEXT];
+
+		if (!file)
+			continue;
+		confine_take_nodes(host, address, 1);
+		pt_address_format(address, text);
+		if (!result)
+			result = pt_fail(err, PT_CORRUPT, EBADMSG,
+					 "guest %s has ended, but its device %s was not given "
+					 "back: %s: %s: %s",
+					 owner->name, text, file->path, file->why, file->next);
+		else
+			pt_error_append(err, "\ndevice %s was not given back either: %s: %s", text,
+					file->path, file->why);
+	}
+	return r < 0 ? r : result;
+}
+
 /*
  * Its process has ended, so its claims are what recovery is for; but recovery leaves alone what
  * somebody is working on, and here it must come to its end.
  */
-int guest_give_back(struct pt_host *host, const struct pt_owner *owner, struct pt_error *err)
+int guest_give_back(struct pt_host *host, const struct pt_owner *owner,
+		    const struct definition *live, struct pt_error *err)
 {
 	struct pt_address devices[LOCK_MAX], before[LOCK_MAX];
 	const struct timespec pause = {.tv_nsec = GIVE_BACK_WAIT_MS * 1000000L};
@@ -161,6 +189,11 @@ int guest_give_back(struct pt_host *host, const struct pt_owner *owner, struct p
 			r = list_devices(host, owner, devices, &count, err);
 	}
 	confine_take_nodes(host, before, count_before);
+	if (live) {
+		int unread = check_unreadable(host, owner, live, r < 0 ? NULL : err);
+
+		r = r < 0 ? r : unread;
+	}
 	if (r == 0 && count)
 		return pt_fail(err, PT_BUSY, EBUSY,
 			       "%zu devices of guest %s are being changed by another process: "
