@@ -40,10 +40,11 @@ static int read_claim(struct pt_host *host, const char *name, struct pt_claims *
 	struct pt_address address;
 	struct pt_claim *grown;
 	struct pt_error why;
-	bool is_ours = state_parse_name(name, &address);
-	bool is_named = is_ours || pt_address_parse(name, &address, NULL) == 0;
+	int r;
 
-	if (!is_ours) {
+	if (!state_parse_name(name, &address)) {
+		bool is_named = pt_address_parse(name, &address, NULL) == 0;
+
 		(void)pt_fail(&why, PT_CORRUPT, EBADMSG,
 			      "its name is not an address such as "
 			      "0000:65:00.0");
@@ -63,9 +64,8 @@ static int read_claim(struct pt_host *host, const char *name, struct pt_claims *
 	default:
 		break;
 	}
-	if (state_is_general(&why))
-		return pt_fail(err, why.reason, why.errnum, "%s", why.message);
-	return add_unreadable(claims, &state_claims, name, &address, &why, err);
+	r = state_check_general(&state_claims, name, &why, err);
+	return r < 0 ? r : add_unreadable(claims, &state_claims, name, &address, &why, err);
 }
 
 /* A claim whose device stands in a journal is changing: the journal is that fact's only place. */
@@ -79,10 +79,10 @@ static int read_journal(struct pt_host *host, const char *name, struct pt_claims
 
 	if (r == -ENOENT) /* finished meanwhile */
 		return 0;
-	if (r < 0 && state_is_general(&why))
-		return pt_fail(err, why.reason, why.errnum, "%s", why.message);
-	if (r < 0)
-		return add_unreadable(claims, &state_journals, name, NULL, &why, err);
+	if (r < 0) {
+		r = state_check_general(&state_journals, name, &why, err);
+		return r < 0 ? r : add_unreadable(claims, &state_journals, name, NULL, &why, err);
+	}
 	for (i = 0; i < claims->count; i++) {
 		if (claims->items[i].state == PT_CLAIM_HELD &&
 		    journal_touches(&journal, &claims->items[i].address))

@@ -239,8 +239,9 @@ static int load_file(struct pt_host *host, const char *name, struct pt_persist_l
 		list->count++;
 	if (!r || r == -ENOENT) /* unpersisted meanwhile */
 		return 0;
-	if (state_is_general(&why))
-		return pt_fail(err, why.reason, why.errnum, "%s", why.message);
+	r = state_check_general(&state_persisted, name, &why, err);
+	if (r < 0)
+		return r;
 	unreadable = state_unreadable(&state_persisted, name, &address, &why);
 	return state_add_unreadable(&list->unreadables, &unreadable) < 0 ? pt_fail_memory(err) : 0;
 }

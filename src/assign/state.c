@@ -42,9 +42,14 @@ int state_fail_file(int r, const struct state_kind *kind, const char *name, stru
 	return r;
 }
 
-bool state_is_general(const struct pt_error *err)
+int state_check_general(const struct state_kind *kind, const char *name, const struct pt_error *why,
+			struct pt_error *err)
 {
-	return err->reason == PT_NO_MEMORY || err->errnum == EMFILE || err->errnum == ENFILE;
+	if (why->reason != PT_NO_MEMORY && why->reason != PT_NOT_PERMITTED &&
+	    why->errnum != EMFILE && why->errnum != ENFILE)
+		return 0;
+	return state_fail_file(pt_fail(err, why->reason, why->errnum, "%s", why->message), kind,
+			       name, err);
 }
 
 struct pt_unreadable state_unreadable(const struct state_kind *kind, const char *name,

@@ -86,8 +86,12 @@ int state_fail(struct pt_error *err, int errnum, const char *what);
 /* @r, with the file's path before the message, and the next step behind one of what is in it. */
 int state_fail_file(int r, const struct state_kind *kind, const char *name, struct pt_error *err);
 
-/* A failure that is the host's, not the file's: a list must fail with it. */
-bool state_is_general(const struct pt_error *err);
+/*
+ * A list must fail with a failure of the host's or the caller's: @why as @err, with the file's
+ * path. 0 when it is the file's own.
+ */
+int state_check_general(const struct state_kind *kind, const char *name, const struct pt_error *why,
+			struct pt_error *err);
 
 /* The same as an item of a list; @address may be NULL. */
 struct pt_unreadable state_unreadable(const struct state_kind *kind, const char *name,

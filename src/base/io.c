@@ -142,6 +142,9 @@ static int finish_file(int fd, const struct replacement *how)
 {
 	if ((how->uid != (uid_t)-1 || how->gid != (gid_t)-1) && fchown(fd, how->uid, how->gid) < 0)
 		return -errno;
+	/* the umask of whoever runs us took its part from open()'s */
+	if (fchmod(fd, how->mode) < 0)
+		return -errno;
 	return how->is_synced && fsync(fd) < 0 ? -errno : 0;
 }
 

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -105,6 +106,29 @@ static void test_one_bad(void **state)
 	}
 }
 
+/* As root with a umask of 077 would have left it: it isn't broken, and nobody else may say so. */
+static void test_not_permitted(void **state)
+{
+	const struct pt_claim good = make_claim(GOOD);
+	struct pt_claims *claims = NULL;
+	struct pt_error err;
+	int r;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip(); /* only root can become somebody else */
+	assert_int_equal(claim_write(host, &good, NULL), 0);
+	assert_int_equal(fchmodat(host->root_fd, CLAIM_DIR "/" GOOD, 0600, 0), 0);
+	assert_int_equal(chmod(root, 0755), 0);
+	assert_int_equal(seteuid(65534), 0);
+	r = pt_claims_read(host, &claims, &err);
+	assert_int_equal(seteuid(0), 0);
+	assert_int_equal(r, -EACCES);
+	assert_int_equal(err.reason, PT_NOT_PERMITTED);
+	assert_non_null(strstr(err.message, "/" CLAIM_DIR "/" GOOD));
+	assert_non_null(strstr(err.message, "run as root"));
+}
+
 static void write_large(const char *path)
 {
 	int fd = openat(host->root_fd, path, O_WRONLY | O_CREAT, 0644);
@@ -195,6 +219,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_one_bad, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_not_permitted, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_no_files, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_other_spelling, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_any_bytes, set_up, tear_down),

@@ -111,6 +111,7 @@ static void reading_all(void **state)
 
 static void replacing_is_whole(void **state)
 {
+	mode_t mask;
 	char buffer[16];
 	struct stat status;
 
@@ -120,6 +121,12 @@ static void replacing_is_whole(void **state)
 	assert_int_equal(io_read_text_at(root, "c", buffer, sizeof(buffer)), 6);
 	assert_int_equal(fstatat(root, "c", &status, 0), 0);
 	assert_int_equal(status.st_mode & 0777, 0600);
+	/* the umask has no say */
+	mask = umask(077);
+	assert_int_equal(io_replace_at(root, "a", "x", 1, 0644), 0);
+	(void)umask(mask);
+	assert_int_equal(fstatat(root, "a", &status, 0), 0);
+	assert_int_equal(status.st_mode & 0777, 0644);
 	/* where it can't be put in place nothing may be left beside it */
 	assert_int_equal(mkdirat(root, "d", 0700), 0);
 	assert_int_equal(mkdirat(root, "d/full", 0700), 0);
