@@ -122,6 +122,12 @@ size_t text_whole(const char *text, size_t len)
 
 enum controls { NO_CONTROLS, ONLY_LINES, ALL_CONTROLS };
 
+/* Unicode 15, section 23.3: what follows is shown in another order than it is written in. */
+static bool is_direction(uint32_t code)
+{
+	return (code >= 0x202a && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
+}
+
 /* What stands for a character; 0: itself. */
 static char stand_in(uint32_t code, enum controls controls)
 {
@@ -129,7 +135,8 @@ static char stand_in(uint32_t code, enum controls controls)
 
 	if (code == TEXT_INVALID)
 		return '?';
-	if (controls == ALL_CONTROLS || (code >= ' ' && code < 0x7f) || code >= 0xa0)
+	if (controls == ALL_CONTROLS || (code >= ' ' && code < 0x7f) ||
+	    (code >= 0xa0 && !is_direction(code)))
 		return 0;
 	if (is_space)
 		return controls == ONLY_LINES ? 0 : ' ';

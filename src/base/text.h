@@ -44,9 +44,9 @@ size_t text_whole(const char *text, size_t len);
 
 /*
  * Text from outside (a user, a device, a process, a file) before it reaches a log, a terminal,
- * JSON or a message: in place, each control character (C0, DEL, C1) and each sequence of bytes
- * that is no UTF-8 becomes '?', and a newline or a tab a space. '?' rather than U+FFFD, so that
- * text never grows and an ASCII terminal shows it.
+ * JSON or a message: in place, each control character (C0, DEL, C1, those that turn the direction
+ * of writing) and each sequence of bytes that is no UTF-8 becomes '?', and a newline or a tab a
+ * space. '?' rather than U+FFFD, so that text never grows and an ASCII terminal shows it.
  */
 void text_clean(char *text);
 

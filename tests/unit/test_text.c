@@ -214,6 +214,7 @@ static void test_clean(void **state)
 		{"\xed\xa0\x80", "???", "???"},	      /* a surrogate */
 		{"\xf4\x90\x80\x80", "????", "????"}, /* above U+10FFFF */
 		{"\xf0\x9f\x98", "?", "?"},
+		{"\u202ea\u2066b\u2069\u2027", "?a?b?\u2027", "?a?b?\u2027"},
 	};
 	char buffer[64];
 	size_t i;
