@@ -355,7 +355,9 @@ int state_get_override(struct json_object *object, const char *key, char buffer[
 		return r;
 	if (!text)
 		return pt_fail(err, PT_CORRUPT, EBADMSG, "\"%s\" is missing", key);
-	if (strlen(text) >= BINDING_NAME || strchr(text, '\n'))
+	if (strchr(text, '\n'))
+		return pt_fail(err, PT_CORRUPT, EBADMSG, "\"%s\" has a newline in it", key);
+	if (strlen(text) >= BINDING_NAME)
 		return pt_fail(err, PT_CORRUPT, EBADMSG, "\"%s\" is too long", key);
 	(void)text_copy(buffer, BINDING_NAME, text);
 	return 0;

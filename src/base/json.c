@@ -17,35 +17,51 @@ static bool is_allowed_outside(uint32_t code)
 	return code < 0x7f && code != 'N' && code != 'I' && code != '\'';
 }
 
+/* What was found on the way through a text. */
+struct scan {
+	size_t at;	/* where it stopped */
+	size_t members; /* of all objects in it: colons that are in no string */
+	bool is_other;	/* other characters than ASCII's */
+};
+
 /*
  * What must be looked at before json-c's strict mode is asked. That refuses comments, single
  * quotes around values and the like, but takes NaN and single quotes around keys, and its versions
  * differ on the rest: 0.16 takes control characters in strings, 0.18 refuses every byte above 0x7f
  * (json-c#875).
  */
-static int check(const char *text, size_t size, bool *ret_is_ascii)
+static int check(const char *text, size_t size, struct scan *scan)
 {
-	bool is_string = false, is_escaped = false, is_ascii = true;
-	size_t at = 0;
+	bool is_string = false, is_escaped = false, has_nul = false;
 
-	while (at < size) {
+	for (;;) {
+		const char *start = text + scan->at;
+		size_t left = size - scan->at, len;
 		uint32_t code;
 
-		at += text_character(text + at, size - at, &code);
+		if (!left)
+			return 0;
+		len = text_character(start, left, &code);
 		if (code == TEXT_INVALID || code < (is_string ? ' ' : 1))
 			return -EBADMSG;
 		if (is_string ? is_escaped && code >= 0x80 : !is_allowed_outside(code))
 			return -EBADMSG;
-		if (code == '"' && !is_escaped)
+		/* json-c ends a key there */
+		has_nul |= is_escaped && left >= 5 && !memcmp(start, "u0000", 5);
+		if (code == ':' && !is_string && has_nul)
+			return -EBADMSG;
+		scan->members += code == ':' && !is_string;
+		if (code == '"' && !is_escaped) {
 			is_string = !is_string;
+			has_nul &= !is_string;
+		}
 		is_escaped = is_string && code == '\\' && !is_escaped;
-		is_ascii &= code < 0x80;
+		scan->is_other |= code >= 0x80;
+		scan->at += len;
 	}
-	*ret_is_ascii = is_ascii;
-	return 0;
 }
 
-static int parse_as(const char *text, size_t size, int depth, int flags,
+static int parse_as(const char *text, size_t size, int depth, int flags, size_t *ret_at,
 		    struct json_object **ret_value)
 {
 	struct json_tokener *tokener = json_tokener_new_ex(depth);
@@ -58,6 +74,7 @@ static int parse_as(const char *text, size_t size, int depth, int flags,
 	value = json_tokener_parse_ex(tokener, text, (int)size);
 	is_whole = json_tokener_get_error(tokener) == json_tokener_success &&
 		   json_tokener_get_parse_end(tokener) == size;
+	*ret_at = is_whole ? 0 : json_tokener_get_parse_end(tokener);
 	json_tokener_free(tokener);
 	if (!is_whole || !json_object_is_type(value, json_type_object)) {
 		json_object_put(value);
@@ -68,7 +85,7 @@ static int parse_as(const char *text, size_t size, int depth, int flags,
 }
 
 /* Is its grammar right? Other characters than ASCII's are in strings only; any letter serves. */
-static int parse_masked(const char *text, size_t size, int depth)
+static int parse_masked(const char *text, size_t size, int depth, size_t *ret_at)
 {
 	AUTO(auto_json) struct json_object *value = NULL;
 	AUTO_FREE char *masked = malloc(size);
@@ -78,13 +95,40 @@ static int parse_masked(const char *text, size_t size, int depth)
 		return -ENOMEM;
 	for (i = 0; i < size; i++)
 		masked[i] = (unsigned char)text[i] < 0x80 ? text[i] : 'x';
-	return parse_as(masked, size, depth, JSON_TOKENER_STRICT, &value);
+	return parse_as(masked, size, depth, JSON_TOKENER_STRICT, ret_at, &value);
+}
+
+static size_t count_members(struct json_object *value)
+{
+	size_t count = 0, i;
+
+	if (json_object_is_type(value, json_type_object)) {
+		json_object_object_foreach(value, key, member)
+		{
+			(void)key;
+			count += 1 + count_members(member);
+		}
+	} else if (json_object_is_type(value, json_type_array)) {
+		for (i = 0; i < json_object_array_length(value); i++)
+			count += count_members(json_object_array_get_idx(value, i));
+	}
+	return count;
+}
+
+static int fail_grammar(const char *text, size_t at, struct pt_error *err)
+{
+	size_t line = 1, i;
+
+	for (i = 0; i < at; i++)
+		line += text[i] == '\n';
+	return pt_fail(err, PT_CORRUPT, EBADMSG, "not a JSON object: line %zu is malformed", line);
 }
 
 int json_parse(const char *text, size_t size, size_t max, int depth, struct json_object **ret_value,
 	       struct pt_error *err)
 {
-	bool is_ascii = true;
+	AUTO(auto_json) struct json_object *value = NULL;
+	struct scan scan = {0};
 	int r;
 
 	if (size > max || max > INT32_MAX)
@@ -93,14 +137,21 @@ int json_parse(const char *text, size_t size, size_t max, int depth, struct json
 		size--;
 	if (!size)
 		return pt_fail(err, PT_CORRUPT, EBADMSG, "it is empty");
-	r = check(text, size, &is_ascii);
-	if (!r && !is_ascii)
-		r = parse_masked(text, size, depth);
+	r = check(text, size, &scan);
+	if (!r && scan.is_other)
+		r = parse_masked(text, size, depth, &scan.at);
 	if (!r)
-		r = parse_as(text, size, depth, is_ascii ? JSON_TOKENER_STRICT : 0, ret_value);
+		r = parse_as(text, size, depth, scan.is_other ? 0 : JSON_TOKENER_STRICT, &scan.at,
+			     &value);
 	if (r == -ENOMEM)
 		return pt_fail_memory(err);
-	return r < 0 ? pt_fail(err, PT_CORRUPT, EBADMSG, "not a JSON object") : 0;
+	if (r < 0)
+		return fail_grammar(text, scan.at, err);
+	/* json-c keeps the last of two with one key */
+	if (count_members(value) != scan.members)
+		return pt_fail(err, PT_CORRUPT, EBADMSG, "an object has two members of one name");
+	*ret_value = TAKE_POINTER(value);
+	return 0;
 }
 
 /* ---- members ---- */
@@ -134,7 +185,9 @@ int json_get_text(struct json_object *object, const char *key, bool is_required,
 	if (!value && is_required)
 		return pt_fail(err, PT_CORRUPT, EBADMSG, "\"%s\" is missing", key);
 	text = value ? whole_text(value) : "";
-	if (!text || strlen(text) >= size)
+	if (!text)
+		return pt_fail(err, PT_CORRUPT, EBADMSG, "\"%s\" has a NUL in it", key);
+	if (strlen(text) >= size)
 		return pt_fail(err, PT_CORRUPT, EBADMSG, "\"%s\" is too long", key);
 	(void)text_copy(buffer, size, text);
 	return 0;

@@ -20,7 +20,8 @@ AUTO_DEFINE(json, struct json_object *, json_object_put)
 
 /*
  * Parse text that is one JSON object and nothing else, of RFC 8259: at most @max bytes and @depth
- * levels, valid UTF-8, no comments, no NaN, no single quotes. The value is the caller's.
+ * levels, valid UTF-8, no comments, no NaN, no single quotes, no two members of one name in an
+ * object, no U+0000 in a name. The value is the caller's.
  */
 int json_parse(const char *text, size_t size, size_t max, int depth, struct json_object **ret_value,
 	       struct pt_error *err);

@@ -95,6 +95,9 @@ static void test_refuses(void **state)
 		"{\"x\":\"\xed\xa0\x80\"}",
 		"\xef\xbb\xbf{}",
 		"{\"x\":{\"x\":{\"x\":{\"x\":{}}}}}",
+		"{\"x\":1,\"x\":2}",
+		"{\"y\":[{\"x\":1,\"x\":1}]}",
+		"{\"x\\u0000\":1}",
 	};
 	struct json_object *value = NULL;
 	struct pt_error err;
@@ -108,6 +111,10 @@ static void test_refuses(void **state)
 	}
 	assert_true(parse("{\"x\":1}\0", 8, &value) < 0);
 	assert_true(parse("{\"x\":\"\0\"}", 9, &value) < 0);
+	assert_true(json_parse("{\n\"x\":1,\n\"y\" 2\n}\n", 17, 100, 4, &value, &err) < 0);
+	assert_non_null(strstr(err.message, "line 3"));
+	assert_true(json_parse("{\"a\":\"\xc3\xbc\",\n}", 12, 100, 4, &value, &err) < 0);
+	assert_non_null(strstr(err.message, "line 2"));
 	assert_int_equal(json_parse("{  }", 4, 3, 4, &value, &err), -EFBIG);
 	assert_null(value);
 }
@@ -132,6 +139,7 @@ static void test_members(void **state)
 	assert_string_equal(buffer, "abc");
 	assert_true(json_get_text(object, "text", true, buffer, 3, &err) < 0);
 	assert_true(json_get_text(object, "nul", true, buffer, 4, &err) < 0);
+	assert_string_equal(err.message, "\"nul\" has a NUL in it");
 	assert_true(json_get_text(object, "none", true, buffer, 4, &err) < 0);
 	assert_int_equal(json_get_text(object, "none", false, buffer, 4, &err), 0);
 	assert_string_equal(buffer, "");
