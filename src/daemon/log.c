@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <systemd/sd-daemon.h>
 
 #include "base/text.h"
@@ -35,7 +36,7 @@ void log_set_level(enum pt_log_level level)
 
 void log_message(enum pt_log_level level, const char *format, ...)
 {
-	char text[2400];
+	char text[2400], *line = text, *rest;
 	va_list args;
 
 	if (level < least)
@@ -44,8 +45,15 @@ void log_message(enum pt_log_level level, const char *format, ...)
 	(void)text_vformat(text, sizeof(text), format, args);
 	va_end(args);
 	text_clean_lines(text);
-	/* one call, so that lines of several threads don't mix */
-	(void)fprintf(stderr, "%s%s\n", priority(level), text);
+	/* each line has its priority, or one from outside could begin with "<0>" */
+	flockfile(stderr);
+	for (; line; line = rest) {
+		rest = strchr(line, '\n');
+		if (rest)
+			*rest++ = '\0';
+		(void)fprintf(stderr, "%s%s\n", priority(level), line);
+	}
+	funlockfile(stderr);
 }
 
 void log_library(void *context, enum pt_log_level level, const char *message)
