@@ -66,6 +66,7 @@ int owner_from_json(struct json_object *object, struct pt_owner *ret_owner, stru
 		r = json_get_number(object, "start_time", 0, INT64_MAX, &start_time, err);
 	if (r < 0)
 		return r;
+	text_clean(owner.name); /* it is for people: their terminals and logs get it */
 	owner.kind = (enum pt_owner_kind)kind;
 	owner.pid = (pid_t)pid;
 	owner.start_time = (uint64_t)start_time;

@@ -63,6 +63,7 @@ struct pt_unreadable state_unreadable(const struct state_kind *kind, const char 
 			  kind->suffix);
 	text_clean(item.path);
 	(void)text_copy(item.why, sizeof(item.why), err->message);
+	text_clean(item.why);
 	(void)text_copy(item.next, sizeof(item.next), kind->next);
 	return item;
 }

@@ -57,9 +57,17 @@ static void format_owner(struct cli *cli, const struct pt_claim *claim, char *bu
 				  pt_owner_is_alive(cli->host, &claim->owner) ? "" : ", gone");
 }
 
+/* For a terminal. */
+static const char *cleaned(const char *text, char buffer[256])
+{
+	(void)text_copy(buffer, 256, text);
+	text_clean(buffer);
+	return buffer;
+}
+
 static void print_claim(struct cli *cli, const struct pt_claim *claim, bool is_present)
 {
-	char text[PT_ADDRESS_TEXT], owner[128], since[32], why[sizeof(claim->why)];
+	char text[PT_ADDRESS_TEXT], owner[128], since[32], driver[256], before[256], why[256];
 	const char *color = claim->state == PT_CLAIM_HELD ? cli_green(cli) : cli_red(cli);
 	time_t when = (time_t)claim->since;
 	struct tm local;
@@ -70,12 +78,11 @@ static void print_claim(struct cli *cli, const struct pt_claim *claim, bool is_p
 		since[0] = '\0';
 	(void)fprintf(cli->out, "%s%-12s%s  %s%-11s%s  %-24s  %-12s  %-12s  %s\n", cli_bold(cli),
 		      pt_address_format(&claim->address, text), cli_plain(cli), color,
-		      pt_claim_state_name(claim->state), cli_plain(cli), owner, claim->driver,
-		      claim->driver_before[0] ? claim->driver_before : "-", since);
-	(void)text_copy(why, sizeof(why), claim->why);
-	text_clean(why);
-	if (*why)
-		(void)fprintf(cli->out, "              %s\n", why);
+		      pt_claim_state_name(claim->state), cli_plain(cli), owner,
+		      cleaned(claim->driver, driver),
+		      claim->driver_before[0] ? cleaned(claim->driver_before, before) : "-", since);
+	if (*claim->why)
+		(void)fprintf(cli->out, "              %s\n", cleaned(claim->why, why));
 	if (!is_present)
 		(void)fprintf(cli->out, "              It has left the machine%s\n",
 			      claim->owner.kind == PT_OWNER_MANUAL

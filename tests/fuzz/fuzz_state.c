@@ -77,6 +77,19 @@ static void same_words(const char *written, const char *read)
 	free(text);
 }
 
+/* The same for what reaches terminals. */
+static void same_cleaned(const char *written, const char *read)
+{
+	char *text = strdup(written);
+
+	if (!text)
+		abort();
+	text_clean(text);
+	if (strcmp(text, read) != 0)
+		abort();
+	free(text);
+}
+
 static void same(const char *written, const char *read)
 {
 	if (strcmp(written, read) != 0)
@@ -107,7 +120,7 @@ static struct pt_claim next_claim(struct input *input)
 
 static void same_claim(const struct pt_claim *written, const struct pt_claim *read)
 {
-	same_words(written->owner.name, read->owner.name);
+	same_cleaned(written->owner.name, read->owner.name);
 	same_words(written->why, read->why);
 	same(written->driver, read->driver);
 	same(written->driver_before, read->driver_before);

@@ -437,6 +437,30 @@ static void test_verbose(void **state)
 	assert_null(strstr(run(*state, "list --color=never")->out, "\033"));
 }
 
+/* Files that others have written reach a terminal without their control characters. */
+static void test_status_is_clean(void **state)
+{
+	static const char claim[] =
+		"{\"device\":\"" NVME "\",\"state\":\"held\",\"kept\":false,"
+		"\"driver\":\"vfio-pci\",\"driver_before\":\"nv\\u001bme\","
+		"\"override_before\":\"\",\"vendor_id\":1,\"device_id\":1,\"since\":1,"
+		"\"why\":\"a\\nb\\u001b\",\"owner\":{\"kind\":\"process\","
+		"\"name\":\"q\\u001b]0;x\\u202eemu\",\"pid\":7,\"start_time\":1}}";
+	struct world *world = *state;
+	const char *out;
+
+	put_text(world->cli.host, "run/passthru/claims/" NVME, claim);
+	put_text(world->cli.host, "run/passthru/claims/0000:02:00.0",
+		 "{\"device\":\"0000:02:00.0\",\"state\":\"a\\nb\\u001b\"}");
+	out = run(world, "status")->out;
+	assert_null(strchr(out, '\033'));
+	assert_null(strstr(out, "\u202e"));
+	assert_true(contains(out, "q?]0;x?emu (pid 7, gone)"));
+	assert_true(contains(out, "nv?me"));
+	assert_true(contains(out, "              a b?\n"));
+	assert_true(contains(out, "\"state\" is \"a b?\", which this version"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -452,6 +476,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_errors_in_json, make, unmake),
 		cmocka_unit_test_setup_teardown(test_root, make, unmake),
 		cmocka_unit_test_setup_teardown(test_verbose, make, unmake),
+		cmocka_unit_test_setup_teardown(test_status_is_clean, make, unmake),
 	};
 
 	return cmocka_run_group_tests_name("cli_read", tests, NULL, NULL);
