@@ -13,7 +13,7 @@
 const struct state_kind state_live = {
 	.directory = STORE_LIVE,
 	.suffix = ".json",
-	.max = STATE_FILE_MAX,
+	.max = 8 * STATE_FILE_MAX, /* a definition of 1 MiB, completed and escaped */
 	.directory_mode = 0755,
 	.mode = 0600,
 	.next = "its QEMU may run, so it is left alone. Put the file right, or go back to the "

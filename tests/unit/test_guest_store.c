@@ -264,6 +264,26 @@ static void test_any_bytes(void **state)
 	store_live_free(read);
 }
 
+/* The largest definition, all of it characters that JSON escapes: what can be defined can start. */
+static void test_large(void **state)
+{
+	enum { SIZE = 2 * 1024 * 1024 };
+	struct store_live live = {.name = "d1", .id = 1, .pid = 2, .xml = malloc(SIZE + 1)};
+	struct store_live *read;
+	struct pt_error err;
+
+	(void)state;
+	assert_non_null(live.xml);
+	memset(live.xml, '/', SIZE / 2);
+	memset(live.xml + SIZE / 2, '"', SIZE / 2);
+	live.xml[SIZE] = '\0';
+	if (store_write_live(host, &live, &err) < 0 || store_read_live(host, "d1", &read, &err) < 0)
+		fail_msg("%s", err.message);
+	assert_string_equal(read->xml, live.xml);
+	store_live_free(read);
+	free(live.xml);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -273,6 +293,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_live, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_what_is_no_live_file, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_another_ones_file, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_large, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
