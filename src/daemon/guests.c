@@ -116,8 +116,10 @@ void domain_drop_if_unused(struct domain *domain)
 
 void domain_set_state(struct domain *domain, enum domain_state state, int reason)
 {
-	domain->state = state;
-	domain->reason = reason;
+	bool has_none = domain->unreadable && !domain->guest;
+
+	domain->state = has_none ? DOMAIN_NO_STATE : state;
+	domain->reason = has_none ? 0 : reason;
 	domain->changed_ms = now_ms();
 }
 
@@ -386,7 +388,8 @@ void domain_forget_tpm(struct pt_host *host, const struct domain *domain,
 {
 	struct pt_error err;
 
-	if (!domain->definition && swtpm_is_wanted(live) && !swtpm_is_kept(live) &&
+	/* one whose definition can't be read is defined all the same */
+	if (!domain->definition && !domain->unreadable && swtpm_is_wanted(live) && !swtpm_is_kept(live) &&
 	    swtpm_remove_state(host, live, &err) < 0)
 		log_message(PT_LOG_WARNING, "guest %s: %s", domain->name, err.message);
 }

@@ -128,6 +128,7 @@ void domain_set_readable(struct domain *domain, const struct definition *definit
 /* Out of the list when it is neither defined nor running. */
 void domain_drop_if_unused(struct domain *domain);
 
+/* It has none while a file of it can't be read, unless it runs. */
 void domain_set_state(struct domain *domain, enum domain_state state, int reason);
 
 /* ---- for handlers: they set call->fault and return NULL or -1 on failure ---- */

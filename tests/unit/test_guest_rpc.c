@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -315,6 +316,62 @@ static void test_unreadable_files(void **state)
 	leave(&peer);
 }
 
+/* ---- and what of the guest is left ---- */
+
+#define TPM	  "<tpm model='tpm-crb'><backend type='emulator' version='2.0'/></tpm>"
+#define TPM_STATE "var/lib/passthru/swtpm/" UUID
+#define NOBODY	  3999999 /* no process has this number */
+
+static void put_live(const char *name, int pid, const char *xml)
+{
+	char path[128], bytes[2048];
+
+	(void)snprintf(path, sizeof(path), STORE_LIVE "/%s.json", name);
+	(void)snprintf(
+		bytes, sizeof(bytes),
+		"{\"name\":\"%s\",\"id\":7,\"pid\":%d,\"start_time\":1,\"phase\":\"running\","
+		"\"xml\":\"%s\"}",
+		name, pid, xml);
+	put_file(path, bytes);
+}
+
+/* What a daemon that begins leaves to its workers is done for this guest. */
+static void await_no_job(const char *name)
+{
+	const struct timespec pause = {.tv_nsec = 1000000};
+	int64_t until = now_ms() + LONG_MS;
+	const struct domain *domain;
+	bool is_busy = true;
+
+	while (is_busy && now_ms() < until) {
+		guests_lock(daemon_->guests);
+		domain = domain_find_name(daemon_->guests, name);
+		is_busy = domain && domain->job;
+		guests_unlock(daemon_->guests);
+		if (is_busy)
+			(void)nanosleep(&pause, NULL);
+	}
+	assert_false(is_busy);
+}
+
+static void test_a_lost_guest_keeps_its_tpm(void **state)
+{
+	struct peer peer;
+
+	(void)state;
+	put_live("lost", NOBODY, DOMAIN("lost", UUID, TPM));
+	put_file(STORE_DEFINITIONS "/lost.xml", "<domain");
+	assert_int_equal(io_make_directories_at(daemon_->host->root_fd, TPM_STATE, 0700), 0);
+	restart();
+	await_no_job("lost");
+	peer = join_open(false);
+	is_unreadable(&peer, "lost", "/" STORE_DEFINITIONS "/lost.xml: ", "isn't XML");
+	leave(&peer);
+	assert_int_equal(faccessat(daemon_->host->root_fd, TPM_STATE, F_OK, 0), 0);
+	assert_int_not_equal(faccessat(daemon_->host->root_fd, STORE_LIVE "/lost.json", F_OK, 0),
+			     0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -324,6 +381,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_refusals, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_events, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_unreadable_files, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_lost_guest_keeps_its_tpm, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
