@@ -143,7 +143,8 @@ void domain_set_readable(struct domain *domain, const struct definition *definit
 	free(domain->unreadable);
 	domain->unreadable = NULL;
 	definition_uuid_bytes(definition, domain->uuid);
-	domain_set_state(domain, DOMAIN_SHUTOFF, DOMAIN_SHUTOFF_UNKNOWN);
+	if (!domain->guest)
+		domain_set_state(domain, DOMAIN_SHUTOFF, DOMAIN_SHUTOFF_UNKNOWN);
 }
 
 /* ---- beginning and end ---- */
@@ -215,14 +216,32 @@ struct domain *domain_lock_of(struct call *call, const struct rpc_domain *wanted
 	return NULL;
 }
 
+static int fail_unreadable(struct call *call, const struct domain *domain)
+{
+	return fault_set(&call->fault, FAULT_INVALID, FAULT_FROM_QEMU, "guest %s can't be used: %s",
+			 domain->name, domain->unreadable);
+}
+
 int domain_check_readable(struct call *call, struct domain *domain)
 {
 	int r = 0;
 
 	guests_lock(domain->guests);
-	if (domain->unreadable)
-		r = fault_set(&call->fault, FAULT_INVALID, FAULT_FROM_QEMU,
-			      "guest %s can't be used: %s", domain->name, domain->unreadable);
+	if (domain->unreadable && !domain->guest)
+		r = fail_unreadable(call, domain);
+	guests_unlock(domain->guests);
+	return r;
+}
+
+int domain_check_defined(struct call *call, struct domain *domain, const char *transient)
+{
+	int r = 0;
+
+	guests_lock(domain->guests);
+	if (!domain->definition && domain->unreadable)
+		r = fail_unreadable(call, domain);
+	else if (!domain->definition)
+		r = fault_set(&call->fault, FAULT_INVALID, FAULT_FROM_QEMU, "%s", transient);
 	guests_unlock(domain->guests);
 	return r;
 }
@@ -389,8 +408,8 @@ void domain_forget_tpm(struct pt_host *host, const struct domain *domain,
 	struct pt_error err;
 
 	/* one whose definition can't be read is defined all the same */
-	if (!domain->definition && !domain->unreadable && swtpm_is_wanted(live) && !swtpm_is_kept(live) &&
-	    swtpm_remove_state(host, live, &err) < 0)
+	if (!domain->definition && !domain->unreadable && swtpm_is_wanted(live) &&
+	    !swtpm_is_kept(live) && swtpm_remove_state(host, live, &err) < 0)
 		log_message(PT_LOG_WARNING, "guest %s: %s", domain->name, err.message);
 }
 

@@ -67,7 +67,8 @@ struct domain {
 
 	/*
 	 * Why it can't be used: which file of it can't be read, why, and what to do; NULL for any
-	 * other. Only defining it anew ends that, and only when it can't be running.
+	 * other. Only defining it anew ends that, and not while what can't be read is its live
+	 * state. A guest that runs (@guest) can be used all the same, but for its definition.
 	 */
 	char *unreadable;
 	bool may_run; /* what can't be read is its live state */
@@ -137,8 +138,14 @@ void domain_set_state(struct domain *domain, enum domain_state state, int reason
 struct domain *domain_of(struct call *call, const struct rpc_domain *wanted);
 void domain_release(struct domain *domain);
 
-/* -1 for one that can't be used: see its field unreadable. */
+/*
+ * -1 for one that can't be used: see its field unreadable. One that runs can be, but for its
+ * definition.
+ */
 int domain_check_readable(struct call *call, struct domain *domain);
+
+/* -1 without a definition: because it can't be read, or, in the words @transient, there is none. */
+int domain_check_defined(struct call *call, struct domain *domain, const char *transient);
 
 /* domain_of() with the lock held, for a short look; then guests_unlock(). */
 struct domain *domain_lock_of(struct call *call, const struct rpc_domain *wanted);

@@ -251,6 +251,16 @@ static struct domain *domain_of_record(struct guests *guests, const struct store
 	return domain_add(guests, record->name, uuid);
 }
 
+/* Its definition can't be read: clients know it by the UUID that it runs with. */
+static void take_uuid(struct guests *guests, struct domain *domain, const struct guest *guest)
+{
+	unsigned char uuid[16];
+
+	definition_uuid_bytes(guest->live, uuid);
+	if (!domain_find_uuid(guests, uuid))
+		memcpy(domain->uuid, uuid, sizeof(uuid));
+}
+
 /*
  * One that can't be used, as after an upgrade that went wrong, leaves its guest alone: its QEMU may
  * well run, so it is not touched, and nothing is started in its place, for that would take its
@@ -286,6 +296,8 @@ static void load_live(struct guests *guests, struct pt_host *host, const char *n
 	}
 	record = NULL; /* the guest's now */
 	guest->limit = scope_limit;
+	if (!domain->definition)
+		take_uuid(guests, domain, guest);
 	domain->guest = guest;
 	domain_set_state(domain, DOMAIN_RUNNING, DOMAIN_RUNNING_BOOTED);
 	guests_work(guests, do_reconnect, domain, guest, NULL);

@@ -66,8 +66,9 @@ static struct domain *find_or_add(struct call *call, const struct definition *de
 				uuid_format(uuid, text));
 		return NULL;
 	}
-	/* nobody knows the UUID of a definition that can't be read */
-	if (by_name && by_name != by_uuid && (!by_name->unreadable || by_name->definition)) {
+	/* nobody knows the UUID of a definition that can't be read, unless its guest runs */
+	if (by_name && by_name != by_uuid &&
+	    (!by_name->unreadable || by_name->definition || by_name->guest)) {
 		(void)fault_set(&call->fault, FAULT_FAILED, FAULT_FROM_DOMAIN,
 				"domain '%s' already exists with uuid %s", name,
 				uuid_format(by_name->uuid, text));
@@ -240,10 +241,9 @@ static int undefine_with(struct pt_host *host, struct call *call, const rpc_doma
 
 	if (!domain)
 		return -1;
-	if (!domain->definition) {
+	if (domain_check_defined(call, domain, "cannot undefine transient domain") < 0) {
 		domain_job_done(domain);
-		return fault_set(&call->fault, FAULT_INVALID, FAULT_FROM_QEMU,
-				 "cannot undefine transient domain");
+		return -1;
 	}
 	r = undefine_files(host, call, domain, flags);
 	if (r == 0) {
@@ -283,10 +283,9 @@ static int set_autostart(struct pt_host *host, struct call *call)
 
 	if (!domain)
 		return -1;
-	if (!domain->definition) {
+	if (domain_check_defined(call, domain, "cannot set autostart for transient domain") < 0) {
 		domain_job_done(domain);
-		return fault_set(&call->fault, FAULT_INVALID, FAULT_FROM_QEMU,
-				 "cannot set autostart for transient domain");
+		return -1;
 	}
 	r = store_set_autostart(host, domain->name, args->number != 0, &err);
 	if (r < 0) {

@@ -28,7 +28,10 @@ static int start(struct pt_host *host, struct call *call, struct domain *domain,
 	if (domain->guest)
 		return fault_set(&call->fault, FAULT_INVALID, FAULT_FROM_QEMU,
 				 "domain is already running");
-	if (!domain->definition) /* undefined while this call waited for its job */
+	/* either came to be while this call waited for its job */
+	if (domain_check_readable(call, domain) < 0)
+		return -1;
+	if (!domain->definition)
 		return fault_no_domain(&call->fault, domain->uuid, domain->name);
 	if (!daemon_is_this_machine(call->daemon))
 		return fault_set(&call->fault, FAULT_UNSUPPORTED, FAULT_FROM_QEMU,

@@ -38,17 +38,17 @@ static int fail(const struct change *change, const struct pt_error *err)
 /* What "current" means, and whether there is what is to be changed. */
 static int resolve_flags(struct change *change)
 {
-	const struct domain *domain = change->domain;
+	struct domain *domain = change->domain;
 
 	if (!(change->flags & AFFECT_ALL))
 		change->flags |= domain->guest ? AFFECT_LIVE : AFFECT_CONFIG;
 	if ((change->flags & AFFECT_LIVE) && !domain->guest)
 		return fault_set(&change->call->fault, FAULT_INVALID, FAULT_FROM_QEMU,
 				 "domain is not running");
-	if ((change->flags & AFFECT_CONFIG) && !domain->definition)
-		return fault_set(&change->call->fault, FAULT_INVALID, FAULT_FROM_QEMU,
-				 "transient domains do not have any persistent config");
-	return 0;
+	if (!(change->flags & AFFECT_CONFIG))
+		return 0;
+	return domain_check_defined(change->call, domain,
+				    "transient domains do not have any persistent config");
 }
 
 /* ---- the definition ---- */

@@ -8,11 +8,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -372,6 +375,84 @@ static void test_a_lost_guest_keeps_its_tpm(void **state)
 			     0);
 }
 
+/* A process that the host sees as QEMU would be seen; its guest is in put_live(). */
+static int put_process(void)
+{
+	char path[64], stat[128];
+	int pid = fork();
+
+	assert_true(pid >= 0);
+	if (!pid) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails leaves nothing */
+		(void)pause();
+		_exit(0);
+	}
+	(void)snprintf(path, sizeof(path), "proc/%d", pid);
+	assert_int_equal(io_make_directories_at(daemon_->host->root_fd, path, 0755), 0);
+	(void)snprintf(path, sizeof(path), "proc/%d/stat", pid);
+	(void)snprintf(stat, sizeof(stat),
+		       "%d (qemu) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 1 0 0\n", pid);
+	put_file(path, stat);
+	return pid;
+}
+
+static void is_running(struct peer *peer, const rpc_domain *domain, unsigned int messages)
+{
+	struct rpc_domain_flags_args args = {*domain, 0};
+	struct rpc_domain_messages *why = ask(peer, RPC_DOMAIN_GET_MESSAGES, &args);
+	struct rpc_domain_state *now = ask(peer, RPC_DOMAIN_GET_STATE, &args);
+
+	assert_int_equal(domain->id, 7);
+	assert_int_equal(domain->uuid[0], 0x11);
+	assert_int_equal(now->state, 1);
+	assert_int_equal(why->messages.messages_len, messages);
+	forget(RPC_DOMAIN_GET_MESSAGES, why);
+	forget(RPC_DOMAIN_GET_STATE, now);
+}
+
+static void test_a_running_guest_with_an_unreadable_definition(void **state)
+{
+	static const char path[] = "/" STORE_DEFINITIONS "/run.xml: ";
+	struct rpc_domain_text_flags_args device = {.text = text(HOSTDEV), .flags = 2};
+	struct rpc_text_flags other = {
+		text(DOMAIN("run", "99999999-2222-3333-4444-555555555555", "")), 0};
+	struct peer peer;
+	rpc_domain domain;
+	int pid = put_process();
+
+	(void)state;
+	put_live("run", pid, DOMAIN("run", UUID, ""));
+	put_file(STORE_DEFINITIONS "/run.xml", "<domain");
+	restart();
+	await_no_job("run");
+	peer = join_open(false);
+	domain = domain_of_name(&peer, "run");
+	is_running(&peer, &domain, 1);
+	device.domain = domain;
+	expect_error(&peer, RPC_DOMAIN_UNDEFINE_FLAGS, &(struct rpc_domain_flags_args){domain, 0},
+		     55, path);
+	expect_error(&peer, RPC_DOMAIN_SET_AUTOSTART, &(struct rpc_domain_number_args){domain, 1},
+		     55, path);
+	expect_error(&peer, RPC_DOMAIN_ATTACH_DEVICE_FLAGS, &device, 55, path);
+	expect_error(&peer, RPC_DOMAIN_CREATE, &domain, 55, "already running");
+	expect_error(&peer, RPC_DOMAIN_DEFINE_XML_FLAGS, &other, 9,
+		     "already exists with uuid " UUID);
+	/* defined anew under its QEMU, it runs on */
+	define(&peer, DOMAIN("run", UUID, ""));
+	domain = domain_of_name(&peer, "run");
+	is_running(&peer, &domain, 0);
+	leave(&peer);
+	/* what can't be read doesn't keep its QEMU from being ended */
+	put_file(STORE_DEFINITIONS "/run.xml", "<domain");
+	restart();
+	await_no_job("run");
+	peer = join_open(false);
+	(void)ask(&peer, RPC_DOMAIN_DESTROY, &domain);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	is_unreadable(&peer, "run", path, "isn't XML");
+	leave(&peer);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -382,6 +463,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_events, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_unreadable_files, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_lost_guest_keeps_its_tpm, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_running_guest_with_an_unreadable_definition,
+						set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
