@@ -183,23 +183,37 @@ static void make_uuid(const char *file, unsigned char ret_uuid[16])
 	ret_uuid[8] = (ret_uuid[8] & 0x3f) | 0x80;
 }
 
-/* A file of the guest that it is named by can't be read: the guest is shown, and can't be used. */
-static void show_unreadable(struct guests *guests, const struct state_kind *kind, const char *file,
-			    const struct pt_error *why)
+/* The guest of a file; where no guest can be called so, by its path, as no guest can be either. */
+static struct domain *find_or_add(struct guests *guests, const struct state_kind *kind,
+				  const char *file)
 {
+	struct domain *domain = domain_find_name(guests, file);
 	char name[STORE_NAME];
 	unsigned char uuid[16];
-	struct domain *domain;
 
-	(void)text_copy(name, sizeof(name), file);
-	text_clean(name);
-	domain = domain_find_name(guests, name);
-	if (!domain) {
-		make_uuid(file, uuid);
-		domain = domain_add(guests, name, uuid);
-	}
+	make_uuid(file, uuid);
+	if (!domain)
+		domain = domain_find_uuid(guests, uuid);
 	if (domain)
-		domain_set_unreadable(domain, kind, file, why);
+		return domain;
+	if (text_is_utf8(file) && store_check_name(file, NULL) == 0)
+		return domain_add(guests, file, uuid);
+	(void)text_format(name, sizeof(name), "/%s/%s%s", kind->directory, file, kind->suffix);
+	text_clean(name);
+	return domain_add(guests, name, uuid);
+}
+
+/* A file of the guest that it is named by can't be read: the guest is shown, and can't be used. */
+static void show_unreadable(struct guests *guests, struct pt_host *host,
+			    const struct state_kind *kind, const char *file,
+			    const struct pt_error *why)
+{
+	struct domain *domain = find_or_add(guests, kind, file);
+
+	if (!domain)
+		return;
+	domain->is_autostart = store_is_autostart(host, file);
+	domain_set_unreadable(domain, kind, file, why);
 }
 
 /* Its file stays: it is somebody's work, and may be readable to a newer version. */
@@ -225,7 +239,7 @@ static void load_definition(struct guests *guests, struct pt_host *host, const c
 				    domain->name);
 	}
 	if (r < 0) {
-		show_unreadable(guests, &state_definitions, name, &err);
+		show_unreadable(guests, host, &state_definitions, name, &err);
 		return;
 	}
 	domain = domain_add(guests, name, uuid);
@@ -245,7 +259,7 @@ static struct domain *domain_of_record(struct guests *guests, const struct store
 	if (domain)
 		return domain;
 	if (definition_parse(record->xml, DEFINITION_LIVE, &live, NULL) < 0)
-		memset(uuid, 0, sizeof(uuid)); /* good enough to let go of its devices */
+		make_uuid(record->name, uuid);
 	else
 		definition_uuid_bytes(live, uuid);
 	return domain_add(guests, record->name, uuid);
@@ -275,7 +289,7 @@ static void load_live(struct guests *guests, struct pt_host *host, const char *n
 	int r = store_read_live(host, name, &record, &err);
 
 	if (r < 0) {
-		show_unreadable(guests, &state_live, name, &err);
+		show_unreadable(guests, host, &state_live, name, &err);
 		return;
 	}
 	if (record->id > guests->last_id)

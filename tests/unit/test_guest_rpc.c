@@ -296,7 +296,7 @@ static void test_unreadable_files(void **state)
 	peer = join_open(false);
 	is_unreadable(&peer, "live", "/" STORE_LIVE "/live.json: ", "not a JSON object");
 	is_unreadable(&peer, "transient", "/" STORE_LIVE "/transient.json: ", "it is empty");
-	is_unreadable(&peer, "?", "/" STORE_LIVE "/?.json: ", "it is empty");
+	is_unreadable(&peer, "/" STORE_LIVE "/?.json", "/" STORE_LIVE "/?.json: ", "it is empty");
 	is_unreadable(&peer, "broken", "/" STORE_DEFINITIONS "/broken.xml: ", "isn't XML");
 	is_unreadable(&peer, "other", "/" STORE_DEFINITIONS "/other.xml: ", "called elsewhere");
 	is_unreadable(&peer, "twin",
@@ -453,6 +453,50 @@ static void test_a_running_guest_with_an_unreadable_definition(void **state)
 	leave(&peer);
 }
 
+static void test_names_of_unreadable_files(void **state)
+{
+	static const char newer[] = "<domain type='kvm'><newer/></domain>";
+	struct peer peer = join_open(false);
+	int pid = put_process();
+	rpc_domain one, two;
+
+	(void)state;
+	/* a stray file beside a guest whose name it would have, cleaned */
+	define(&peer, DOMAIN("a?", UUID, ""));
+	one = domain_of_name(&peer, "a?");
+	(void)ask(&peer, RPC_DOMAIN_SET_AUTOSTART, &(struct rpc_domain_number_args){one, 1});
+	put_file(STORE_DEFINITIONS "/a\xff.xml", "<domain");
+	put_file(STORE_DEFINITIONS "/a\x01.xml", "<domain");
+	/* a guest whose name isn't clean */
+	define(&peer, DOMAIN("b\xc2\x85", "22222222-2222-3333-4444-555555555555", ""));
+	put_file(STORE_LIVE "/b\xc2\x85.json", "");
+	/* two that this version refuses */
+	put_live("newer", pid, newer);
+	put_live("newest", pid, newer);
+	leave(&peer);
+	restart();
+	peer = join_open(false);
+	assert_int_equal(number(&peer, RPC_NUM_OF_DEFINED_DOMAINS, NULL), 6);
+	one = domain_of_name(&peer, "a?");
+	has_in_xml(&peer, &one, "<name>a?</name>", true);
+	is_unreadable(&peer, "/" STORE_DEFINITIONS "/a?.xml", "/a?.xml: ", "isn't XML");
+	is_unreadable(&peer, "b\xc2\x85", "/" STORE_LIVE "/b?.json: ", "it is empty");
+	one = domain_of_name(&peer, "newer");
+	two = domain_of_name(&peer, "newest");
+	assert_memory_not_equal(one.uuid, two.uuid, sizeof(one.uuid));
+	is_unreadable(&peer, "newest", "/" STORE_LIVE "/newest.json: ", "newer");
+	leave(&peer);
+	/* what starts with the host is still known as that */
+	put_file(STORE_DEFINITIONS "/a?.xml", "<domain");
+	restart();
+	peer = join_open(false);
+	one = domain_of_name(&peer, "a?");
+	assert_int_equal(number(&peer, RPC_DOMAIN_GET_AUTOSTART, &one), 1);
+	leave(&peer);
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -463,6 +507,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_events, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_unreadable_files, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_lost_guest_keeps_its_tpm, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_names_of_unreadable_files, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_running_guest_with_an_unreadable_definition,
 						set_up, tear_down),
 	};
