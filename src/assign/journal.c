@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "base/auto.h"
-#include "base/io.h"
 #include "base/text.h"
 
 /* Operations are bounded by LOCK_MAX devices and a handful of steps each. */

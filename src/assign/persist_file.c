@@ -20,7 +20,7 @@ const struct state_kind state_persisted = {
 	.directory_mode = 0755,
 	.mode = 0644,
 	.is_lasting = true,
-	.next = "put it right, or remove it and persist the device again",
+	.next = "put it right, or remove it with passthru unpersist",
 };
 
 AUTO_DEFINE(list, struct pt_persist_list *, pt_persist_free)

@@ -253,6 +253,8 @@ int state_read(struct pt_host *host, const struct state_kind *kind, const char *
 	if (r < 0)
 		return fail_read(err, kind, -r);
 	fd = open_file(host, kind, path);
+	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISDIR(st.st_mode))
+		return pt_fail(err, PT_CORRUPT, EISDIR, "it is a directory, and no regular file");
 	if (fd == -EISDIR || (fd >= 0 && fstat(fd, &st) == 0 && !S_ISREG(st.st_mode)))
 		return pt_fail(err, PT_CORRUPT, EBADMSG, "it is no regular file");
 	r = fd < 0 ? fd : io_read_all(fd, kind->max, ret_text, ret_size);

@@ -105,8 +105,17 @@ def test_an_unreadable_persisted_device(world):
     assert listed[NVME]["state"] == "pending"
     assert listed[TWIN]["state"] == "unreadable" and listed[TWIN]["path"] == bad
     assert bad in world.passthru("persisted").ok().out
-    world.passthru("persist", "--apply").fails(27, bad)
+    world.passthru("persist", "--apply").fails(27, bad, "passthru unpersist")
     assert world.override(NVME) == "vfio-pci" and world.override(TWIN) is None
+    world.passthru("persist", TWIN).ok()
+    listed = {item["device"]: item for item in world.passthru("--json", "persisted").ok().json}
+    assert listed[TWIN]["state"] == "pending"
+    spoil(world, bad, "{")
     world.passthru("unpersist", TWIN).ok()
     assert world.exists(good) and not world.exists(bad)
+    at = place(world, bad)
+    world.sh("mkdir '%s'" % at)
+    assert "it is a directory" in world.passthru("persisted").ok().out
+    world.passthru("unpersist", TWIN).fails(26, bad)
+    world.sh("rmdir '%s'" % at)
     world.passthru("persist", "--apply").ok()
