@@ -234,9 +234,9 @@ static int unknown_verb(struct cli *cli, const char *word)
 		}
 	}
 	if (nearest)
-		return cli_usage(cli, "there is no verb \"%.32s\"; did you mean \"%s\"?", word,
+		return cli_usage(cli, "there is no verb \"%s\"; did you mean \"%s\"?", word,
 				 nearest);
-	return cli_usage(cli, "there is no verb \"%.32s\"", word);
+	return cli_usage(cli, "there is no verb \"%s\"", word);
 }
 
 /* ---- the command line ---- */
@@ -255,7 +255,7 @@ static int parse_color(struct cli *cli, const char *when)
 	else if (!strcmp(when, "never"))
 		cli->is_color = false;
 	else if (strcmp(when, "auto") != 0)
-		return cli_usage(cli, "--color takes auto, always or never, not \"%.32s\"", when);
+		return cli_usage(cli, "--color takes auto, always or never, not \"%s\"", when);
 	return 0;
 }
 
@@ -373,7 +373,7 @@ int cli_main(struct cli *cli, int argc, char **argv)
 		return cli_usage(cli, "what shall be done? passthru list shows the PCI devices");
 	verb = find_verb(words[0]);
 	if (!verb && words[0][0] == '-')
-		return cli_usage(cli, "there is no option %.32s", words[0]);
+		return cli_usage(cli, "there is no option %s", words[0]);
 	if (!verb)
 		return unknown_verb(cli, words[0]);
 	if (globals.wants_help)

@@ -96,7 +96,7 @@ int cli_devices_decimal(struct cli_devices *devices, char field, const char *dig
 	if (text_parse_number(digits, 10, fields[i].max, &value) < 0)
 		return pt_fail(
 			err, PT_INVALID, EINVAL,
-			"%s %.32s: this takes a decimal number from 0 to %u; for hex, write the "
+			"%s %s: this takes a decimal number from 0 to %u; for hex, write the "
 			"whole address as 0000:65:00.0",
 			fields[i].name, digits, fields[i].max);
 	devices->decimal[i] = (unsigned int)value;

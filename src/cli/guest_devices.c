@@ -69,7 +69,7 @@ static int parse(struct work *work, int argc, char **argv)
 		else if (c == 'u')
 			work->is_unmanaged = true;
 		else if (text_parse_number(optarg, 10, 86400, &work->timeout_s) < 0)
-			return cli_usage(cli, "--timeout takes seconds, not \"%.32s\"", optarg);
+			return cli_usage(cli, "--timeout takes seconds, not \"%s\"", optarg);
 	}
 	for (; optind < argc; optind++)
 		if (cli_devices_add(&work->devices, argv[optind], &err) < 0)

@@ -211,7 +211,7 @@ static int parse(struct cli *cli, int argc, char **argv, const char *allowed,
 		else if (c == 'p')
 			options->is_paused = true;
 		else if (text_parse_number(optarg, 10, 86400, &options->timeout_s) < 0)
-			return cli_usage(cli, "--timeout takes seconds, not \"%.32s\"", optarg);
+			return cli_usage(cli, "--timeout takes seconds, not \"%s\"", optarg);
 	}
 	return 0;
 }

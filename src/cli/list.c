@@ -85,7 +85,7 @@ static int parse_id(const char *text, struct filter *filter, struct pt_error *er
 			return 0;
 	}
 	return pt_fail(err, PT_INVALID, EINVAL,
-		       "--id %.32s: write it as 8086:10d3, 8086:* or *:10d3 (hex)", text);
+		       "--id %s: write it as 8086:10d3, 8086:* or *:10d3 (hex)", text);
 }
 
 static int parse_group(const char *text, struct filter *filter, struct pt_error *err)
@@ -94,7 +94,7 @@ static int parse_group(const char *text, struct filter *filter, struct pt_error 
 
 	if (text_parse_number(text, 10, INT_MAX, &number) < 0)
 		return pt_fail(err, PT_INVALID, EINVAL,
-			       "--group %.32s: this takes the number of an IOMMU group", text);
+			       "--group %s: this takes the number of an IOMMU group", text);
 	filter->group = (int)number;
 	return 0;
 }
@@ -345,11 +345,10 @@ static int virsh_list(struct cli *cli, int argc, char **argv)
 		if (c == 't')
 			is_tree = true;
 		else if (strcmp(optarg, "pci") != 0)
-			return cli_usage(cli, "--cap %.32s: only pci devices are listed here",
-					 optarg);
+			return cli_usage(cli, "--cap %s: only pci devices are listed here", optarg);
 	}
 	if (optind < argc)
-		return cli_usage(cli, "%s takes no %.32s", argv[0], argv[optind]);
+		return cli_usage(cli, "%s takes no %s", argv[0], argv[optind]);
 	if (is_tree) {
 		optind = 0;
 		return verb_tree(cli, 1, tree_argv);

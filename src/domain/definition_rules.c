@@ -124,8 +124,8 @@ static int check_name(const xmlNode *domain, struct pt_error *err)
 	if (name[0] == '.' || strlen(name) > 128 || !name[strspn(name, " ")])
 		return pt_fail(
 			err, PT_INVALID, EINVAL,
-			"domain/name '%.140s' begins with a dot, is blank, or is longer than 128 "
-			"bytes",
+			"domain/name begins with a dot, is blank, or is longer than 128 bytes: "
+			"'%s'",
 			name);
 	return 0;
 }

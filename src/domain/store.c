@@ -33,8 +33,8 @@ int store_check_name(const char *name, struct pt_error *err)
 		return pt_fail(err, PT_INVALID, EINVAL, "a guest's name can't be empty");
 	if (strlen(name) >= STORE_NAME)
 		return pt_fail(err, PT_INVALID, EINVAL,
-			       "the name '%.64s…' is too long: a guest's has at most %zu bytes",
-			       name, STORE_NAME - 1);
+			       "a guest's name has at most %zu bytes, and this is longer: %s",
+			       STORE_NAME - 1, name);
 	for (; *c; c++)
 		if (*c == '/' || *c < ' ' || *c == 0x7f)
 			return pt_fail(err, PT_INVALID, EINVAL,
