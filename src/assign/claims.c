@@ -94,9 +94,9 @@ static int read_journal(struct pt_host *host, const char *name, struct pt_claims
 
 int pt_claims_read(struct pt_host *host, struct pt_claims **ret_claims, struct pt_error *err)
 {
-	AUTO(auto_claims) struct pt_claims *claims = calloc(1, sizeof(*claims));
 	AUTO_FREE char **names = NULL;
 	AUTO_FREE char **journals = NULL;
+	AUTO(auto_claims) struct pt_claims *claims = calloc(1, sizeof(*claims));
 	size_t i;
 	int r;
 
