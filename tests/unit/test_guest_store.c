@@ -269,7 +269,7 @@ static void test_large(void **state)
 {
 	enum { SIZE = 2 * 1024 * 1024 };
 	struct store_live live = {.name = "d1", .id = 1, .pid = 2, .xml = malloc(SIZE + 1)};
-	struct store_live *read;
+	struct store_live *read = NULL;
 	struct pt_error err;
 
 	(void)state;
