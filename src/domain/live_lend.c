@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Files that change hands: live_files.c says which. */
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -31,6 +32,15 @@ bool live_file_is_lent(struct pt_host *host, const char *name, const struct stat
 	return is_found;
 }
 
+/* No system call's answer here: the path is another user's to lead elsewhere (safe_path.h). */
+#define LED_ELSEWHERE EREMCHG
+
+static const char *words_of(int r)
+{
+	return r == -LED_ELSEWHERE ? "another user has come to own a directory on its path"
+				   : strerror(-r);
+}
+
 /* Its path is walked again: who owns a directory on it may have led it elsewhere meanwhile. */
 static int find_noted(const struct store_file *file, struct safe_path *ret_at)
 {
@@ -52,7 +62,7 @@ static int find_noted(const struct store_file *file, struct safe_path *ret_at)
 	else
 		is_trusted = safe_path_is_trusted(&at, SAFE_PATH_NOBODY);
 	if (!is_trusted)
-		return -EPERM;
+		return -LED_ELSEWHERE;
 	*ret_at = at;
 	at.fd = at.parent = -1;
 	return 0;
@@ -81,12 +91,11 @@ int live_give_files(struct pt_host *host, const struct store_live *record, size_
 		const struct store_file *file = &record->files[i];
 		int r = change_owner(host, file, file->uid, file->given);
 
-		if (r == -EPERM)
-			return pt_fail(
-				err, PT_NOT_PERMITTED, EPERM,
-				"%s isn't lent to user %s, as which QEMU runs: since it was "
-				"checked, another user has come to own a directory on its path",
-				file->path, user->name);
+		if (r == -LED_ELSEWHERE)
+			return pt_fail(err, PT_NOT_PERMITTED, EPERM,
+				       "%s isn't lent to user %s, as which QEMU runs: since it was "
+				       "checked, %s",
+				       file->path, user->name, words_of(r));
 		if (r < 0)
 			return pt_fail(err, PT_NOT_PERMITTED, -r,
 				       "%s can't be given to user %s, as which QEMU runs: %s; give "
@@ -109,7 +118,7 @@ void live_take_file_back(struct pt_host *host, const struct store_live *record,
 	/* gone, exchanged or given away by somebody: none of our business */
 	if (r < 0 && r != -ENOENT && r != -ESTALE && r != -EEXIST)
 		host_log(host, PT_LOG_WARNING, "%s can't be put back to user %u: %s", file->path,
-			 file->uid, strerror(-r));
+			 file->uid, words_of(r));
 }
 
 void live_take_files_back(struct pt_host *host, const struct store_live *record, size_t first)

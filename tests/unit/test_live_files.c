@@ -254,6 +254,7 @@ static void test_led_elsewhere_meanwhile(void **state)
 	assert_int_equal(symlink("hers", path), 0);
 	assert_int_equal(lchown(path, ALICE + 1, ALICE + 1), 0);
 	assert_true(live_give_files(tree.host, record, 0, &user, &err) < 0);
+	assert_non_null(strstr(err.message, "another user has come to own a directory"));
 	assert_int_equal(owner("hers/vda"), ALICE);
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(rename(moved, path), 0);
