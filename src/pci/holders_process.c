@@ -118,12 +118,29 @@ static void add_guest(struct holder_scan *scan, struct process *process,
 			    process_advice(scan, process));
 }
 
+/* Its directory won't tell: that belongs to root also where a process is only not dumpable. */
+static bool is_roots(const struct process *process)
+{
+	char text[4096];
+	const char *line;
+	unsigned int effective;
+
+	if (io_read_text_at(process->fd, "status", text, sizeof(text)) <= 0)
+		return false;
+	line = strstr(text, "\nUid:");
+	return line && sscanf(line, "\nUid: %*u %u", &effective) == 1 && effective == 0;
+}
+
 /*
  * Some look at devices without depending on them. udev opens each new node for an instant;
- * logind watches every keyboard for its power key and takes its leaving in its stride.
+ * logind watches every keyboard for its power key and takes its leaving in its stride. Any program
+ * may go by any name: only root's are believed.
  */
-static bool is_bystander(const char *name, const struct holder_node *node)
+static bool is_bystander(struct holder_scan *scan, const struct process *process, const char *name,
+			 const struct holder_node *node)
 {
+	if (scan->has_procfs && !is_roots(process))
+		return false;
 	if (!strcmp(name, "systemd-udevd") || !strcmp(name, "(udev-worker)"))
 		return true;
 	return node->use == NODE_INPUT && !strcmp(name, "systemd-logind");
@@ -139,7 +156,7 @@ static void add_user(struct holder_scan *scan, struct process *process,
 		return;
 	}
 	name = process_name(scan, process);
-	if (is_bystander(name, node))
+	if (is_bystander(scan, process, name, node))
 		return;
 	holders_add(scan, node->target, PT_HOLDER_PROCESS, process->pid,
 		    holders_text(scan, "%s (pid %d)", name, process->pid), node->through,
@@ -221,6 +238,22 @@ static bool may_be_node(struct holder_scan *scan, const char *target)
 	return false;
 }
 
+/*
+ * Opened with O_PATH, a node is only named: its driver never hears of it. udev does so with each
+ * node whose owner and mode it sets. (proc_pid_fdinfo(5); the flags are octal.)
+ */
+static bool is_name_only(const struct process *process, const char *fd_name)
+{
+	char path[32], text[512];
+	const char *flags;
+
+	(void)text_format(path, sizeof(path), "fdinfo/%s", fd_name);
+	if (io_read_text_at(process->fd, path, text, sizeof(text)) <= 0)
+		return false;
+	flags = strstr(text, "flags:");
+	return flags && strtoul(flags + strlen("flags:"), NULL, 8) & O_PATH;
+}
+
 static void look_at_file(struct holder_scan *scan, struct process *process, int dir_fd,
 			 const char *name)
 {
@@ -242,7 +275,7 @@ static void look_at_file(struct holder_scan *scan, struct process *process, int 
 		return;
 	}
 	if (statx(dir_fd, name, AT_STATX_DONT_SYNC, STATX_TYPE, &node) < 0 ||
-	    !(S_ISBLK(node.stx_mode) || S_ISCHR(node.stx_mode)))
+	    !(S_ISBLK(node.stx_mode) || S_ISCHR(node.stx_mode)) || is_name_only(process, name))
 		return;
 	match_numbers(scan, process, S_ISBLK(node.stx_mode), node.stx_rdev_major,
 		      node.stx_rdev_minor);

@@ -305,6 +305,36 @@ def test_open_node_elsewhere(host, script, ready):
             only(host.holders(NVME), "process", "sleep (pid %s)" % pid, disk, "kill " + pid)
 
 
+OPEN = """
+import os, sys, time
+fd = os.open(sys.argv[1], {flags})
+with open("/proc/self/comm", "w") as comm:
+    comm.write("(udev-worker)")
+os.setuid({uid})
+time.sleep(1000)
+"""
+
+
+@pytest.mark.parametrize("flags,uid,is_user", [
+    # as udev has each node whose owner and mode it sets
+    ("os.O_PATH", 65534, False),
+    ("os.O_RDONLY", 0, False),
+    # anybody may go by that name
+    ("os.O_RDONLY", 65534, True)], ids=["name-only", "udev", "impostor"])
+def test_udev(host, flags, uid, is_user):
+    disk = host.disk(NVME)
+    host.sh("cat >/tmp/open.py <<'END'%sEND" % OPEN.format(flags=flags, uid=uid))
+    with host.clean(NVME):
+        with host.process("python3 /tmp/open.py /dev/" + disk,
+                          "grep -q udev-worker /proc/$PID/comm && "
+                          "grep -q '^Uid:.%d' /proc/$PID/status" % uid) as pid:
+            assert host.sh("ls -l /proc/%s/fd | grep -c ' /dev/%s$'" % (pid, disk)) == "1"
+            if is_user:
+                only(host.holders(NVME), "process", "(udev-worker) (pid %s)" % pid, disk, "kill " + pid)
+            else:
+                assert host.holders(NVME) == []
+
+
 def test_guest(host):
     group = host.sh("basename $(readlink /sys/bus/pci/devices/%s/iommu_group)" % NVME)
     at = "/sys/bus/pci/devices/%s" % NVME
@@ -315,6 +345,11 @@ def test_guest(host):
     with host.clean(NVME):
         with host.done(take, give):
             assert host.holders(NVME) == []
+            # udev, which sets the owner of the group's node, was taken for a guest
+            host.sh("cat >/tmp/open.py <<'END'%sEND" % OPEN.format(flags="os.O_PATH", uid=0))
+            with host.process("python3 /tmp/open.py /dev/vfio/" + group,
+                              "ls -l /proc/$PID/fd | grep -q ' /dev/vfio/%s$'" % group):
+                assert host.holders(NVME) == []
             with host.process("qemu-system-x86_64 -accel tcg -M q35 -m 64 -S -display none -nodefaults "
                               "-name guest=lab-guest,debug-threads=on -device vfio-pci,host=%s"
                               % NVME, "ls -l /proc/$PID/fd | grep -q /dev/vfio/%s" % group) as pid:
