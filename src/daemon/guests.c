@@ -123,19 +123,20 @@ void domain_set_state(struct domain *domain, enum domain_state state, int reason
 	domain->changed_ms = now_ms();
 }
 
-void domain_set_unreadable(struct domain *domain, const struct state_kind *kind, const char *file,
-			   const struct pt_error *why)
+int domain_set_unreadable(struct domain *domain, const struct state_kind *kind, const char *file,
+			  const struct pt_error *why, struct pt_error *err)
 {
 	const struct pt_unreadable item = state_unreadable(kind, file, NULL, why);
 	char *text;
 
+	domain->may_run |= kind == &state_live;
 	if (asprintf(&text, "%s: %s: %s", item.path, item.why, item.next) < 0)
-		return;
+		return pt_fail_memory(err);
 	free(domain->unreadable);
 	domain->unreadable = text;
-	domain->may_run |= kind == &state_live;
 	domain_set_state(domain, DOMAIN_NO_STATE, 0);
 	log_message(PT_LOG_WARNING, "guest %s can't be used: %s", domain->name, text);
+	return 0;
 }
 
 void domain_set_readable(struct domain *domain, const struct definition *definition)

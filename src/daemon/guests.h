@@ -103,7 +103,8 @@ void guests_free(struct guests *guests);
 
 /*
  * Read what is defined and what runs (guests_load.c); connecting to what runs, finishing what was
- * interrupted and starting what starts with the host is done by workers.
+ * interrupted and starting what starts with the host is done by workers. Fails where memory or
+ * descriptors run short: a guest that runs must not be taken for one that does not.
  */
 int guests_load(struct daemon *daemon, struct pt_error *err);
 
@@ -118,10 +119,10 @@ struct domain *domain_add(struct guests *guests, const char *name, const unsigne
 
 /*
  * It can't be used because of this file; with the lock held. What could be wrong with it is in
- * @why, bare.
+ * @why, bare. -ENOMEM.
  */
-void domain_set_unreadable(struct domain *domain, const struct state_kind *kind, const char *file,
-			   const struct pt_error *why);
+int domain_set_unreadable(struct domain *domain, const struct state_kind *kind, const char *file,
+			  const struct pt_error *why, struct pt_error *err);
 
 /* It was defined anew as @definition. */
 void domain_set_readable(struct domain *domain, const struct definition *definition);

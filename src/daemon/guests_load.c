@@ -204,49 +204,53 @@ static struct domain *find_or_add(struct guests *guests, const struct state_kind
 }
 
 /* A file of the guest that it is named by can't be read: the guest is shown, and can't be used. */
-static void show_unreadable(struct guests *guests, struct pt_host *host,
-			    const struct state_kind *kind, const char *file,
-			    const struct pt_error *why)
+static int show_unreadable(struct guests *guests, struct pt_host *host,
+			   const struct state_kind *kind, const char *file,
+			   const struct pt_error *why, struct pt_error *err)
 {
-	struct domain *domain = find_or_add(guests, kind, file);
+	struct domain *domain;
+	int r = state_check_general(kind, file, why, err);
 
+	if (r < 0)
+		return r;
+	domain = find_or_add(guests, kind, file);
 	if (!domain)
-		return;
+		return pt_fail_memory(err);
 	domain->is_autostart = store_is_autostart(host, file);
-	domain_set_unreadable(domain, kind, file, why);
+	return domain_set_unreadable(domain, kind, file, why, err);
 }
 
 /* Its file stays: it is somebody's work, and may be readable to a newer version. */
-static void load_definition(struct guests *guests, struct pt_host *host, const char *name)
+static int load_definition(struct guests *guests, struct pt_host *host, const char *name,
+			   struct pt_error *err)
 {
 	AUTO(auto_definition) struct definition *definition = NULL;
 	AUTO_FREE char *xml = NULL;
 	struct domain *domain;
 	unsigned char uuid[16];
-	struct pt_error err;
-	int r = store_read_definition(host, name, &xml, &err);
+	struct pt_error why;
+	int r = store_read_definition(host, name, &xml, &why);
 
 	if (!r)
-		r = definition_parse(xml, 0, &definition, &err);
+		r = definition_parse(xml, 0, &definition, &why);
 	if (!r && strcmp(definition_name(definition), name) != 0)
-		r = pt_fail(&err, PT_CORRUPT, EBADMSG, "it defines a guest called %s",
+		r = pt_fail(&why, PT_CORRUPT, EBADMSG, "it defines a guest called %s",
 			    definition_name(definition));
 	if (!r) {
 		definition_uuid_bytes(definition, uuid);
 		domain = domain_find_uuid(guests, uuid);
 		if (domain)
-			r = pt_fail(&err, PT_CORRUPT, EEXIST, "guest %s has the same UUID",
+			r = pt_fail(&why, PT_CORRUPT, EEXIST, "guest %s has the same UUID",
 				    domain->name);
 	}
-	if (r < 0) {
-		show_unreadable(guests, host, &state_definitions, name, &err);
-		return;
-	}
+	if (r < 0)
+		return show_unreadable(guests, host, &state_definitions, name, &why, err);
 	domain = domain_add(guests, name, uuid);
 	if (!domain)
-		return;
+		return pt_fail_memory(err);
 	domain->definition = TAKE_POINTER(definition);
 	domain->is_autostart = store_is_autostart(host, name);
+	return 0;
 }
 
 /* The domain that @record is about, which may be a transient one. */
@@ -280,33 +284,32 @@ static void take_uuid(struct guests *guests, struct domain *domain, const struct
  * well run, so it is not touched, and nothing is started in its place, for that would take its
  * files from it. A later daemon that can read the file has all of it again.
  */
-static void load_live(struct guests *guests, struct pt_host *host, const char *name)
+static int load_live(struct guests *guests, struct pt_host *host, const char *name,
+		     struct pt_error *err)
 {
 	AUTO(auto_store_live) struct store_live *record = NULL;
 	struct guest *guest = NULL;
 	struct domain *domain;
-	struct pt_error err;
-	int r = store_read_live(host, name, &record, &err);
+	struct pt_error why;
+	int r = store_read_live(host, name, &record, &why);
 
-	if (r < 0) {
-		show_unreadable(guests, host, &state_live, name, &err);
-		return;
-	}
+	if (r < 0)
+		return show_unreadable(guests, host, &state_live, name, &why, err);
 	if (record->id > guests->last_id)
 		guests->last_id = record->id;
 	domain = domain_of_record(guests, record);
 	if (!domain)
-		return;
-	r = guest_adopt(host, record, &guest, &err);
+		return pt_fail_memory(err);
+	r = guest_adopt(host, record, &guest, &why);
 	if (r < 0 && r != -ESRCH) {
-		domain_set_unreadable(domain, &state_live, name, &err);
-		return;
+		r = state_check_general(&state_live, name, &why, err);
+		return r < 0 ? r : domain_set_unreadable(domain, &state_live, name, &why, err);
 	}
 	domain->job = "reconnecting";
 	if (r < 0) {
 		domain_set_state(domain, DOMAIN_SHUTOFF, DOMAIN_SHUTOFF_CRASHED);
 		guests_work(guests, do_lost, domain, NULL, NULL);
-		return;
+		return 0;
 	}
 	record = NULL; /* the guest's now */
 	guest->limit = scope_limit;
@@ -315,6 +318,7 @@ static void load_live(struct guests *guests, struct pt_host *host, const char *n
 	domain->guest = guest;
 	domain_set_state(domain, DOMAIN_RUNNING, DOMAIN_RUNNING_BOOTED);
 	guests_work(guests, do_reconnect, domain, guest, NULL);
+	return 0;
 }
 
 static void start_with_host(struct guests *guests, struct pt_host *host)
@@ -341,12 +345,12 @@ int guests_load(struct daemon *daemon, struct pt_error *err)
 
 	if (!r)
 		r = store_list_live(daemon->host, &live, err);
+	for (i = 0; !r && defined && defined[i]; i++)
+		r = load_definition(guests, daemon->host, defined[i], err);
+	for (i = 0; !r && live && live[i]; i++)
+		r = load_live(guests, daemon->host, live[i], err);
 	if (r < 0)
 		return r;
-	for (i = 0; defined && defined[i]; i++)
-		load_definition(guests, daemon->host, defined[i]);
-	for (i = 0; live && live[i]; i++)
-		load_live(guests, daemon->host, live[i]);
 	if (!daemon_is_this_machine(daemon))
 		return 0;
 	r = guest_logs_begin(guests);
