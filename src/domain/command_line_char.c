@@ -44,7 +44,8 @@ static void add_chardev(struct command_line *line, const xmlNode *node)
 	struct option_text option;
 	char id[96];
 
-	(void)text_format(id, sizeof(id), "char%.64s", line_alias(node));
+	if (text_format(id, sizeof(id), "char%s", line_alias(node)) < 0)
+		line_fail(line, EINVAL, node, "the alias %.64s… is too long", line_alias(node));
 	option_begin(&option, line, backend_of(node));
 	option_add(&option, "id", id);
 	if (node_has(node, "type", "unix"))

@@ -45,15 +45,19 @@ static void add_vnc(struct command_line *line, const xmlNode *node)
 	unsigned int port = port_of(node);
 	struct option_text option;
 	char place[512];
+	int r;
 
 	if (socket)
-		(void)text_format(place, sizeof(place), "unix:%.500s", socket);
+		r = text_format(place, sizeof(place), "unix:%s", socket);
 	else if (node_says(node, "listen@type", "none"))
-		(void)text_format(place, sizeof(place), "none");
+		r = text_format(place, sizeof(place), "none");
 	else
-		(void)text_format(place, sizeof(place),
-				  strchr(listen_address(node), ':') ? "[%.200s]:%u" : "%.200s:%u",
-				  listen_address(node), port > 5900 ? port - 5900 : 0);
+		r = text_format(place, sizeof(place),
+				strchr(listen_address(node), ':') ? "[%s]:%u" : "%s:%u",
+				listen_address(node), port > 5900 ? port - 5900 : 0);
+	if (r < 0)
+		line_fail(line, -r, node,
+			  "domain/devices/graphics: its socket or address is too long");
 	if (socket && strchr(socket, ','))
 		line_fail(line, EOPNOTSUPP, node,
 			  "domain/devices/graphics@socket has a comma in it");
