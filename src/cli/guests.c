@@ -21,26 +21,37 @@ struct guest {
 	const char *name;
 	const char *state;
 	bool is_persistent;
-	char **messages; /* of one that can't be used: which file can't be read, and why */
+	char **messages; /* when a file of it can't be read: which, and why */
 	struct cli_devices devices;
 };
 
-/* One of passthrud's of which a file can't be read has no state, and says why. */
-static void read_unreadable(struct virt *virt, virDomainPtr domain, struct guest *guest)
-{
-	if (virt->call.virDomainGetMessages(domain, &guest->messages, 0) <= 0 || !guest->messages)
-		return;
-	guest->state = "unreadable";
-	text_clean(guest->messages[0]);
-}
-
-static void free_guest(struct guest *guest)
+static void free_messages(struct guest *guest)
 {
 	size_t i;
 
 	for (i = 0; guest->messages && guest->messages[i]; i++)
 		free(guest->messages[i]);
 	free(guest->messages);
+	guest->messages = NULL;
+}
+
+/*
+ * passthrud tells of a file that can't be read, by its path; libvirt's own messages are others.
+ * Such a guest has no state, unless it runs: then the file is its definition, and it can be used.
+ */
+static void read_unreadable(struct virt *virt, virDomainPtr domain, struct guest *guest)
+{
+	if (virt->call.virDomainGetMessages(domain, &guest->messages, 0) < 0)
+		guest->messages = NULL;
+	if (!guest->messages || !guest->messages[0] || guest->messages[0][0] != '/')
+		free_messages(guest);
+	else
+		text_clean(guest->messages[0]);
+}
+
+static void free_guest(struct guest *guest)
+{
+	free_messages(guest);
 	cli_devices_free(&guest->devices);
 }
 
@@ -54,10 +65,11 @@ static int read_guest(struct virt *virt, virDomainPtr domain, struct guest *ret_
 		return virt_fail(virt, err, ret_guest->name);
 	ret_guest->state = virt_state_name(state);
 	ret_guest->is_persistent = virt->call.virDomainIsPersistent(domain) == 1;
-	if (state == VIR_DOMAIN_NOSTATE)
-		read_unreadable(virt, domain, ret_guest);
-	if (ret_guest->messages)
+	read_unreadable(virt, domain, ret_guest);
+	if (ret_guest->messages && state == VIR_DOMAIN_NOSTATE) {
+		ret_guest->state = "unreadable";
 		return 0;
+	}
 	return virt_read_hostdevs(virt, domain, 0, &ret_guest->devices, err);
 }
 
