@@ -22,3 +22,6 @@ PORT = address("rp_nvme0")          # a bridge
 NORESET = address("noreset")        # no reset method
 LONE_NIC = address("e1000e0")       # reset by pm or bus
 NOWHERE = "0000:7f:1f.7"
+# ten that go to guests together, as whole groups
+TEN = [address(card) for card in ("nvme0", "nvme1", "edu0", "e1000e0", "igb0", "pci_nic0", "pci_nic1",
+                                  "sw_nic", "sw_edu", "node1_nic")]

@@ -83,3 +83,20 @@ def test_nvram_through_a_link(daemon, guests, alice):
     daemon.virsh("define", path)
     assert "--keep-nvram" in refused(daemon, "undefine", "paths", "--nvram")
     daemon.virsh("undefine", "paths", "--keep-nvram")
+
+
+def test_link_that_a_stick_brought(daemon, guests, alice):
+    """Users mount theirs, and links on them may well be root's: what udisks mounts is nosuid."""
+    disk = "/srv/stick/data.img"
+    daemon.sh("truncate -s 4M /tmp/stick; mkfs.ext4 -qF /tmp/stick; mkdir -p /srv/stick; "
+              "mount -o loop,nosuid,nodev /tmp/stick /srv/stick; ln -s /etc/victim " + disk)
+    try:
+        guests.define("paths", DISK % disk, words="stay expect-none")
+        said = daemon.virsh_fails("start", "paths")
+        assert "the link %s is on a filesystem that a user may have mounted" % disk in said, said
+        daemon.sh("mount -o remount,suid /srv/stick")
+        daemon.sh("ln -sfn data.raw %s; truncate -s 1M /srv/stick/data.raw" % disk)
+        daemon.virsh("start", "paths")
+        daemon.virsh("destroy", "paths")
+    finally:
+        daemon.sh("umount /srv/stick; rmdir /srv/stick; rm /tmp/stick")
