@@ -68,15 +68,17 @@ def lab_machine(request):
 
 
 def is_gone(lab, error):
-    """Its process has ended, a moment after its connections; or it answers to nothing any more."""
+    """Its process has ended, a moment after its connections; or it answers to nothing any more: True, or
+    where its processors are."""
     if not lab.pid or not isinstance(error, LabError):
         return not lab.pid
     time.sleep(2)
     try:
         return lab.run(["true"], timeout=60).status != 0
     except LabError:
+        where = lab.processors()
         lab.down()
-        return True
+        return where
 
 
 def pytest_runtest_makereport(item, call):
@@ -84,13 +86,14 @@ def pytest_runtest_makereport(item, call):
     One whose kernel gave up has started again, and counts as failed."""
     lab = pytest_runtest_makereport.lab
     path = item.config.getoption("ended")
-    words = lab.console_tail() if lab and call.excinfo else ""
-    if path and call.excinfo and lab and is_gone(lab, call.excinfo.value):
+    words = lab.console_tail(120) if lab and call.excinfo else ""
+    gone = path and call.excinfo and lab and is_gone(lab, call.excinfo.value)
+    if gone:
         # what ./dev knows it by: the rest of the tests is run in another lab, once
         with open(path + ".lost", "w"):
             pass
-        pytest.exit("the lab's machine went away under %s; its console said last:\n%s" % (
-            item.nodeid, words))
+        pytest.exit("the lab's machine went away under %s%s; its console said last:\n%s" % (
+            item.nodeid, "" if gone is True else ", its processors being at\n" + gone, words))
 
 
 pytest_runtest_makereport.lab = None
