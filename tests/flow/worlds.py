@@ -5,6 +5,7 @@ Both hold the cards of lab/zoo.py: FakeWorld as a recording with the rules of th
 kernel's driver core acted out by tests/fake, LabWorld for real.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -266,6 +267,25 @@ exit 0
             assert self.snapshot() == self.before
 
 
+@contextlib.contextmanager
+def staged(profile):
+    """A directory with what is installed on the Debian of PROFILE. What is built on a newer one than that
+    doesn't run there (its libc is older), so it is built in a root of it."""
+    import paths
+    import roots
+
+    number = profile[len("debian"):]
+    here = [n for n, suite in roots.SUITES.items() if suite == roots.codename()]
+    if here and here[0] <= number:
+        with tempfile.TemporaryDirectory() as files:
+            subprocess.run(["meson", "install", "-C", BUILD, "--no-rebuild", "--quiet", "--destdir", files],
+                           check=True)
+            yield files
+    else:
+        subprocess.run([os.path.join(TOP, "dev"), "root", number, "stage"], check=True, stdout=sys.stderr)
+        yield os.path.join(paths.cache_root(), "roots", "debian" + number + roots.TREE, "build-test/staged")
+
+
 def lab_up(what, profile="vtd"):
     """(lab, whether it is ours to take down), with the programs of BUILD in it; WHAT runs in it."""
     import lab as labs
@@ -290,10 +310,8 @@ def lab_up(what, profile="vtd"):
             labs.Lab(ours).down()
             machine = labs.Lab.up(profile, ours, say=say)
     if is_installed:
-        with tempfile.TemporaryDirectory() as staged:
-            subprocess.run(["meson", "install", "-C", BUILD, "--no-rebuild", "--quiet", "--destdir", staged],
-                           check=True)
-            machine.install(staged)
+        with staged(profile) as files:
+            machine.install(files)
     else:
         machine.push(os.path.join(BUILD, "src/cli/passthru"))
     return machine, not name
