@@ -148,14 +148,27 @@ def resolve(directory):
 
 # -- ./dev in a root -------------------------------------------------------------------------------
 
+def _sources(top):
+    """Names of the files of the tree at TOP: what git knows or doesn't ignore, and where the tree is no
+    clone, as from an archive, all but what is built."""
+    if os.path.lexists(os.path.join(top, ".git")):
+        listed = _output(["git", "-C", top, "-c", "safe.directory=*", "ls-files", "-z", "-co",
+                          "--exclude-standard"]).split("\0")
+    else:
+        listed = []
+        for where, directories, files in os.walk(top):
+            directories[:] = [d for d in directories if d != "__pycache__" and
+                              not (where == top and d.startswith("build"))]
+            listed += [os.path.relpath(os.path.join(where, name), top) for name in files]
+    return {n for n in listed if n and os.path.isfile(os.path.join(top, n))}
+
+
 def copy_tree(directory, top=os.path.dirname(source_dir())):
-    """What git knows of the tree at TOP, and what it doesn't ignore, goes to the root's TREE. An unchanged
-    file keeps its time there, so that builds are incremental; a changed one gets a new time, whatever
-    its own is: it may be older than what was built of the text before it."""
+    """The files of the tree at TOP go to the root's TREE. An unchanged one keeps its time there, so that
+    builds are incremental; a changed one gets a new time, whatever its own is: it may be older than what
+    was built of the text before it."""
     target = directory + TREE
-    listed = _output(["git", "-C", top, "-c", "safe.directory=*", "ls-files", "-z", "-co",
-                      "--exclude-standard"])
-    names = {n for n in listed.split("\0") if n and os.path.isfile(os.path.join(top, n))}
+    names = _sources(top)
     for where, directories, files in os.walk(target):
         if where == target:
             directories[:] = [d for d in directories if not d.startswith("build")]

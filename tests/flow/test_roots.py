@@ -12,12 +12,20 @@ import roots
 pytestmark = pytest.mark.only("fake", "no world is looked at")
 
 
-@pytest.mark.skipif(not shutil.which("git"), reason="there is no git, as in such a root itself")
-def test_a_changed_file_is_built_again(tmp_path):
+CLONE = pytest.param("clone", marks=pytest.mark.skipif(
+    not shutil.which("git"), reason="there is no git, as in such a root itself"))
+
+
+@pytest.mark.parametrize("tree", ["archive", CLONE])
+def test_a_changed_file_is_built_again(tmp_path, tree):
     """A checkout can bring a text that is older than what was built of another one."""
     top, root = tmp_path / "tree", tmp_path / "root"
     top.mkdir()
-    subprocess.run(["git", "init", "-q", str(top)], check=True)
+    if tree == "clone":
+        subprocess.run(["git", "init", "-q", str(top)], check=True)
+    (top / "build").mkdir()
+    (top / "build" / "here").write_text("built")
+    (top / ".gitignore").write_text("/build*/\n")
     (top / "kept.c").write_text("kept")
     (top / "changed.c").write_text("before")
     (top / "gone.c").write_text("gone")
@@ -36,5 +44,5 @@ def test_a_changed_file_is_built_again(tmp_path):
     assert (copy / "changed.c").read_text() == "after "
     assert (copy / "changed.c").stat().st_mtime > 2000
     assert (copy / "kept.c").stat().st_mtime == 2000
-    assert not (copy / "gone.c").exists()
+    assert not (copy / "gone.c").exists() and not (copy / "build").exists()
     assert (copy / "build-test" / "object").read_text() == "built"
