@@ -112,6 +112,7 @@ def make(suite, packages, directory, options=()):
 ENTER = r"""
 root=$1 cwd=$2
 shift 2
+mount --bind "$root" "$root"
 mount -t proc proc "$root/proc"
 mount --rbind /sys "$root/sys"
 mount --rbind /dev "$root/dev"

@@ -8,6 +8,7 @@ PASSTHRU_BUILD names the build directory whose programs are tested (build-test).
 PASSTHRU_LAB names a lab that is up already and shall stay up.
 """
 
+import hashlib
 import os
 import sys
 import time
@@ -26,6 +27,9 @@ def pytest_addoption(parser):
                      help="where scenarios run")
     parser.addoption("--lab", default="lab", help="a word for the name of the lab: one for each "
                                                   "run of pytest at a time")
+    parser.addoption("--sample", type=int, default=1, metavar="N",
+                     help="of the scenarios of tests/flow one in N, chosen by SEED: those that ran on the "
+                          "other world, too")
     parser.addoption("--ended", metavar="FILE", help="tests that have ended are left out; those "
                                                      "that end are added")
 
@@ -44,14 +48,23 @@ def ended(config):
         return set()
 
 
+def is_sampled(item, one_in):
+    """The same ones for the same SEED, in however many runs of pytest."""
+    if one_in == 1 or not item.nodeid.startswith("tests/flow/") or item.get_closest_marker("only"):
+        return True
+    word = "%s %s" % (os.environ.get("SEED"), item.nodeid)
+    return int.from_bytes(hashlib.sha256(word.encode()).digest()[:4], "big") % one_in == 0
+
+
 def pytest_collection_modifyitems(config, items):
     """Leave out what belongs to the other world: not run is not skipped."""
-    here, before = config.getoption("world"), ended(config)
+    here, one_in, before = config.getoption("world"), config.getoption("sample"), ended(config)
     keep, rest = [], []
     for item in items:
         mark = item.get_closest_marker("only")
         is_elsewhere = mark and mark.args[0] != here
-        (rest if is_elsewhere or item.nodeid in before else keep).append(item)
+        is_left_out = is_elsewhere or item.nodeid in before or not is_sampled(item, one_in)
+        (rest if is_left_out else keep).append(item)
     if rest:
         config.hook.pytest_deselected(items=rest)
         items[:] = keep

@@ -153,6 +153,29 @@ static void test_refusals(void **state)
 	assert_refused(fake, PT_DETACH, "7f:00.0 00:01.0", PT_UNSUITABLE, "bridge");
 }
 
+/* A physical function that goes takes its virtual functions along. */
+static void test_its_virtual_function_is_claimed(void **state)
+{
+	struct fake *fake = *state;
+	struct pt_host *host = fake_host(fake);
+	struct pt_error err = {0};
+	int fd;
+
+	assert_int_equal(
+		host->ops->write(host, "sys/bus/pci/devices/0000:03:00.0/sriov_numvfs", "1", 1), 0);
+	if (apply(fake, PT_DETACH, "03:10.0", &err) < 0)
+		fail_msg("%s", err.message);
+	assert_refused(fake, PT_DETACH, "03:00.0", PT_CLAIMED,
+		       "is the physical function of 0000:03:10.0, which is claimed by nobody "
+		       "(detached by hand)");
+	fd = openat(host->root_fd, CLAIM_DIR "/0000:03:10.0", O_WRONLY | O_TRUNC);
+	assert_true(fd >= 0);
+	assert_int_equal(close(fd), 0);
+	assert_refused(fake, PT_DETACH, "03:00.0", PT_CORRUPT,
+		       "is the physical function of 0000:03:10.0");
+	assert_refused(fake, PT_DETACH, "03:00.0", PT_CORRUPT, CLAIM_DIR "/0000:03:10.0");
+}
+
 static void test_forced_needs_reason(void **state)
 {
 	struct pt_address device = {.bus = 1};
@@ -343,6 +366,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_steps, make_fake, free_fake),
 		cmocka_unit_test_setup_teardown(test_refusals, make_fake, free_fake),
+		cmocka_unit_test_setup_teardown(test_its_virtual_function_is_claimed, make_fake,
+						free_fake),
 		cmocka_unit_test_setup_teardown(test_forced_needs_reason, make_fake, free_fake),
 		cmocka_unit_test_setup_teardown(test_there_and_back, make_fake, free_fake),
 		cmocka_unit_test_setup_teardown(test_failed_reset_is_quarantined, make_fake,
