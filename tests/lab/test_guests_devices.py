@@ -50,7 +50,7 @@ def test_round_after_round(world, daemon, guests):
     """In and out again and again: no descriptor, thread, file, lock or root port is lost.
 
     PASSTHRU_ATTACH_ROUNDS asks for more rounds than the sample that runs by default."""
-    rounds = int(os.environ.get("PASSTHRU_ATTACH_ROUNDS", "5"))
+    rounds = int(os.environ.get("PASSTHRU_ATTACH_ROUNDS", "3"))
     before = world.snapshot()
     g = guests.define("d1", words="stay expect-none")
     g.start()

@@ -90,10 +90,11 @@ class Guest:
         return self.guests.daemon.sh("cat %s" % self.path).out
 
     def wait(self, phrase, seconds=60):
-        r = self.guests.daemon.sh(
-            "for i in $(seq %d); do grep -q '%s' %s && exit 0; sleep 0.2; done; "
-            "cat %s /var/log/passthru/guests/%s.log; exit 1"
-            % (seconds * 5, phrase, self.path, self.path, self.name), check=False)
+        """No program is run while it is waited: the guest needs the processor."""
+        r = self.guests.daemon.lab.run(
+            ["bash", "-c", 'exec 9<> <(:); until [[ $(<"$1") == *"$2"* ]]; do ((SECONDS < $3)) || '
+             '{ cat "$1" "$4"; exit 1; }; read -rt 0.2 -u 9; done', "bash", self.path, phrase,
+             str(seconds), "/var/log/passthru/guests/%s.log" % self.name], timeout=seconds + 180)
         assert r.status == 0, "%s isn't said:\n%s" % (phrase, r.out)
 
     def pid(self):
@@ -128,7 +129,7 @@ class Guests:
         deadline = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < deadline, self.daemon.log()[-4000:]
-            time.sleep(0.2)
+            time.sleep(0.5)
 
     def disk(self, address):
         return "/dev/%s" % self.daemon.sh(
