@@ -104,16 +104,19 @@ ZOO = [
 ]
 
 # The machinery of the lab itself.  Real PCI functions too: taking one of these
-# from the lab's kernel takes the lab's own disk or console away.
+# from the lab's kernel takes the lab's own disk or console away.  No ioeventfd: each
+# is one more descriptor in every round of QEMU's loop, which costs as much as what it saves.
 PLUMBING = [
     _card("labcon", "virtio-serial-pci", "pcie.0", "1b.0", "00:1b.0", "virtio-pci", "labcon",
-          "virtio console", "carries `lab run`"),
+          "virtio console", "carries `lab run`", max_ports=25, ioeventfd="off"),
     _card("labroot", "virtio-9p-pci", "pcie.0", "1c.0", "00:1c.0", "virtio-pci", "labroot",
-          "virtio 9p", "the machine's own / , read-only", fsdev="root", mount_tag="root"),
+          "virtio 9p", "the machine's own / , read-only", fsdev="root", mount_tag="root",
+          ioeventfd="off"),
     _card("labx", "virtio-9p-pci", "pcie.0", "1d.0", "00:1d.0", "virtio-pci", "labx",
-          "virtio 9p", "the exchange folder /lab", fsdev="lab", mount_tag="lab"),
+          "virtio 9p", "the exchange folder /lab", fsdev="lab", mount_tag="lab", ioeventfd="off"),
     _card("labdisk", "virtio-blk-pci", "pcie.0", "1e.0", "00:1e.0", "virtio-pci", "labdisk",
-          "virtio disk", "what the lab writes to its / , kept over reboots", drive="d_root", serial="labdisk"),
+          "virtio disk", "what the lab writes to its / , kept over reboots", drive="d_root", serial="labdisk",
+          ioeventfd="off"),
 ]
 
 # Four controllers with 127 virtual functions each, for listing at scale.
