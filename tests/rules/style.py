@@ -144,7 +144,8 @@ def python_rules(t):
             continue
         beside = {n[:-3] for n in os.listdir(os.path.join(tap.ROOT, os.path.dirname(path)))
                   if n.endswith(".py")}
-        beside |= {os.path.basename(p)[:-3] for p in tap.files(".py", under=("lab", "tests/flow"))}
+        beside |= {os.path.basename(p)[:-3] for p in tap.files(".py", under=("lab", "tests"))
+                   if os.path.dirname(p) != "tests/lab"}
         for node in ast.walk(ast.parse(text)):
             names = ([a.name for a in node.names] if isinstance(node, ast.Import) else
                      [node.module or ""] if isinstance(node, ast.ImportFrom) else [])
