@@ -90,10 +90,10 @@ class Guest:
         return self.guests.daemon.sh("cat %s" % self.path).out
 
     def wait(self, phrase, seconds=60):
-        """No program is run while it is waited: the guest needs the processor."""
+        """Few programs are run meanwhile: the guest needs the processor."""
         r = self.guests.daemon.lab.run(
-            ["bash", "-c", 'exec 9<> <(:); until [[ $(<"$1") == *"$2"* ]]; do ((SECONDS < $3)) || '
-             '{ cat "$1" "$4"; exit 1; }; read -rt 0.2 -u 9; done', "bash", self.path, phrase,
+            ["bash", "-c", 'until [[ $(tr -d "\\0" <"$1") == *"$2"* ]]; do ((SECONDS < $3)) || '
+             '{ cat "$1" "$4"; exit 1; }; sleep 0.5; done', "bash", self.path, phrase,
              str(seconds), "/var/log/passthru/guests/%s.log" % self.name], timeout=seconds + 180)
         assert r.status == 0, "%s isn't said:\n%s" % (phrase, r.out)
 
