@@ -7,6 +7,6 @@ import pytest
 
 @pytest.mark.only("lab", "needs drivers that take their time")
 def test_killed_at_random_instants(lab_machine, rounds):
-    done = rounds.run_in(lab_machine, "kills.py", sample=8, seconds=10)
+    done = rounds.run_in(lab_machine, "kills.py", sample=10, seconds=10)
     kills = sum(line["hit"] for line in done)
     assert kills > len(done) // 2 or len(done) < 10, "too few kills hit: %s" % done
