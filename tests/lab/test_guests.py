@@ -52,6 +52,28 @@ def test_the_seed(world, daemon, guests):
     assert guests.read_host_data(NVME) == crc
 
 
+def test_our_own_verbs(world, daemon, guests):
+    """passthru's verbs for guests, with libvirt's client library, to passthrud."""
+    before = world.snapshot()
+    assert "no guests" in world.passthru("guests").ok().out
+    g = guests.define("d1", words="stay expect-none")
+    assert re.search(r"d1 +shut off +-", world.passthru("guests").ok().out)
+    daemon.sh(": >{0}; chmod 666 {0}".format(g.path))
+    world.passthru("start", "d1").ok()
+    g.wait("guest: waiting")
+    assert "attached to d1" in world.passthru("attach", EDU, "--to", "d1").ok().out
+    g.wait("guest: hotplug result ok")
+    [shown] = world.passthru("--json", "guests").ok().json
+    assert shown == {"name": "d1", "state": "running", "persistent": True, "devices": [EDU]}
+    assert EDU in world.passthru("reattach", EDU).failed().err and world.driver(EDU) == "vfio-pci"
+    assert "detached from d1" in world.passthru("detach-from", EDU, "--from", "d1").ok().out
+    assert world.snapshot() == before and "guest: hotplug released" in g.serial()
+    words = world.passthru("detach-from", EDU, "--from", "d1").failed().err
+    assert EDU in words and "d1" in words
+    world.passthru("stop", "d1", "--force").ok()
+    assert re.search(r"d1 +shut off +-", world.passthru("guests").ok().out)
+
+
 def test_unmanaged(world, daemon, guests):
     g = guests.define("d1", hostdev(EDU, managed="no") + hostdev(TWIN, managed="no"),
                       words="stay")

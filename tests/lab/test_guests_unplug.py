@@ -107,11 +107,22 @@ def test_a_state_that_cant_be_used(world, daemon, guests):
     assert daemon.virsh("domstate", "d1").strip() == "no state"
     for verb in ("start", "destroy", "undefine"):
         assert "/run/passthru/guests/d1.json" in daemon.virsh_fails(verb, "d1")
+    [shown] = world.passthru("--json", "guests").ok().json
+    assert shown["state"] == "unreadable" and shown["why"].startswith("/run/passthru/guests/d1.json: ")
     daemon.sh(sockets)
     assert world.driver(EDU) == "vfio-pci"
-    replace_daemon(daemon, "mv /tmp/d1.kept /run/passthru/guests/d1.json")
+    # its definition alone: it can be used, and what is wrong is told
+    definition = "/etc/passthru/guests/d1.xml"
+    replace_daemon(daemon, "mv /tmp/d1.kept /run/passthru/guests/d1.json; "
+                           "cp -p {0} /tmp/d1.xml.kept; echo '<domain' >{0}".format(definition))
     assert g.pid() == pid
     guests.wait_for(lambda: daemon.virsh("domstate", "d1").strip() == "running")
+    [shown] = world.passthru("--json", "guests").ok().json
+    assert shown["state"] == "running" and shown["devices"] == [EDU]
+    assert shown["why"].startswith(definition + ": ")
+    replace_daemon(daemon, "mv /tmp/d1.xml.kept " + definition)
+    guests.wait_for(lambda: daemon.virsh("domstate", "d1").strip() == "running")
+    assert "why" not in world.passthru("--json", "guests").ok().json[0]
     daemon.virsh("detach-device", "d1", guests.write_device(hostdev(EDU)), "--live")
     assert world.snapshot() == before
 
