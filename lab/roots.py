@@ -196,7 +196,7 @@ def _installed(directory):
 def _in_a_root(directory, words):
     """./dev WORDS there. Returns (status, seconds, MB that apt says it fetched)."""
     start, fetched, unit = time.monotonic(), 0, {"B": 1e-6, "kB": 1e-3, "MB": 1, "GB": 1e3}
-    env = {k: os.environ[k] for k in ("CI", "NO_COLOR") if k in os.environ}
+    env = {k: os.environ[k] for k in ("CI", "NO_COLOR", "SANITIZE") if k in os.environ}
     with subprocess.Popen(command(directory, ["./dev", *words], cwd=TREE, env=env), text=True,
                           errors="replace", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT) as p:
