@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Taps of a guest: its interfaces' other ends on the host (Documentation/networking/tuntap.rst). */
 #include <fcntl.h>
+#include <libudev.h>
 #include <linux/if_tun.h>
 #include <linux/sockios.h>
 #include <net/if_arp.h>
@@ -9,11 +10,16 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include "base/text.h"
 #include "domain/live_network.h"
 #include "domain/live_start.h"
 #include "domain/xml_node.h"
+
+/* So long udev may take to handle a new tap; it takes milliseconds where nothing is wrong. */
+#define UDEV_MS	     5000
+#define UDEV_LOOK_MS 5
 
 static bool has_tap(const xmlNode *interface)
 {
@@ -55,6 +61,31 @@ static int open_tap(const xmlNode *interface, struct ifreq *request, int *ret_fd
 			       request->ifr_name, strerror(errno));
 	*ret_fd = TAKE_FD(fd);
 	return 0;
+}
+
+/*
+ * udev gives a new interface an address of its own unless it sees that one was set
+ * (MACAddressPolicy= in systemd.link(5)), and ours may be set between its look and its write. So
+ * it goes first, where there is one.
+ */
+static void await_udev(const char *name)
+{
+	struct udev *udev = access("/run/udev/control", F_OK) == 0 ? udev_new() : NULL;
+	unsigned int looks;
+
+	if (!udev)
+		return;
+	for (looks = UDEV_MS / UDEV_LOOK_MS; looks; looks--) {
+		struct udev_device *device =
+			udev_device_new_from_subsystem_sysname(udev, "net", name);
+		bool is_handled = !device || udev_device_get_is_initialized(device) > 0;
+
+		(void)udev_device_unref(device);
+		if (is_handled)
+			break;
+		(void)nanosleep(&(struct timespec){.tv_nsec = UDEV_LOOK_MS * 1000000L}, NULL);
+	}
+	(void)udev_unref(udev);
 }
 
 static int set_mtu(int fd, const char *name, const xmlNode *interface)
@@ -120,6 +151,7 @@ static int set_up(const xmlNode *interface, const char *name, struct pt_error *e
 
 	if (node_says(interface, "target@managed", "no"))
 		return 0;
+	await_udev(name);
 	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	r = fd < 0 ? -errno : set_mtu(fd, name, interface);
 	if (r < 0)

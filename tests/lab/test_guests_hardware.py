@@ -138,6 +138,21 @@ def test_taps_on_a_bridge(world, daemon, guests, bridge, lab_machine):     # noq
         daemon.virsh("undefine", "d2")
 
 
+def test_udev_is_slow(world, daemon, guests, bridge):     # noqa: F811
+    """A tap gets its address when udev is through with it: until then udev may give it another one,
+    and with that the bridge."""
+    guests.define("d1", INTERFACE % ("bridge", "<mac address='%s'/>" % MACS[0], "bridge='br9'"), words="stay")
+    daemon.sh("udevadm settle; udevadm control --stop-exec-queue")
+    try:
+        r = daemon.sh("virsh start d1 >/dev/null & sleep 2; ip -j link show master br9; "
+                      "udevadm control --start-exec-queue; wait $!")
+    finally:
+        daemon.sh("udevadm control --start-exec-queue")
+    assert json.loads(r.out or "[]") == []
+    [port] = json.loads(daemon.sh("udevadm settle; ip -j link show master br9").out)
+    assert port["address"] == "fe" + MACS[0][2:]
+
+
 def define_with(guests, name, above, devices="", words=""):     # noqa: F811
     """A guest with more in its definition than devices."""
     path = guests.write_xml(name, devices, words)
