@@ -69,19 +69,24 @@ def choose(wanted, kernel, say):
     return known[key]
 
 
-# Processors for two labs and what runs beside them.
-ENOUGH = 6
+# Processors for the four labs of ./dev test.
+ENOUGH = 8
+
+
+def _threads():
+    """Each emulated processor has a thread of its own, or both have one and take turns. The first is a little
+    quicker, and things really happen at the same time; but where threads wait for a real processor one
+    emulated processor spins while the other isn't run: two labs beside each other took three times as long
+    on two. PASSTHRU_LAB_THREADS=single says that a lab won't be alone."""
+    alone = os.environ.get("PASSTHRU_LAB_THREADS") != "single"
+    return "multi" if alone or len(os.sched_getaffinity(0)) >= ENOUGH else "single"
 
 
 def machine_args(accel):
     if accel == "kvm":
         return ["-accel", "kvm", "-cpu", "max", "-M", "q35,kernel-irqchip=split"]
-    # "rep movsb" is emulated byte by byte, and a fifth level of page tables is one more to walk: a kernel
-    # and a libc that are told to use neither, nor 256-bit registers, are a third quicker. Each "stac" ends what is translated at once.
-    #
-    # Each emulated processor in a thread of its own, or both in one that takes turns. The first is a little
-    # quicker where nothing else runs. Where threads wait for a real processor it takes three times as long
-    # (two labs beside each other on two), for one emulated processor spins while the other isn't run.
-    threads = "multi" if len(os.sched_getaffinity(0)) >= ENOUGH else "single"
-    return ["-accel", "tcg,thread=" + threads, "-cpu", "max,la57=off,erms=off,fsrm=off,avx=off,avx2=off,smap=off",
+    # "rep movsb" is emulated byte by byte, a fifth level of page tables is one more to walk, and with SMAP
+    # each copy to or from a program ends a block of translated code twice: a kernel and a libc that are told
+    # to use none of them, nor 256-bit registers, are a third quicker.
+    return ["-accel", "tcg,thread=" + _threads(), "-cpu", "max,la57=off,erms=off,fsrm=off,avx=off,avx2=off,smap=off",
             "-M", "q35,kernel-irqchip=off"]

@@ -76,7 +76,8 @@ def lab_machine(request):
     lab, is_ours = worlds.lab_up(request.config.getoption("--lab"))
     pytest_runtest_makereport.lab = lab
     yield lab
-    pytest_runtest_makereport.lab = None    # what fails in the teardown beside this hasn't lost it
+    if lab.pid:
+        pytest_runtest_makereport.lab = None    # taking it down isn't losing it
     if is_ours:
         lab.down()
 

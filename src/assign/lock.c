@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "assign/claim.h"
+#include "base/clock.h"
 #include "base/io.h"
 #include "base/text.h"
 #include "pci/sysfs.h"
@@ -39,14 +39,6 @@ static int compare_names(const void *a, const void *b)
 	return strcmp(((const struct entry *)a)->name, ((const struct entry *)b)->name);
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* Who wrote the lock file last: a hint for people, never relied on. */
 static int fail_busy(struct pt_error *err, int fd, const char *name)
 {
@@ -73,19 +65,17 @@ static int lock_one(struct pt_host *host, const char *name, int64_t deadline, in
 	if (fd < 0)
 		return state_fail(err, errno, path);
 	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-		const struct timespec pause = {.tv_nsec = 10 * 1000 * 1000};
-
 		if (errno != EWOULDBLOCK && errno != EINTR) {
 			r = state_fail(err, errno, path);
 			close(fd);
 			return r;
 		}
-		if (now_ms() >= deadline) {
+		if (clock_now_ms() >= deadline) {
 			r = fail_busy(err, fd, name);
 			close(fd);
 			return r;
 		}
-		(void)nanosleep(&pause, NULL);
+		clock_sleep_ms(10);
 	}
 	r = text_format(text, sizeof(text), "pid %ld\n", (long)getpid());
 	if (r > 0 && pwrite(fd, text, (size_t)r, 0) == r)
@@ -98,7 +88,7 @@ int locks_take(struct pt_host *host, const struct pt_address *addresses, size_t 
 	       unsigned int wait_ms, struct locks *ret_locks, struct pt_error *err)
 {
 	struct entry entries[LOCK_MAX];
-	int64_t deadline = now_ms() + wait_ms;
+	int64_t deadline = clock_now_ms() + wait_ms;
 	struct locks *locks = ret_locks;
 	size_t i;
 	int r;

@@ -8,9 +8,9 @@
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/auto.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "cli/virt.h"
@@ -156,7 +156,7 @@ static int wait_gone(struct work *work, const struct pt_address *address, struct
 	if (!(work->flags & VIR_DOMAIN_AFFECT_LIVE))
 		return 0;
 	while (looks-- && (r = has_device(work, address, err)) == 1)
-		(void)nanosleep(&(struct timespec){.tv_nsec = UNPLUG_LOOK_MS * 1000000L}, NULL);
+		clock_sleep_ms(UNPLUG_LOOK_MS);
 	return r == 1 ? fail_pending(work, address, err) : r;
 }
 

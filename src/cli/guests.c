@@ -4,9 +4,9 @@
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/auto.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "cli/print.h"
@@ -146,14 +146,6 @@ static int list_guests(struct cli *cli, struct virt *virt)
 
 /* ---- start and stop ---- */
 
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* 1 when it is off, or no longer there at all, as guests without a definition. */
 static int is_off(struct virt *virt, virDomainPtr domain, struct pt_error *err)
 {
@@ -168,7 +160,7 @@ static int stop_guest(struct virt *virt, virDomainPtr domain, bool is_forced, un
 		      struct pt_error *err)
 {
 	const char *name = virt->call.virDomainGetName(domain);
-	int64_t until = now_ms() + (int64_t)seconds * 1000;
+	int64_t until = clock_now_ms() + (int64_t)seconds * 1000;
 	int r;
 
 	if (is_forced)
@@ -176,13 +168,13 @@ static int stop_guest(struct virt *virt, virDomainPtr domain, bool is_forced, un
 	if (virt->call.virDomainShutdown(domain) < 0)
 		return virt_fail(virt, err, name);
 	while ((r = is_off(virt, domain, err)) == 0) {
-		if (now_ms() >= until)
+		if (clock_now_ms() >= until)
 			return pt_fail(err, PT_BUSY, ETIMEDOUT,
 				       "%s was asked to shut down and is still running after %u s: "
 				       "wait longer (--timeout S), or pull its plug: passthru stop "
 				       "--force %s",
 				       name, seconds, name);
-		(void)nanosleep(&(struct timespec){.tv_nsec = STOP_LOOK_MS * 1000000L}, NULL);
+		clock_sleep_ms(STOP_LOOK_MS);
 	}
 	return r < 0 ? r : 0;
 }

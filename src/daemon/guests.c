@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/text.h"
 #include "daemon/domain_events.h"
 #include "daemon/guests_fault.h"
@@ -14,14 +15,6 @@
 #include "daemon/scope.h"
 #include "domain/guest_files.h"
 #include "domain/swtpm.h"
-
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 void guests_lock(struct guests *guests)
 {
@@ -120,7 +113,7 @@ void domain_set_state(struct domain *domain, enum domain_state state, int reason
 
 	domain->state = has_none ? DOMAIN_NO_STATE : state;
 	domain->reason = has_none ? 0 : reason;
-	domain->changed_ms = now_ms();
+	domain->changed_ms = clock_now_ms();
 }
 
 int domain_set_unreadable(struct domain *domain, const struct state_kind *kind, const char *file,

@@ -2,8 +2,8 @@
 #include "daemon/reboot.h"
 
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "daemon/log.h"
 
 /* system_reset is done after it is answered, and "cont" is refused until then. */
@@ -78,7 +78,6 @@ int reboot_forget(struct domain *domain, struct guest *guest, struct pt_error *e
 
 static int go_on(struct guest *guest, struct pt_error *err)
 {
-	const struct timespec pause = {.tv_nsec = STEP_MS * 1000000L};
 	int tries, r = guest_call(guest, "system_reset", NULL, NULL, err);
 
 	if (!r)
@@ -88,7 +87,7 @@ static int go_on(struct guest *guest, struct pt_error *err)
 		if (r != -EREMOTEIO || tries == TRIES - 1)
 			break;
 		r = 0;
-		(void)nanosleep(&pause, NULL);
+		clock_sleep_ms(STEP_MS);
 	}
 	return r;
 }

@@ -8,9 +8,9 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/text.h"
 #include "domain/guest_files.h"
 #include "domain/label.h"
@@ -64,20 +64,12 @@ int guest_signal(const struct guest *guest, int number)
 	return syscall(SYS_pidfd_send_signal, guest->pidfd, number, NULL, 0) < 0 ? -errno : 0;
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 bool guest_wait_end(const struct guest *guest, unsigned int timeout_ms)
 {
-	int64_t deadline = now_ms() + timeout_ms, left;
+	int64_t deadline = clock_now_ms() + timeout_ms, left;
 	struct pollfd poll_fd = {.fd = guest->pidfd, .events = POLLIN};
 
-	while ((left = deadline - now_ms()) >= 0) {
+	while ((left = deadline - clock_now_ms()) >= 0) {
 		int r = poll(&poll_fd, 1, (int)left);
 
 		if (r > 0)

@@ -4,12 +4,12 @@
 #include <passthru/plan.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "assign/claim.h"
 #include "assign/lock.h"
 #include "assign/owner.h"
 #include "assign/recover.h"
+#include "base/clock.h"
 #include "base/text.h"
 #include "domain/guest.h"
 #include "domain/store_devices.h"
@@ -175,7 +175,6 @@ int guest_give_back(struct pt_host *host, const struct pt_owner *owner,
 		    const struct definition *live, struct pt_error *err)
 {
 	struct pt_address devices[LOCK_MAX], before[LOCK_MAX];
-	const struct timespec pause = {.tv_nsec = GIVE_BACK_WAIT_MS * 1000000L};
 	size_t count = 0, count_before = 0;
 	int tries, r = list_devices(host, owner, before, &count_before, err);
 
@@ -183,7 +182,7 @@ int guest_give_back(struct pt_host *host, const struct pt_owner *owner,
 	count = count_before;
 	for (tries = 0; r == 0 && count && tries < GIVE_BACK_TRIES; tries++) {
 		if (tries)
-			(void)nanosleep(&pause, NULL);
+			clock_sleep_ms(GIVE_BACK_WAIT_MS);
 		r = recover_devices(host, devices, count, err);
 		if (r == 0)
 			r = list_devices(host, owner, devices, &count, err);
@@ -219,7 +218,6 @@ static size_t keep_unused(const struct guest *guest, struct pt_address devices[L
 
 int guest_give_back_unused(struct pt_host *host, struct guest *guest, struct pt_error *err)
 {
-	const struct timespec pause = {.tv_nsec = CLOSING_STEP_MS * 1000000L};
 	struct pt_address devices[LOCK_MAX];
 	struct pt_error failure = {.reason = PT_REASON_NONE};
 	size_t count = 0;
@@ -232,7 +230,7 @@ int guest_give_back_unused(struct pt_host *host, struct guest *guest, struct pt_
 		r = guest_give_back_devices(host, &guest->owner, devices, count, &failure);
 		if (r == 0 || failure.reason != PT_IN_USE || waited_ms >= CLOSING_MS)
 			break;
-		(void)nanosleep(&pause, NULL);
+		clock_sleep_ms(CLOSING_STEP_MS);
 		waited_ms += CLOSING_STEP_MS;
 	}
 	if (r < 0 && err)

@@ -10,14 +10,14 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/text.h"
 #include "domain/live_network.h"
 #include "domain/live_start.h"
 #include "domain/xml_node.h"
 
-/* So long udev may take to handle a new tap; it takes milliseconds where nothing is wrong. */
+/* So long udev may take to handle a guest's taps; it takes milliseconds where nothing is wrong. */
 #define UDEV_MS	     5000
 #define UDEV_LOOK_MS 5
 
@@ -68,14 +68,13 @@ static int open_tap(const xmlNode *interface, struct ifreq *request, int *ret_fd
  * (MACAddressPolicy= in systemd.link(5)), and ours may be set between its look and its write. So
  * it goes first, where there is one.
  */
-static void await_udev(const char *name)
+static void await_udev(const char *name, int64_t until_ms)
 {
 	struct udev *udev = access("/run/udev/control", F_OK) == 0 ? udev_new() : NULL;
-	unsigned int looks;
 
 	if (!udev)
 		return;
-	for (looks = UDEV_MS / UDEV_LOOK_MS; looks; looks--) {
+	while (clock_now_ms() < until_ms) {
 		struct udev_device *device =
 			udev_device_new_from_subsystem_sysname(udev, "net", name);
 		bool is_handled = !device || udev_device_get_is_initialized(device) > 0;
@@ -83,7 +82,7 @@ static void await_udev(const char *name)
 		(void)udev_device_unref(device);
 		if (is_handled)
 			break;
-		(void)nanosleep(&(struct timespec){.tv_nsec = UDEV_LOOK_MS * 1000000L}, NULL);
+		clock_sleep_ms(UDEV_LOOK_MS);
 	}
 	(void)udev_unref(udev);
 }
@@ -143,7 +142,8 @@ static int bring_up(int fd, const char *name)
 }
 
 /* What a tap of ours gets; one that someone else manages (managed='no') has it already. */
-static int set_up(const xmlNode *interface, const char *name, struct pt_error *err)
+static int set_up(const xmlNode *interface, const char *name, int64_t udev_until_ms,
+		  struct pt_error *err)
 {
 	const char *bridge = node_get(interface, "source@bridge");
 	AUTO_CLOSE int fd = -1;
@@ -151,7 +151,7 @@ static int set_up(const xmlNode *interface, const char *name, struct pt_error *e
 
 	if (node_says(interface, "target@managed", "no"))
 		return 0;
-	await_udev(name);
+	await_udev(name, udev_until_ms);
 	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	r = fd < 0 ? -errno : set_mtu(fd, name, interface);
 	if (r < 0)
@@ -208,7 +208,8 @@ static int settle_bridge(xmlNode *interface, struct pt_error *err)
 	return node_set(source, "bridge", bridge) < 0 ? pt_fail_memory(err) : 0;
 }
 
-static int add_tap(xmlNode *interface, struct command_line_tap *tap, struct pt_error *err)
+static int add_tap(xmlNode *interface, int64_t udev_until_ms, struct command_line_tap *tap,
+		   struct pt_error *err)
 {
 	struct ifreq request = {0};
 	AUTO_CLOSE int fd = -1;
@@ -217,7 +218,7 @@ static int add_tap(xmlNode *interface, struct command_line_tap *tap, struct pt_e
 	if (r == 0)
 		r = open_tap(interface, &request, &fd, err);
 	if (r == 0)
-		r = set_up(interface, request.ifr_name, err);
+		r = set_up(interface, request.ifr_name, udev_until_ms, err);
 	if (r < 0)
 		return r;
 	if (remember_name(interface, request.ifr_name) < 0)
@@ -248,6 +249,7 @@ int live_open_taps(struct definition *live, struct command_line_tap **ret_taps, 
 		   struct pt_error *err)
 {
 	xmlNode *devices = node_child(definition_root(live), "devices");
+	int64_t udev_until_ms = clock_now_ms() + UDEV_MS;
 	struct command_line_tap *taps;
 	size_t count = 0;
 
@@ -260,7 +262,7 @@ int live_open_taps(struct definition *live, struct command_line_tap **ret_taps, 
 
 		if (!has_tap(at))
 			continue;
-		r = add_tap(at, &tap, err);
+		r = add_tap(at, udev_until_ms, &tap, err);
 		if (tap.fd >= 0)
 			taps[count++] = tap;
 		if (r < 0) {

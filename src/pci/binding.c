@@ -4,11 +4,11 @@
 #include <assert.h>
 #include <fcntl.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <passthru/group.h>
 
+#include "base/clock.h"
 #include "base/io.h"
 #include "base/text.h"
 #include "pci/helper.h"
@@ -77,7 +77,6 @@ static int read_settled_driver(struct pt_host *host, const struct pt_address *ad
 			       char driver[BINDING_NAME], unsigned int deadline_ms,
 			       unsigned int *ret_left_ms, struct pt_error *err)
 {
-	struct timespec pause = {.tv_nsec = 10 * 1000000L};
 	char text[PT_ADDRESS_TEXT];
 	unsigned int waited;
 	bool is_leaving;
@@ -91,7 +90,7 @@ static int read_settled_driver(struct pt_host *host, const struct pt_address *ad
 			*ret_left_ms = deadline_ms - waited;
 			return 0;
 		}
-		nanosleep(&pause, NULL);
+		clock_sleep_ms(10);
 	}
 	return pt_fail(
 		err, PT_DRIVER_STUCK, ETIMEDOUT,

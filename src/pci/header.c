@@ -4,8 +4,8 @@
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/io.h"
 #include "base/text.h"
 #include "pci/sysfs.h"
@@ -94,13 +94,6 @@ static const struct field *find_difference(const struct header *before, const st
 	return NULL;
 }
 
-static void sleep_ms(unsigned int ms)
-{
-	struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
-
-	nanosleep(&time, NULL);
-}
-
 /*
  * Ask is_right(header, context) of configuration space until it says yes or the time is up;
  * @header holds what was read last. Returns 0, -ETIMEDOUT or why it can't be read.
@@ -122,7 +115,7 @@ static int poll_header(struct pt_host *host, const struct pt_address *address,
 			return 0;
 		if (waited >= SETTLE_MS)
 			return -ETIMEDOUT;
-		sleep_ms(pause);
+		clock_sleep_ms(pause);
 		waited += pause;
 		if (pause < 128)
 			pause *= 2;

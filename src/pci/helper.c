@@ -11,9 +11,9 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/text.h"
 #include "pci/sysfs.h"
 
@@ -41,14 +41,6 @@ struct message {
 		struct cmsghdr align;
 	} control;
 };
-
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static void prepare_message(struct message *message, void *head, size_t head_size, void *argument,
 			    size_t size)
@@ -325,7 +317,7 @@ static int receive_reply(struct pt_host *host, void *argument, size_t size, int6
 	ssize_t n;
 
 	do {
-		int64_t left = deadline - now_ms();
+		int64_t left = deadline - clock_now_ms();
 
 		r = poll(&pollfd, 1, left > 0 ? (int)left : 0);
 	} while (r < 0 && errno == EINTR);
@@ -347,7 +339,7 @@ int helper_run(struct pt_host *host, int (*work)(struct pt_host *host, void *arg
 	       void *argument, size_t size, unsigned int deadline_ms, pid_t *ret_helper)
 {
 	struct request request = {.work = work, .size = size};
-	int64_t deadline = now_ms() + deadline_ms;
+	int64_t deadline = clock_now_ms() + deadline_ms;
 	int r;
 
 	assert(size <= HELPER_REPLY);

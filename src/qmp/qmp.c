@@ -6,8 +6,8 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/text.h"
 #include "qmp/message.h"
@@ -30,14 +30,6 @@ struct qmp {
 };
 
 /* ---- waiting ---- */
-
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static int fail_lost(struct qmp *qmp, struct pt_error *err)
 {
@@ -65,7 +57,7 @@ static int wait_for(const struct qmp *qmp, short events, int64_t deadline)
 	struct pollfd poll_fd = {.fd = qmp->fd, .events = events};
 
 	for (;;) {
-		int64_t left = deadline - now_ms();
+		int64_t left = deadline - clock_now_ms();
 		int r = poll(&poll_fd, 1, left < 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left);
 
 		if (r > 0)
@@ -302,7 +294,7 @@ static int fail_refused(struct qmp *qmp, const char *command, struct json_object
 int qmp_call_with_fd(struct qmp *qmp, const char *command, struct json_object *arguments, int fd,
 		     unsigned int timeout_ms, struct json_object **ret_answer, struct pt_error *err)
 {
-	int64_t deadline = now_ms() + timeout_ms, id = ++qmp->last_id;
+	int64_t deadline = clock_now_ms() + timeout_ms, id = ++qmp->last_id;
 	AUTO_FREE char *text = NULL;
 	int r = format_command(command, arguments, id, &text);
 
@@ -358,7 +350,7 @@ int qmp_wait_event(struct qmp *qmp, bool (*match)(const struct qmp_event *event,
 		   void *context, unsigned int timeout_ms, struct qmp_event *ret_event,
 		   struct pt_error *err)
 {
-	int64_t deadline = now_ms() + timeout_ms;
+	int64_t deadline = clock_now_ms() + timeout_ms;
 
 	for (;;) {
 		struct json_object *message = NULL;
@@ -435,7 +427,7 @@ static unsigned long version_of(struct json_object *greeting)
 
 int qmp_open(int fd, unsigned int timeout_ms, struct qmp **ret_qmp, struct pt_error *err)
 {
-	int64_t deadline = now_ms() + timeout_ms, left;
+	int64_t deadline = clock_now_ms() + timeout_ms, left;
 	AUTO(auto_json) struct json_object *greeting = NULL;
 	AUTO(auto_qmp) struct qmp *qmp = calloc(1, sizeof(*qmp));
 	int r;
@@ -454,7 +446,7 @@ int qmp_open(int fd, unsigned int timeout_ms, struct qmp **ret_qmp, struct pt_er
 	if (r != MESSAGE_GREETING)
 		return fail_protocol(qmp, err, "something else than its greeting");
 	qmp->version = version_of(greeting);
-	left = deadline - now_ms();
+	left = deadline - clock_now_ms();
 	r = qmp_call(qmp, "qmp_capabilities", NULL, left > 0 ? (unsigned int)left : 0, NULL, err);
 	if (r < 0)
 		return r;

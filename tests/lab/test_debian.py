@@ -53,7 +53,7 @@ def wanted(session):
 
 @pytest.fixture(scope="session")
 def booted(request):
-    """{profile: (lab, whether it is ours)}, all brought up at once: their processors mostly wait."""
+    """{profile: (lab, whether it is ours)}, all brought up at once: a boot mostly waits."""
     labs, failures = {}, []
 
     def up(profile):

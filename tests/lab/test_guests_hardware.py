@@ -144,11 +144,13 @@ def test_udev_is_slow(world, daemon, guests, bridge):     # noqa: F811
     guests.define("d1", INTERFACE % ("bridge", "<mac address='%s'/>" % MACS[0], "bridge='br9'"), words="stay")
     daemon.sh("udevadm settle; udevadm control --stop-exec-queue")
     try:
-        r = daemon.sh("virsh start d1 >/dev/null & sleep 2; ip -j link show master br9; "
-                      "udevadm control --start-exec-queue; wait $!")
+        daemon.sh("(virsh start d1; echo $? >/tmp/d1.started) >/dev/null 2>&1 & "
+                  "until ls -d /sys/class/net/vnet*; do sleep 0.1; done; sleep 0.5")
+        ports = daemon.sh("ip -j link show master br9").out
     finally:
         daemon.sh("udevadm control --start-exec-queue")
-    assert json.loads(r.out or "[]") == []
+    assert json.loads(ports or "[]") == []
+    guests.wait_for(lambda: daemon.sh("cat /tmp/d1.started", check=False).out == "0\n")
     [port] = json.loads(daemon.sh("udevadm settle; ip -j link show master br9").out)
     assert port["address"] == "fe" + MACS[0][2:]
 
