@@ -71,9 +71,10 @@ def commands(build):
     return sorted((p, a, d) for p, (a, d) in seen.items())
 
 
-# What gcc's analyzer gets wrong here: memory that goes with its scope (cleanup attributes) or into
-# a caller's structure is no leak; the sanitizers look for leaks.
-ANALYZER = ["-fanalyzer", "-Wno-analyzer-malloc-leak", "-fdiagnostics-plain-output"]
+# What gcc's analyzer gets wrong here: memory and (since gcc 13) descriptors that go with their scope
+# (cleanup attributes), into a caller's structure or to a process that dup2() makes them for are no leaks;
+# the sanitizers look for those of memory.
+ANALYZER = ["-fanalyzer", "-Wno-analyzer-malloc-leak", "-Wno-analyzer-fd-leak", "-fdiagnostics-plain-output"]
 
 
 def analyzer_args(args):

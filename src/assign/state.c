@@ -165,12 +165,13 @@ static int compare_names(const void *a, const void *b)
 /* Pointers and names in one allocation. */
 static char **make_list(const struct names *names)
 {
-	char **list = malloc((names->count + 1) * sizeof(*list) + names->size);
-	char *at = list ? (char *)(list + names->count + 1) : NULL;
+	void *memory = malloc((names->count + 1) * sizeof(char *) + names->size);
+	char **list = memory, *at;
 	size_t i;
 
 	if (!list)
 		return NULL;
+	at = (char *)(list + names->count + 1);
 	if (names->size)
 		memcpy(at, names->text, names->size);
 	for (i = 0; i < names->count; i++) {
