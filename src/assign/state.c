@@ -165,9 +165,9 @@ static int compare_names(const void *a, const void *b)
 /* Pointers and names in one allocation. */
 static char **make_list(const struct names *names)
 {
-	void *memory = malloc((names->count + 1) * sizeof(char *) + names->size);
-	char **list = memory, *at;
-	size_t i;
+	/* in places of a pointer's size, the names' rounded up */
+	size_t places = names->count + 1 + names->size / sizeof(char *) + 1, i;
+	char **list = calloc(places, sizeof(*list)), *at;
 
 	if (!list)
 		return NULL;
