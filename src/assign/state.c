@@ -165,7 +165,7 @@ static int compare_names(const void *a, const void *b)
 /* Pointers and names in one allocation. */
 static char **make_list(const struct names *names)
 {
-	/* in places of a pointer's size, the names' rounded up */
+	/* all of it in units of a pointer; the names may fill the last one in part */
 	size_t places = names->count + 1 + names->size / sizeof(char *) + 1, i;
 	char **list = calloc(places, sizeof(*list)), *at;
 

@@ -202,7 +202,7 @@ static int hold(struct start *start, struct pt_error *err)
 		.kept_count = 2,
 	};
 	size_t i;
-	int r;
+	int r, pidfd;
 
 	/* a tap and its half in the kernel each */
 	if (start->tap_count > MAX_TAPS)
@@ -218,9 +218,10 @@ static int hold(struct start *start, struct pt_error *err)
 		r = spawn_begin(start->host, &request, &start->spawn, err);
 	if (r < 0)
 		return r;
-	guest->pidfd = dup(start->spawn.pidfd);
-	if (guest->pidfd < 0)
+	pidfd = dup(start->spawn.pidfd);
+	if (pidfd < 0)
 		return pt_fail(err, PT_SYSTEM, errno, "no descriptor: %s", strerror(errno));
+	guest->pidfd = pidfd;
 	guest->owner = (struct pt_owner){.kind = PT_OWNER_DOMAIN,
 					 .pid = start->spawn.pid,
 					 .start_time = start->spawn.start_time};
