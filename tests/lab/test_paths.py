@@ -88,8 +88,9 @@ def test_nvram_through_a_link(daemon, guests, alice):
 def test_link_that_a_stick_brought(daemon, guests, alice):
     """Users mount theirs, and links on them may well be root's: what udisks mounts is nosuid."""
     disk = "/srv/stick/data.img"
-    daemon.sh("truncate -s 4M /tmp/stick; mkfs.ext4 -qF /tmp/stick; mkdir -p /srv/stick; "
-              "mount -o loop,nosuid,nodev /tmp/stick /srv/stick; ln -s /etc/victim " + disk)
+    daemon.sh("set -e; modprobe loop; truncate -s 4M /tmp/stick; mkfs.ext4 -qF /tmp/stick; "
+              "mkdir -p /srv/stick; mount -o loop,nosuid,nodev /tmp/stick /srv/stick; "
+              "ln -s /etc/victim " + disk)
     try:
         guests.define("paths", DISK % disk, words="stay expect-none")
         said = daemon.virsh_fails("start", "paths")
