@@ -77,7 +77,7 @@ ANALYZER = ["-fanalyzer", "-Wno-analyzer-malloc-leak", "-fdiagnostics-plain-outp
 
 # What it gets wrong in one file. QEMU's process is made there: its standard streams are what dup2() is
 # called for, and it closes what it doesn't hand over.
-ANALYZER_IN = {"src/domain/spawn.c": ["-Wno-analyzer-fd-leak"]}
+ANALYZER_IN = {"src/domain/confine/spawn.c": ["-Wno-analyzer-fd-leak"]}
 
 
 def analyzer_args(args):

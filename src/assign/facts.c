@@ -7,7 +7,7 @@
 #include "assign/plan.h"
 #include "base/auto.h"
 #include "base/text.h"
-#include "pci/holders.h"
+#include "pci/holders/holders.h"
 #include "pci/host.h"
 #include "pci/modules.h"
 #include "pci/snapshot.h"

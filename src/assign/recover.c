@@ -17,7 +17,7 @@
 #include "base/auto.h"
 #include "base/io.h"
 #include "base/text.h"
-#include "pci/holders.h"
+#include "pci/holders/holders.h"
 #include "pci/host.h"
 #include "pci/sysfs.h"
 

@@ -6,7 +6,7 @@
 #include "daemon/daemon.h"
 #include "daemon/log.h"
 #include "daemon/stream.h"
-#include "daemon/worker.h"
+#include "daemon/pool.h"
 
 static const struct handler *const tables[] = {
 	handlers_connect,	handlers_host,		handlers_nodedev,      handlers_change,

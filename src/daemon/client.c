@@ -12,7 +12,7 @@
 #include "daemon/events.h"
 #include "daemon/log.h"
 #include "daemon/stream.h"
-#include "daemon/worker.h"
+#include "daemon/pool.h"
 
 /* A message, or the rest of one, that the socket didn't take yet. */
 struct unsent {

@@ -7,12 +7,12 @@
 #include "base/auto.h"
 #include "daemon/client.h"
 #include "daemon/events.h"
-#include "daemon/faults.h"
-#include "daemon/fixed.h"
-#include "daemon/guests.h"
+#include "daemon/host/device_faults.h"
+#include "daemon/host/fixed.h"
+#include "daemon/guests/guests.h"
 #include "daemon/log.h"
 #include "daemon/server.h"
-#include "daemon/worker.h"
+#include "daemon/pool.h"
 
 /* How often deadlines are looked at, as parts of the patience. */
 #define TICKS 6

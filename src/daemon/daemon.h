@@ -29,7 +29,7 @@ struct daemon_config {
 	unsigned int max_clients;  /* 0: DAEMON_CLIENTS_MAX */
 	unsigned int max_per_user; /* of each user but root; 0: DAEMON_CLIENTS_PER_USER */
 	uint64_t patience_usec;	   /* 0: DAEMON_PATIENCE_USEC */
-	const char *guest_user;	   /* whom guests run as; NULL: see domain/confine.h */
+	const char *guest_user;	   /* whom guests run as; NULL: see domain/confine/confine.h */
 	unsigned int unplug_ms;	   /* how long unplugging waits for a guest; 0: GUEST_UNPLUG_MS */
 };
 

@@ -9,7 +9,7 @@
 
 #include "base/auto.h"
 #include "daemon/log.h"
-#include "daemon/nodes.h"
+#include "daemon/host/nodes.h"
 #include "rpc/protocol.h"
 
 /* Uevents wait here while the loop is busy: 500 functions appear at once with SR-IOV. */

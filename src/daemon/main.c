@@ -12,7 +12,7 @@
 #include "base/auto.h"
 #include "base/text.h"
 #include "daemon/daemon.h"
-#include "daemon/guests.h"
+#include "daemon/guests/guests.h"
 #include "daemon/log.h"
 #include "daemon/server.h"
 

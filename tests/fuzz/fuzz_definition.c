@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "domain/command_line.h"
-#include "domain/live.h"
+#include "domain/command_line/command_line.h"
+#include "domain/definition/complete.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "pci/holders_text.h"
+#include "pci/holders/text.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "assign/persist.h"
+#include "assign/persist/persist.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -8,10 +8,10 @@
 
 #include "assign/claim.h"
 #include "assign/journal.h"
-#include "assign/persist.h"
+#include "assign/persist/persist.h"
 #include "base/text.h"
-#include "domain/store.h"
-#include "domain/store_devices.h"
+#include "domain/store/store.h"
+#include "domain/store/devices.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "pci/holders.h"
+#include "pci/holders/holders.h"
 
 #define DEVICES_MAX 1024
 

@@ -29,14 +29,14 @@ ONLY = [
      "the library never exits and never prints"),
     # a buffer that was measured, or words that are checked; live_files.c quotes paths in messages, which pt_fail() cleans
     (r"\(void\)\s*v?snprintf\s*\(",
-     ("src/base/text.c", "src/domain/live_files.c", "src/domain/command_line_parts.c",
-      "src/pci/holders_scan.c"),
+     ("src/base/text.c", "src/domain/confine/files.c", "src/domain/command_line/parts.c",
+      "src/pci/holders/scan.c"),
      "text is cut by text_format() and text_copy(), between two characters (src/base/text.h)"),
     # the last two hand over words of ours or of a checked definition
     (r"\bjson_(?:tokener_\w+|object_new_string\w*|object_to_json_\w+)\s*\(",
-     ("src/base/json.c", "src/daemon/reboot.c", "src/domain/hotplug_detach.c"),
+     ("src/base/json.c", "src/daemon/guests/reboot.c", "src/domain/guest/unplug.c"),
      "JSON is parsed, and texts are put into it, by src/base/json.h"),
-    (r"\bfdopendir\s*\(", ("src/base/io.c", "src/domain/guest_files.c", "src/pci/holders_"),
+    (r"\bfdopendir\s*\(", ("src/base/io.c", "src/domain/confine/run_files.c", "src/pci/holders/"),
      "directories are opened by io_open_directory_at(), which leaks no descriptor"),
 ]
 

@@ -14,7 +14,7 @@
 #include <string.h>
 
 #include "base/io.h"
-#include "domain/definition.h"
+#include "domain/definition/definition.h"
 
 /* Freed by the caller. */
 static inline char *read_golden(const char *name)

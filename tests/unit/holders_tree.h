@@ -21,7 +21,7 @@
 #include <cmocka.h>
 
 #include "base/io.h"
-#include "pci/holders.h"
+#include "pci/holders/holders.h"
 
 #define TREE_LINE 1024
 /* The function that most tests are about, and its directory. */

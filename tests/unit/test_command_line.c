@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "definition_read.h"
 
-#include "domain/command_line.h"
-#include "domain/live.h"
-#include "domain/xml_node.h"
+#include "domain/command_line/command_line.h"
+#include "domain/definition/complete.h"
+#include "domain/definition/xml_node.h"
 
 #define DOMAIN(inside)                                                                             \
 	"<domain type='kvm'><name>g</name><memory>65536</memory><os><type>hvm</type></os>" inside  \

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "definition_read.h"
 
-#include "domain/xml_node.h"
+#include "domain/definition/xml_node.h"
 
 #define DOMAIN(inside)                                                                             \
 	"<domain type='kvm'><name>g</name><memory>65536</memory><os><type>hvm</type></os>" inside  \

@@ -8,7 +8,7 @@
 
 #include <errno.h>
 
-#include "domain/definition_firmware.h"
+#include "domain/definition/firmware.h"
 #include "read_tree.h"
 
 #define PACKAGE "usr/share/qemu/firmware/"

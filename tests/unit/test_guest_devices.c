@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 
 #include "base/io.h"
-#include "domain/guest.h"
+#include "domain/guest/guest.h"
 #include "operation_machine.h"
 #include "pci/host.h"
 

@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 #include "base/io.h"
-#include "daemon/guests.h"
+#include "daemon/guests/guests.h"
 #include "unit/rpc_peer.h"
 
 #define UUID "11111111-2222-3333-4444-555555555555"

@@ -18,7 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "domain/spawn.h"
+#include "domain/confine/spawn.h"
 
 static struct pt_host *host;
 

@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "domain/store.h"
+#include "domain/store/store.h"
 
 static char root[] = "/tmp/guest-store-XXXXXX";
 static struct pt_host *host;

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "pci/holders_text.h"
+#include "pci/holders/text.h"
 
 /* The parsers cut their text up, so each gets its own. */
 #define TEXT(...)                                                                                  \

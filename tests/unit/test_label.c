@@ -8,9 +8,9 @@
 
 #include <errno.h>
 
-#include "domain/label.h"
-#include "domain/safe_path.h"
-#include "domain/xml_node.h"
+#include "domain/confine/profile.h"
+#include "domain/confine/safe_path.h"
+#include "domain/definition/xml_node.h"
 #include "read_tree.h"
 
 #define UUID  "6d5ed5cf-3a4f-4b8a-8a52-0c1a7a9b2f11"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "definition_read.h"
 
-#include "domain/live.h"
-#include "domain/xml_node.h"
+#include "domain/definition/complete.h"
+#include "domain/definition/xml_node.h"
 
 #define HOSTDEV(bus, slot, more)                                                                   \
 	"<hostdev mode='subsystem' type='pci'><source><address bus='" bus "' slot='" slot "'/>"    \

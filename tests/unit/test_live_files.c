@@ -8,8 +8,8 @@
 
 #include <errno.h>
 
-#include "domain/live_files.h"
-#include "domain/xml_node.h"
+#include "domain/confine/files.h"
+#include "domain/definition/xml_node.h"
 #include "read_tree.h"
 
 /* "nobody", by number: no entry in any table is needed */

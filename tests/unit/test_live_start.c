@@ -8,9 +8,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "domain/live.h"
-#include "domain/live_start.h"
-#include "domain/xml_node.h"
+#include "domain/definition/complete.h"
+#include "domain/resources/resources.h"
+#include "domain/definition/xml_node.h"
 
 #define DOMAIN(inside)                                                                             \
 	"<domain type='kvm'><name>g</name><memory>65536</memory><os><type>hvm</type></os>" inside  \

@@ -10,7 +10,7 @@
 
 #include <passthru/passthru.h>
 
-#include "assign/persist.h"
+#include "assign/persist/persist.h"
 #include "pci/binding.h"
 #include "pci/identity.h"
 #include "read_tree.h"

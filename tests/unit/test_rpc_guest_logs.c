@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "daemon/guest_logs.h"
+#include "daemon/guests/logs.h"
 
 #define LIMIT 1000
 

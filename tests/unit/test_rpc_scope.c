@@ -13,7 +13,7 @@
 #include <sys/sysmacros.h>
 #include <systemd/sd-bus.h>
 
-#include "daemon/scope.h"
+#include "daemon/guests/scope.h"
 
 struct manager {
 	int fd;

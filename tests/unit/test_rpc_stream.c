@@ -18,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "daemon/guests.h"
+#include "daemon/guests/guests.h"
 #include "daemon/stream.h"
 #include "unit/rpc_peer.h"
 

@@ -11,8 +11,8 @@
 
 #include <passthru/passthru.h>
 
-#include "domain/store.h"
-#include "domain/store_devices.h"
+#include "domain/store/store.h"
+#include "domain/store/devices.h"
 #include "read_tree.h"
 
 #define NIC	  "0000:04:00.0"

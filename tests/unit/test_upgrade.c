@@ -15,11 +15,11 @@
 
 #include "assign/claim.h"
 #include "assign/journal.h"
-#include "assign/persist.h"
+#include "assign/persist/persist.h"
 #include "base/io.h"
-#include "domain/definition.h"
-#include "domain/store.h"
-#include "domain/store_devices.h"
+#include "domain/definition/definition.h"
+#include "domain/store/store.h"
+#include "domain/store/devices.h"
 #include "pci/host.h"
 
 static struct pt_host *host;

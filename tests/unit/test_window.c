@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "definition_read.h"
 
-#include "domain/command_line.h"
-#include "domain/live.h"
-#include "domain/window.h"
+#include "domain/command_line/command_line.h"
+#include "domain/definition/complete.h"
+#include "domain/resources/bar_window.h"
 #include "read_tree.h"
 
 #define GPU "0000:02:00.0"

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "daemon/guests/logs.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/auto.h"
+#include "base/text.h"
+#include "daemon/log.h"
+#include "domain/confine/run_files.h"
+
+static int copy(int from, off_t start, off_t end, int to)
+{
+	while (start < end) {
+		ssize_t n = sendfile(to, from, &start, (size_t)(end - start));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			break; /* somebody else has emptied it */
+	}
+	return 0;
+}
+
+int guest_log_trim(const char *directory, const char *name, size_t max)
+{
+	char path[512], old[512];
+	AUTO_CLOSE int fd = -1;
+	AUTO_CLOSE int old_fd = -1;
+	struct stat st;
+	int r;
+
+	if (text_format(path, sizeof(path), "%s/%s.log", directory, name) < 0 ||
+	    text_format(old, sizeof(old), "%s.old", path) < 0)
+		return -ENAMETOOLONG;
+	fd = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (st.st_size <= (off_t)max)
+		return 0;
+	old_fd = open(old, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	r = old_fd < 0 ? -errno : copy(fd, st.st_size - (off_t)max, st.st_size, old_fd);
+	if (ftruncate(fd, 0) < 0)
+		return -errno;
+	return r;
+}
+
+static void trim(struct pt_host *host, struct domain *domain, struct guest *guest,
+		 const char *alias)
+{
+	int r = guest_log_trim(GUEST_LOGS, domain->name, GUEST_LOG_MAX);
+
+	(void)host;
+	(void)guest;
+	(void)alias;
+	if (r < 0)
+		log_message(PT_LOG_WARNING, "the end of %s/%s.log isn't kept: %s", GUEST_LOGS,
+			    domain->name, strerror(-r));
+}
+
+static bool is_too_long(const struct domain *domain)
+{
+	char path[512];
+	struct stat st;
+
+	return text_format(path, sizeof(path), "%s/%s.log", GUEST_LOGS, domain->name) >= 0 &&
+	       lstat(path, &st) == 0 && st.st_size > GUEST_LOG_MAX;
+}
+
+/* All that run, kept for us; ended by NULL. NULL without memory. */
+static struct domain **list_running(struct guests *guests)
+{
+	struct domain *domain, **found;
+	size_t count = 0;
+
+	guests_lock(guests);
+	for (domain = guests->first; domain; domain = domain->next)
+		count += domain->guest != NULL;
+	found = calloc(count + 1, sizeof(struct domain *));
+	count = 0;
+	for (domain = guests->first; found && domain; domain = domain->next) {
+		if (!domain->guest)
+			continue;
+		domain->users++;
+		found[count++] = domain;
+	}
+	guests_unlock(guests);
+	return found;
+}
+
+static int on_time(sd_event_source *source, uint64_t usec, void *context)
+{
+	struct guests *guests = context;
+	struct domain **running = list_running(guests), **at;
+
+	(void)usec;
+	for (at = running; at && *at; at++) {
+		if (is_too_long(*at))
+			guests_work(guests, trim, *at, NULL, NULL);
+		domain_release(*at);
+	}
+	free(running);
+	(void)sd_event_source_set_time_relative(source, GUEST_LOG_CHECK_USEC);
+	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+int guest_logs_begin(struct guests *guests)
+{
+	return sd_event_add_time_relative(guests->daemon->loop, &guests->logs, CLOCK_MONOTONIC,
+					  GUEST_LOG_CHECK_USEC, 0, on_time, guests);
+}

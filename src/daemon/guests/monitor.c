@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "daemon/guests/monitor.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "daemon/guests/domain_events.h"
+#include "daemon/log.h"
+#include "daemon/guests/reboot.h"
+#include "domain/guest/hotplug.h"
+#include "domain/resources/tpm.h"
+
+struct monitor {
+	struct monitor *next;
+	struct domain *domain;
+	struct guest *guest;
+	struct qmp *events;
+	sd_event_source *io;
+	sd_event_source *end;
+	sd_event_source *tpm;
+	sd_event_source *tpm_check;
+};
+
+static void monitor_free(struct monitor *monitor)
+{
+	(void)sd_event_source_disable_unref(monitor->io);
+	(void)sd_event_source_disable_unref(monitor->end);
+	(void)sd_event_source_disable_unref(monitor->tpm);
+	(void)sd_event_source_disable_unref(monitor->tpm_check);
+	qmp_close(monitor->events);
+	guest_unref(monitor->guest);
+	domain_release(monitor->domain);
+	free(monitor);
+}
+
+void monitors_free(struct guests *guests)
+{
+	while (guests->monitors) {
+		struct monitor *monitor = guests->monitors;
+
+		guests->monitors = monitor->next;
+		monitor_free(monitor);
+	}
+}
+
+/* ---- work that an event leads to ---- */
+
+static void do_end(struct pt_host *host, struct domain *domain, struct guest *guest,
+		   const char *alias)
+{
+	struct pt_error err;
+
+	(void)alias;
+	/* whoever has the job finds out soon that the guest is gone: nothing may leave it undone */
+	while (domain_begin_job(domain, "the guest's end", DOMAIN_JOB_MS) < 0)
+		log_message(PT_LOG_NOTICE, "the end of guest %s waits for another call on it",
+			    domain->name);
+	if (domain_ended(host, domain, guest, &err) < 0)
+		log_message(PT_LOG_WARNING, "guest %s: %s", domain->name, err.message);
+	domain_end_job(domain);
+}
+
+static bool begin_quiet_job(struct domain *domain, const struct guest *guest, const char *what)
+{
+	while (domain_begin_job(domain, what, DOMAIN_JOB_MS) < 0)
+		;
+	if (domain->guest == guest)
+		return true;
+	domain_end_job(domain);
+	return false;
+}
+
+static void do_removed(struct pt_host *host, struct domain *domain, struct guest *guest,
+		       const char *alias)
+{
+	struct pt_error err;
+	int r;
+
+	if (!begin_quiet_job(domain, guest, "a device that left"))
+		return;
+	r = hotplug_finish(host, guest, alias, &err);
+	domain_end_job(domain);
+	if (r == -ENOENT)
+		return; /* a part of a device, or one that was dealt with */
+	if (r < 0)
+		log_message(PT_LOG_WARNING, "guest %s let go of %s: %s", domain->name, alias,
+			    err.message);
+	else
+		log_message(PT_LOG_NOTICE, "guest %s let go of %s", domain->name, alias);
+	domain_event_device(domain, DEVICE_EVENT_REMOVED, alias);
+}
+
+static void do_refused(struct pt_host *host, struct domain *domain, struct guest *guest,
+		       const char *alias)
+{
+	if (!begin_quiet_job(domain, guest, "a device that stays"))
+		return;
+	hotplug_forget(host, guest, alias);
+	domain_end_job(domain);
+}
+
+/* ---- QEMU's events ---- */
+
+static void set_state(struct monitor *monitor, enum domain_state state, int reason)
+{
+	guests_lock(monitor->domain->guests);
+	if (monitor->domain->guest == monitor->guest)
+		domain_set_state(monitor->domain, state, reason);
+	guests_unlock(monitor->domain->guests);
+}
+
+static bool is_in_state(const struct monitor *monitor, enum domain_state state)
+{
+	bool is_so;
+
+	guests_lock(monitor->domain->guests);
+	is_so = monitor->domain->state == state;
+	guests_unlock(monitor->domain->guests);
+	return is_so;
+}
+
+static void on_stop(struct monitor *monitor, const struct qmp_event *event)
+{
+	(void)event;
+	/* QEMU stops the processors on its way out too */
+	if (!is_in_state(monitor, DOMAIN_RUNNING) || reboot_is_under_way(monitor->domain))
+		return;
+	set_state(monitor, DOMAIN_PAUSED, DOMAIN_PAUSED_USER);
+	domain_event_lifecycle(monitor->domain, DOMAIN_EVENT_SUSPENDED, 0);
+}
+
+static void on_resume(struct monitor *monitor, const struct qmp_event *event)
+{
+	(void)event;
+	if (is_in_state(monitor, DOMAIN_RUNNING))
+		return; /* the start itself */
+	set_state(monitor, DOMAIN_RUNNING, DOMAIN_RUNNING_UNPAUSED);
+	domain_event_lifecycle(monitor->domain, DOMAIN_EVENT_RESUMED, 0);
+}
+
+static void on_shutdown(struct monitor *monitor, const struct qmp_event *event)
+{
+	struct domain *domain = monitor->domain;
+	struct json_object *guest = NULL;
+	bool is_guests;
+
+	if (reboot_heard(domain, monitor->guest, event))
+		return;
+	(void)json_object_object_get_ex(event->data, "guest", &guest);
+	is_guests = json_object_get_boolean(guest);
+	guests_lock(domain->guests);
+	if (domain->guest == monitor->guest) {
+		const char *reason = qmp_event_text(event, "reason");
+
+		if (domain->end_reason == DOMAIN_SHUTOFF_UNKNOWN)
+			domain->end_reason = reason && !strcmp(reason, "guest-panic")
+						     ? DOMAIN_SHUTOFF_CRASHED
+						     : DOMAIN_SHUTOFF_SHUTDOWN;
+		domain_set_state(domain, DOMAIN_SHUTTING_DOWN, DOMAIN_SHUTDOWN_USER);
+	}
+	guests_unlock(domain->guests);
+	domain_event_lifecycle(domain, DOMAIN_EVENT_SHUTDOWN,
+			       is_guests ? DOMAIN_EVENT_SHUTDOWN_GUEST
+					 : DOMAIN_EVENT_SHUTDOWN_HOST);
+}
+
+static void on_reset(struct monitor *monitor, const struct qmp_event *event)
+{
+	(void)event;
+	domain_event_reboot(monitor->domain);
+}
+
+static void on_panic(struct monitor *monitor, const struct qmp_event *event)
+{
+	(void)event;
+	set_state(monitor, DOMAIN_CRASHED, DOMAIN_CRASHED_PANICKED);
+	domain_event_lifecycle(monitor->domain, DOMAIN_EVENT_CRASHED, 0);
+	(void)reboot_panicked(monitor->domain, monitor->guest);
+}
+
+static void on_deleted(struct monitor *monitor, const struct qmp_event *event)
+{
+	const char *alias = qmp_event_text(event, "device");
+
+	if (alias && !hotplug_heard(monitor->guest, alias, GUEST_UNPLUG_DONE))
+		guests_work(monitor->domain->guests, do_removed, monitor->domain, monitor->guest,
+			    alias);
+}
+
+static void on_unplug_error(struct monitor *monitor, const struct qmp_event *event)
+{
+	const char *alias = qmp_event_text(event, "device");
+
+	if (!alias)
+		return;
+	if (!hotplug_heard(monitor->guest, alias, GUEST_UNPLUG_REFUSED))
+		guests_work(monitor->domain->guests, do_refused, monitor->domain, monitor->guest,
+			    alias);
+	domain_event_device(monitor->domain, DEVICE_EVENT_REMOVAL_FAILED, alias);
+}
+
+static const struct {
+	const char *name;
+	void (*handle)(struct monitor *monitor, const struct qmp_event *event);
+} handlers[] = {
+	{"STOP", on_stop},
+	{"RESUME", on_resume},
+	{"SHUTDOWN", on_shutdown},
+	{"RESET", on_reset},
+	{"GUEST_PANICKED", on_panic},
+	{"DEVICE_DELETED", on_deleted},
+	{"DEVICE_UNPLUG_GUEST_ERROR", on_unplug_error},
+	{"MEM_UNPLUG_ERROR", on_unplug_error},
+};
+
+static int read_events(struct monitor *monitor)
+{
+	struct qmp_event event = {0};
+	int r = 0;
+
+	while (monitor->events && (r = qmp_read_event(monitor->events, &event, NULL)) > 0) {
+		size_t i;
+
+		for (i = 0; i < sizeof(handlers) / sizeof(handlers[0]); i++)
+			if (!strcmp(handlers[i].name, event.name))
+				handlers[i].handle(monitor, &event);
+		qmp_event_free(&event);
+	}
+	return r;
+}
+
+static int on_io(sd_event_source *source, int fd, uint32_t revents, void *context)
+{
+	struct monitor *monitor = context;
+
+	(void)fd;
+	(void)revents;
+	if (read_events(monitor) < 0)
+		(void)sd_event_source_set_enabled(source, SD_EVENT_OFF); /* its end tells the rest
+									  */
+	return 0;
+}
+
+static int on_end(sd_event_source *source, int fd, uint32_t revents, void *context)
+{
+	struct monitor *monitor = context, **at;
+	struct guests *guests = monitor->domain->guests;
+
+	(void)source;
+	(void)fd;
+	(void)revents;
+	/* its last words say why */
+	(void)read_events(monitor);
+	/* a worker that waits for this guest's answer waits in vain */
+	(void)pthread_mutex_lock(&monitor->guest->lock);
+	monitor->guest->has_ended = true;
+	(void)pthread_cond_broadcast(&monitor->guest->changed);
+	(void)pthread_mutex_unlock(&monitor->guest->lock);
+	guests_work(guests, do_end, monitor->domain, monitor->guest, NULL);
+	for (at = &guests->monitors; *at != monitor; at = &(*at)->next)
+		;
+	*at = monitor->next;
+	monitor_free(monitor);
+	return 0;
+}
+
+/* ---- its TPM ---- */
+
+/* It ends with QEMU, and a moment earlier; so long after that QEMU has ended too. */
+#define TPM_CHECK_US 2000000
+
+static int on_tpm_check(sd_event_source *source, uint64_t when, void *context)
+{
+	struct monitor *monitor = context;
+
+	(void)source;
+	(void)when;
+	if (!guest_wait_end(monitor->guest, 0))
+		log_message(
+			PT_LOG_WARNING,
+			"guest %s: its TPM has failed (swtpm has ended, see the guest's log): it "
+			"works again when the guest was shut down and started",
+			monitor->domain->name);
+	return 0;
+}
+
+static int on_tpm_end(sd_event_source *source, int fd, uint32_t revents, void *context)
+{
+	struct monitor *monitor = context;
+
+	(void)fd;
+	(void)revents;
+	(void)sd_event_source_set_enabled(source, SD_EVENT_OFF);
+	(void)sd_event_add_time_relative(sd_event_source_get_event(source), &monitor->tpm_check,
+					 CLOCK_MONOTONIC, TPM_CHECK_US, 0, on_tpm_check, monitor);
+	return 0;
+}
+
+static int watch_tpm(struct daemon *daemon, struct monitor *monitor)
+{
+	int fd = swtpm_open(daemon->host, monitor->guest->record), r;
+
+	if (fd < 0) {
+		/* it ended while no daemon was there to see it */
+		if (monitor->guest->record->tpm_pid)
+			(void)on_tpm_check(NULL, 0, monitor);
+		return 0;
+	}
+	r = sd_event_add_io(daemon->loop, &monitor->tpm, fd, EPOLLIN, on_tpm_end, monitor);
+	if (r >= 0)
+		r = sd_event_source_set_io_fd_own(monitor->tpm, 1);
+	if (r < 0)
+		close(fd);
+	return r;
+}
+
+/* ---- beginning ---- */
+
+static void begin(struct daemon *daemon, void *argument)
+{
+	struct monitor *monitor = argument;
+	struct guests *guests = daemon->guests;
+	int r = 0;
+
+	if (monitor->events)
+		r = sd_event_add_io(daemon->loop, &monitor->io, qmp_fd(monitor->events), EPOLLIN,
+				    on_io, monitor);
+	if (r >= 0)
+		r = sd_event_add_io(daemon->loop, &monitor->end, monitor->guest->pidfd, EPOLLIN,
+				    on_end, monitor);
+	if (r >= 0)
+		r = watch_tpm(daemon, monitor);
+	if (r < 0) {
+		log_message(PT_LOG_WARNING, "guest %s can't be watched: %s", monitor->domain->name,
+			    strerror(-r));
+		monitor_free(monitor);
+		return;
+	}
+	monitor->next = guests->monitors;
+	guests->monitors = monitor;
+	/* what came while the connection was made waits in it, and no poll tells of that */
+	(void)read_events(monitor);
+}
+
+void monitor_post(struct domain *domain, struct guest *guest, struct qmp *events)
+{
+	struct monitor *monitor = calloc(1, sizeof(*monitor));
+
+	if (!monitor) {
+		log_message(PT_LOG_WARNING, "out of memory: guest %s isn't watched", domain->name);
+		qmp_close(events);
+		return;
+	}
+	guests_lock(domain->guests);
+	domain->users++;
+	guests_unlock(domain->guests);
+	monitor->domain = domain;
+	monitor->guest = guest_ref(guest);
+	monitor->events = events;
+	guests_post(domain->guests, begin, monitor);
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a running guest tells by itself: QEMU's events, and its end. All in the loop. */
+#ifndef DAEMON_GUESTS_MONITOR_H
+#define DAEMON_GUESTS_MONITOR_H
+
+#include "daemon/guests/guests.h"
+#include "qmp/qmp.h"
+
+/*
+ * Begin to listen to a guest, soon; from any thread. Takes @events; NULL when QEMU
+ * can't be talked to, and then only its end is seen.
+ */
+void monitor_post(struct domain *domain, struct guest *guest, struct qmp *events);
+
+void monitors_free(struct guests *guests);
+
+#endif

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Rebooting a guest by its power button: all that can be pressed from outside without an agent in
+ * it. The guest shuts down, QEMU, told before not to end at that, waits, is reset and goes on: the
+ * same process with the same devices.
+ *
+ * domain->reboot is under the guests' lock. A daemon that is restarted meanwhile finds QEMU waiting
+ * and does the rest; one that is restarted before the guest has shut down forgets the reboot, and
+ * then a shutdown is one.
+ */
+#ifndef DAEMON_GUESTS_REBOOT_H
+#define DAEMON_GUESTS_REBOOT_H
+
+#include "daemon/guests/guests.h"
+#include "qmp/qmp.h"
+
+/* Press the button; with the job. A guest that doesn't answer it stays as it is. */
+int reboot_ask(struct domain *domain, struct guest *guest, struct pt_error *err);
+
+/* What the guest does next is to end it, and not to reboot; with the job. */
+int reboot_forget(struct domain *domain, struct guest *guest, struct pt_error *err);
+
+/* The loop heard of a shutdown: true when it is the first half of a reboot; the rest is posted. */
+bool reboot_heard(struct domain *domain, struct guest *guest, const struct qmp_event *shutdown);
+
+/*
+ * The loop heard of a panic: true when the guest is to begin again (<on_crash>restart</on_crash>);
+ * the rest is posted. Likewise reboot_heard() with <on_poweroff>restart</on_poweroff>.
+ */
+bool reboot_panicked(struct domain *domain, struct guest *guest);
+
+/* True from there on until the guest goes on: what QEMU says of its processors is no news. */
+bool reboot_is_under_way(struct domain *domain);
+
+/* A restarted daemon found QEMU in @status; with the job. True when it rebooted the guest. */
+bool reboot_resume(struct domain *domain, struct guest *guest, const char *status);
+
+#endif

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Security labels: which model the host enforces, and what guests run under. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "daemon/call.h"
+#include "daemon/daemon.h"
+#include "daemon/guests/guests.h"
+#include "domain/confine/profile.h"
+
+/* A C string as the protocol sends arrays of char: an int each, and the NUL. */
+static int put_characters(unsigned int *ret_count, int **ret_characters, const char *text)
+{
+	size_t count = strlen(text) + 1;
+	int *characters = calloc(count, sizeof(*characters));
+
+	if (!characters)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++)
+		characters[i] = (unsigned char)text[i];
+	*ret_characters = characters;
+	*ret_count = (unsigned int)count;
+	return 0;
+}
+
+static int get_model(struct pt_host *host, struct call *call)
+{
+	struct rpc_security_model *result = call->result;
+	const char *model = label_is_enforced(host) ? LABEL_MODEL : "none";
+
+	if (put_characters(&result->model.model_len, &result->model.model_val, model) < 0 ||
+	    put_characters(&result->doi.doi_len, &result->doi.doi_val, LABEL_DOI) < 0)
+		return call_fail_memory(call);
+	return 0;
+}
+
+/* "" for a guest without a label, or one that doesn't run. -1 when there is no such guest. */
+static int read_label(struct call *call, char *label, size_t size)
+{
+	const struct rpc_domain_args *args = call->args;
+	const struct domain *domain = domain_lock_of(call, &args->domain);
+	struct guest *guest;
+
+	if (!domain)
+		return -1;
+	label[0] = '\0';
+	guest = domain->guest;
+	if (guest) {
+		(void)pthread_mutex_lock(&guest->lock);
+		if (label_of(guest->live))
+			(void)text_copy(label, size, label_of(guest->live));
+		(void)pthread_mutex_unlock(&guest->lock);
+	}
+	guests_unlock(call->daemon->guests);
+	return 0;
+}
+
+static int get_label(struct pt_host *host, struct call *call)
+{
+	struct rpc_security_label *result = call->result;
+	char label[128];
+
+	(void)host;
+	if (read_label(call, label, sizeof(label)) < 0)
+		return -1;
+	if (!*label)
+		return 0;
+	result->is_enforcing = 1;
+	if (put_characters(&result->label.label_len, &result->label.label_val, label) < 0)
+		return call_fail_memory(call);
+	return 0;
+}
+
+static int list_labels(struct pt_host *host, struct call *call)
+{
+	struct rpc_security_labels *result = call->result;
+	struct rpc_security_label *only;
+	char label[128];
+
+	(void)host;
+	if (read_label(call, label, sizeof(label)) < 0)
+		return -1;
+	if (!*label)
+		return 0;
+	only = calloc(1, sizeof(*only));
+	if (!only)
+		return call_fail_memory(call);
+	result->labels.labels_val = only;
+	result->labels.labels_len = 1;
+	result->count = 1;
+	only->is_enforcing = 1;
+	if (put_characters(&only->label.label_len, &only->label.label_val, label) < 0)
+		return call_fail_memory(call);
+	return 0;
+}
+
+const struct handler handlers_security[] = {
+	{RPC_NODE_GET_SECURITY_MODEL, get_model, false},
+	{RPC_DOMAIN_GET_SECURITY_LABEL, get_label, false},
+	{RPC_DOMAIN_GET_SECURITY_LABEL_LIST, list_labels, false},
+	{0},
+};

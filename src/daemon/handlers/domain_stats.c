@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Figures of guests: from /proc where that knows, so that nobody waits for QEMU. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "base/text.h"
+#include "daemon/guests/guests.h"
+#include "daemon/handlers/domain_fault.h"
+#include "pci/host.h"
+
+/* virDomainStatsTypes that are served */
+#define STATS_STATE   (1u << 0)
+#define STATS_CPU     (1u << 1)
+#define STATS_BALLOON (1u << 2)
+#define STATS_VCPU    (1u << 3)
+
+/* virConnectGetAllDomainStatsFlags */
+#define STATS_ACTIVE   (1u << 0)
+#define STATS_INACTIVE (1u << 1)
+
+#define MEMORY_ACTUAL 6
+#define MEMORY_RSS    7
+
+#define VALUES_MAX 16
+
+/* ---- what the kernel knows of a process ---- */
+
+struct usage {
+	uint64_t user_ns;
+	uint64_t system_ns;
+	uint64_t rss_kib;
+	uint64_t last_cpu;
+};
+
+/* proc(5), fields 14, 15, 24 and 39 of stat; they are counted from behind the name. */
+static void read_usage(struct pt_host *host, const char *path, struct usage *usage)
+{
+	uint64_t fields[40] = {0}, tick_ns = 1000000000ull / (uint64_t)sysconf(_SC_CLK_TCK);
+	char text[1024], *at;
+	int i;
+
+	*usage = (struct usage){0};
+	if (io_read_text_at(host->root_fd, path, text, sizeof(text)) < 0)
+		return;
+	at = strrchr(text, ')');
+	for (i = 3; at && i < 40; i++) {
+		at = strchr(at + 1, ' ');
+		if (at)
+			fields[i] = strtoull(at + 1, NULL, 10);
+	}
+	usage->user_ns = fields[14] * tick_ns;
+	usage->system_ns = fields[15] * tick_ns;
+	usage->rss_kib = fields[24] * (uint64_t)sysconf(_SC_PAGESIZE) / 1024;
+	usage->last_cpu = fields[39];
+}
+
+static void read_guest_usage(struct pt_host *host, const struct guest *guest, struct usage *usage)
+{
+	char path[64];
+
+	(void)text_format(path, sizeof(path), "proc/%d/stat", (int)guest->owner.pid);
+	read_usage(host, path, usage);
+}
+
+/* ---- what is in a domain ---- */
+
+struct facts {
+	enum domain_state state;
+	int reason;
+	int64_t changed_ms;
+	bool is_active;
+	uint64_t memory_kib, max_memory_kib;
+	unsigned int vcpus;
+	struct usage usage;
+};
+
+static void read_facts(struct pt_host *host, const struct domain *domain, struct facts *facts)
+{
+	const struct definition *def = domain->definition;
+	struct guest *guest = domain->guest;
+
+	*facts = (struct facts){.state = domain->state,
+				.reason = domain->reason,
+				.changed_ms = domain->changed_ms,
+				.is_active = guest != NULL};
+	if (guest) {
+		(void)pthread_mutex_lock(&guest->lock);
+		def = guest->live;
+		read_guest_usage(host, guest, &facts->usage);
+	}
+	if (def) {
+		facts->memory_kib = definition_memory_now(def) / 1024;
+		facts->max_memory_kib = definition_memory(def) / 1024;
+		facts->vcpus = definition_vcpus(def);
+	}
+	if (guest)
+		(void)pthread_mutex_unlock(&guest->lock);
+}
+
+static int facts_of(struct pt_host *host, struct call *call, struct facts *facts)
+{
+	const struct domain *domain = domain_lock_of(call, call->args);
+
+	if (!domain)
+		return -1;
+	read_facts(host, domain, facts);
+	guests_unlock(call->daemon->guests);
+	return 0;
+}
+
+static int fail_inactive(struct call *call)
+{
+	return fault_set(&call->fault, FAULT_INVALID, FAULT_FROM_QEMU, "domain is not running");
+}
+
+/* ---- handlers ---- */
+
+static int get_info(struct pt_host *host, struct call *call)
+{
+	struct rpc_domain_info *result = call->result;
+	struct facts facts;
+
+	if (facts_of(host, call, &facts) < 0)
+		return -1;
+	result->state = (unsigned char)facts.state;
+	result->max_memory_kib = facts.max_memory_kib;
+	result->memory_kib = facts.memory_kib;
+	result->vcpus = (unsigned short)facts.vcpus;
+	result->cpu_ns = facts.usage.user_ns + facts.usage.system_ns;
+	return 0;
+}
+
+static int get_control(struct pt_host *host, struct call *call)
+{
+	struct facts facts;
+
+	if (facts_of(host, call, &facts) < 0)
+		return -1;
+	return facts.is_active ? 0 : fail_inactive(call); /* zeroed, it says "ok" */
+}
+
+static int memory_stats(struct pt_host *host, struct call *call)
+{
+	const struct rpc_memory_stats_args *args = call->args;
+	struct rpc_memory_stats *result = call->result;
+	struct rpc_memory_stat stats[] = {{MEMORY_ACTUAL, 0}, {MEMORY_RSS, 0}};
+	struct facts facts;
+	u_int i;
+
+	if (facts_of(host, call, &facts) < 0)
+		return -1;
+	if (!facts.is_active)
+		return fail_inactive(call);
+	stats[0].value = facts.memory_kib;
+	stats[1].value = facts.usage.rss_kib;
+	result->stats.stats_val = calloc(2, sizeof(stats[0]));
+	if (!result->stats.stats_val)
+		return call_fail_memory(call);
+	for (i = 0; i < 2 && i < args->max; i++)
+		result->stats.stats_val[result->stats.stats_len++] = stats[i];
+	return 0;
+}
+
+static int scheduler_type(struct pt_host *host, struct call *call)
+{
+	struct rpc_scheduler_type *result = call->result;
+	struct facts facts;
+
+	if (facts_of(host, call, &facts) < 0)
+		return -1;
+	result->type = strdup("posix");
+	return result->type ? 0 : call_fail_memory(call);
+}
+
+/* Zeroed: no parameters, no job. */
+static int empty(struct pt_host *host, struct call *call)
+{
+	struct facts facts;
+
+	return facts_of(host, call, &facts);
+}
+
+/* ---- virtual processors ---- */
+
+static int fill_vcpu(struct pt_host *host, const struct guest *guest, struct json_object *cpu,
+		     unsigned int number, struct rpc_vcpu *vcpu)
+{
+	struct json_object *thread = NULL;
+	struct usage usage;
+	char path[64];
+
+	(void)json_object_object_get_ex(cpu, "thread-id", &thread);
+	(void)text_format(path, sizeof(path), "proc/%d/task/%d/stat", (int)guest->owner.pid,
+			  json_object_get_int(thread));
+	read_usage(host, path, &usage);
+	*vcpu = (struct rpc_vcpu){.number = number,
+				  .state = 1,
+				  .cpu_ns = usage.user_ns + usage.system_ns,
+				  .cpu = (int)usage.last_cpu};
+	return 0;
+}
+
+/* No processor is pinned that the definition doesn't pin, and those are told as the rest. */
+static int fill_maps(size_t count, int map_size, u_int *ret_size, char **ret_maps)
+{
+	size_t size = count * (size_t)map_size;
+
+	*ret_maps = malloc(size + 1);
+	if (!*ret_maps)
+		return -1;
+	memset(*ret_maps, 0xff, size);
+	*ret_size = (u_int)size;
+	return 0;
+}
+
+static int get_vcpus(struct pt_host *host, struct call *call)
+{
+	const struct rpc_vcpus_args *args = call->args;
+	struct rpc_vcpus *result = call->result;
+	struct json_object *answer = NULL;
+	struct guest *guest = NULL;
+	struct domain *domain;
+	struct pt_error err;
+	size_t i, count = 0;
+	int r;
+
+	if (args->max < 0 || args->max > RPC_VCPUS_MAX || args->map_size < 0 ||
+	    (int64_t)args->max * args->map_size > RPC_CPU_MAPS_MAX)
+		return fault_set(&call->fault, FAULT_INVALID_ARG, FAULT_FROM_QEMU, "maxinfo");
+	domain = domain_job_of(call, &args->domain, true, &guest);
+	if (!domain)
+		return -1;
+	r = guest_call(guest, "query-cpus-fast", NULL, &answer, &err);
+	if (!r && json_object_is_type(answer, json_type_array))
+		count = json_object_array_length(answer);
+	if (count > (size_t)args->max)
+		count = (size_t)args->max;
+	result->vcpus.vcpus_val = calloc(count + 1, sizeof(struct rpc_vcpu));
+	for (i = 0; result->vcpus.vcpus_val && i < count; i++)
+		(void)fill_vcpu(host, guest, json_object_array_get_idx(answer, i), (unsigned int)i,
+				&result->vcpus.vcpus_val[result->vcpus.vcpus_len++]);
+	json_object_put(answer);
+	domain_job_done(domain);
+	if (r < 0)
+		return fault_of_guest(host, call, &err);
+	if (!result->vcpus.vcpus_val ||
+	    fill_maps(count, args->map_size, &result->maps.maps_len, &result->maps.maps_val) < 0)
+		return call_fail_memory(call);
+	return 0;
+}
+
+static int get_vcpu_pins(struct pt_host *host, struct call *call)
+{
+	const struct rpc_vcpu_pins_args *args = call->args;
+	struct rpc_vcpu_pins *result = call->result;
+	struct facts facts;
+
+	if (args->max < 0 || args->map_size < 0 ||
+	    (int64_t)args->max * args->map_size > RPC_CPU_MAPS_MAX)
+		return fault_set(&call->fault, FAULT_INVALID_ARG, FAULT_FROM_QEMU, "ncpumaps");
+	if (facts_of(host, call, &facts) < 0)
+		return -1;
+	result->count = (int)facts.vcpus < args->max ? (int)facts.vcpus : args->max;
+	return fill_maps((size_t)result->count, args->map_size, &result->maps.maps_len,
+			 &result->maps.maps_val) < 0
+		       ? call_fail_memory(call)
+		       : 0;
+}
+
+/* ---- all at once ---- */
+
+static int add(struct rpc_domain_stats *stats, const char *field, int type, uint64_t value)
+{
+	struct rpc_parameter *parameter = &stats->values.values_val[stats->values.values_len];
+
+	parameter->field = strdup(field);
+	if (!parameter->field)
+		return -1;
+	parameter->value.type = type;
+	if (type == RPC_PARAMETER_INT)
+		parameter->value.rpc_value_u.i = (int)value;
+	else if (type == RPC_PARAMETER_UINT)
+		parameter->value.rpc_value_u.u = (unsigned int)value;
+	else
+		parameter->value.rpc_value_u.ul = value;
+	stats->values.values_len++;
+	return 0;
+}
+
+static int fill_stats(struct pt_host *host, const struct domain *domain, unsigned int wanted,
+		      struct rpc_domain_stats *stats)
+{
+	struct facts facts;
+	int r = 0;
+
+	read_facts(host, domain, &facts);
+	stats->values.values_val = calloc(VALUES_MAX, sizeof(struct rpc_parameter));
+	if (!stats->values.values_val)
+		return -1;
+	if (wanted & STATS_STATE) {
+		r |= add(stats, "state.state", RPC_PARAMETER_INT, (uint64_t)facts.state);
+		r |= add(stats, "state.reason", RPC_PARAMETER_INT, (uint64_t)facts.reason);
+	}
+	if ((wanted & STATS_CPU) && facts.is_active) {
+		r |= add(stats, "cpu.time", RPC_PARAMETER_ULONG,
+			 facts.usage.user_ns + facts.usage.system_ns);
+		r |= add(stats, "cpu.user", RPC_PARAMETER_ULONG, facts.usage.user_ns);
+		r |= add(stats, "cpu.system", RPC_PARAMETER_ULONG, facts.usage.system_ns);
+	}
+	if (wanted & STATS_BALLOON) {
+		r |= add(stats, "balloon.current", RPC_PARAMETER_ULONG, facts.memory_kib);
+		r |= add(stats, "balloon.maximum", RPC_PARAMETER_ULONG, facts.max_memory_kib);
+		if (facts.is_active)
+			r |= add(stats, "balloon.rss", RPC_PARAMETER_ULONG, facts.usage.rss_kib);
+	}
+	if (wanted & STATS_VCPU) {
+		r |= add(stats, "vcpu.current", RPC_PARAMETER_UINT, facts.vcpus);
+		r |= add(stats, "vcpu.maximum", RPC_PARAMETER_UINT, facts.vcpus);
+	}
+	return r;
+}
+
+static bool is_wanted(const struct rpc_all_domain_stats_args *args, const struct domain *domain)
+{
+	u_int i;
+
+	if ((args->flags & (STATS_ACTIVE | STATS_INACTIVE)) &&
+	    !(args->flags & (domain->guest ? STATS_ACTIVE : STATS_INACTIVE)))
+		return false;
+	for (i = 0; i < args->domains.domains_len; i++)
+		if (!memcmp(args->domains.domains_val[i].uuid, domain->uuid, sizeof(domain->uuid)))
+			return true;
+	return !args->domains.domains_len;
+}
+
+static int all_stats(struct pt_host *host, struct call *call)
+{
+	const struct rpc_all_domain_stats_args *args = call->args;
+	struct rpc_all_domain_stats *result = call->result;
+	struct guests *guests = call->daemon->guests;
+	unsigned int wanted = args->stats ? args->stats : ~0u;
+	const struct domain *domain;
+	size_t count = 0;
+	int r = 0;
+
+	guests_lock(guests);
+	for (domain = guests->first; domain; domain = domain->next)
+		count++;
+	result->domains.domains_val = calloc(count + 1, sizeof(struct rpc_domain_stats));
+	for (domain = guests->first; result->domains.domains_val && r == 0 && domain;
+	     domain = domain->next) {
+		struct rpc_domain_stats *stats;
+
+		if (!is_wanted(args, domain))
+			continue;
+		stats = &result->domains.domains_val[result->domains.domains_len];
+		r = domain_describe(domain, &stats->domain);
+		if (r < 0)
+			break;
+		result->domains.domains_len++;
+		r = fill_stats(host, domain, wanted, stats);
+	}
+	guests_unlock(guests);
+	return r < 0 || !result->domains.domains_val ? call_fail_memory(call) : 0;
+}
+
+const struct handler handlers_domain_stats[] = {
+	{RPC_DOMAIN_GET_INFO, get_info, false},
+	{RPC_DOMAIN_GET_CONTROL_INFO, get_control, false},
+	{RPC_DOMAIN_MEMORY_STATS, memory_stats, false},
+	{RPC_DOMAIN_GET_SCHEDULER_TYPE, scheduler_type, false},
+	{RPC_DOMAIN_GET_SCHEDULER_PARAMETERS, empty, false},
+	{RPC_DOMAIN_GET_JOB_INFO, empty, false},
+	{RPC_DOMAIN_GET_JOB_STATS, empty, false},
+	{RPC_DOMAIN_GET_VCPUS, get_vcpus, true},
+	{RPC_DOMAIN_GET_VCPU_PIN_INFO, get_vcpu_pins, false},
+	{RPC_GET_ALL_DOMAIN_STATS, all_stats, false},
+	{0},
+};

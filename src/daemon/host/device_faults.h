@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the hardware says about devices of guests, into the daemon's log: DMA that the IOMMU
+ * stopped, errors on the bus, cards that were pulled. passthru watch shows the same for all
+ * devices.
+ */
+#ifndef DAEMON_HOST_DEVICE_FAULTS_H
+#define DAEMON_HOST_DEVICE_FAULTS_H
+
+#include "daemon/daemon.h"
+
+struct faults;
+
+int faults_new(struct daemon *daemon, struct faults **ret_faults, struct pt_error *err);
+void faults_free(struct faults *faults); /* NULL is allowed */
+
+#endif

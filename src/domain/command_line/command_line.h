@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A live definition as QEMU's command line, and single devices of it as QMP commands. */
+#ifndef DOMAIN_COMMAND_LINE_COMMAND_LINE_H
+#define DOMAIN_COMMAND_LINE_COMMAND_LINE_H
+
+#include <json-c/json.h>
+
+#include "domain/definition/definition.h"
+#include "domain/resources/bar_window.h"
+
+/* A socket QEMU listens on: already listening (inherited) when @fd isn't -1, else made at @path. */
+struct command_line_socket {
+	int fd;
+	const char *path; /* NULL and fd -1: not wanted */
+};
+
+/* A tap that was opened for an interface: <interface type='bridge'> or 'ethernet'. */
+struct command_line_tap {
+	const char *alias; /* "net0" */
+	int fd;
+	int vhost_fd; /* of /dev/vhost-net, -1: none */
+};
+
+/* What isn't in the definition. Zeroed with fds -1: no monitor, as domxml-to-native shows it. */
+struct command_line_files {
+	struct command_line_socket commands; /* QMP for workers */
+	struct command_line_socket events;   /* QMP for the loop */
+	const struct command_line_tap *taps;
+	size_t tap_count;
+	int tpm_fd;		   /* QEMU's end of swtpm's socket pair; 0: none */
+	const char *run_directory; /* of this guest: sockets that the definition doesn't name */
+	bool is_paused;		   /* -S: wait for "cont" */
+	struct window window;	   /* what the host's devices need of addresses */
+};
+
+/*
+ * QEMU's arguments, argv[0] the emulator, NULL-terminated. Fails with EOPNOTSUPP or EINVAL,
+ * naming the element, where what the table allowed can't be said to QEMU after all.
+ */
+int command_line_build(const struct definition *live, const struct command_line_files *files,
+		       char ***ret_argv, struct pt_error *err);
+
+/*
+ * QEMU's environment, NULL-terminated NAME=VALUE: no more than it needs of any process's, so that
+ * it is the same whoever started the daemon, and what the definition says (qemu:env). Freed with
+ * command_line_free().
+ */
+int command_line_environment(const struct definition *live, char ***ret_environment,
+			     struct pt_error *err);
+
+void command_line_free(char **argv); /* NULL is allowed */
+AUTO_DEFINE(command_line, char **, command_line_free)
+
+/* The same as text for a shell, options on lines of their own: domxml-to-native. */
+int command_line_format(char *const *argv, char **ret_text, struct pt_error *err);
+
+/*
+ * What is said by QMP once QEMU has started and before the guest runs ("cont"), as it has no
+ * place among arguments: passwords, links that are down, the balloon. An array of {"execute": …,
+ * "arguments": …} in order, often empty.
+ */
+int command_line_settle(const struct definition *live, struct json_object **ret_commands,
+			struct pt_error *err);
+
+/*
+ * Plug @node, a device of @live with alias and address, into the running guest: an array of
+ * {"execute": …, "arguments": …} in order, undone in the reverse order.
+ */
+int command_line_plug(const struct definition *live, const xmlNode *node,
+		      const struct command_line_files *files, struct json_object **ret_commands,
+		      struct pt_error *err);
+
+/*
+ * What to call after DEVICE_DELETED came for it: what command_line_plug() made beside the
+ * device (a blockdev, a netdev). An empty array for a hostdev.
+ */
+int command_line_unplugged(const struct definition *live, const xmlNode *node,
+			   struct json_object **ret_commands, struct pt_error *err);
+
+#endif

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Network interfaces: what they are connected to (-netdev), and the guest's card. */
+#include <string.h>
+
+#include "base/text.h"
+#include "domain/command_line/parts.h"
+
+static const struct command_line_tap *find_tap(const struct command_line *line, const char *alias)
+{
+	for (size_t i = 0; i < line->files->tap_count; i++)
+		if (strcmp(line->files->taps[i].alias, alias) == 0)
+			return &line->files->taps[i];
+	return NULL;
+}
+
+/*
+ * A tap that was opened before QEMU started, as QEMU has no right to. Without monitors nothing is
+ * started: it is domxml-to-native, which shows where the tap would stand.
+ */
+static void add_tap(struct command_line *line, struct json_object *object, const xmlNode *node)
+{
+	const struct command_line_tap *tap = find_tap(line, line_alias(node));
+
+	if (tap) {
+		json_add_format(line, object, "fd", "%d", tap->fd);
+		if (tap->vhost_fd >= 0) {
+			json_add_bool(line, object, "vhost", true);
+			json_add_format(line, object, "vhostfd", "%d", tap->vhost_fd);
+		}
+		return;
+	}
+	if (!line->is_for_show)
+		line_fail(line, EOPNOTSUPP, node,
+			  "domain/devices/interface@type='%s': no tap was opened for it",
+			  node_get(node, "@type"));
+	json_add_text_of(line, object, "ifname", node, "target@dev");
+	json_add_text(line, object, "script", "no");
+	json_add_text(line, object, "downscript", "no");
+	if (node_says(node, "driver@name", "vhost"))
+		json_add_bool(line, object, "vhost", true);
+}
+
+static void add_backend(struct command_line *line, const xmlNode *node)
+{
+	bool is_user = node_has(node, "type", "user");
+	struct json_object *object = line_object(line, "type", is_user ? "user" : "tap");
+
+	json_add_format(line, object, "id", "host%s", line_alias(node));
+	if (!is_user)
+		add_tap(line, object, node);
+	line_put(line, LINE_NETDEV, object);
+}
+
+void line_interface(struct command_line *line, const xmlNode *node)
+{
+	const char *model = node_get(node, "model@type");
+	bool is_virtio = !model || strncmp(model, "virtio", 6) == 0;
+	struct json_object *object;
+
+	if (node_has(node, "type", "hostdev")) {
+		line_hostdev(line, node);
+		return;
+	}
+	add_backend(line, node);
+	object = line_device(line, is_virtio ? "virtio-net-pci" : model, node);
+	json_add_format(line, object, "netdev", "host%s", line_alias(node));
+	json_add_text_of(line, object, "mac", node, "mac@address");
+	if (node_says(node, "teaming@type", "persistent"))
+		json_add_bool(line, object, "failover", true);
+	if (node_get(node, "mtu@size") && is_virtio)
+		json_add_number_of(line, object, "host_mtu", node, "mtu@size");
+	else if (node_get(node, "mtu@size"))
+		line_fail(line, EOPNOTSUPP, node,
+			  "domain/devices/interface/mtu goes with the model virtio only");
+	if (node_says(node, "teaming@type", "persistent") && !is_virtio)
+		line_fail(line, EOPNOTSUPP, node,
+			  "domain/devices/interface/teaming goes with the model virtio only");
+	line_boot_order(line, object, node);
+	if (node_has(node_child(node, "rom"), "bar", "off"))
+		json_add_int(line, object, "rombar", 0);
+	if (node_has(node_child(node, "rom"), "enabled", "no"))
+		json_add_text(line, object, "romfile", "");
+	else
+		json_add_text_of(line, object, "romfile", node, "rom@file");
+	line_pci_address(line, object, node);
+	line_put(line, LINE_DEVICE, object);
+}

@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "domain/command_line/parts.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/text.h"
+
+/* ---- failing ---- */
+
+void line_fail(struct command_line *line, int errnum, const xmlNode *node, const char *format, ...)
+{
+	char text[512];
+	va_list args;
+
+	if (line->failure)
+		return;
+	va_start(args, format);
+	(void)vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	line->failure = pt_fail(line->err, PT_INVALID, errnum, "%s", text);
+	if (node)
+		pt_error_append(line->err, " (line %ld)", xmlGetLineNo(node));
+}
+
+void line_fail_memory(struct command_line *line)
+{
+	if (!line->failure)
+		line->failure = pt_fail_memory(line->err);
+}
+
+/* ---- arguments ---- */
+
+/* Takes @argument. */
+static void add_argument(struct command_line *line, char *argument)
+{
+	if (line->count + 1 >= line->room && argument) {
+		size_t room = line->room ? 2 * line->room : 64;
+		char **argv = realloc(line->argv, room * sizeof(*argv));
+
+		if (argv) {
+			line->argv = argv;
+			line->room = room;
+		}
+	}
+	if (!argument || line->count + 1 >= line->room) {
+		free(argument);
+		line_fail_memory(line);
+		return;
+	}
+	line->argv[line->count++] = argument;
+	line->argv[line->count] = NULL;
+}
+
+void line_add(struct command_line *line, const char *option)
+{
+	add_argument(line, strdup(option));
+}
+
+void line_add_format(struct command_line *line, const char *format, ...)
+{
+	char *value = NULL;
+	va_list args;
+
+	va_start(args, format);
+	if (vasprintf(&value, format, args) < 0)
+		value = NULL;
+	va_end(args);
+	add_argument(line, value);
+}
+
+void line_add_value(struct command_line *line, const char *option, const char *format, ...)
+{
+	char *value = NULL;
+	va_list args;
+
+	va_start(args, format);
+	if (vasprintf(&value, format, args) < 0)
+		value = NULL;
+	va_end(args);
+	line_add(line, option);
+	add_argument(line, value);
+}
+
+void option_begin(struct option_text *option, struct command_line *line, const char *first)
+{
+	*option = (struct option_text){.line = line, .has_begun = *first};
+	option->out = open_memstream(&option->text, &option->size);
+	if (option->out)
+		(void)fputs(first, option->out);
+	else
+		line_fail_memory(line);
+}
+
+void option_add(struct option_text *option, const char *key, const char *value)
+{
+	if (!option->out || !value)
+		return;
+	(void)fprintf(option->out, "%s%s=", option->has_begun ? "," : "", key);
+	option->has_begun = true;
+	for (; *value; value++)
+		(void)fputs(*value == ',' ? ",," : (char[]){*value, '\0'}, option->out);
+}
+
+void option_add_number(struct option_text *option, const char *key, uint64_t number)
+{
+	char text[32];
+
+	(void)text_format(text, sizeof(text), "%llu", (unsigned long long)number);
+	option_add(option, key, text);
+}
+
+void option_end(struct option_text *option, const char *name)
+{
+	if (!option->out)
+		return;
+	if (fclose(option->out) != 0)
+		line_fail_memory(option->line);
+	line_add(option->line, name);
+	add_argument(option->line, option->text);
+}
+
+/* ---- JSON ---- */
+
+void json_add(struct command_line *line, struct json_object *object, const char *key,
+	      struct json_object *taken)
+{
+	if (!object || !taken || json_object_object_add(object, key, taken) < 0) {
+		json_object_put(taken);
+		line_fail_memory(line);
+	}
+}
+
+void json_add_text(struct command_line *line, struct json_object *object, const char *key,
+		   const char *text)
+{
+	if (text)
+		json_add(line, object, key, json_new_text(text));
+}
+
+void json_add_format(struct command_line *line, struct json_object *object, const char *key,
+		     const char *format, ...)
+{
+	AUTO_FREE char *text = NULL;
+	va_list args;
+	int r;
+
+	va_start(args, format);
+	r = vasprintf(&text, format, args);
+	va_end(args);
+	if (r < 0) {
+		text = NULL;
+		line_fail_memory(line);
+		return;
+	}
+	json_add_text(line, object, key, text);
+}
+
+void json_add_bool(struct command_line *line, struct json_object *object, const char *key,
+		   bool value)
+{
+	json_add(line, object, key, json_object_new_boolean(value));
+}
+
+void json_add_int(struct command_line *line, struct json_object *object, const char *key,
+		  uint64_t value)
+{
+	json_add(line, object, key, json_object_new_uint64(value));
+}
+
+void json_add_number_of(struct command_line *line, struct json_object *object, const char *key,
+			const xmlNode *node, const char *path)
+{
+	const char *text = node_get(node, path);
+	uint64_t number;
+
+	if (!text)
+		return;
+	if (text_parse_number(text, strncmp(text, "0x", 2) == 0 ? 16 : 10, INT64_MAX, &number) < 0)
+		line_fail(line, EINVAL, node, "domain/devices/%s/%s isn't a number",
+			  (const char *)node->name, path);
+	else
+		json_add_int(line, object, key, number);
+}
+
+void json_add_bool_of(struct command_line *line, struct json_object *object, const char *key,
+		      const xmlNode *node, const char *path)
+{
+	const char *text = node_get(node, path);
+
+	if (text)
+		json_add_bool(line, object, key,
+			      strcmp(text, "yes") == 0 || strcmp(text, "on") == 0);
+}
+
+void json_add_text_of(struct command_line *line, struct json_object *object, const char *key,
+		      const xmlNode *node, const char *path)
+{
+	json_add_text(line, object, key, node_get(node, path));
+}
+
+struct json_object *line_object(struct command_line *line, const char *key, const char *value)
+{
+	struct json_object *object = json_object_new_object();
+
+	if (!object)
+		line_fail_memory(line);
+	json_add_text(line, object, key, value);
+	return object;
+}
+
+const char *line_alias(const xmlNode *node)
+{
+	const char *alias = node_get(node, "alias@name");
+
+	return alias ? alias : "";
+}
+
+struct json_object *line_device(struct command_line *line, const char *driver, const xmlNode *node)
+{
+	struct json_object *object = line_object(line, "driver", driver);
+
+	json_add_text(line, object, "id", line_alias(node));
+	return object;
+}
+
+static const struct {
+	const char *option;
+	const char *command;
+} whats[] = {
+	[LINE_DEVICE] = {"-device", "device_add"},	 [LINE_OBJECT] = {"-object", "object-add"},
+	[LINE_BLOCKDEV] = {"-blockdev", "blockdev-add"}, [LINE_NETDEV] = {"-netdev", "netdev_add"},
+	[LINE_AUDIODEV] = {"-audiodev", NULL},
+};
+
+void line_command(struct command_line *line, const char *name, struct json_object *arguments)
+{
+	struct json_object *command = line_object(line, "execute", name);
+
+	json_add(line, command, "arguments", arguments);
+	if (!line->commands || !command || json_object_array_add(line->commands, command) < 0) {
+		json_object_put(command);
+		line_fail_memory(line);
+	}
+}
+
+static void add_object(struct command_line *line, const char *option, struct json_object *object)
+{
+	const int flags = JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE;
+	AUTO_FREE char *text = NULL;
+
+	if (json_format(object, flags, &text, NULL) < 0)
+		line_fail_memory(line);
+	else
+		line_add_value(line, option, "%s", text);
+	json_object_put(object);
+}
+
+void line_put(struct command_line *line, enum line_what what, struct json_object *object)
+{
+	if (object && line->commands)
+		line_command(line, whats[what].command, object);
+	else if (object)
+		add_object(line, whats[what].option, object);
+}
+
+/* ---- words ---- */
+
+int cpuset_parse(const char *text, bool ret_set[CPUSET_MAX])
+{
+	memset(ret_set, 0, CPUSET_MAX * sizeof(*ret_set));
+	while (*text) {
+		bool is_out = *text == '^';
+		unsigned long first, last;
+		char *end;
+
+		first = last = strtoul(text + is_out, &end, 10);
+		if (end == text + is_out)
+			return -EINVAL;
+		if (*end == '-') {
+			text = end + 1;
+			last = strtoul(text, &end, 10);
+			if (end == text)
+				return -EINVAL;
+		}
+		if (first > last || last >= CPUSET_MAX || (*end && *end != ','))
+			return -EINVAL;
+		for (; first <= last; first++)
+			ret_set[first] = !is_out;
+		text = end + (*end == ',');
+	}
+	return 0;
+}

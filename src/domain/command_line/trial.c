@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a start would refuse and the definition alone shows: refused when it is defined. */
+#include <string.h>
+
+#include "assign/lock.h"
+#include "base/text.h"
+#include "base/json.h"
+#include "domain/command_line/parts.h"
+#include "domain/definition/complete.h"
+
+/* The whole command line, and what is said by QMP before the guest runs. */
+static int check_command_line(const struct definition *def, struct pt_error *err)
+{
+	static const struct command_line_files no_files = {.commands.fd = -1, .events.fd = -1};
+	AUTO(auto_definition) struct definition *live = NULL;
+	AUTO(auto_command_line) char **argv = NULL;
+	AUTO(auto_command_line) char **environment = NULL;
+	AUTO(auto_json) struct json_object *commands = NULL;
+	int r = live_new(def, 1, &live, err);
+
+	if (!r)
+		r = command_line_build(live, &no_files, &argv, err);
+	if (!r)
+		r = command_line_environment(live, &environment, err);
+	return r < 0 ? r : command_line_settle(live, &commands, err);
+}
+
+static int check_hostdevs(const struct definition *def, struct pt_error *err)
+{
+	AUTO_FREE struct definition_hostdev *hostdevs = NULL;
+	size_t count, i;
+	int r = definition_hostdevs(def, &hostdevs, &count, err);
+
+	if (r < 0)
+		return r;
+	if (count > LOCK_MAX)
+		return pt_fail(err, PT_INVALID, EOPNOTSUPP,
+			       "domain/devices: a guest can have at most %d devices of the host's",
+			       LOCK_MAX);
+	for (i = 1; i < count; i++)
+		if (!text_equal(hostdevs[i].driver, hostdevs[0].driver))
+			return pt_fail(
+				err, PT_INVALID, EOPNOTSUPP,
+				"domain/devices/%s/driver@model: one guest with host devices "
+				"on different drivers isn't supported (line %ld)",
+				(const char *)hostdevs[i].node->name,
+				xmlGetLineNo(hostdevs[i].node));
+	return 0;
+}
+
+static int check_cpuset(const xmlNode *node, const char *path, struct pt_error *err)
+{
+	const char *cpuset = node_attribute(node, "cpuset");
+	bool set[CPUSET_MAX];
+
+	if (!cpuset || cpuset_parse(cpuset, set) == 0)
+		return 0;
+	return pt_fail(err, PT_INVALID, EINVAL,
+		       "domain/%s@cpuset: '%.100s' isn't a set of processors (line %ld)", path,
+		       cpuset, xmlGetLineNo(node));
+}
+
+static int check_pins(const struct definition *def, struct pt_error *err)
+{
+	const xmlNode *root = definition_root(def);
+	int r = check_cpuset(node_child(root, "vcpu"), "vcpu", err);
+
+	for (const xmlNode *at = node_child(node_child(root, "cputune"), NULL); at && r == 0;
+	     at = node_next(at, NULL)) {
+		char path[64];
+
+		(void)text_format(path, sizeof(path), "cputune/%s", (const char *)at->name);
+		r = check_cpuset(at, path, err);
+	}
+	return r;
+}
+
+int live_check(const struct definition *def, struct pt_error *err)
+{
+	int r = check_hostdevs(def, err);
+
+	if (!r)
+		r = check_pins(def, err);
+	return r < 0 ? r : check_command_line(def, err);
+}

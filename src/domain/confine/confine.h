@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What a guest's QEMU may reach: a user of its own without any capability, the nodes of its own
+ * VFIO groups, and so much locked memory as its devices need. QEMU is in the hands of its
+ * guest as soon as a bug in an emulated device lets it be.
+ */
+#ifndef DOMAIN_CONFINE_CONFINE_H
+#define DOMAIN_CONFINE_CONFINE_H
+
+#include <passthru/address.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+#include "pci/host.h"
+
+#define CONFINE_GROUPS_MAX 32
+#define CONFINE_NODE	   64
+
+struct confine_user {
+	char name[64];
+	uid_t uid;
+	gid_t gid;
+	gid_t groups[CONFINE_GROUPS_MAX];
+	size_t group_count;
+};
+
+/*
+ * Whom guests run as: @name, or with NULL the first there is of "passthru-qemu",
+ * "libvirt-qemu" and "qemu". There is no falling back to root: PT_NOT_PERMITTED says how to
+ * make one.
+ */
+int confine_find_user(const char *name, struct confine_user *ret_user, struct pt_error *err);
+
+/*
+ * For the child between fork() and exec(): become @user for good. Async-signal-safe; 0 or a
+ * negative errno.
+ */
+int confine_become(const struct confine_user *user);
+
+/*
+ * The node of the device's VFIO group, relative to the root; it need not be there yet. False when
+ * the device is in no group.
+ */
+bool confine_group_node(struct pt_host *host, const struct pt_address *device,
+			char path[CONFINE_NODE]);
+
+/* Give @user the nodes of the VFIO groups that these devices are in. */
+int confine_give_nodes(struct pt_host *host, const struct pt_address *devices, size_t count,
+		       const struct confine_user *user, struct pt_error *err);
+
+/* Put the nodes of these devices' groups back to root, where they still are. */
+void confine_take_nodes(struct pt_host *host, const struct pt_address *devices, size_t count);
+
+#endif

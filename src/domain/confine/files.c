@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "domain/confine/files.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/text.h"
+#include "domain/confine/named_files.h"
+#include "domain/definition/xml_node.h"
+
+/* What the process that became QEMU's user found. */
+struct finding {
+	int errnum;	  /* 0: it can be used */
+	size_t directory; /* so many bytes of the path are the directory that is in the way; 0: none
+			   */
+	/* the first directory on its way whose files this user can exchange; "" for none */
+	char loose[512];
+};
+
+static size_t findings_size(const struct files *files)
+{
+	return (files->count + 1) * sizeof(struct finding);
+}
+
+int live_each_file(const struct definition *live, uid_t guest, const struct store_live *record,
+		   int (*tell)(void *context, const char *path, const struct stat *st,
+			       bool is_written),
+		   void *context, struct pt_error *err)
+{
+	struct files files = {.guest = guest, .record = record};
+	int r = live_look(&files, live, NULL);
+
+	for (size_t i = 0; r == 0 && i < files.count; i++) {
+		const struct file *file = &files.items[i];
+
+		if (!file->errnum)
+			r = tell(context, file->real, &file->st, file->need != NEED_READ);
+	}
+	live_look_free(&files);
+	return r < 0 ? pt_fail_memory(err) : 0;
+}
+
+/* ---- as QEMU's user, in a process of its own: async-signal-safe calls only ---- */
+
+static bool may_exchange_files(const char *directory)
+{
+	struct stat st;
+
+	return access(directory, W_OK) == 0 && stat(directory, &st) == 0 &&
+	       (!(st.st_mode & S_ISVTX) || st.st_uid == geteuid());
+}
+
+/*
+ * Who can exchange a file between our looking and its being lent, or the link that leads to it,
+ * would be lent whatever else he likes.
+ */
+static void find_loose_directory(const char *path, struct finding *finding)
+{
+	const char *slash = strchr(path + 1, '/');
+
+	for (; slash && !finding->loose[0]; slash = strchr(slash + 1, '/')) {
+		size_t length = (size_t)(slash - path);
+		char directory[sizeof(finding->loose)];
+
+		bool is_long = length >= sizeof(directory);
+
+		if (is_long)
+			length = sizeof(directory) - 1;
+		memcpy(directory, path, length);
+		directory[length] = '\0';
+		if (is_long || may_exchange_files(directory))
+			memcpy(finding->loose, directory, length + 1);
+	}
+}
+
+static void try_file(const struct file *file, struct finding *finding)
+{
+	int mode = file->need == NEED_READ ? R_OK : R_OK | W_OK;
+	char *path = file->real, *slash;
+
+	finding->errnum = 0;
+	if (access(file->path, mode) == 0)
+		return;
+	finding->errnum = errno;
+	if (access("/", X_OK) < 0)
+		finding->directory = 1;
+	for (slash = path ? strchr(path + 1, '/') : NULL; slash; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		if (access(path, X_OK) < 0 && !finding->directory)
+			finding->directory = (size_t)(slash - path);
+		*slash = '/';
+	}
+	find_loose_directory(file->path, finding);
+	if (path)
+		find_loose_directory(path, finding);
+}
+
+static void try_all(const struct files *files, const struct confine_user *user,
+		    struct finding *findings)
+{
+	/* a test that isn't root's looks as itself */
+	int r = geteuid() == user->uid ? 0 : confine_become(user);
+
+	for (size_t i = 0; r == 0 && i < files->count; i++)
+		try_file(&files->items[i], &findings[i]);
+	_exit(r < 0 ? 1 : 0);
+}
+
+static int try_as(const struct files *files, const struct confine_user *user,
+		  struct finding **ret_findings, struct pt_error *err)
+{
+	void *shared = mmap(NULL, findings_size(files), PROT_READ | PROT_WRITE,
+			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int status = -1;
+	pid_t pid;
+
+	if (shared == MAP_FAILED)
+		return pt_fail_memory(err);
+	*ret_findings = shared;
+	pid = fork();
+	if (pid == 0)
+		try_all(files, user, shared);
+	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (pid < 0 || status != 0)
+		return pt_fail(err, PT_SYSTEM, ECHILD,
+			       "no process could look at the guest's files as user %s", user->name);
+	return 0;
+}
+
+/* ---- what to do about them ---- */
+
+static void refuse(const struct file *file, int *result, struct pt_error *err, const char *words)
+{
+	if (*result)
+		pt_error_append(err, "\n%s: %s (line %ld)", file->element, words, file->line);
+	else
+		*result = pt_fail(err, PT_NOT_PERMITTED, file->errnum ? file->errnum : EACCES,
+				  "%s: %s (line %ld)", file->element, words, file->line);
+}
+
+static void refuse_missing(const struct file *file, const struct confine_user *user, int *result,
+			   struct pt_error *err)
+{
+	char words[900];
+
+	if (file->need == NEED_NODE) {
+		refuse(file, result, err,
+		       LIVE_LOOK_KVM
+		       " isn't there: switch virtualization on in the firmware's setup, load "
+		       "kvm_intel or kvm_amd, or do without (type='qemu')");
+		return;
+	}
+	(void)text_format(words, sizeof(words),
+			  "Cannot access storage file '%.600s' (as uid:%u, gid:%u): %s", file->path,
+			  user->uid, user->gid, strerror(file->errnum));
+	refuse(file, result, err, words);
+}
+
+static void refuse_directory(const struct file *file, size_t length,
+			     const struct confine_user *user, int *result, struct pt_error *err)
+{
+	int n = (int)(length > 300 ? 300 : length);
+	char words[1400];
+
+	(void)text_format(
+		words, sizeof(words),
+		"%.600s: QEMU runs as user %s, which can't enter the directory %.*s: allow it "
+		"(setfacl -m u:%s:x %.*s), or keep the file elsewhere",
+		file->path, user->name, n, file->real, user->name, n, file->real);
+	refuse(file, result, err, words);
+}
+
+static void refuse_file(const struct file *file, const struct finding *finding,
+			const struct confine_user *user, int *result, struct pt_error *err)
+{
+	char words[1400], next[400];
+
+	if (strcmp(file->path, LIVE_LOOK_KVM) == 0)
+		(void)text_format(next, sizeof(next), "usermod -aG kvm %s", user->name);
+	else if (file->need == NEED_NODE)
+		(void)text_format(next, sizeof(next),
+				  "the kernel makes it for everyone (0666), and a rule of udev's "
+				  "says otherwise");
+	else if (file->need == NEED_READ)
+		(void)text_format(next, sizeof(next), "setfacl -m u:%s:r on it, or chmod a+r",
+				  user->name);
+	else if (finding->errnum == EROFS)
+		(void)text_format(next, sizeof(next), "make it <readonly/>");
+	else
+		(void)text_format(next, sizeof(next), "give its owner the right to (chmod u+rw)");
+	(void)text_format(words, sizeof(words),
+			  "%.600s: QEMU runs as user %s, which can't %s it: %s; %s", file->path,
+			  user->name, file->need == NEED_READ ? "read" : "write to",
+			  strerror(finding->errnum), next);
+	refuse(file, result, err, words);
+}
+
+static void refuse_loose(const struct file *file, const struct finding *finding,
+			 const struct confine_user *user, int *result, struct pt_error *err)
+{
+	char words[1700];
+
+	(void)text_format(
+		words, sizeof(words),
+		"%.600s isn't lent to user %s, as which QEMU runs: that user may write to %s, "
+		"and could put any other file in its place; make that directory root's, or "
+		"give the file to %s for good (chown)",
+		file->path, user->name, finding->loose, user->name);
+	refuse(file, result, err, words);
+}
+
+/* Things with an owner of their own, for which a new one opens them. */
+static bool may_be_given(const struct file *file, const struct confine_user *user)
+{
+	mode_t mode = file->st.st_mode;
+
+	return (file->need == NEED_WRITE || file->need == NEED_MAKE) &&
+	       (S_ISREG(mode) || S_ISBLK(mode) || S_ISCHR(mode)) && file->st.st_uid != user->uid &&
+	       (mode & (S_IRUSR | S_IWUSR)) == (S_IRUSR | S_IWUSR);
+}
+
+static bool is_listed(const struct store_live *record, const struct stat *st)
+{
+	for (size_t i = 0; i < record->file_count; i++)
+		if (store_file_is(&record->files[i], st))
+			return true;
+	return false;
+}
+
+/* Note it for giving, unless it is noted already. */
+static int note(const struct file *file, uid_t uid, uid_t given, struct store_live *record,
+		struct pt_error *err)
+{
+	const struct store_file kept = {.path = file->real,
+					.device = (uint64_t)file->st.st_dev,
+					.inode = (uint64_t)file->st.st_ino,
+					.uid = uid,
+					.given = given};
+	int r = is_listed(record, &file->st) ? 0 : store_add_file(record, &kept);
+
+	if (r == -E2BIG)
+		return pt_fail(err, PT_INVALID, E2BIG, "the guest has more than %d files",
+			       STORE_FILES_MAX);
+	return r < 0 ? pt_fail_memory(err) : 0;
+}
+
+static int judge(struct pt_host *host, const struct file *file, const struct finding *finding,
+		 const struct confine_user *user, struct store_live *record, int *result,
+		 struct pt_error *err)
+{
+	uid_t uid = file->st.st_uid;
+
+	if (file->untrusted)
+		refuse(file, result, err, file->untrusted);
+	else if (file->errnum)
+		refuse_missing(file, user, result, err);
+	else if (!finding->errnum && (file->need == NEED_READ || uid != user->uid ||
+				      !live_file_is_lent(host, record->name, &file->st, &uid)))
+		return 0; /* it can be used as it is */
+	else if (!finding->errnum)
+		return note(file, uid, user->uid, record,
+			    err); /* as long as it was lent to the other one */
+	else if (finding->directory)
+		refuse_directory(file, finding->directory, user, result, err);
+	else if (!may_be_given(file, user))
+		refuse_file(file, finding, user, result, err);
+	else if (finding->loose[0])
+		refuse_loose(file, finding, user, result, err);
+	else
+		return note(file, uid, user->uid, record, err);
+	return 0;
+}
+
+/* A node that the kernel made for everyone: the usual case of a device that is plugged in. */
+static bool is_for_all(const struct file *file)
+{
+	return file->need == NEED_NODE && !file->errnum && (file->st.st_mode & 0006) == 0006;
+}
+
+static bool is_plain(const struct files *files)
+{
+	size_t i = 0;
+
+	while (i < files->count && is_for_all(&files->items[i]))
+		i++;
+	return i == files->count;
+}
+
+int live_check_files(struct pt_host *host, const struct definition *live, const xmlNode *device,
+		     const struct confine_user *user, struct store_live *record,
+		     struct pt_error *err)
+{
+	struct files files = {.guest = user->uid, .record = record, .may_make = true};
+	struct finding *findings = NULL;
+	int result = 0, r = live_look(&files, live, device);
+
+	if (r < 0)
+		r = pt_fail_memory(err);
+	else if (!is_plain(&files))
+		r = try_as(&files, user, &findings, err);
+	for (size_t i = 0; r == 0 && findings && i < files.count; i++)
+		r = judge(host, &files.items[i], &findings[i], user, record, &result, err);
+	if (findings)
+		(void)munmap(findings, findings_size(&files));
+	live_look_free(&files);
+	return r < 0 ? r : result;
+}
+
+/* ---- what isn't needed any more ---- */
+
+/* Also where its path is another user's to lead elsewhere by now. */
+static bool is_named(const struct files *files, const struct store_file *file)
+{
+	for (size_t i = 0; i < files->count; i++) {
+		const struct file *at = &files->items[i];
+
+		if ((!at->errnum && store_file_is(file, &at->st)) ||
+		    (at->real && strcmp(at->real, file->path) == 0))
+			return true;
+	}
+	return false;
+}
+
+void live_settle_files(struct pt_host *host, const struct definition *live, uid_t guest,
+		       struct store_live *record)
+{
+	struct files files = {.guest = guest, .record = record};
+	int r = record->file_count ? live_look(&files, live, NULL) : 0;
+
+	/* without memory they go back with the guest's end */
+	for (size_t i = record->file_count; r == 0 && i-- > 0;) {
+		if (is_named(&files, &record->files[i]))
+			continue;
+		live_take_file_back(host, record, &record->files[i]);
+		store_drop_file(record, i);
+	}
+	live_look_free(&files);
+}

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Files that change hands: live_files.c says which. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "domain/confine/files.h"
+#include "domain/confine/safe_path.h"
+
+bool live_file_is_lent(struct pt_host *host, const char *name, const struct stat *st,
+		       uid_t *ret_uid)
+{
+	AUTO_FREE char **names = NULL;
+	bool is_found = false;
+
+	if (store_list_live(host, &names, NULL) < 0)
+		return false;
+	for (size_t i = 0; names && names[i] && !is_found; i++) {
+		AUTO(auto_store_live) struct store_live *other = NULL;
+
+		if (strcmp(names[i], name) == 0 ||
+		    store_read_live(host, names[i], &other, NULL) < 0)
+			continue;
+		for (size_t j = 0; j < other->file_count && !is_found; j++) {
+			is_found = store_file_is(&other->files[j], st);
+			if (is_found)
+				*ret_uid = other->files[j].uid;
+		}
+	}
+	return is_found;
+}
+
+/* No system call's answer here: the path is another user's to lead elsewhere (safe_path.h). */
+#define LED_ELSEWHERE EREMCHG
+
+static const char *words_of(int r)
+{
+	return r == -LED_ELSEWHERE ? "another user has come to own a directory on its path"
+				   : strerror(-r);
+}
+
+/* Its path is walked again: who owns a directory on it may have led it elsewhere meanwhile. */
+static int find_noted(const struct store_file *file, struct safe_path *ret_at)
+{
+	AUTO(auto_safe_path) struct safe_path at = SAFE_PATH_CLOSED;
+	int r = safe_path_open(AT_FDCWD, file->path, &at);
+	bool is_trusted;
+
+	if (!r && at.fd < 0)
+		r = -ENOENT;
+	if (r < 0)
+		return r;
+	/* another file at the same path is somebody else's */
+	if (!store_file_is(file, &at.st))
+		return -ESTALE;
+	/* while it is lent it counts as its owner's; and nobody gains by what becomes root's */
+	if (at.st.st_uid == file->given)
+		is_trusted = !file->uid || (safe_path_has_trusted_parent(&at) &&
+					    safe_path_is_trusted_of(&at, file->uid));
+	else
+		is_trusted = safe_path_is_trusted(&at, SAFE_PATH_NOBODY);
+	if (!is_trusted)
+		return -LED_ELSEWHERE;
+	*ret_at = at;
+	at.fd = at.parent = -1;
+	return 0;
+}
+
+static int change_owner(struct pt_host *host, const struct store_file *file, uid_t from, uid_t to)
+{
+	AUTO(auto_safe_path) struct safe_path at = SAFE_PATH_CLOSED;
+	int r = find_noted(file, &at);
+
+	if (r < 0 || at.st.st_uid == to)
+		return r;
+	if (at.st.st_uid != from)
+		return -EEXIST; /* somebody gave it to a third one meanwhile */
+	if (fchownat(at.fd, "", to, (gid_t)-1, AT_EMPTY_PATH) < 0)
+		return -errno;
+	host_log(host, PT_LOG_INFO, "%s (inode %llu) passes from user %u to user %u", file->path,
+		 (unsigned long long)file->inode, (unsigned int)from, (unsigned int)to);
+	return 0;
+}
+
+int live_give_files(struct pt_host *host, const struct store_live *record, size_t first,
+		    const struct confine_user *user, struct pt_error *err)
+{
+	for (size_t i = first; i < record->file_count; i++) {
+		const struct store_file *file = &record->files[i];
+		int r = change_owner(host, file, file->uid, file->given);
+
+		if (r == -LED_ELSEWHERE)
+			return pt_fail(err, PT_NOT_PERMITTED, EPERM,
+				       "%s isn't lent to user %s, as which QEMU runs: since it was "
+				       "checked, %s",
+				       file->path, user->name, words_of(r));
+		if (r < 0)
+			return pt_fail(err, PT_NOT_PERMITTED, -r,
+				       "%s can't be given to user %s, as which QEMU runs: %s; give "
+				       "that user the right to write to it (setfacl -m u:%s:rw)",
+				       file->path, user->name, strerror(-r), user->name);
+	}
+	return 0;
+}
+
+void live_take_file_back(struct pt_host *host, const struct store_live *record,
+			 const struct store_file *file)
+{
+	const struct stat st = {.st_dev = (dev_t)file->device, .st_ino = (ino_t)file->inode};
+	uid_t uid;
+	int r;
+
+	if (live_file_is_lent(host, record->name, &st, &uid))
+		return;
+	r = change_owner(host, file, file->given, file->uid);
+	/* gone, exchanged or given away by somebody: none of our business */
+	if (r < 0 && r != -ENOENT && r != -ESTALE && r != -EEXIST)
+		host_log(host, PT_LOG_WARNING, "%s can't be put back to user %u: %s", file->path,
+			 file->uid, words_of(r));
+}
+
+void live_take_files_back(struct pt_host *host, const struct store_live *record, size_t first)
+{
+	for (size_t i = first; i < record->file_count; i++)
+		live_take_file_back(host, record, &record->files[i]);
+}
+
+void live_forget_files(struct pt_host *host, struct store_live *record, size_t first)
+{
+	live_take_files_back(host, record, first);
+	while (record->file_count > first)
+		store_drop_file(record, record->file_count - 1);
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* How much memory a guest's QEMU may lock: VFIO pins all of the guest's. */
+#ifndef DOMAIN_CONFINE_LIMITS_H
+#define DOMAIN_CONFINE_LIMITS_H
+
+#include "domain/definition/definition.h"
+
+/* Bytes for RLIMIT_MEMLOCK, UINT64_MAX for no limit, with @hostdevs devices of the host's. */
+uint64_t memory_lock_limit(const struct definition *def, size_t hostdevs);
+
+/* Can't it do with less? */
+bool memory_must_lock(const struct definition *def, size_t hostdevs);
+
+/*
+ * For its control group: bytes of memory, and of swap beside that, UINT64_MAX for no limit. Only
+ * what the definition says: QEMU's own need can't be known, and a limit guessed too low kills the
+ * guest.
+ */
+void memory_group_limits(const struct definition *def, uint64_t *ret_memory, uint64_t *ret_swap);
+
+/* How long QEMU may take, in ms, until it answers: it pins all of the memory before that. */
+unsigned int memory_start_ms(const struct definition *def, size_t hostdevs);
+
+/* Raise the limit of a running QEMU to hold @hostdevs devices; never lowers it. */
+int memory_raise_lock(pid_t pid, const struct definition *def, size_t hostdevs,
+		      struct pt_error *err);
+
+#endif

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "domain/confine/named_files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/text.h"
+#include "domain/definition/device.h"
+#include "domain/confine/image_header.h"
+#include "domain/confine/safe_path.h"
+#include "domain/definition/xml_node.h"
+
+/* More files than that, and no more backing files are looked for. */
+enum { BACKING_MAX = 256 };
+
+#define VFIO "/dev/vfio/vfio"
+
+void live_look_free(struct files *files)
+{
+	for (size_t i = 0; i < files->count; i++) {
+		free(files->items[i].real);
+		free(files->items[i].untrusted);
+		free(files->items[i].own);
+	}
+	free(files->items);
+}
+
+/* ---- which files ---- */
+
+static int add_file(struct files *files, const xmlNode *node, const char *path, const char *element,
+		    enum need need)
+{
+	struct file *grown;
+
+	if (!path || path[0] != '/' || files->count == STORE_FILES_MAX)
+		return 0;
+	grown = reallocarray(files->items, files->count + 1, sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	files->items = grown;
+	grown[files->count] = (struct file){.path = path, .line = xmlGetLineNo(node), .need = need};
+	(void)text_copy(grown[files->count++].element, sizeof(grown->element), element);
+	return 0;
+}
+
+/* Of devices; a disk says itself whether it is written to. */
+static const struct {
+	const char *device;
+	const char *type; /* NULL: any */
+	const char *path;
+	enum need need;
+} of_devices[] = {
+	{"disk", "file", "source@file", NEED_WRITE},
+	{"disk", "block", "source@dev", NEED_WRITE},
+	{"input", "evdev", "source@dev", NEED_WRITE},
+	{"serial", "file", "source@path", NEED_MAKE},
+	{"console", "file", "source@path", NEED_MAKE},
+	{"channel", "file", "source@path", NEED_MAKE},
+	{"serial", NULL, "log@file", NEED_MAKE},
+	{"console", NULL, "log@file", NEED_MAKE},
+	{"channel", NULL, "log@file", NEED_MAKE},
+	{"hostdev", NULL, "rom@file", NEED_READ},
+	{"interface", NULL, "rom@file", NEED_READ},
+	{"tpm", NULL, "backend/device@path", NEED_WRITE},
+	{"rng", NULL, "backend", NEED_READ},
+};
+
+static bool is_read_only(const xmlNode *device)
+{
+	return node_is(device, "disk") &&
+	       (node_has(device, "device", "cdrom") || node_child(device, "readonly"));
+}
+
+static int add_device(struct files *files, const xmlNode *device)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < sizeof(of_devices) / sizeof(of_devices[0]); i++) {
+		size_t count = files->count;
+		char element[64];
+
+		if (!node_is(device, of_devices[i].device) ||
+		    (of_devices[i].type && !node_has(device, "type", of_devices[i].type)))
+			continue;
+		(void)text_format(element, sizeof(element), "domain/devices/%s/%s",
+				  of_devices[i].device, of_devices[i].path);
+		r = add_file(files, device, node_get(device, of_devices[i].path), element,
+			     is_read_only(device) ? NEED_READ : of_devices[i].need);
+		if (!r && files->count > count && node_says(device, "driver@type", "qcow2"))
+			files->items[count].is_image = true;
+	}
+	return r;
+}
+
+static int add_machine(struct files *files, const struct definition *live)
+{
+	static const char *const names[] = {"loader", "kernel", "initrd", "nvram"};
+	const xmlNode *os = node_child(definition_root(live), "os");
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < 4; i++) {
+		const xmlNode *node = node_child(os, names[i]);
+		bool is_written = !strcmp(names[i], "nvram") || node_has(node, "readonly", "no");
+		char element[64];
+
+		(void)text_format(element, sizeof(element), "domain/os/%s", names[i]);
+		if (node)
+			r = add_file(files, node, node_text(node), element,
+				     is_written ? NEED_WRITE : NEED_READ);
+	}
+	if (r == 0 && definition_is_kvm(live))
+		r = add_file(files, definition_root(live), LIVE_LOOK_KVM, "domain@type='kvm'",
+			     NEED_NODE);
+	return r;
+}
+
+/* VFIO's nodes of single groups are given by confine.h, after their devices were taken. */
+static int add_vfio(struct files *files, const xmlNode *device)
+{
+	struct definition_hostdev hostdev;
+	char element[64];
+
+	/* before the first device was ever taken its module isn't loaded, and nothing is there */
+	if (device_hostdev((xmlNode *)(uintptr_t)device, &hostdev, NULL) != 1 ||
+	    access(VFIO, F_OK) < 0)
+		return 0;
+	(void)text_format(element, sizeof(element), "domain/devices/%s",
+			  (const char *)device->name);
+	return add_file(files, device, VFIO, element, NEED_NODE);
+}
+
+static int collect(struct files *files, const struct definition *live, const xmlNode *device)
+{
+	const xmlNode *at = node_child(node_child(definition_root(live), "devices"), NULL);
+	int r = 0;
+
+	if (!device)
+		r = add_machine(files, live);
+	for (; at && r == 0; at = node_next(at, NULL)) {
+		if (device && at != device)
+			continue;
+		r = add_device(files, at);
+		if (!r)
+			r = add_vfio(files, at);
+	}
+	return r;
+}
+
+/* ---- what they are ---- */
+
+/* Nothing is done with it, not even read. */
+static int distrust(struct file *file, const struct safe_path *at, const char *words)
+{
+	file->untrusted = strdup(words);
+	file->real = strdup(at->real);
+	file->errnum = EPERM;
+	return file->untrusted && file->real ? 0 : -ENOMEM;
+}
+
+/* It was lent by this path already: it counts as its owner's. */
+static bool is_lent_safely(const struct files *files, const struct safe_path *at)
+{
+	for (size_t i = 0; files->record && i < files->record->file_count; i++) {
+		const struct store_file *lent = &files->record->files[i];
+
+		if (store_file_is(lent, &at->st) && at->st.st_uid == lent->given &&
+		    strcmp(lent->path, at->real) == 0)
+			return safe_path_is_trusted_of(at, lent->uid);
+	}
+	return false;
+}
+
+/* Root does nothing with what is only read; so that may be what anybody may read. */
+static bool is_for_everybody(const struct file *file, const struct safe_path *at)
+{
+	return file->need == NEED_READ && S_ISREG(at->st.st_mode) && !at->st.st_uid &&
+	       (at->st.st_mode & S_IROTH);
+}
+
+/* An image's word must not lead QEMU to the files of other guests, whose owner it is too. */
+static bool is_of_guests(const struct files *files, const struct file *file,
+			 const struct safe_path *at)
+{
+	return file->own && at->st.st_uid == files->guest && !(at->st.st_mode & S_IROTH);
+}
+
+/*
+ * QEMU only reads it. The name is the image's word, so nothing but plain files is opened for the
+ * next one; their number bounds images that lie on each other in a circle.
+ */
+static int add_backing(struct files *files, size_t index, const struct safe_path *at)
+{
+	const struct file image = files->items[index];
+	size_t count = files->count;
+	char path[PATH_MAX], *own;
+	int r;
+
+	if (!image.is_image || !S_ISREG(at->st.st_mode) || count >= BACKING_MAX ||
+	    !live_read_backing(at, image.path, path))
+		return 0;
+	own = strdup(path);
+	r = own ? add_file(files, NULL, own, "domain/devices/disk: backing file", NEED_READ)
+		: -ENOMEM;
+	if (r < 0 || files->count == count) {
+		free(own);
+		return r;
+	}
+	files->items[count].own = own;
+	files->items[count].is_image = true;
+	files->items[count].line = image.line;
+	return 0;
+}
+
+/* It is there, and may be used, or untrusted says why it mayn't. */
+static int accept(struct files *files, size_t index, const struct safe_path *at)
+{
+	struct file *file = &files->items[index];
+	bool is_safe = safe_path_is_trusted(at, files->guest) || is_lent_safely(files, at);
+	char words[SAFE_PATH_WORDS];
+
+	if (!is_safe && !is_for_everybody(file, at)) {
+		safe_path_explain(at, file->path, SAFE_PATH_OBJECT, words);
+		return distrust(file, at, words);
+	}
+	if (is_of_guests(files, file, at)) {
+		(void)text_format(
+			words, sizeof(words),
+			"%.500s isn't used: an image says that it lies on it, but it belongs "
+			"to the user that QEMU runs as, as other guests' files do. Let it be "
+			"root's, and be read: chown root %.400s; chmod a+r %.400s",
+			file->path, at->real, at->real);
+		return distrust(file, at, words);
+	}
+	file->st = at->st;
+	file->real = strdup(at->real);
+	if (!file->real)
+		return -ENOMEM;
+	return is_safe ? add_backing(files, index, at) : 0;
+}
+
+/* QEMU's own output is made here, for QEMU may make nothing there. */
+static int resolve(struct files *files, size_t index)
+{
+	AUTO(auto_safe_path) struct safe_path at = SAFE_PATH_CLOSED;
+	struct file *file = &files->items[index];
+	int r = safe_path_open(AT_FDCWD, file->path, &at);
+
+	if (!r && at.fd < 0 && safe_path_has_trusted_parent(&at))
+		r = files->may_make && file->need == NEED_MAKE ? safe_path_make_file(&at, 0600)
+							       : -ENOENT;
+	if (r < 0) {
+		file->errnum = -r;
+		return 0;
+	}
+	return accept(files, index, &at);
+}
+
+/* All of them; what images lie on is found on the way. */
+int live_look(struct files *files, const struct definition *live, const xmlNode *device)
+{
+	int r = collect(files, live, device);
+
+	for (size_t i = 0; r == 0 && i < files->count; i++)
+		r = resolve(files, i);
+	return r;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Which files a guest's definition names, and what they are: for live_files.c alone. */
+#ifndef DOMAIN_CONFINE_NAMED_FILES_H
+#define DOMAIN_CONFINE_NAMED_FILES_H
+
+#include <stdbool.h>
+#include <sys/stat.h>
+
+#include "domain/definition/definition.h"
+#include "domain/store/store.h"
+
+#define LIVE_LOOK_KVM "/dev/kvm"
+
+enum need {
+	NEED_READ,
+	NEED_WRITE,
+	NEED_MAKE, /* to write, and made when it isn't there */
+	NEED_NODE, /* to write, and never lent: a node of the kernel's that all guests share */
+};
+
+struct file {
+	const char *path; /* as the definition says it, or the image above it: then it is @own */
+	char *own;
+	char *real;	 /* without symbolic links; NULL when it isn't there */
+	char *untrusted; /* why it isn't used: safe_path.h */
+	char element[64];
+	long line;
+	enum need need;
+	bool is_image; /* qcow2, which may lie on another file */
+	int errnum;    /* why it isn't there */
+	struct stat st;
+};
+
+struct files {
+	struct file *items;
+	size_t count;
+	uid_t guest;			 /* as whom QEMU runs */
+	const struct store_live *record; /* what is lent to it already; NULL: nothing */
+	bool may_make;			 /* what is only looked for stays away */
+};
+
+/*
+ * All of them that @live names (@device: only what this device of it does; NULL: all), and what its
+ * images lie on: files->guest, record and may_make are set before. Returns 0 or -ENOMEM; either way
+ * live_look_free() frees what was found.
+ */
+int live_look(struct files *files, const struct definition *live, const xmlNode *device);
+void live_look_free(struct files *files);
+
+#endif

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "domain/confine/profile.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "assign/claim.h"
+#include "base/io.h"
+#include "base/text.h"
+#include "domain/store/store.h"
+#include "domain/definition/xml_node.h"
+#include "pci/helper.h"
+
+#define ENABLED "sys/module/apparmor/parameters/enabled"
+#define REMOVE	"sys/kernel/security/apparmor/.remove"
+#define PARSER	"usr/sbin/apparmor_parser"
+/* Where /usr isn't merged. */
+#define OLD_PARSER "sbin/apparmor_parser"
+
+#define PREFIX	    "passthru-"
+#define LOAD_MS	    60000
+#define LABEL_BYTES (sizeof(PREFIX) - 1 + DEFINITION_UUID_TEXT)
+
+bool label_is_enforced(struct pt_host *host)
+{
+	char enabled[8];
+
+	return io_read_text_at(host->root_fd, ENABLED, enabled, sizeof(enabled)) > 0 &&
+	       enabled[0] == 'Y' && faccessat(host->root_fd, REMOVE, F_OK, 0) == 0 &&
+	       (faccessat(host->root_fd, PARSER, X_OK, 0) == 0 ||
+		faccessat(host->root_fd, OLD_PARSER, X_OK, 0) == 0);
+}
+
+/* ---- in the definition ---- */
+
+static bool is_ours(const xmlNode *seclabel)
+{
+	const char *model = node_attribute(seclabel, "model");
+
+	return !model || strcmp(model, LABEL_MODEL) == 0;
+}
+
+static const xmlNode *find(const struct definition *live, const char *type)
+{
+	const xmlNode *node = node_child(definition_root(live), "seclabel");
+
+	while (node && !(is_ours(node) && node_has(node, "type", type)))
+		node = node_next(node, "seclabel");
+	return node;
+}
+
+int label_choose(struct pt_host *host, struct definition *live, struct pt_error *err)
+{
+	char label[LABEL_BYTES];
+	xmlNode *node;
+
+	if (find(live, "none") || !label_is_enforced(host))
+		return 0;
+	if (text_format(label, sizeof(label), PREFIX "%s", definition_uuid(live)) < 0)
+		return pt_fail(err, PT_INVALID, EINVAL, "the guest has no UUID");
+	node = node_add(definition_root(live), "seclabel", NULL);
+	if (!node || node_set(node, "type", "dynamic") < 0 ||
+	    node_set(node, "model", LABEL_MODEL) < 0 || node_set(node, "relabel", "yes") < 0 ||
+	    !node_add(node, "label", label) || !node_add(node, "imagelabel", label))
+		return pt_fail_memory(err);
+	return 0;
+}
+
+const char *label_of(const struct definition *live)
+{
+	const xmlNode *node = find(live, "dynamic");
+
+	return node ? node_get(node, "label") : NULL;
+}
+
+/* ---- loading ---- */
+
+struct load_job {
+	char path[STORE_NAME + 64];
+	char said[HOST_SAID];
+};
+
+static int load_work(struct pt_host *host, void *argument)
+{
+	struct load_job *job = argument;
+	char *const argv[] = {"apparmor_parser", "--replace", "--skip-cache",
+			      "--quiet",	 job->path,   NULL};
+	bool is_old = faccessat(host->root_fd, PARSER, X_OK, 0) < 0;
+
+	return helper_exec(is_old ? "/" OLD_PARSER : "/" PARSER, argv, job->said,
+			   sizeof(job->said));
+}
+
+static int profile_path(const struct definition *live, char *path, size_t size)
+{
+	return text_format(path, size, "/" STORE_LIVE "/%s.apparmor", definition_name(live));
+}
+
+static int load(struct pt_host *host, const struct definition *live, const char *text,
+		struct pt_error *err)
+{
+	struct load_job job = {.said = ""};
+	int r = profile_path(live, job.path, sizeof(job.path));
+
+	if (r >= 0)
+		r = io_replace_at(host->root_fd, job.path + 1, text, strlen(text), 0600);
+	if (r < 0)
+		return state_fail(err, -r, job.path);
+	r = helper_run(host, load_work, &job, sizeof(job), LOAD_MS, NULL);
+	job.said[strcspn(job.said, "\n")] = '\0';
+	if (r < 0)
+		return pt_fail(err, PT_SYSTEM, -r,
+			       "the AppArmor profile of guest %s (%s) can't be loaded: %s; "
+			       "<seclabel type='none'/> in its definition starts it without one",
+			       definition_name(live), job.path,
+			       job.said[0] ? job.said : strerror(-r));
+	return 0;
+}
+
+int label_load(struct pt_host *host, const struct definition *live, const struct reach *reach,
+	       struct pt_error *err)
+{
+	AUTO_FREE char *text = NULL;
+	int r;
+
+	if (!label_of(live))
+		return 0;
+	r = label_write(live, reach, &text, err);
+	return r < 0 ? r : load(host, live, text, err);
+}
+
+void label_remove(struct pt_host *host, const struct definition *live)
+{
+	const char *label = label_of(live);
+	char path[STORE_NAME + 64];
+	int r;
+
+	if (!label)
+		return;
+	r = host->ops->write(host, REMOVE, label, strlen(label));
+	if (r < 0 && r != -ENOENT)
+		host_log(host, PT_LOG_WARNING, "the AppArmor profile %s can't be removed: %s",
+			 label, strerror(-r));
+	if (profile_path(live, path, sizeof(path)) >= 0)
+		(void)unlinkat(host->root_fd, path + 1, 0);
+}
+
+/* ---- entering ---- */
+
+int label_enter(const char *label)
+{
+	static const char *const paths[] = {"/proc/thread-self/attr/apparmor/exec",
+					    "/proc/thread-self/attr/exec"};
+	char words[5 + LABEL_BYTES] = "exec ";
+	size_t length = strlen(label);
+	int fd = -1;
+	ssize_t n;
+
+	if (length >= LABEL_BYTES)
+		return -ENAMETOOLONG;
+	memcpy(words + 5, label, length + 1);
+	for (size_t i = 0; i < 2 && fd < 0; i++)
+		fd = open(paths[i], O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	n = write(fd, words, 5 + length);
+	if (n < 0) {
+		int errnum = errno;
+
+		close(fd);
+		return -errnum;
+	}
+	close(fd);
+	return (size_t)n == 5 + length ? 0 : -EIO;
+}

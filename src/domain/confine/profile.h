@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * AppArmor: where the kernel has it on, each guest's QEMU runs under a profile of its own, made of
+ * what its definition names, and changed before a device is plugged in and when one is out. The
+ * user it runs as keeps it from what is others'; the profile from what anybody may open, and one
+ * guest from what another was lent.
+ *
+ * The profile's name, "passthru-UUID", stands in the live definition as libvirt's <seclabel>.
+ */
+#ifndef DOMAIN_CONFINE_PROFILE_H
+#define DOMAIN_CONFINE_PROFILE_H
+
+#include "domain/definition/definition.h"
+#include "domain/confine/reach.h"
+#include "pci/host.h"
+
+#define LABEL_MODEL "apparmor"
+#define LABEL_DOI   "0"
+
+/* Does this kernel enforce profiles, and is there apparmor_parser to load one with? */
+bool label_is_enforced(struct pt_host *host);
+
+/* At the start: its <seclabel>, unless it says type='none' or nothing is enforced. */
+int label_choose(struct pt_host *host, struct definition *live, struct pt_error *err);
+
+/* The name of its profile; NULL when it has none. */
+const char *label_of(const struct definition *live);
+
+/*
+ * Load its profile, or replace the one that is loaded; nothing without a label. QEMU can open what
+ * @reach lists when this returns 0.
+ */
+int label_load(struct pt_host *host, const struct definition *live, const struct reach *reach,
+	       struct pt_error *err);
+
+/* After its process has ended; not being loaded is no failure. */
+void label_remove(struct pt_host *host, const struct definition *live);
+
+/*
+ * For the child between fork() and exec(): what it executes next runs under this profile.
+ * Async-signal-safe; 0 or a negative errno.
+ */
+int label_enter(const char *label);
+
+/*
+ * The profile's text, freed with free(). PT_INVALID for a path that can't stand in a profile (one
+ * with control characters).
+ */
+int label_write(const struct definition *live, const struct reach *reach, char **ret_text,
+		struct pt_error *err);
+
+#endif

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "domain/confine/reach.h"
+
+#include <fcntl.h>
+#include <glob.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "domain/confine/confine.h"
+#include "domain/confine/files.h"
+#include "domain/confine/safe_path.h"
+#include "domain/definition/xml_node.h"
+
+static int add(void *context, const char *path, const struct stat *st, bool is_written)
+{
+	struct reach *reach = context;
+	struct reach_file *grown =
+		reallocarray(reach->files, reach->count + 1, sizeof(*reach->files));
+	char *own;
+
+	if (!grown)
+		return -ENOMEM;
+	reach->files = grown;
+	own = strdup(path);
+	if (!own)
+		return -ENOMEM;
+	grown[reach->count++] =
+		(struct reach_file){.path = own, .st = *st, .is_written = is_written};
+	return 0;
+}
+
+static int add_groups(struct pt_host *host, const struct definition *live, struct reach *reach,
+		      struct pt_error *err)
+{
+	struct definition_hostdev *hostdevs = NULL;
+	size_t count = 0;
+	int r = definition_hostdevs(live, &hostdevs, &count, err);
+
+	for (size_t i = 0; r == 0 && i < count; i++) {
+		char path[CONFINE_NODE + 1] = "/";
+		struct stat st;
+
+		if (!confine_group_node(host, &hostdevs[i].address, path + 1) ||
+		    fstatat(host->root_fd, path + 1, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			continue;
+		if (add(reach, path, &st, true) < 0)
+			r = pt_fail_memory(err);
+	}
+	free(hostdevs);
+	return r;
+}
+
+/* ---- what the definition says in other words ---- */
+
+/*
+ * A file that need not be there yet, as a socket that QEMU makes: then its directory is. What
+ * another user could lead elsewhere (safe_path.h) isn't the guest's to reach.
+ */
+static int add_named(struct pt_host *host, struct reach *reach, const char *path)
+{
+	AUTO(auto_safe_path) struct safe_path at = SAFE_PATH_CLOSED;
+
+	/* "/" is a separator, or a mistake */
+	if (safe_path_open(AT_FDCWD, path, &at) < 0 || !at.real[1])
+		return 0;
+	if (!safe_path_is_trusted(&at, reach->guest)) {
+		char words[SAFE_PATH_WORDS];
+
+		safe_path_explain(&at, path, SAFE_PATH_OBJECT, words);
+		host_log(host, PT_LOG_WARNING, "qemu:commandline: %s", words);
+		return 0;
+	}
+	return add(reach, at.real, &at.st, true);
+}
+
+/* Absolute paths in a word for QEMU: "input-linux,id=kbd,evdev=/dev/input/event3", or JSON. */
+static int add_paths(struct pt_host *host, struct reach *reach, const char *word)
+{
+	static const char between[] = ",=:;\"' []{}";
+	int r = 0;
+
+	while (r == 0 && *(word += strspn(word, between))) {
+		size_t length = strcspn(word, between);
+		char *path = word[0] == '/' ? strndup(word, length) : NULL;
+
+		if (path)
+			r = add_named(host, reach, path);
+		else if (word[0] == '/')
+			r = -ENOMEM;
+		free(path);
+		word += length;
+	}
+	return r;
+}
+
+static int add_words(struct pt_host *host, struct reach *reach, const struct definition *live)
+{
+	int r = 0;
+
+	for (xmlNode *at = definition_root(live)->children; at; at = at->next) {
+		if (!at->ns || strcmp((const char *)at->name, "commandline") != 0)
+			continue;
+		for (xmlNode *word = at->children; word && r == 0; word = word->next)
+			if (node_attribute(word, "value"))
+				r = add_paths(host, reach, node_attribute(word, "value"));
+	}
+	return r;
+}
+
+/* Sound cards are the host's, all of them: which one is ALSA's business, or OSS's. */
+static int add_sound(struct pt_host *host, struct reach *reach, const struct definition *live)
+{
+	static const char *const patterns[][2] = {{"alsa", "/dev/snd/*"}, {"oss", "/dev/dsp*"}};
+	const xmlNode *audio = node_find(definition_root(live), "devices/audio");
+	int r = 0;
+
+	for (; audio && r == 0; audio = node_next(audio, "audio"))
+		for (size_t i = 0; i < 2; i++) {
+			glob_t found = {0};
+
+			if (node_has(audio, "type", patterns[i][0]) &&
+			    glob(patterns[i][1], 0, NULL, &found) == 0)
+				for (size_t j = 0; r == 0 && j < found.gl_pathc; j++)
+					r = add_named(host, reach, found.gl_pathv[j]);
+			globfree(&found);
+		}
+	return r;
+}
+
+int reach_list(struct pt_host *host, const struct definition *live, uid_t guest,
+	       const struct store_live *record, struct reach *ret_reach, struct pt_error *err)
+{
+	struct reach reach = {.guest = guest};
+	int r = live_each_file(live, guest, record, add, &reach, err);
+
+	if (!r)
+		r = add_groups(host, live, &reach, err);
+	if (!r && (add_words(host, &reach, live) < 0 || add_sound(host, &reach, live) < 0))
+		r = pt_fail_memory(err);
+	if (r < 0) {
+		reach_free(&reach);
+		return r;
+	}
+	*ret_reach = reach;
+	return 0;
+}
+
+void reach_free(struct reach *reach)
+{
+	for (size_t i = 0; i < reach->count; i++)
+		free(reach->files[i].path);
+	free(reach->files);
+	*reach = (struct reach){0};
+}

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "domain/confine/run_files.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/auto.h"
+#include "base/io.h"
+#include "base/text.h"
+#include "domain/store/store.h"
+
+int guest_socket_path(const char *name, enum guest_socket which, char path[GUEST_PATH],
+		      struct pt_error *err)
+{
+	if (text_format(path, GUEST_PATH, "/" STORE_LIVE "/%s.%s", name,
+			which == GUEST_COMMANDS ? "commands" : "events") < 0)
+		return pt_fail(err, PT_INVALID, ENAMETOOLONG, "the name %s is too long", name);
+	return 0;
+}
+
+int guest_listen(const char *name, enum guest_socket which, int *ret_fd, struct pt_error *err)
+{
+	AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int r = guest_socket_path(name, which, address.sun_path, err);
+
+	if (r < 0)
+		return r;
+	(void)unlink(address.sun_path);
+	/* nobody can connect before it listens, and then it is root's alone */
+	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+	    chmod(address.sun_path, 0600) < 0 || listen(fd, 1) < 0)
+		return pt_fail(err, PT_SYSTEM, errno, "no socket for QEMU's monitor at %s: %s",
+			       address.sun_path, strerror(errno));
+	*ret_fd = TAKE_FD(fd);
+	return 0;
+}
+
+/* ---- its folder ---- */
+
+static void empty_folder(int fd)
+{
+	AUTO_DIR DIR *dir = fdopendir(fd);
+	const struct dirent *entry;
+
+	if (!dir)
+		close(fd);
+	while (dir && (entry = readdir(dir)))
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			(void)unlinkat(fd, entry->d_name, 0);
+}
+
+void guest_remove_folder(int root_fd, const char *path)
+{
+	int fd = openat(root_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+
+	if (fd >= 0)
+		empty_folder(fd);
+	(void)unlinkat(root_fd, path, AT_REMOVEDIR);
+}
+
+int guest_make_folder(const char *name, const struct confine_user *user, char path[GUEST_PATH],
+		      struct pt_error *err)
+{
+	if (text_format(path, GUEST_PATH, "/" STORE_LIVE "/%s.d", name) < 0)
+		return pt_fail(err, PT_INVALID, ENAMETOOLONG, "the name %s is too long", name);
+	guest_remove_folder(AT_FDCWD, path);
+	if (mkdir(path, 0700) < 0 || lchown(path, user->uid, user->gid) < 0)
+		return pt_fail(err, PT_SYSTEM, errno, "no folder for QEMU at %s: %s", path,
+			       strerror(errno));
+	return 0;
+}
+
+void guest_remove_files(struct pt_host *host, const char *name)
+{
+	static const char *const suffixes[] = {"commands", "events"};
+	char path[GUEST_PATH];
+	size_t i;
+
+	for (i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++)
+		if (text_format(path, sizeof(path), STORE_LIVE "/%s.%s", name, suffixes[i]) > 0)
+			(void)unlinkat(host->root_fd, path, 0);
+	if (text_format(path, sizeof(path), STORE_LIVE "/%s.d", name) > 0)
+		guest_remove_folder(host->root_fd, path);
+}
+
+/* ---- its log ---- */
+
+static int log_path(const char *name, char path[256])
+{
+	return text_format(path, 256, GUEST_LOGS "/%s.log", name);
+}
+
+int guest_open_log(const char *name, char *const *argv, int *ret_fd, long long *ret_start,
+		   struct pt_error *err)
+{
+	AUTO_CLOSE int fd = -1;
+	char path[256], when[64] = "";
+	time_t now = time(NULL);
+	struct tm utc;
+	size_t i;
+
+	if (gmtime_r(&now, &utc))
+		(void)strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S+0000", &utc);
+	(void)io_make_directories_at(AT_FDCWD, GUEST_LOGS, 0755);
+	if (log_path(name, path) < 0)
+		return pt_fail(err, PT_INVALID, ENAMETOOLONG, "the name %s is too long", name);
+	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return pt_fail(err, PT_STORAGE, errno, "can't write to QEMU's log %s: %s", path,
+			       strerror(errno));
+	(void)dprintf(fd, "%s: starting", when);
+	for (i = 0; argv[i]; i++)
+		(void)dprintf(fd, " %s", argv[i]);
+	(void)dprintf(fd, "\n");
+	*ret_start = lseek(fd, 0, SEEK_END);
+	*ret_fd = TAKE_FD(fd);
+	return 0;
+}
+
+void guest_read_log(const char *name, long long start, char *text, size_t size)
+{
+	AUTO_CLOSE int fd = -1;
+	char path[256], *end;
+	ssize_t n = 0;
+	char *c;
+
+	text[0] = '\0';
+	if (log_path(name, path) < 0)
+		return;
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd >= 0)
+		n = pread(fd, text, size - 1, start);
+	end = text + (n > 0 ? n : 0);
+	*end = '\0';
+	while (end > text && end[-1] == '\n')
+		*--end = '\0';
+	for (c = text; *c; c++)
+		if ((unsigned char)*c < ' ')
+			*c = ' ';
+}
+
+int guest_process_user(pid_t pid, struct confine_user *ret_user, struct pt_error *err)
+{
+	struct confine_user user = {.uid = 0};
+	struct stat st;
+	char path[64];
+
+	(void)text_format(path, sizeof(path), "/proc/%d", (int)pid);
+	if (stat(path, &st) < 0)
+		return pt_fail(err, PT_SYSTEM, errno, "process %d: %s", (int)pid, strerror(errno));
+	user.uid = st.st_uid;
+	user.gid = st.st_gid;
+	(void)text_format(user.name, sizeof(user.name), "%u", (unsigned int)st.st_uid);
+	*ret_user = user;
+	return 0;
+}

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Paths on which root acts for somebody else. A definition names files wherever its author likes,
+ * also below a directory that belongs to an ordinary user, who may at any moment put a symbolic
+ * link in place of a file or of a directory. Opening such a path as root, or changing the owner of
+ * what it leads to, would do to any file what that user chose.
+ *
+ * So a path is walked component by component from the root directory, without following any link
+ * that the kernel would follow by itself, and it is noted whose directories and links it goes
+ * through. What it leads to may be acted on only if nobody but root could have led it there, or if
+ * it belongs to the one user who could: then that user gains nothing. (systemd's chase() has a
+ * similar rule, CHASE_SAFE.) Afterwards only the descriptors are used, never the path again.
+ *
+ * Root and the user of this process are trusted. So are, among each other, those who may write to
+ * one directory of root's (by its group, say): each may exchange the files of the others.
+ */
+#ifndef DOMAIN_CONFINE_SAFE_PATH_H
+#define DOMAIN_CONFINE_SAFE_PATH_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include "base/auto.h"
+
+/* Room for a sentence of safe_path_explain(), which is cut to fit. */
+#define SAFE_PATH_WORDS 4096
+
+/* Nobody's user ID. */
+#define SAFE_PATH_NOBODY ((uid_t) - 1)
+
+struct safe_path {
+	int fd;			 /* O_PATH, the object itself and never a link; -1: not there */
+	int parent;		 /* O_PATH, the directory that holds it, or would */
+	char name[NAME_MAX + 1]; /* its entry in @parent */
+	char real[PATH_MAX];	 /* its path without links */
+	struct stat st;		 /* of @fd */
+	struct stat parent_st;
+
+	/* the first directory or link on the way that belongs to a user who isn't trusted */
+	bool is_redirectable;
+	uid_t redirector;
+	char redirected[PATH_MAX];
+	bool has_others; /* and another one belongs to another such user */
+
+	/* the first link on the way on a filesystem that may be a user's own */
+	bool is_foreign;
+	dev_t foreign_device;
+	char foreign[PATH_MAX];
+
+	bool is_shared_link; /* one of several names, in a directory that others write to */
+};
+
+/* For AUTO(): nothing is open. */
+#define SAFE_PATH_CLOSED {.fd = -1, .parent = -1}
+
+/**
+ * safe_path_open() - find what an absolute path leads to
+ * @root_fd: the root directory that the path and absolute links start from; AT_FDCWD: "/"
+ *
+ * An object that isn't there, in a directory that is, is no failure: @ret_path->fd is -1 then and
+ * all the rest is set. Nothing is opened for reading or writing: no device starts to work and
+ * no FIFO waits. Says nothing yet about whether it may be acted on.
+ *
+ * Return: 0, or a negative errno (-ENOENT, -ENOTDIR, -ELOOP, -EACCES …) and nothing to close.
+ */
+int safe_path_open(int root_fd, const char *path, struct safe_path *ret_path);
+
+/* The same for the last component itself, also when it is a link: to remove it. */
+int safe_path_open_entry(int root_fd, const char *path, struct safe_path *ret_path);
+
+void safe_path_close(struct safe_path *path);
+static inline void auto_safe_path(struct safe_path *path)
+{
+	safe_path_close(path);
+}
+
+/**
+ * safe_path_is_trusted() - may root act on what the path leads to?
+ * @guest: the user that the guest's QEMU runs as, or SAFE_PATH_NOBODY
+ *
+ * False when a user could have led the path to something that isn't that user's: of the object or,
+ * when it isn't there, of the directory it would be made in. A file of @guest's own may also
+ * be in a directory of that user's: it was lent before, or given for good.
+ */
+bool safe_path_is_trusted(const struct safe_path *path, uid_t guest);
+
+/* The same of an object that is lent, as if it belonged to @owner, to whom it goes back. */
+bool safe_path_is_trusted_of(const struct safe_path *path, uid_t owner);
+
+/* May root make or remove entries of the directory that the path's last component is in? */
+bool safe_path_has_trusted_parent(const struct safe_path *path);
+
+/* What root would have acted on: the object, if it is there, or its directory. */
+enum safe_path_part { SAFE_PATH_OBJECT, SAFE_PATH_PARENT };
+
+/* Why it isn't, and what to do about it, in a sentence. @named: as the definition has it. */
+void safe_path_explain(const struct safe_path *path, const char *named, enum safe_path_part part,
+		       char words[SAFE_PATH_WORDS]);
+
+/**
+ * safe_path_reopen() - open the object that was found, for reading, say
+ *
+ * Never waits for another process, as it would with a FIFO. Return: a descriptor or a negative
+ * errno.
+ */
+int safe_path_reopen(const struct safe_path *path, int flags);
+
+/**
+ * safe_path_make_file() - make the file that isn't there
+ *
+ * It belongs to the owner and group of its directory, and is never one that was there. @path then
+ * describes it. Return: 0 or a negative errno (-EEXIST).
+ */
+int safe_path_make_file(struct safe_path *path, mode_t mode);
+
+/**
+ * safe_path_make_parents() - make the directories above @named that aren't there
+ * @ret_untrusted: set, and -EPERM returned, for a directory that a user chose
+ *
+ * Each belongs to the owner and group of the one it is in. Return: 0 or a negative errno.
+ */
+int safe_path_make_parents(int root_fd, const char *named, mode_t mode,
+			   struct safe_path *ret_untrusted);
+
+#endif

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "domain/confine/spawn.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "assign/claim.h"
+#include "assign/owner.h"
+#include "base/auto.h"
+#include "domain/confine/profile.h"
+
+#define FAILED 127
+
+/* What failed in the child, sent up the status pipe; nothing is sent when exec() succeeds. */
+struct failure {
+	int what;
+	int errnum;
+};
+
+enum { FAILED_FILES, FAILED_LIMIT, FAILED_LABEL, FAILED_USER, FAILED_EXEC };
+
+static const char *const failures[] = {
+	[FAILED_FILES] = "its files can't be arranged",
+	[FAILED_LIMIT] = "passthrud lacks CAP_SYS_RESOURCE to let it lock as much memory",
+	[FAILED_LABEL] = "it can't enter its AppArmor profile",
+	[FAILED_USER] = "it can't become the guests' user",
+	[FAILED_EXEC] = "it can't be executed",
+};
+
+/* ---- in the child, between fork() and exec(): async-signal-safe calls only ---- */
+
+static void give_up(int status_fd, int what, int errnum)
+{
+	struct failure failure = {.what = what, .errnum = errnum};
+
+	/* a pipe takes so little whole, or its reader is gone */
+	if (write(status_fd, &failure, sizeof(failure)) < 0)
+		_exit(FAILED);
+	_exit(FAILED);
+}
+
+/* Close all from 3 on but those in @open, which is sorted. */
+static int close_others(const int *open_fds, size_t count)
+{
+	unsigned int from = 3;
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		unsigned int fd = (unsigned int)open_fds[i];
+
+		if (fd > from && syscall(SYS_close_range, from, fd - 1, 0) < 0)
+			return -errno;
+		from = fd + 1;
+	}
+	return syscall(SYS_close_range, from, ~0u, 0) < 0 ? -errno : 0;
+}
+
+static int arrange_files(const struct spawn_request *request, const int *open_fds,
+			 size_t open_count)
+{
+	int null_fd, r = close_others(open_fds, open_count);
+	size_t i;
+
+	if (r < 0)
+		return r;
+	null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (null_fd < 0 || dup2(null_fd, 0) < 0 || dup2(request->log_fd, 1) < 0 ||
+	    dup2(request->log_fd, 2) < 0)
+		return -errno;
+	for (i = 0; i < request->kept_count; i++)
+		if (fcntl(request->kept[i], F_SETFD, 0) < 0)
+			return -errno;
+	return 0;
+}
+
+static void reset_signals(void)
+{
+	struct sigaction action = {.sa_handler = SIG_DFL};
+	sigset_t none;
+	int number;
+
+	for (number = 1; number < NSIG; number++)
+		(void)sigaction(number, &action, NULL);
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static int set_limits(const struct spawn_request *request)
+{
+	struct rlimit limit = {.rlim_cur = request->locked_memory,
+			       .rlim_max = request->locked_memory};
+
+	if (setrlimit(RLIMIT_MEMLOCK, &limit) == 0)
+		return 0;
+	/* as much as there may be */
+	if (errno != EPERM || request->must_lock || getrlimit(RLIMIT_MEMLOCK, &limit) < 0)
+		return -errno;
+	limit.rlim_cur = limit.rlim_max;
+	return setrlimit(RLIMIT_MEMLOCK, &limit) < 0 ? -errno : 0;
+}
+
+static void run_child(const struct spawn_request *request, const int *open_fds, size_t open_count,
+		      int barrier_fd, int status_fd)
+{
+	char byte;
+	int r;
+
+	(void)setsid();
+	r = arrange_files(request, open_fds, open_count);
+	if (r < 0)
+		give_up(status_fd, FAILED_FILES, -r);
+	/* the daemon's word to go on, or its end */
+	while ((r = (int)read(barrier_fd, &byte, 1)) < 0 && errno == EINTR)
+		;
+	if (r <= 0)
+		_exit(FAILED);
+	reset_signals();
+	(void)umask(0007);
+	r = set_limits(request);
+	if (r < 0)
+		give_up(status_fd, FAILED_LIMIT, -r);
+	/* as long as it is root: some kernels ask for that */
+	r = request->label ? label_enter(request->label) : 0;
+	if (r < 0)
+		give_up(status_fd, FAILED_LABEL, -r);
+	r = confine_become(request->user);
+	if (r < 0)
+		give_up(status_fd, FAILED_USER, -r);
+	execve(request->argv[0], request->argv, request->environment);
+	give_up(status_fd, FAILED_EXEC, errno);
+}
+
+/* ---- in the daemon ---- */
+
+static int compare_fds(const void *a, const void *b)
+{
+	return *(const int *)a - *(const int *)b;
+}
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+static void reap(struct spawn *spawn)
+{
+	siginfo_t info;
+
+	while (waitid(P_PID, (id_t)spawn->pid, &info, WEXITED) < 0 && errno == EINTR)
+		;
+	spawn->pid = 0;
+}
+
+void spawn_cancel(struct spawn *spawn)
+{
+	if (spawn->pid > 0) {
+		(void)kill(spawn->pid, SIGKILL);
+		reap(spawn);
+	}
+	close_fd(&spawn->barrier_fd);
+	close_fd(&spawn->status_fd);
+	close_fd(&spawn->pidfd);
+}
+
+static int identify(struct pt_host *host, struct spawn *spawn, struct pt_error *err)
+{
+	int r;
+
+	spawn->pidfd = (int)syscall(SYS_pidfd_open, spawn->pid, 0);
+	if (spawn->pidfd < 0)
+		return pt_fail(err, PT_SYSTEM, errno, "no pidfd for QEMU: %s", strerror(errno));
+	r = owner_read_start(host, spawn->pid, &spawn->start_time);
+	if (r < 0)
+		return pt_fail(err, PT_SYSTEM, -r, "QEMU's process can't be read: %s",
+			       strerror(-r));
+	return 0;
+}
+
+int spawn_begin(struct pt_host *host, const struct spawn_request *request, struct spawn *ret_spawn,
+		struct pt_error *err)
+{
+	int barrier[2] = {-1, -1}, status[2] = {-1, -1}, fds[SPAWN_KEPT_MAX + 3], r;
+	struct spawn spawn = SPAWN_NONE;
+	size_t count = request->kept_count;
+
+	/* not a pipe: writing to one whose reader was killed would be a SIGPIPE */
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, barrier) < 0)
+		return pt_fail(err, PT_SYSTEM, errno, "no socket: %s", strerror(errno));
+	if (pipe2(status, O_CLOEXEC) < 0) {
+		r = errno;
+		close(barrier[0]);
+		close(barrier[1]);
+		return pt_fail(err, PT_SYSTEM, r, "no pipe: %s", strerror(r));
+	}
+	memcpy(fds, request->kept, count * sizeof(*fds));
+	fds[count++] = barrier[0];
+	fds[count++] = status[1];
+	fds[count++] = request->log_fd;
+	qsort(fds, count, sizeof(*fds), compare_fds);
+	spawn.pid = fork();
+	if (spawn.pid == 0)
+		run_child(request, fds, count, barrier[0], status[1]);
+	r = spawn.pid < 0 ? errno : 0;
+	close(barrier[0]);
+	close(status[1]);
+	spawn.barrier_fd = barrier[1];
+	spawn.status_fd = status[0];
+	if (r)
+		r = pt_fail(err, PT_SYSTEM, r, "no process for QEMU: %s", strerror(r));
+	else
+		r = identify(host, &spawn, err);
+	if (r < 0) {
+		spawn_cancel(&spawn);
+		return r;
+	}
+	*ret_spawn = spawn;
+	return 0;
+}
+
+int spawn_release(struct spawn *spawn, struct pt_error *err)
+{
+	struct failure failure;
+	ssize_t n = send(spawn->barrier_fd, "", 1, MSG_NOSIGNAL);
+
+	close_fd(&spawn->barrier_fd);
+	while (n > 0 && (n = read(spawn->status_fd, &failure, sizeof(failure))) < 0 &&
+	       errno == EINTR)
+		n = 1;
+	close_fd(&spawn->status_fd);
+	if (n == 0)
+		return 0; /* closed by exec() */
+	spawn_cancel(spawn);
+	if (n != (ssize_t)sizeof(failure) || (unsigned int)failure.what > FAILED_EXEC)
+		return pt_fail(err, PT_SYSTEM, ECHILD, "QEMU's process ended before it began");
+	return pt_fail(err, PT_SYSTEM, failure.errnum, "QEMU can't be started: %s: %s",
+		       failures[failure.what], strerror(failure.errnum));
+}

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "domain/definition/alias.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "domain/definition/device.h"
+#include "domain/definition/xml_node.h"
+
+/* ---- disks ---- */
+
+int disk_index(const char *target)
+{
+	int index = 0;
+
+	if (!target || strlen(target) < 3 || target[1] != 'd')
+		return -EINVAL;
+	for (const char *at = target + 2; *at; at++) {
+		if (*at < 'a' || *at > 'z' || index > 1000)
+			return -EINVAL;
+		index = index * 26 + (*at - 'a' + 1);
+	}
+	return index - 1;
+}
+
+const char *disk_bus(const xmlNode *disk)
+{
+	const char *bus = node_get(disk, "target@bus"), *dev = node_get(disk, "target@dev");
+
+	if (bus)
+		return bus;
+	return dev && dev[0] == 'v' ? "virtio" : "sata";
+}
+
+/* ---- aliases ---- */
+
+/* libvirt's names, which tests and people look for. */
+static const struct {
+	const char *device;
+	const char *path; /* with this value; NULL: any */
+	const char *value;
+	const char *prefix;
+} prefixes[] = {
+	{"hostdev", NULL, NULL, "hostdev"},
+	{"interface", "@type", "hostdev", "hostdev"},
+	{"interface", NULL, NULL, "net"},
+	{"controller", "@type", "scsi", "scsi"},
+	{"controller", "@type", "virtio-serial", "virtio-serial"},
+	{"controller", "@type", "sata", "sata"},
+	{"controller", "@type", "usb", "usb"},
+	{"serial", NULL, NULL, "serial"},
+	{"console", "target@type", "virtio", "console"},
+	{"console", NULL, NULL, "serial"},
+	{"channel", NULL, NULL, "channel"},
+	{"input", NULL, NULL, "input"},
+	{"video", NULL, NULL, "video"},
+	{"sound", NULL, NULL, "sound"},
+	{"watchdog", NULL, NULL, "watchdog"},
+	{"memballoon", NULL, NULL, "balloon"},
+	{"rng", NULL, NULL, "rng"},
+	{"shmem", NULL, NULL, "shmem"},
+	{"iommu", NULL, NULL, "iommu"},
+	{"tpm", NULL, NULL, "tpm"},
+	{"panic", NULL, NULL, "panic"},
+	{"redirdev", NULL, NULL, "redir"},
+};
+
+static bool is_taken(const xmlNode *devices, const xmlNode *device, const char *alias)
+{
+	for (const xmlNode *at = node_child(devices, NULL); at; at = node_next(at, NULL))
+		if (at != device && node_says(at, "alias@name", alias))
+			return true;
+	return false;
+}
+
+static int add_alias(xmlNode *device, const char *name)
+{
+	xmlNode *alias = node_add(device, "alias", NULL), *address = node_child(device, "address");
+
+	if (alias && address)
+		(void)xmlAddPrevSibling(address, alias); /* where libvirt writes it */
+	return alias ? node_set(alias, "name", name) : -ENOMEM;
+}
+
+/* "virtio-disk0", "sata0-0-1", "scsi0-0-0-1". */
+static void disk_alias(const xmlNode *disk, char *buffer, size_t size)
+{
+	const char *bus = disk_bus(disk);
+	int index = disk_index(node_get(disk, "target@dev"));
+
+	if (node_says(disk, "address@type", "drive"))
+		(void)text_format(
+			buffer, size, "%s%s-0-%s%s%s", bus, node_get(disk, "address@controller"),
+			strcmp(bus, "scsi") == 0 ? node_get(disk, "address@target") : "",
+			strcmp(bus, "scsi") == 0 ? "-" : "", node_get(disk, "address@unit"));
+	else
+		(void)text_format(buffer, size, "%s-disk%d", bus, index < 0 ? 0 : index);
+}
+
+/* Controllers that are named by their index, since others' bus= says it. */
+static bool controller_alias(const xmlNode *controller, char *buffer, size_t size)
+{
+	const char *type = node_attribute(controller, "type");
+	const char *index = node_attribute(controller, "index");
+	bool is_first = text_equal(index, "0");
+
+	if (!node_is(controller, "controller") || !type || !index)
+		return false;
+	if (strcmp(type, "pci") == 0)
+		(void)text_format(buffer, size, "%s.%s", is_first ? "pcie" : "pci", index);
+	else if (strcmp(type, "sata") == 0 && is_first)
+		(void)text_copy(buffer, size, "ide"); /* the machine's own, as QEMU calls it */
+	else if (strcmp(type, "usb") == 0 && is_first && !node_child(controller, "master"))
+		(void)text_copy(buffer, size, "usb");
+	else if (strcmp(type, "usb") == 0)
+		return false;
+	else
+		(void)text_format(buffer, size, "%s%s", type, index);
+	return true;
+}
+
+static int add_serial_alias(const xmlNode *devices, xmlNode *console, struct pt_error *err)
+{
+	xmlNode *serial = node_child(devices, "serial");
+	int r = device_set_alias(devices, serial, err);
+
+	if (r == 0 && add_alias(console, node_get(serial, "alias@name")) < 0)
+		r = pt_fail_memory(err);
+	return r;
+}
+
+int device_set_alias(const xmlNode *devices, xmlNode *device, struct pt_error *err)
+{
+	const char *prefix = (const char *)device->name;
+	char alias[96];
+	unsigned int number = 0;
+
+	/* what QEMU has no device for, or doesn't get one for */
+	if (node_child(device, "alias") || node_is(device, "emulator") ||
+	    node_is(device, "graphics") || node_is(device, "audio") ||
+	    node_has(device, "model", "none"))
+		return 0;
+	/* the first console is the first serial port, and has its name */
+	if (node_is(device, "console") && !node_says(device, "target@type", "virtio") &&
+	    node_child(devices, "serial"))
+		return add_serial_alias(devices, device, err);
+	if (node_is(device, "disk"))
+		disk_alias(device, alias, sizeof(alias));
+	else if (!controller_alias(device, alias, sizeof(alias)))
+		alias[0] = '\0';
+	if (alias[0] && !is_taken(devices, device, alias))
+		return add_alias(device, alias) < 0 ? pt_fail_memory(err) : 0;
+	for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
+		if (node_is(device, prefixes[i].device) &&
+		    (!prefixes[i].path || node_says(device, prefixes[i].path, prefixes[i].value))) {
+			prefix = prefixes[i].prefix;
+			break;
+		}
+	do
+		(void)text_format(alias, sizeof(alias), "%.64s%u", prefix, number++);
+	while (is_taken(devices, device, alias));
+	return add_alias(device, alias) < 0 ? pt_fail_memory(err) : 0;
+}
+
+/* ---- seats ---- */
+
+static bool is_seat_taken(const xmlNode *devices, const xmlNode *device, const char *const *paths,
+			  const unsigned int *values)
+{
+	for (const xmlNode *at = node_child(devices, NULL); at; at = node_next(at, NULL)) {
+		bool is_same = at != device && node_child(at, "address");
+
+		if (node_is(device, "disk"))
+			is_same = is_same && node_is(at, "disk") &&
+				  strcmp(disk_bus(at), disk_bus(device)) == 0;
+		for (size_t i = 0; is_same && paths[i]; i++) {
+			const char *text = node_get(at, paths[i]);
+			uint64_t value;
+
+			is_same = text && text_parse_number(text, 10, UINT32_MAX, &value) == 0 &&
+				  value == values[i];
+		}
+		if (is_same)
+			return true;
+	}
+	return false;
+}
+
+static int set_drive(const xmlNode *devices, xmlNode *disk, struct pt_error *err)
+{
+	static const char *const paths[] = {"address@controller", "address@unit", NULL};
+	const unsigned int units = strcmp(disk_bus(disk), "sata") == 0 ? 6 : 16384;
+	int index = disk_index(node_get(disk, "target@dev"));
+	unsigned int values[] = {0, 0};
+	xmlNode *address;
+
+	values[0] = index < 0 ? 0 : (unsigned int)index / units;
+	values[1] = index < 0 ? 0 : (unsigned int)index % units;
+	while (is_seat_taken(devices, disk, paths, values))
+		if (++values[1] == units) {
+			values[1] = 0;
+			values[0]++;
+		}
+	address = node_add(disk, "address", NULL);
+	if (!address || node_set(address, "type", "drive") < 0 ||
+	    node_set_format(address, "controller", "%u", values[0]) < 0 ||
+	    node_set(address, "bus", "0") < 0 || node_set(address, "target", "0") < 0 ||
+	    node_set_format(address, "unit", "%u", values[1]) < 0)
+		return pt_fail_memory(err);
+	return 0;
+}
+
+/* Port 0 of a virtio-serial is for a console only, and the guest's kernel counts from 1. */
+static int set_port(const xmlNode *devices, xmlNode *device, struct pt_error *err)
+{
+	static const char *const paths[] = {"address@controller", "address@port", NULL};
+	unsigned int values[] = {0, 1};
+	xmlNode *address;
+
+	while (is_seat_taken(devices, device, paths, values))
+		values[1]++;
+	address = node_add(device, "address", NULL);
+	if (!address || node_set(address, "type", "virtio-serial") < 0 ||
+	    node_set(address, "controller", "0") < 0 || node_set(address, "bus", "0") < 0 ||
+	    node_set_format(address, "port", "%u", values[1]) < 0)
+		return pt_fail_memory(err);
+	return 0;
+}
+
+int device_set_seat(const xmlNode *devices, xmlNode *device, struct pt_error *err)
+{
+	if (node_child(device, "address"))
+		return 0;
+	if (node_is(device, "disk") &&
+	    (strcmp(disk_bus(device), "sata") == 0 || strcmp(disk_bus(device), "scsi") == 0))
+		return set_drive(devices, device, err);
+	if ((node_is(device, "channel") || node_is(device, "console")) &&
+	    node_says(device, "target@type", "virtio"))
+		return set_port(devices, device, err);
+	return 0;
+}

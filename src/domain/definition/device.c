@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "domain/definition/device.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "base/text.h"
+#include "domain/definition/check.h"
+#include "domain/definition/xml_node.h"
+
+/* ---- hostdevs ---- */
+
+int device_address(const xmlNode *address, struct pt_address *ret_address)
+{
+	static const struct {
+		const char *name;
+		uint64_t max;
+	} parts[] = {{"domain", UINT32_MAX}, {"bus", 0xff}, {"slot", 31}, {"function", 7}};
+	uint64_t values[4] = {0};
+
+	for (size_t i = 0; i < 4; i++) {
+		int r = node_number(address, parts[i].name, parts[i].max, &values[i]);
+
+		if (r < 0 && r != -ENOENT)
+			return r;
+	}
+	*ret_address = (struct pt_address){
+		.domain = (uint32_t)values[0],
+		.bus = (uint8_t)values[1],
+		.device = (uint8_t)values[2],
+		.function = (uint8_t)values[3],
+	};
+	return 0;
+}
+
+static const struct {
+	enum definition_hostdev_kind kind;
+	const char *name;
+	const char *type;
+} hostdev_kinds[] = {
+	{HOSTDEV_PCI, "hostdev", "pci"},
+	{HOSTDEV_INTERFACE, "interface", "hostdev"},
+	{HOSTDEV_NVME, "disk", "nvme"},
+};
+
+int device_hostdev(xmlNode *device, struct definition_hostdev *ret_hostdev, struct pt_error *err)
+{
+	struct definition_hostdev hostdev = {.node = device, .vlan = -1};
+	uint64_t vlan;
+	size_t i;
+
+	for (i = 0; i < 3; i++)
+		if (node_is(device, hostdev_kinds[i].name) &&
+		    node_has(device, "type", hostdev_kinds[i].type))
+			break;
+	if (i == 3)
+		return 0;
+	hostdev.kind = hostdev_kinds[i].kind;
+	if (device_address(node_find(device, "source/address"), &hostdev.address) < 0)
+		return pt_fail(err, PT_INVALID, EINVAL,
+			       "domain/devices/%s/source/address isn't an address (line %ld)",
+			       hostdev_kinds[i].name, xmlGetLineNo(device));
+	hostdev.alias = node_get(device, "alias@name");
+	hostdev.driver = node_get(device, "driver@model");
+	hostdev.mac = node_get(device, "mac@address");
+	hostdev.is_managed =
+		node_has(device, "managed", "yes") || node_says(device, "source@managed", "yes");
+	if (node_number(node_find(device, "vlan/tag"), "id", 4095, &vlan) == 0)
+		hostdev.vlan = (int)vlan;
+	*ret_hostdev = hostdev;
+	return 1;
+}
+
+int definition_hostdevs(const struct definition *def, struct definition_hostdev **ret_hostdevs,
+			size_t *ret_count, struct pt_error *err)
+{
+	AUTO_FREE struct definition_hostdev *found = NULL;
+	xmlNode *root = definition_root(def), *devices = node_child(root, "devices");
+	bool is_guest = node_is(root, "domain");
+	xmlNode *at = is_guest ? node_child(devices, NULL) : root;
+	size_t room = is_guest && devices ? xmlChildElementCount(devices) : 1, count = 0;
+
+	found = calloc(room + 1, sizeof(*found));
+	if (!found)
+		return pt_fail_memory(err);
+	for (; at; at = is_guest ? node_next(at, NULL) : NULL) {
+		int r = device_hostdev(at, &found[count], err);
+
+		if (r < 0)
+			return r;
+		count += (size_t)r;
+	}
+	*ret_hostdevs = TAKE_POINTER(found);
+	*ret_count = count;
+	return 0;
+}
+
+/* ---- finding ---- */
+
+static xmlNode *first_device(const struct definition *def)
+{
+	return node_child(node_child(definition_root(def), "devices"), NULL);
+}
+
+xmlNode *definition_find_alias(const struct definition *def, const char *alias)
+{
+	for (xmlNode *at = first_device(def); at; at = node_next(at, NULL))
+		if (node_says(at, "alias@name", alias))
+			return at;
+	return NULL;
+}
+
+xmlNode *definition_find_hostdev(const struct definition *def, const struct pt_address *address)
+{
+	for (xmlNode *at = first_device(def); at; at = node_next(at, NULL)) {
+		struct definition_hostdev hostdev;
+
+		if (device_hostdev(at, &hostdev, NULL) == 1 &&
+		    pt_address_compare(&hostdev.address, address) == 0)
+			return at;
+	}
+	return NULL;
+}
+
+/* Both have the value at @path, and it is the same. */
+static bool same(const xmlNode *a, const xmlNode *b, const char *path)
+{
+	const char *one = node_get(a, path), *other = node_get(b, path);
+
+	return one && other && strcasecmp(one, other) == 0;
+}
+
+static bool same_name(const xmlNode *a, const xmlNode *b)
+{
+	return strcmp((const char *)a->name, (const char *)b->name) == 0;
+}
+
+static bool same_address(const xmlNode *a, const xmlNode *b)
+{
+	const xmlNode *one = node_child(a, "address"), *other = node_child(b, "address");
+	struct pt_address first, second;
+
+	if (!node_has(one, "type", "pci") || !node_has(other, "type", "pci") ||
+	    device_address(one, &first) < 0 || device_address(other, &second) < 0)
+		return false;
+	return pt_address_compare(&first, &second) == 0;
+}
+
+static bool same_source(const xmlNode *a, const xmlNode *b)
+{
+	struct definition_hostdev one, other;
+
+	/* two namespaces of one drive are two disks */
+	return device_hostdev((xmlNode *)(uintptr_t)a, &one, NULL) == 1 &&
+	       device_hostdev((xmlNode *)(uintptr_t)b, &other, NULL) == 1 &&
+	       pt_address_compare(&one.address, &other.address) == 0 &&
+	       !(one.kind == HOSTDEV_NVME && other.kind == HOSTDEV_NVME &&
+		 !same(a, b, "source@namespace"));
+}
+
+static bool is_console_of(const xmlNode *console, const xmlNode *serial)
+{
+	return node_is(console, "console") && node_is(serial, "serial");
+}
+
+const char *device_conflict(const xmlNode *a, const xmlNode *b)
+{
+	if (same_source(a, b))
+		return "source address";
+	/* the first console is the first serial port, by another name */
+	if (same(a, b, "alias@name") && !is_console_of(a, b) && !is_console_of(b, a))
+		return "alias";
+	if (same(a, b, "boot@order"))
+		return "boot order";
+	if (same_address(a, b))
+		return "address in the guest";
+	if (!same_name(a, b))
+		return NULL;
+	if (node_is(a, "disk") && same(a, b, "target@dev"))
+		return "target";
+	if (node_is(a, "controller") && same(a, b, "@type") && same(a, b, "@index") &&
+	    !node_child(a, "master") && !node_child(b, "master"))
+		return "type and index";
+	if (node_is(a, "audio") && same(a, b, "@id"))
+		return "id";
+	if (node_is(a, "shmem") && same(a, b, "@name"))
+		return "name";
+	return NULL;
+}
+
+/*
+ * Does @device, given to be found, mean @at? Each of what it says of itself has to be so;
+ * something must tell it apart.
+ */
+static bool is_meant(const xmlNode *device, const xmlNode *at)
+{
+	static const char *const tells[] = {
+		"@type",       "@model",	   "alias@name",    "mac@address", "target@dev",
+		"target@name", "target@port",	   "source@bridge", "source@file", "source@dev",
+		"source@path", "source@namespace", "@index",	    "@name",	   "backend@model",
+		"@bus",	       "source@network",
+	};
+	struct definition_hostdev wanted, found;
+
+	if (!same_name(device, at))
+		return false;
+	for (size_t i = 0; i < sizeof(tells) / sizeof(tells[0]); i++)
+		if (node_get(device, tells[i]) && !same(device, at, tells[i]))
+			return false;
+	if (device_hostdev((xmlNode *)(uintptr_t)device, &wanted, NULL) == 1 &&
+	    (device_hostdev((xmlNode *)(uintptr_t)at, &found, NULL) != 1 ||
+	     pt_address_compare(&wanted.address, &found.address) != 0))
+		return false;
+	return !node_has(node_child(device, "address"), "type", "pci") || same_address(device, at);
+}
+
+int definition_find_device(const struct definition *def, const struct definition *device,
+			   xmlNode **ret_node, struct pt_error *err)
+{
+	xmlNode *root = definition_root(device), *found = NULL;
+	struct definition_hostdev hostdev;
+	char address[PT_ADDRESS_TEXT];
+
+	for (xmlNode *at = first_device(def); at; at = node_next(at, NULL)) {
+		if (!is_meant(root, at))
+			continue;
+		if (found)
+			return pt_fail(err, PT_INVALID, EINVAL,
+				       "guest %s has more than one such %s; say which by its alias",
+				       definition_name(def), (const char *)root->name);
+		found = at;
+	}
+	if (found) {
+		*ret_node = found;
+		return 0;
+	}
+	if (device_hostdev(root, &hostdev, NULL) == 1)
+		return pt_fail(err, PT_INVALID, ENOENT, "host pci device %s not found in guest %s",
+			       pt_address_format(&hostdev.address, address), definition_name(def));
+	return pt_fail(err, PT_INVALID, ENOENT, "guest %s has no such %s", definition_name(def),
+		       (const char *)root->name);
+}
+
+/* ---- changing ---- */
+
+int definition_add_device(struct definition *def, const struct definition *device,
+			  xmlNode **ret_node, struct pt_error *err)
+{
+	xmlNode *root = definition_root(device), *devices, *last = NULL, *copy;
+
+	devices = node_child(definition_root(def), "devices");
+	if (!devices)
+		devices = node_add(definition_root(def), "devices", NULL);
+	if (!devices)
+		return pt_fail_memory(err);
+	for (xmlNode *at = node_child(devices, NULL); at; at = node_next(at, NULL)) {
+		const char *what = device_conflict(at, root);
+
+		if (what && strcmp(what, "source address") == 0)
+			return pt_fail(err, PT_INVALID, EEXIST,
+				       "Hostdev already exists in the domain "
+				       "configuration");
+		if (what)
+			return pt_fail(err, PT_INVALID, EEXIST,
+				       "guest %s has a %s with the same %s already",
+				       definition_name(def), (const char *)at->name, what);
+		if (same_name(at, root))
+			last = at;
+	}
+	copy = xmlDocCopyNode(root, devices->doc, 1);
+	if (!copy)
+		return pt_fail_memory(err);
+	if (last)
+		(void)xmlAddNextSibling(last, copy);
+	else
+		(void)xmlAddChild(devices, copy);
+	if (ret_node)
+		*ret_node = copy;
+	return 0;
+}
+
+void definition_remove_device(struct definition *def, xmlNode *node)
+{
+	(void)def;
+	node_remove(node);
+}

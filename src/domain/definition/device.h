@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* One device of a definition: what it is, and what tells it from others. */
+#ifndef DOMAIN_DEFINITION_DEVICE_H
+#define DOMAIN_DEFINITION_DEVICE_H
+
+#include "domain/definition/definition.h"
+
+/* 1 and *ret_hostdev when it is a PCI device of the host, 0 when it is something else. */
+int device_hostdev(xmlNode *device, struct definition_hostdev *ret_hostdev, struct pt_error *err);
+
+/* The <address type='pci'> of @node in the guest, or a hostdev's source address. */
+int device_address(const xmlNode *address, struct pt_address *ret_address);
+
+/* What both have and only one may have ("source address"); NULL when they go together. */
+const char *device_conflict(const xmlNode *a, const xmlNode *b);
+
+#endif

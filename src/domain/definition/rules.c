@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a table of elements can't say: what must be there, and what may be there only once. */
+#include "domain/definition/check.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "domain/definition/definition.h"
+#include "domain/definition/device.h"
+#include "domain/definition/units.h"
+#include "domain/definition/xml_node.h"
+
+/* What a device of this name (and type) must have in it: "CHILD" or "CHILD@ATTRIBUTE". */
+static const struct {
+	const char *name;
+	const char *type; /* NULL: any */
+	const char *path;
+} musts[] = {
+	{"hostdev", NULL, "source/address"},
+	{"interface", "hostdev", "source/address"},
+	{"interface", "bridge", "source"},
+	{"interface", "network", "source"},
+	{"disk", NULL, "target"},
+	{"disk", "nvme", "source/address"},
+	{"disk", "block", "source"},
+	{"channel", NULL, "target"},
+	{"channel", "file", "source"},
+	{"serial", "file", "source"},
+	{"console", "file", "source"},
+	{"video", NULL, "model"},
+	{"input", "evdev", "source"},
+	{"tpm", NULL, "backend"},
+	{"rng", NULL, "backend"},
+	{"shmem", NULL, "model"},
+	{"shmem", NULL, "size"},
+};
+
+static int check_musts(const xmlNode *device, struct pt_error *err)
+{
+	for (size_t i = 0; i < sizeof(musts) / sizeof(musts[0]); i++) {
+		if (!node_is(device, musts[i].name) ||
+		    (musts[i].type && !node_has(device, "type", musts[i].type)) ||
+		    node_find(device, musts[i].path))
+			continue;
+		return pt_fail(err, PT_INVALID, EINVAL,
+			       "domain/devices/%s/%s is missing (line %ld)", musts[i].name,
+			       musts[i].path, xmlGetLineNo(device));
+	}
+	return 0;
+}
+
+static int check_device(const xmlNode *device, struct pt_error *err)
+{
+	const xmlNode *size = node_child(device, "size");
+	struct definition_hostdev hostdev;
+	uint64_t bytes;
+	int r;
+
+	r = check_musts(device, err);
+	if (r == 0 && size)
+		r = size_of_node(size, &bytes, err);
+	if (r == 0 && node_is(device, "disk") && node_has(device, "type", "file") &&
+	    !node_child(device, "source") && !node_has(device, "device", "cdrom"))
+		r = pt_fail(err, PT_INVALID, EINVAL,
+			    "domain/devices/disk/source is missing (line %ld)",
+			    xmlGetLineNo(device));
+	if (r == 0)
+		r = device_hostdev((xmlNode *)(uintptr_t)device, &hostdev, err);
+	return r < 0 ? r : 0;
+}
+
+/* Fails when two devices before and at @device have the same of something that tells them apart. */
+static int check_unique(const xmlNode *device, struct pt_error *err)
+{
+	for (const xmlNode *at = node_child(device->parent, NULL); at != device;
+	     at = node_next(at, NULL)) {
+		const char *what = device_conflict(at, device);
+
+		if (what)
+			return pt_fail(err, PT_INVALID, EINVAL,
+				       "domain/devices/%s (line %ld) and domain/devices/%s (line "
+				       "%ld) have the same %s",
+				       (const char *)at->name, xmlGetLineNo(at),
+				       (const char *)device->name, xmlGetLineNo(device), what);
+	}
+	return 0;
+}
+
+static int check_devices(const xmlNode *domain, struct pt_error *err)
+{
+	const xmlNode *device = node_child(node_child(domain, "devices"), NULL);
+	bool has_order = node_find(domain, "os/boot");
+
+	for (; device; device = node_next(device, NULL)) {
+		int r = check_device(device, err);
+
+		if (r == 0)
+			r = check_unique(device, err);
+		if (r < 0)
+			return r;
+		if (has_order && node_child(device, "boot"))
+			return pt_fail(
+				err, PT_INVALID, EOPNOTSUPP,
+				"per-device boot elements cannot be used together with os/boot "
+				"elements (line %ld)",
+				xmlGetLineNo(device));
+	}
+	return 0;
+}
+
+/* It becomes part of file names, of QEMU's options and of messages. */
+static int check_name(const xmlNode *domain, struct pt_error *err)
+{
+	const char *name = node_get(domain, "name");
+
+	if (!name)
+		return pt_fail(err, PT_INVALID, EINVAL, "missing domain name");
+	for (const char *at = name; *at; at++)
+		if ((unsigned char)*at < 0x20 || *at == '/' || *at == 0x7f)
+			return pt_fail(
+				err, PT_INVALID, EINVAL,
+				"domain/name has a slash or control character in it; leave it "
+				"out");
+	if (name[0] == '.' || strlen(name) > 128 || !name[strspn(name, " ")])
+		return pt_fail(
+			err, PT_INVALID, EINVAL,
+			"domain/name begins with a dot, is blank, or is longer than 128 bytes: "
+			"'%s'",
+			name);
+	return 0;
+}
+
+static int check_memory(const xmlNode *domain, struct pt_error *err)
+{
+	static const char *const sizes[] = {"memory", "currentMemory", "memtune/hard_limit",
+					    "memtune/swap_hard_limit"};
+	uint64_t bytes[4] = {0};
+
+	for (size_t i = 0; i < 4; i++) {
+		int r = size_of_node(node_find(domain, sizes[i]), &bytes[i], err);
+
+		if (r == -ENOENT)
+			continue;
+		if (r < 0) {
+			pt_error_prefix(err, "domain/%s: ", sizes[i]);
+			return r;
+		}
+	}
+	if (bytes[0] < 1024 * 1024)
+		return pt_fail(err, PT_INVALID, EINVAL,
+			       "domain/memory is missing or less than a MiB");
+	if (bytes[1] > bytes[0])
+		return pt_fail(err, PT_INVALID, EINVAL,
+			       "domain/currentMemory is more than domain/memory");
+	if (bytes[3] && (!bytes[2] || bytes[3] < bytes[2]))
+		return pt_fail(err, PT_INVALID, EINVAL,
+			       "domain/memtune/swap_hard_limit is of memory and swap together: it "
+			       "needs a hard_limit that isn't more");
+	return 0;
+}
+
+static int check_pages(const xmlNode *domain, struct pt_error *err)
+{
+	const xmlNode *page = node_find(domain, "memoryBacking/hugepages/page");
+	uint64_t bytes;
+	int r;
+
+	if (!page)
+		return 0;
+	r = size_parse(node_attribute(page, "size"), node_attribute(page, "unit"), &bytes, err);
+	if (r == 0 && (bytes & (bytes - 1)))
+		r = pt_fail(
+			err, PT_INVALID, EINVAL,
+			"domain/memoryBacking/hugepages/page@size isn't a power of two (line %ld)",
+			xmlGetLineNo(page));
+	return r;
+}
+
+int definition_check_rules(const xmlNode *root, struct pt_error *err)
+{
+	int r;
+
+	if (!node_is(root, "domain"))
+		return check_device(root, err);
+	r = check_name(root, err);
+	if (r == 0)
+		r = check_memory(root, err);
+	if (r == 0)
+		r = check_pages(root, err);
+	if (r == 0 && !node_find(root, "os/type"))
+		r = pt_fail(err, PT_INVALID, EINVAL, "domain/os/type is missing");
+	return r < 0 ? r : check_devices(root, err);
+}

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What of <devices> is supported: definition_table.c, continued. */
+#include "domain/definition/check.h"
+
+#define YES_NO "yes|no"
+#define ON_OFF "on|off"
+#define UNIT   "unit=b|bytes|KB|k|KiB|MB|M|MiB|GB|G|GiB|TB|T|TiB"
+#define U64    "#0-18446744073709551615"
+
+/* A function's address; libvirt writes 0x with all of it, people leave that out. */
+#define PCI_ADDRESS "domain=%0-65535 bus=%0-255 slot=%0-31 function=%0-7"
+/* One of the host: Linux makes domains above those of the firmware (VMD: 0x10000 and up). */
+#define HOST_ADDRESS "type=pci domain=%0-4294967295 bus=%0-255 slot=%0-31 function=%0-7"
+
+/* Devices that sit on the guest's PCI bus, those with a boot order, and all with an alias. */
+#define ON_PCI                                                                                      \
+	"{hostdev,interface,disk,controller,sound,video,watchdog,memballoon,rng,shmem,input,iommu," \
+	"panic}"
+#define BOOTABLE "{hostdev,interface,disk,redirdev}"
+#define ALIASED                                                                                     \
+	"{hostdev,interface,disk,controller,sound,video,watchdog,memballoon,rng,shmem,input,iommu," \
+	"panic,serial,console,channel,tpm,redirdev}"
+#define CHARACTER "{serial,console,channel}"
+
+const struct supported supported_devices[] = {
+	{"devices/emulator", "/", NULL, ONE},
+
+	/* what many have */
+	{"devices/" ALIASED "/alias", NULL, "name!=~", ONE},
+	{"devices/" ON_PCI "/address", NULL, "*type!=pci|drive|usb|isa|virtio-serial", ONE},
+	{"devices/" ON_PCI "/address[pci]", NULL, PCI_ADDRESS " multifunction=" ON_OFF, ONE},
+	{"devices/disk/address[drive]", NULL,
+	 "controller=#0-255 bus=#0-0 target=#0-255 unit=#0-16383", ONE},
+	{"devices/{input,controller,redirdev}/address[usb]", NULL, "bus=#0-255 port=~", ONE},
+	{"devices/redirdev/address", NULL, "*type!=usb", ONE},
+	{"devices/panic/address[isa]", NULL, "iobase=%0-65535", ONE},
+	{"devices/{console,channel}/address", NULL, "*type!=virtio-serial", ONE},
+	{"devices/{console,channel}/address[virtio-serial]", NULL,
+	 "controller=#0-255 bus=#0-0 port=#0-511", ONE},
+	{"devices/" BOOTABLE "/boot", NULL, "order!=#1-65535", ONE},
+	{"devices/{hostdev,interface}/rom", NULL, "bar=" ON_OFF " file=/ enabled=" YES_NO, ONE},
+	{"devices/{hostdev,interface}/teaming", NULL, "type!=transient|persistent persistent=~",
+	 ONE},
+
+	/* devices of the host */
+	{"devices/hostdev", NULL, "mode=subsystem *type!=pci managed=" YES_NO, MANY},
+	{"devices/hostdev/source", NULL, NULL, ONE},
+	{"devices/hostdev/source/address", NULL, HOST_ADDRESS, ONE},
+	{"devices/hostdev/driver", NULL, "name=vfio model=~", ONE},
+
+	/* networks */
+	{"devices/interface", NULL, "*type!=hostdev|user|bridge|network|ethernet", MANY},
+	{"devices/interface/mac", NULL, "address!=&mac", ONE},
+	{"devices/interface[hostdev]", NULL, "managed=" YES_NO, MANY},
+	{"devices/interface[hostdev]/source", NULL, NULL, ONE},
+	{"devices/interface[hostdev]/source/address", NULL, HOST_ADDRESS, ONE},
+	{"devices/interface[hostdev]/driver", NULL, "name=vfio model=~", ONE},
+	{"devices/interface[hostdev]/vlan", NULL, NULL, ONE},
+	{"devices/interface[hostdev]/vlan/tag", NULL, "id!=#0-4095", ONE},
+	{"devices/interface[user,bridge,network,ethernet]/model", NULL,
+	 "type!=virtio|virtio-net-pci|e1000|e1000e|igb|rtl8139", ONE},
+	{"devices/interface[bridge]/source", NULL, "bridge!=~", ONE},
+	{"devices/interface[network]/source", NULL, "network!=~ bridge=~", ONE},
+	{"devices/interface[bridge,network,ethernet]/target", NULL, "dev!=~", ONE},
+	{"devices/interface[ethernet]/target", NULL, "managed=no", ONE},
+	{"devices/interface[bridge,network,ethernet]/driver", NULL, "name!=qemu|vhost", ONE},
+	{"devices/interface[user,bridge,network,ethernet]/mtu", NULL, "size!=#68-65535", ONE},
+	{"devices/interface[user,bridge,network,ethernet]/link", NULL, "state!=up|down", ONE},
+
+	/* storage */
+	{"devices/disk", NULL, "*type!=file|block|nvme device=disk|cdrom", MANY},
+	{"devices/disk/driver", NULL,
+	 "name=qemu type=raw|qcow2 cache=default|none|writeback|writethrough|directsync|unsafe "
+	 "io=threads|native|io_uring discard=ignore|unmap detect_zeroes=off|on|unmap "
+	 "error_policy=stop|report|ignore|enospace rerror_policy=stop|report|ignore "
+	 "iothread=#1-64 queues=#1-1024 queue_size=#2-1024",
+	 ONE},
+	{"devices/disk[file]/source", NULL, "file!=/", ONE},
+	{"devices/disk[block]/source", NULL, "dev!=/", ONE},
+	{"devices/disk[nvme]/source", NULL, "type!=pci managed=" YES_NO " namespace!=#1-4294967294",
+	 ONE},
+	{"devices/disk[nvme]/source/address", NULL, HOST_ADDRESS, ONE},
+	{"devices/disk/target", NULL, "dev!=~ bus=virtio|sata|scsi|usb", ONE},
+	{"devices/disk/{readonly,shareable}", NULL, NULL, ONE},
+	{"devices/disk/serial", "~", NULL, ONE},
+	{"devices/disk/wwn", "&wwn", NULL, ONE},
+	{"devices/disk/blockio", NULL,
+	 "logical_block_size=#512-2097152 physical_block_size=#512-2097152", ONE},
+
+	/* controllers */
+	{"devices/controller", NULL, "*type!=pci|usb|sata|scsi|virtio-serial index=#0-255", MANY},
+	{"devices/controller[pci]", NULL,
+	 "model!=pcie-root|pcie-root-port|pcie-to-pci-bridge|pcie-switch-upstream-port|"
+	 "pcie-switch-downstream-port",
+	 MANY},
+	{"devices/controller[pci]/model", NULL, "name!=~", ONE},
+	{"devices/controller[pci]/target", NULL, "chassis=#0-255 port=%0-255 hotplug=" ON_OFF, ONE},
+	{"devices/controller[usb]", NULL,
+	 "model=qemu-xhci|nec-xhci|ich9-ehci1|ich9-uhci1|ich9-uhci2|ich9-uhci3|none ports=#1-15",
+	 MANY},
+	{"devices/controller[usb]/master", NULL, "startport!=#0-15", ONE},
+	{"devices/controller[scsi]", NULL, "model=auto|virtio-scsi", MANY},
+	{"devices/controller[scsi]/driver", NULL, "queues=#1-1024 iothread=#1-64", ONE},
+	{"devices/controller[virtio-serial]", NULL, "ports=#1-511 vectors=#0-2048", MANY},
+
+	/* character devices; the life cycle gives a pty its path in the live copy */
+	{"devices/serial", NULL, "*type!=pty|unix|file|null", MANY},
+	{"devices/console", NULL, "*type!=pty|unix|file|null tty=/", MANY},
+	{"devices/channel", NULL, "*type!=pty|unix|file|null|spicevmc", MANY},
+	{"devices/" CHARACTER "[pty]/source", NULL, "path!=/", ONE},
+	{"devices/" CHARACTER "[unix]/source", NULL, "mode=bind|connect path=/", ONE},
+	{"devices/" CHARACTER "[file]/source", NULL, "path!=/ append=" ON_OFF, ONE},
+	{"devices/" CHARACTER "/log", NULL, "file!=/ append=" ON_OFF, ONE},
+	{"devices/serial/target", NULL, "type=isa-serial port=#0-3", ONE},
+	{"devices/serial/target/model", NULL, "name!=isa-serial", ONE},
+	{"devices/console/target", NULL, "type=serial|virtio port=#0-511", ONE},
+	{"devices/channel/target", NULL, "type!=virtio name=~ state=connected|disconnected", ONE},
+
+	/* what people look at and touch */
+	{"devices/graphics", NULL, "*type!=vnc|spice", MANY},
+	{"devices/graphics", NULL,
+	 "port=&port autoport=" YES_NO " listen=~ keymap=~ passwd=? passwdValidTo=&time", MANY},
+	{"devices/graphics[vnc]", NULL, "socket=/ sharePolicy=allow-exclusive|force-shared|ignore",
+	 MANY},
+	{"devices/graphics/listen", NULL, "*type!=address|none|socket", ONE},
+	{"devices/graphics/listen[address]", NULL, "address=~", ONE},
+	{"devices/graphics/listen[socket]", NULL, "socket=/", ONE},
+	{"devices/graphics[spice]/image", NULL, "compression!=auto_glz|auto_lz|quic|glz|lz|off",
+	 ONE},
+	{"devices/graphics[spice]/{jpeg,zlib}", NULL, "compression!=auto|never|always", ONE},
+	{"devices/graphics[spice]/playback", NULL, "compression!=" ON_OFF, ONE},
+	{"devices/graphics[spice]/streaming", NULL, "mode!=filter|all|off", ONE},
+	{"devices/graphics[spice]/clipboard", NULL, "copypaste!=" YES_NO, ONE},
+	{"devices/graphics[spice]/mouse", NULL, "mode!=server|client", ONE},
+	{"devices/graphics[spice]/filetransfer", NULL, "enable!=" YES_NO, ONE},
+	{"devices/graphics[spice]/gl", NULL, "enable!=no", ONE},
+	{"devices/video", NULL, NULL, MANY},
+	{"devices/video/model", NULL,
+	 "type!=vga|qxl|virtio|cirrus|bochs|ramfb|none primary=" YES_NO
+	 " heads=#1-16 vram=#1024-4194304 vram64=#0-4194304 ram=#1024-4194304 vgamem=#1024-524288",
+	 ONE},
+	{"devices/video/model/acceleration", NULL, "accel3d!=no", ONE},
+	{"devices/video/model/resolution", NULL, "x!=#1-65535 y!=#1-65535", ONE},
+	{"devices/input", NULL, "*type!=tablet|mouse|keyboard|evdev bus=usb|virtio|ps2", MANY},
+	{"devices/input[evdev]/source", NULL,
+	 "dev!=/ grab=all repeat=" ON_OFF
+	 " grabToggle=ctrl-ctrl|alt-alt|shift-shift|meta-meta|scrolllock|ctrl-scrolllock",
+	 ONE},
+	{"devices/redirdev", NULL, "bus!=usb type!=spicevmc", MANY},
+	{"devices/sound", NULL, "*model!=ich9|ich6|ac97|usb|virtio", MANY},
+	{"devices/sound/codec", NULL, "type!=duplex|micro|output", MANY},
+	{"devices/sound/audio", NULL, "id!=#1-255", ONE},
+	{"devices/audio", NULL,
+	 "id!=#1-255 *type!=none|spice|alsa|oss|pulseaudio|pipewire|jack serverName=?", MANY},
+
+	/* the rest */
+	{"devices/tpm", NULL, "model=tpm-crb|tpm-tis", ONE},
+	{"devices/tpm/backend", NULL, "*type!=passthrough|emulator", ONE},
+	{"devices/tpm/backend[emulator]", NULL, "version=2.0 persistent_state=" YES_NO, ONE},
+	{"devices/tpm/backend[passthrough]/device", NULL, "path!=/", ONE},
+	{"devices/rng", NULL, "model!=virtio", MANY},
+	{"devices/rng/rate", NULL, "bytes!=#1-4294967295 period=#1-4294967295", ONE},
+	{"devices/rng/backend", NULL, "*model!=random|builtin", ONE},
+	{"devices/rng/backend[random]", "/", NULL, ONE},
+	{"devices/watchdog", NULL,
+	 "model!=itco|i6300esb action=reset|shutdown|poweroff|pause|none|inject-nmi", MANY},
+	{"devices/memballoon", NULL,
+	 "model!=virtio|none autodeflate=" ON_OFF " freePageReporting=" ON_OFF, ONE},
+	{"devices/shmem", NULL, "name!=~", MANY},
+	{"devices/shmem/model", NULL, "type!=ivshmem-plain", ONE},
+	{"devices/shmem/size", U64, UNIT, ONE},
+	{"devices/iommu", NULL, "*model!=intel|virtio", ONE},
+	{"devices/iommu[intel]/driver", NULL,
+	 "intremap=" ON_OFF " caching_mode=" ON_OFF " eim=" ON_OFF " iotlb=" ON_OFF
+	 " aw_bits=#39-64",
+	 ONE},
+	{"devices/panic", NULL, "model=isa|hyperv|pvpanic", MANY},
+};
+
+const size_t supported_devices_count = sizeof(supported_devices) / sizeof(supported_devices[0]);

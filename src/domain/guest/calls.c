@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* QMP commands that were made elsewhere (command_line.h). */
+#include <string.h>
+
+#include "domain/guest/guest.h"
+
+/* What takes back each thing that plugging in makes beside the device. */
+static const struct {
+	const char *command, *undo, *key, *undo_key;
+} undos[] = {
+	{"blockdev-add", "blockdev-del", "node-name", "node-name"},
+	{"netdev_add", "netdev_del", "id", "id"},
+	{"chardev-add", "chardev-remove", "id", "id"},
+	{"object-add", "object-del", "id", "id"},
+};
+
+static const char *command_of(struct json_object *entry, struct json_object **ret_arguments)
+{
+	struct json_object *name = NULL;
+
+	*ret_arguments = NULL;
+	(void)json_object_object_get_ex(entry, "arguments", ret_arguments);
+	if (!json_object_object_get_ex(entry, "execute", &name))
+		return "";
+	return json_object_get_string(name);
+}
+
+static void undo_command(struct guest *guest, struct json_object *entry)
+{
+	struct json_object *arguments, *id, *undo;
+	const char *command = command_of(entry, &arguments);
+	size_t i;
+
+	for (i = 0; i < sizeof(undos) / sizeof(undos[0]); i++) {
+		if (strcmp(undos[i].command, command) != 0 ||
+		    !json_object_object_get_ex(arguments, undos[i].key, &id))
+			continue;
+		undo = json_object_new_object();
+		if (undo &&
+		    json_object_object_add(undo, undos[i].undo_key, json_object_get(id)) == 0)
+			(void)guest_call(guest, undos[i].undo, undo, NULL, NULL);
+		else
+			json_object_put(undo);
+	}
+}
+
+int guest_call_all(struct guest *guest, struct json_object *commands, unsigned int timeout_ms,
+		   struct pt_error *err)
+{
+	size_t done = 0, count = json_object_array_length(commands);
+	int r = guest_connect(guest, timeout_ms, err);
+
+	while (r == 0 && done < count) {
+		struct json_object *arguments;
+		const char *command =
+			command_of(json_object_array_get_idx(commands, done), &arguments);
+
+		r = qmp_call(guest->qmp, command, json_object_get(arguments), timeout_ms, NULL,
+			     err);
+		qmp_drop_events(guest->qmp);
+		if (r == 0)
+			done++;
+	}
+	while (r < 0 && r != -ETIMEDOUT && done)
+		undo_command(guest, json_object_array_get_idx(commands, --done));
+	return r;
+}

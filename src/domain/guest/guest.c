@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "domain/guest/guest.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "domain/confine/run_files.h"
+#include "domain/confine/profile.h"
+#include "domain/confine/files.h"
+#include "domain/resources/vf.h"
+#include "domain/resources/tpm.h"
+
+/* ---- the struct ---- */
+
+struct guest *guest_new(void)
+{
+	struct guest *guest = calloc(1, sizeof(*guest));
+	pthread_condattr_t attributes;
+
+	if (!guest)
+		return NULL;
+	(void)pthread_mutex_init(&guest->lock, NULL);
+	(void)pthread_condattr_init(&attributes);
+	(void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	(void)pthread_cond_init(&guest->changed, &attributes);
+	(void)pthread_condattr_destroy(&attributes);
+	guest->users = 1;
+	guest->pidfd = -1;
+	return guest;
+}
+
+struct guest *guest_ref(struct guest *guest)
+{
+	guest->users++;
+	return guest;
+}
+
+void guest_unref(struct guest *guest)
+{
+	if (!guest || --guest->users)
+		return;
+	qmp_close(guest->qmp);
+	if (guest->pidfd >= 0)
+		close(guest->pidfd);
+	store_live_free(guest->record);
+	definition_free(guest->live);
+	(void)pthread_cond_destroy(&guest->changed);
+	(void)pthread_mutex_destroy(&guest->lock);
+	free(guest);
+}
+
+/* ---- its process ---- */
+
+int guest_signal(const struct guest *guest, int number)
+{
+	return syscall(SYS_pidfd_send_signal, guest->pidfd, number, NULL, 0) < 0 ? -errno : 0;
+}
+
+bool guest_wait_end(const struct guest *guest, unsigned int timeout_ms)
+{
+	int64_t deadline = clock_now_ms() + timeout_ms, left;
+	struct pollfd poll_fd = {.fd = guest->pidfd, .events = POLLIN};
+
+	while ((left = deadline - clock_now_ms()) >= 0) {
+		int r = poll(&poll_fd, 1, (int)left);
+
+		if (r > 0)
+			return true;
+		if (r < 0 && errno != EINTR)
+			break;
+	}
+	return poll(&poll_fd, 1, 0) > 0;
+}
+
+/* A zombie is a living process to whoever looks in /proc. */
+static void reap(const struct guest *guest)
+{
+	siginfo_t info;
+
+	if (guest->is_child)
+		(void)waitid(P_PIDFD, (id_t)guest->pidfd, &info, WEXITED | WNOHANG);
+}
+
+static struct pt_owner owner_of(const struct store_live *record)
+{
+	struct pt_owner owner = {
+		.kind = PT_OWNER_DOMAIN, .pid = record->pid, .start_time = record->start_time};
+
+	text_copy(owner.name, sizeof(owner.name), record->name);
+	return owner;
+}
+
+int guest_adopt(struct pt_host *host, struct store_live *record, struct guest **ret_guest,
+		struct pt_error *err)
+{
+	AUTO(auto_guest) struct guest *guest = guest_new();
+	int r;
+
+	if (!guest)
+		return pt_fail_memory(err);
+	guest->owner = (struct pt_owner){
+		.kind = PT_OWNER_DOMAIN, .pid = record->pid, .start_time = record->start_time};
+	text_copy(guest->owner.name, sizeof(guest->owner.name), record->name);
+	text_copy(guest->name, sizeof(guest->name), record->name);
+	guest->id = record->id;
+	/* the descriptor first: then the process that is compared can't be another one */
+	guest->pidfd = (int)syscall(SYS_pidfd_open, record->pid, 0);
+	if (guest->pidfd < 0 || !pt_owner_is_alive(host, &guest->owner) || guest_wait_end(guest, 0))
+		return pt_fail(err, PT_SYSTEM, ESRCH, "its process has ended");
+	r = definition_parse(record->xml, DEFINITION_LIVE, &guest->live, err);
+	if (r < 0)
+		return r;
+	r = guest_process_user(record->pid, &guest->user, err);
+	if (r < 0)
+		return r;
+	guest->record = record;
+	*ret_guest = TAKE_POINTER(guest);
+	return 0;
+}
+
+/* ---- talking to it ---- */
+
+int guest_connect(struct guest *guest, unsigned int timeout_ms, struct pt_error *err)
+{
+	char path[GUEST_PATH];
+	int r;
+
+	if (guest->qmp && !qmp_is_lost(guest->qmp))
+		return 0;
+	qmp_close(guest->qmp);
+	guest->qmp = NULL;
+	r = guest_socket_path(guest->name, GUEST_COMMANDS, path, err);
+	return r < 0 ? r : qmp_connect(path, timeout_ms, &guest->qmp, err);
+}
+
+int guest_connect_events(const struct guest *guest, unsigned int timeout_ms,
+			 struct qmp **ret_events, struct pt_error *err)
+{
+	char path[GUEST_PATH];
+	int r = guest_socket_path(guest->name, GUEST_EVENTS, path, err);
+
+	return r < 0 ? r : qmp_connect(path, timeout_ms, ret_events, err);
+}
+
+int guest_call(struct guest *guest, const char *command, struct json_object *arguments,
+	       struct json_object **ret_answer, struct pt_error *err)
+{
+	int r = guest_connect(guest, GUEST_CALL_MS, err);
+
+	if (r < 0) {
+		json_object_put(arguments);
+		return r;
+	}
+	r = qmp_call(guest->qmp, command, arguments, GUEST_CALL_MS, ret_answer, err);
+	/* the loop reads the events, from a connection of its own */
+	qmp_drop_events(guest->qmp);
+	return r;
+}
+
+int guest_save(struct pt_host *host, struct guest *guest, struct pt_error *err)
+{
+	char *xml = NULL;
+	int r = definition_format(guest->live, DEFINITION_LIVE | DEFINITION_SECURE, &xml, err);
+
+	if (r < 0)
+		return r;
+	free(guest->record->xml);
+	guest->record->xml = xml;
+	return store_write_live(host, guest->record, err);
+}
+
+/* ---- the end ---- */
+
+int guest_end(struct pt_host *host, struct guest *guest, struct pt_error *err)
+{
+	int r;
+
+	reap(guest);
+	qmp_close(guest->qmp);
+	guest->qmp = NULL;
+	swtpm_end(host, guest->record);
+	live_settle_vfs(host, NULL, guest->record);
+	r = guest_give_back(host, &guest->owner, guest->live, err);
+	live_take_files_back(host, guest->record, 0);
+	label_remove(host, guest->live);
+	guest_remove_files(host, guest->name);
+	if (store_remove_live(host, guest->name, r < 0 ? NULL : err) < 0)
+		r = r < 0 ? r : -EIO;
+	(void)pthread_mutex_lock(&guest->lock);
+	guest->has_ended = true;
+	(void)pthread_cond_broadcast(&guest->changed);
+	(void)pthread_mutex_unlock(&guest->lock);
+	return r;
+}
+
+int guest_forget(struct pt_host *host, const struct store_live *record, struct pt_error *err)
+{
+	AUTO(auto_definition) struct definition *live = NULL;
+	const struct pt_owner owner = owner_of(record);
+	int r;
+
+	swtpm_end(host, record);
+	live_put_vfs_back(host, record);
+	(void)definition_parse(record->xml, DEFINITION_LIVE, &live, NULL);
+	r = guest_give_back(host, &owner, live, err);
+	live_take_files_back(host, record, 0);
+	if (live)
+		label_remove(host, live);
+	guest_remove_files(host, record->name);
+	return r < 0 ? r : store_remove_live(host, record->name, err);
+}

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "domain/guest/hotplug.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "domain/command_line/command_line.h"
+#include "domain/guest/pending.h"
+#include "domain/definition/complete.h"
+#include "domain/confine/files.h"
+#include "domain/resources/vf.h"
+#include "domain/confine/limits.h"
+#include "domain/resources/bar_window.h"
+#include "domain/definition/xml_node.h"
+
+/* ---- plugging in ---- */
+
+struct attach {
+	struct pt_host *host;
+	struct guest *guest;
+	struct definition *device;
+	struct definition *changed; /* the live definition with the device */
+	struct json_object *commands;
+	struct definition_hostdev *hostdevs; /* one, or none */
+	size_t hostdev_count;
+	const char *alias;
+	size_t files; /* of the guest's, that were given to it before */
+};
+
+static int prepare_attach(struct attach *attach, struct pt_error *err)
+{
+	static const struct command_line_files no_files = {.commands.fd = -1, .events.fd = -1};
+	struct guest *guest = attach->guest;
+	xmlNode *node = NULL;
+	int r;
+
+	attach->changed = definition_copy(guest->live);
+	if (!attach->changed)
+		return pt_fail_memory(err);
+	/* first whether it is there already: that says more than that there is no place for it */
+	r = definition_add_device(attach->changed, attach->device, &node, err);
+	if (r < 0)
+		return r;
+	definition_remove_device(attach->changed, node);
+	r = live_place_device(guest->live, attach->device, err);
+	if (!r)
+		r = definition_add_device(attach->changed, attach->device, &node, err);
+	if (!r)
+		r = command_line_plug(attach->changed, node, &no_files, &attach->commands, err);
+	if (!r)
+		r = definition_hostdevs(attach->device, &attach->hostdevs, &attach->hostdev_count,
+					err);
+	if (r < 0)
+		return r;
+	attach->alias = node_get(node, "alias@name");
+	if (!attach->alias)
+		return pt_fail(err, PT_INVALID, EOPNOTSUPP,
+			       "this kind of device can't be plugged into a running guest");
+	return 0;
+}
+
+static size_t count_hostdevs(const struct definition *live)
+{
+	struct definition_hostdev *hostdevs = NULL;
+	size_t count = 0;
+
+	(void)definition_hostdevs(live, &hostdevs, &count, NULL);
+	free(hostdevs);
+	return count;
+}
+
+/* The bus that the device goes to, as QEMU names it. */
+static const char *bus_of(const struct attach *attach)
+{
+	size_t count = json_object_array_length(attach->commands);
+	struct json_object *arguments, *bus;
+
+	return count &&
+			       json_object_object_get_ex(
+				       json_object_array_get_idx(attach->commands, count - 1),
+				       "arguments", &arguments) &&
+			       json_object_object_get_ex(arguments, "bus", &bus)
+		       ? json_object_get_string(bus)
+		       : "";
+}
+
+/* No reason to refuse it: the guest may make room. */
+static void tell_if_narrow(struct attach *attach)
+{
+	struct json_object *pci = NULL;
+	uint64_t need, window;
+
+	need = attach->hostdev_count ? window_need(attach->host, &attach->hostdevs[0].address) : 0;
+	if (need <= WINDOW_USUAL || guest_call(attach->guest, "query-pci", NULL, &pci, NULL) < 0)
+		return;
+	window = window_of_bridge(pci, bus_of(attach));
+	json_object_put(pci);
+	if (window < need)
+		host_log(
+			attach->host, PT_LOG_NOTICE,
+			"guest %s: the device's BARs need %llu MiB of addresses, and the window of "
+			"the port it goes to has %llu MiB: unless the guest makes room (Linux "
+			"does), the device works only after the guest is shut down and started",
+			attach->guest->name, (unsigned long long)(need >> 20),
+			(unsigned long long)(window >> 20));
+}
+
+static int plug(struct attach *attach, struct pt_error *err)
+{
+	struct guest *guest = attach->guest;
+	size_t hostdevs = count_hostdevs(attach->changed);
+	int r = guest_take(attach->host, &guest->owner, &guest->user, attach->hostdevs,
+			   attach->hostdev_count, err);
+
+	if (!r)
+		r = guest_set_vfs(attach->host, guest, attach->changed,
+				  definition_find_alias(attach->changed, attach->alias), err);
+	if (!r && attach->hostdev_count)
+		r = memory_raise_lock(guest->owner.pid, attach->changed, hostdevs, err);
+	if (!r)
+		r = guest_confine(attach->host, guest, attach->changed, err);
+	if (!r)
+		r = guest_call_all(guest, attach->commands,
+				   memory_start_ms(attach->changed, hostdevs), err);
+	return r;
+}
+
+static void give_up(struct attach *attach)
+{
+	struct pt_error err;
+
+	live_settle_vfs(attach->host, attach->guest->live, attach->guest->record);
+	/* the live definition doesn't have it, so it is among what is unused */
+	if (attach->hostdev_count && guest_give_back_unused(attach->host, attach->guest, &err) < 0)
+		host_log(attach->host, PT_LOG_WARNING, "guest %s: %s", attach->guest->name,
+			 err.message);
+	live_forget_files(attach->host, attach->guest->record, attach->files);
+	guest_confine_again(attach->host, attach->guest);
+	pending_remove(attach->guest, attach->alias);
+	if (guest_save(attach->host, attach->guest, &err) < 0)
+		host_log(attach->host, PT_LOG_WARNING, "guest %s: %s", attach->guest->name,
+			 err.message);
+}
+
+static void swap_live(struct guest *guest, struct definition **changed)
+{
+	struct definition *before;
+
+	(void)pthread_mutex_lock(&guest->lock);
+	before = guest->live;
+	guest->live = *changed;
+	*changed = before;
+	(void)pthread_mutex_unlock(&guest->lock);
+}
+
+static int attach_prepared(struct attach *attach, struct pt_error *err)
+{
+	struct guest *guest = attach->guest;
+	struct pt_error failure;
+	int r;
+
+	attach->files = guest->record->file_count;
+	r = live_check_files(attach->host, attach->changed,
+			     definition_find_alias(attach->changed, attach->alias), &guest->user,
+			     guest->record, err);
+	if (!r)
+		r = pending_add_attach(guest, attach->alias, attach->device,
+				       attach->hostdev_count ? &attach->hostdevs[0].address : NULL,
+				       err);
+
+	if (!r)
+		r = guest_save(attach->host, guest, err);
+	if (!r)
+		r = live_give_files(attach->host, guest->record, attach->files, &guest->user, err);
+	if (!r)
+		tell_if_narrow(attach);
+	if (!r)
+		r = plug(attach, err);
+	if (r == -ETIMEDOUT)
+		return r;
+	if (r < 0) {
+		give_up(attach);
+		return r;
+	}
+	swap_live(guest, &attach->changed);
+	pending_remove(guest, attach->alias);
+	/* if this fails, what was written last says the same to a later daemon */
+	if (guest_save(attach->host, guest, &failure) < 0)
+		host_log(attach->host, PT_LOG_WARNING, "guest %s: %s", guest->name,
+			 failure.message);
+	return 0;
+}
+
+int hotplug_attach(struct pt_host *host, struct guest *guest, struct definition *device,
+		   struct pt_error *err)
+{
+	struct attach attach = {.host = host, .guest = guest, .device = device};
+	int r = prepare_attach(&attach, err);
+
+	if (!r)
+		r = attach_prepared(&attach, err);
+	definition_free(attach.changed);
+	json_object_put(attach.commands);
+	free(attach.hostdevs);
+	return r;
+}

@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The start of a guest. QEMU's process exists, held at its barrier, before anything is claimed;
+ * so whatever dies when, each claim has an owner that lives as long as it should, and the file
+ * under run/passthru/guests says what was begun.
+ */
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "assign/claim.h"
+#include "base/io.h"
+#include "base/text.h"
+#include "domain/command_line/command_line.h"
+#include "domain/guest/guest.h"
+#include "domain/confine/run_files.h"
+#include "domain/confine/profile.h"
+#include "domain/definition/complete.h"
+#include "domain/confine/files.h"
+#include "domain/resources/resources.h"
+#include "domain/confine/limits.h"
+#include "domain/confine/spawn.h"
+#include "domain/resources/tpm.h"
+
+/* From here on a start is announced as slow. */
+#define SLOW_MEMORY ((uint64_t)16 * 1024 * 1024 * 1024)
+
+/* Two monitors and a TPM are kept too, and each tap has its half in the kernel. */
+#define MAX_TAPS ((SPAWN_KEPT_MAX - 3) / 2)
+
+struct start {
+	struct pt_host *host;
+	const struct guest_options *options;
+	struct guest *guest;
+	struct definition_hostdev *hostdevs;
+	size_t hostdev_count;
+	struct command_line_files files;
+	struct command_line_tap *taps;
+	size_t tap_count;
+	char folder[GUEST_PATH];
+	char **argv;
+	char **environment;
+	int log_fd;
+	long long log_start;
+	struct spawn spawn;
+	struct spawn tpm;
+	int tpm_fd; /* QEMU's end of its socket pair with swtpm, and the other one */
+	int tpm_own_fd;
+	struct qmp *events;
+};
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+static void start_free(struct start *start)
+{
+	close_fd(&start->files.commands.fd);
+	close_fd(&start->files.events.fd);
+	close_fd(&start->log_fd);
+	close_fd(&start->spawn.status_fd);
+	close_fd(&start->spawn.barrier_fd);
+	close_fd(&start->tpm.pidfd);
+	close_fd(&start->tpm_fd);
+	close_fd(&start->tpm_own_fd);
+	free(start->hostdevs);
+	live_close_taps(start->taps, start->tap_count);
+	command_line_free(start->argv);
+	command_line_free(start->environment);
+	qmp_close(start->events);
+	guest_unref(start->guest);
+}
+
+/* ---- before anything is changed ---- */
+
+static int prepare_guest(struct start *start, const struct definition *def, struct pt_error *err)
+{
+	struct guest *guest = guest_new();
+	int r;
+
+	if (!guest)
+		return pt_fail_memory(err);
+	start->guest = guest;
+	guest->id = start->options->id;
+	guest->user = *start->options->user;
+	guest->is_child = true;
+	guest->limit = start->options->limit;
+	text_copy(guest->name, sizeof(guest->name), definition_name(def));
+	guest->record = calloc(1, sizeof(*guest->record));
+	if (!guest->record)
+		return pt_fail_memory(err);
+	r = live_new(def, guest->id, &guest->live, err);
+	if (!r)
+		r = label_choose(start->host, guest->live, err);
+	if (r < 0)
+		return r;
+	text_copy(guest->record->name, sizeof(guest->record->name), guest->name);
+	guest->record->id = guest->id;
+	guest->record->phase = STORE_STARTING;
+	guest->record->since = (int64_t)time(NULL);
+	return definition_hostdevs(guest->live, &start->hostdevs, &start->hostdev_count, err);
+}
+
+static int prepare_tpm(struct start *start, struct pt_error *err)
+{
+	int r;
+
+	if (!swtpm_is_wanted(start->guest->live))
+		return 0;
+	r = swtpm_prepare(start->host, start->guest->live, &start->guest->user, &start->tpm_fd,
+			  &start->tpm_own_fd, err);
+	if (r == 0)
+		start->files.tpm_fd = start->tpm_fd;
+	return r;
+}
+
+static int prepare_files(struct start *start, struct pt_error *err)
+{
+	struct guest *guest = start->guest;
+	int r = io_make_directories_at(start->host->root_fd, STORE_LIVE, 0755);
+
+	if (r < 0)
+		return state_fail(err, -r, STORE_LIVE);
+	r = guest_make_folder(guest->name, &guest->user, start->folder, err);
+	if (!r)
+		r = guest_listen(guest->name, GUEST_COMMANDS, &start->files.commands.fd, err);
+	if (!r)
+		r = guest_listen(guest->name, GUEST_EVENTS, &start->files.events.fd, err);
+	if (r < 0)
+		return r;
+	start->files.run_directory = start->folder;
+	start->files.is_paused = true;
+	r = window_choose(start->host, guest->live, start->hostdevs, start->hostdev_count,
+			  &start->files.window, err);
+	if (!r)
+		r = live_check_pages(guest->live, err);
+	if (!r)
+		r = live_choose_ports(guest->live, err);
+	if (!r)
+		r = live_open_taps(guest->live, &start->taps, &start->tap_count, err);
+	if (!r)
+		r = live_make_nvram(guest->live, guest->user.uid, guest->user.gid, err);
+	if (!r)
+		r = live_check_files(start->host, guest->live, NULL, &guest->user, guest->record,
+				     err);
+	if (r < 0)
+		return r;
+	start->files.taps = start->taps;
+	start->files.tap_count = start->tap_count;
+	r = prepare_tpm(start, err);
+	if (!r)
+		r = command_line_build(guest->live, &start->files, &start->argv, err);
+	if (!r)
+		r = command_line_environment(guest->live, &start->environment, err);
+	if (!r)
+		r = guest_open_log(guest->name, start->argv, &start->log_fd, &start->log_start,
+				   err);
+	return r;
+}
+
+/* ---- step by step ---- */
+
+static int hold_tpm(struct start *start, struct spawn_request *request, struct pt_error *err)
+{
+	struct guest *guest = start->guest;
+
+	if (start->tpm_fd < 0)
+		return 0;
+	request->kept[request->kept_count++] = start->tpm_fd;
+	return swtpm_hold(start->host, guest->live, &guest->user, start->tpm_own_fd, start->log_fd,
+			  guest->record, &start->tpm, err);
+}
+
+static int release(struct start *start, struct pt_error *err)
+{
+	int r = start->tpm.pid ? spawn_release(&start->tpm, err) : 0;
+
+	if (r < 0) {
+		pt_error_prefix(err, "the guest's TPM, swtpm: ");
+		return r;
+	}
+	return spawn_release(&start->spawn, err);
+}
+
+static int hold(struct start *start, struct pt_error *err)
+{
+	struct guest *guest = start->guest;
+	struct spawn_request request = {
+		.argv = start->argv,
+		.environment = start->environment,
+		.user = &guest->user,
+		.label = label_of(guest->live),
+		.locked_memory = memory_lock_limit(guest->live, start->hostdev_count),
+		.must_lock = memory_must_lock(guest->live, start->hostdev_count),
+		.log_fd = start->log_fd,
+		.kept = {start->files.commands.fd, start->files.events.fd},
+		.kept_count = 2,
+	};
+	size_t i;
+	int r, pidfd;
+
+	/* a tap and its half in the kernel each */
+	if (start->tap_count > MAX_TAPS)
+		return pt_fail(err, PT_INVALID, EOPNOTSUPP, "more than %d interfaces on bridges",
+			       MAX_TAPS);
+	for (i = 0; i < start->tap_count; i++) {
+		request.kept[request.kept_count++] = start->taps[i].fd;
+		if (start->taps[i].vhost_fd >= 0)
+			request.kept[request.kept_count++] = start->taps[i].vhost_fd;
+	}
+	r = hold_tpm(start, &request, err);
+	if (!r)
+		r = spawn_begin(start->host, &request, &start->spawn, err);
+	if (r < 0)
+		return r;
+	pidfd = dup(start->spawn.pidfd);
+	if (pidfd < 0)
+		return pt_fail(err, PT_SYSTEM, errno, "no descriptor: %s", strerror(errno));
+	guest->pidfd = pidfd;
+	guest->owner = (struct pt_owner){.kind = PT_OWNER_DOMAIN,
+					 .pid = start->spawn.pid,
+					 .start_time = start->spawn.start_time};
+	text_copy(guest->owner.name, sizeof(guest->owner.name), guest->name);
+	guest->record->pid = start->spawn.pid;
+	guest->record->start_time = start->spawn.start_time;
+	return guest_save(start->host, guest, err);
+}
+
+/* What QEMU said on its way out is worth more than that its connection broke. */
+static int explain(const struct start *start, int r, struct pt_error *err)
+{
+	char text[1024];
+
+	if (r >= 0 || (r != -ECONNRESET && r != -ECONNREFUSED && r != -EPIPE))
+		return r;
+	(void)guest_wait_end(start->guest, 2000);
+	guest_read_log(start->guest->name, start->log_start, text, sizeof(text));
+	return pt_fail(err, PT_SYSTEM, ECONNRESET,
+		       "QEMU unexpectedly closed the monitor (vm='%s'): %s", start->guest->name,
+		       *text ? text : "it said nothing");
+}
+
+/* What QEMU is told before the guest runs. */
+static int settle(struct guest *guest, struct pt_error *err)
+{
+	struct json_object *commands = NULL;
+	int r = command_line_settle(guest->live, &commands, err);
+
+	if (!r)
+		r = guest_call_all(guest, commands, GUEST_CALL_MS, err);
+	json_object_put(commands);
+	return r;
+}
+
+static int converse(struct start *start, struct pt_error *err)
+{
+	struct guest *guest = start->guest;
+	unsigned int patience = memory_start_ms(guest->live, start->hostdev_count);
+	int r;
+
+	/* QEMU has its own: with ours closed, its end ends the connection */
+	close_fd(&start->files.commands.fd);
+	close_fd(&start->files.events.fd);
+	close_fd(&start->tpm_fd);
+	close_fd(&start->tpm_own_fd);
+	r = guest_connect(guest, patience, err);
+	if (!r)
+		r = guest_connect_events(guest, patience, &start->events, err);
+	if (!r)
+		r = guest_read_consoles(guest, err);
+	if (!r)
+		r = settle(guest, err);
+	if (!r)
+		r = live_pin(guest->live, guest->qmp, guest->owner.pid, err);
+	if (!r && !start->options->is_paused)
+		r = guest_call(guest, "cont", NULL, NULL, err);
+	if (r < 0)
+		return explain(start, r, err);
+	guest->record->phase = STORE_RUNNING;
+	return guest_save(start->host, guest, err);
+}
+
+static void undo(struct start *start)
+{
+	struct guest *guest = start->guest;
+	struct pt_error err;
+
+	spawn_cancel(&start->tpm);
+	if (guest->owner.pid) {
+		(void)guest_signal(guest, SIGKILL);
+		/* not even SIGKILL ends what is in a driver; its claims stay until it does */
+		if (!guest_wait_end(guest, GUEST_CALL_MS))
+			host_log(start->host, PT_LOG_WARNING, "QEMU (pid %d) doesn't end",
+				 (int)guest->owner.pid);
+		close_fd(&start->spawn.pidfd);
+		if (guest_end(start->host, guest, &err) < 0)
+			host_log(start->host, PT_LOG_WARNING, "guest %s: %s", guest->name,
+				 err.message);
+		return;
+	}
+	spawn_cancel(&start->spawn);
+	guest_remove_files(start->host, guest->name);
+}
+
+static void tell_if_slow(const struct start *start)
+{
+	const struct definition *live = start->guest->live;
+	uint64_t memory = definition_memory(live);
+	char text[256];
+
+	if (!start->options->notice || !start->hostdev_count || memory < SLOW_MEMORY ||
+	    definition_memory_is_huge(live))
+		return;
+	(void)text_format(text, sizeof(text),
+			  "guest %s: pinning %llu GiB of memory for its devices will take about "
+			  "%llu s; huge pages (<memoryBacking><hugepages/>) are faster",
+			  start->guest->name, (unsigned long long)(memory >> 30),
+			  (unsigned long long)(memory >> 32) + 1);
+	start->options->notice(text);
+}
+
+static int run(struct start *start, const struct definition *def, struct pt_error *err)
+{
+	int r = prepare_guest(start, def, err);
+
+	if (!r)
+		r = guest_check_unmanaged(start->host, start->hostdevs, start->hostdev_count, err);
+	if (r < 0)
+		return r;
+	r = prepare_files(start, err);
+	if (!r)
+		r = hold(start, err);
+	if (!r)
+		r = live_give_files(start->host, start->guest->record, 0, &start->guest->user, err);
+	if (!r)
+		r = guest_take(start->host, &start->guest->owner, &start->guest->user,
+			       start->hostdevs, start->hostdev_count, err);
+	if (!r)
+		r = guest_set_vfs(start->host, start->guest, start->guest->live, NULL, err);
+	if (!r)
+		r = guest_confine(start->host, start->guest, start->guest->live, err);
+	if (!r) {
+		tell_if_slow(start);
+		r = release(start, err);
+	}
+	if (!r)
+		r = converse(start, err);
+	if (r < 0)
+		undo(start);
+	return r;
+}
+
+int guest_start(struct pt_host *host, const struct definition *def,
+		const struct guest_options *options, struct guest **ret_guest,
+		struct qmp **ret_events, struct pt_error *err)
+{
+	struct start start = {.host = host,
+			      .options = options,
+			      .files = {.commands.fd = -1, .events.fd = -1},
+			      .log_fd = -1,
+			      .spawn = SPAWN_NONE,
+			      .tpm = SPAWN_NONE,
+			      .tpm_fd = -1,
+			      .tpm_own_fd = -1};
+	int r = run(&start, def, err);
+
+	close_fd(&start.spawn.pidfd);
+	if (!r) {
+		*ret_guest = TAKE_POINTER(start.guest);
+		*ret_events = TAKE_POINTER(start.events);
+	}
+	start_free(&start);
+	return r;
+}

@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Taking devices out of a running guest. */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/text.h"
+#include "domain/command_line/command_line.h"
+#include "domain/guest/pending.h"
+#include "domain/confine/files.h"
+#include "domain/resources/vf.h"
+#include "domain/guest/hotplug.h"
+#include "domain/definition/xml_node.h"
+
+#define PERIPHERALS "/machine/peripheral"
+
+static void warn(struct pt_host *host, const struct guest *guest, const struct pt_error *err)
+{
+	host_log(host, PT_LOG_WARNING, "guest %s: %s", guest->name, err->message);
+}
+
+/* ---- asking ---- */
+
+bool hotplug_heard(struct guest *guest, const char *alias, enum guest_unplug answer)
+{
+	bool is_awaited;
+
+	(void)pthread_mutex_lock(&guest->lock);
+	is_awaited = guest->unplug.is_awaited && !strcmp(guest->unplug.alias, alias);
+	if (is_awaited) {
+		guest->unplug.answer = answer;
+		(void)pthread_cond_broadcast(&guest->changed);
+	}
+	(void)pthread_mutex_unlock(&guest->lock);
+	return is_awaited;
+}
+
+static void begin_waiting(struct guest *guest, const char *alias)
+{
+	(void)pthread_mutex_lock(&guest->lock);
+	text_copy(guest->unplug.alias, sizeof(guest->unplug.alias), alias);
+	guest->unplug.answer = GUEST_UNPLUG_ASKED;
+	guest->unplug.is_awaited = true;
+	(void)pthread_mutex_unlock(&guest->lock);
+}
+
+/* After this the loop's word for the alias goes to another worker. */
+static enum guest_unplug end_waiting(struct guest *guest, unsigned int timeout_ms, bool *ret_ended)
+{
+	enum guest_unplug answer;
+	struct timespec until;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += timeout_ms / 1000;
+	until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_sec++;
+		until.tv_nsec -= 1000000000;
+	}
+	(void)pthread_mutex_lock(&guest->lock);
+	while (guest->unplug.answer == GUEST_UNPLUG_ASKED && !guest->has_ended &&
+	       pthread_cond_timedwait(&guest->changed, &guest->lock, &until) == 0)
+		;
+	answer = guest->unplug.answer;
+	*ret_ended = guest->has_ended;
+	guest->unplug.is_awaited = false;
+	(void)pthread_mutex_unlock(&guest->lock);
+	return answer;
+}
+
+/* 0 also when QEMU says that the guest was asked already; -ENOENT when the device is gone. */
+static int ask(struct guest *guest, const char *alias, struct pt_error *err)
+{
+	struct json_object *arguments = json_object_new_object();
+	int r;
+
+	if (!arguments ||
+	    json_object_object_add(arguments, "id", json_object_new_string(alias)) < 0) {
+		json_object_put(arguments);
+		return pt_fail_memory(err);
+	}
+	r = guest_call(guest, "device_del", arguments, NULL, err);
+	if (r == -EREMOTEIO && !strcmp(qmp_error_class(guest->qmp), "DeviceNotFound"))
+		return -ENOENT;
+	/* QEMU takes no second request within some seconds; the first one still stands */
+	if (r == -EREMOTEIO && strstr(err->message, "already in the process of unplug"))
+		return 0;
+	return r;
+}
+
+static int explain(const struct guest *guest, const char *alias, enum guest_unplug answer,
+		   bool has_ended, unsigned int timeout_ms, struct pt_error *err)
+{
+	if (answer == GUEST_UNPLUG_REFUSED)
+		return pt_fail(err, PT_IN_USE, ECANCELED,
+			       "guest %s refused to let go of %s, which stays in it: stop what "
+			       "uses it there, then detach it again",
+			       guest->name, alias);
+	if (has_ended)
+		return pt_fail(err, PT_SYSTEM, ESRCH, "guest %s has ended", guest->name);
+	return pt_fail(err, PT_BUSY, ETIMEDOUT,
+		       "guest %s has not let go of %s within %u s; the request stays pending: when "
+		       "the guest does, the device is given back and a device-removed event tells "
+		       "it. Detach it again to ask once more",
+		       guest->name, alias, (timeout_ms + 999) / 1000);
+}
+
+int hotplug_detach(struct pt_host *host, struct guest *guest, const char *alias,
+		   unsigned int timeout_ms, struct pt_error *err)
+{
+	enum guest_unplug answer;
+	bool has_ended = false;
+	int asked, r = pending_add_detach(guest, alias, err);
+
+	if (!r)
+		r = guest_save(host, guest, err);
+	if (r < 0) {
+		pending_remove(guest, alias);
+		return r;
+	}
+	begin_waiting(guest, alias);
+	asked = ask(guest, alias, err);
+	answer = end_waiting(guest, asked < 0 ? 0 : timeout_ms, &has_ended);
+	if (asked == -ENOENT || answer == GUEST_UNPLUG_DONE)
+		return hotplug_finish(host, guest, alias, err);
+	if (asked < 0 || answer == GUEST_UNPLUG_REFUSED)
+		hotplug_forget(host, guest, alias);
+	return asked < 0 ? asked : explain(guest, alias, answer, has_ended, timeout_ms, err);
+}
+
+void hotplug_forget(struct pt_host *host, struct guest *guest, const char *alias)
+{
+	struct pt_error err;
+
+	pending_remove(guest, alias);
+	if (guest_save(host, guest, &err) < 0)
+		warn(host, guest, &err);
+}
+
+/* ---- finishing ---- */
+
+static void call_all(struct guest *guest, struct json_object *commands)
+{
+	size_t i;
+
+	for (i = 0; i < json_object_array_length(commands); i++) {
+		struct json_object *entry = json_object_array_get_idx(commands, i);
+		struct json_object *name = NULL, *arguments = NULL;
+
+		(void)json_object_object_get_ex(entry, "arguments", &arguments);
+		/* what fails here leaves an unused backend in QEMU, no more */
+		if (json_object_object_get_ex(entry, "execute", &name))
+			(void)guest_call(guest, json_object_get_string(name),
+					 json_object_get(arguments), NULL, NULL);
+	}
+}
+
+int hotplug_finish(struct pt_host *host, struct guest *guest, const char *alias,
+		   struct pt_error *err)
+{
+	xmlNode *node = definition_find_alias(guest->live, alias);
+	struct json_object *commands = NULL;
+	struct pt_error failure;
+	int r;
+
+	pending_remove(guest, alias);
+	if (!node)
+		return pt_fail(err, PT_INVALID, ENOENT, "guest %s has no device %s", guest->name,
+			       alias);
+	if (command_line_unplugged(guest->live, node, &commands, &failure) == 0)
+		call_all(guest, commands);
+	json_object_put(commands);
+	(void)pthread_mutex_lock(&guest->lock);
+	definition_remove_device(guest->live, node);
+	(void)pthread_mutex_unlock(&guest->lock);
+	live_settle_files(host, guest->live, guest->user.uid, guest->record);
+	live_settle_vfs(host, guest->live, guest->record);
+	if (guest_save(host, guest, &failure) < 0)
+		warn(host, guest, &failure);
+	r = guest_give_back_unused(host, guest, err);
+	guest_confine_again(host, guest);
+	return r;
+}
+
+/* ---- after a restart of the daemon ---- */
+
+static bool has_peripheral(struct json_object *list, const char *alias)
+{
+	size_t i;
+
+	for (i = 0; i < json_object_array_length(list); i++) {
+		struct json_object *name = NULL;
+
+		(void)json_object_object_get_ex(json_object_array_get_idx(list, i), "name", &name);
+		if (name && !strcmp(json_object_get_string(name), alias))
+			return true;
+	}
+	return false;
+}
+
+static int list_peripherals(struct guest *guest, struct json_object **ret_list,
+			    struct pt_error *err)
+{
+	struct json_object *arguments = json_object_new_object(), *list = NULL;
+	int r;
+
+	if (!arguments ||
+	    json_object_object_add(arguments, "path", json_object_new_string(PERIPHERALS)) < 0) {
+		json_object_put(arguments);
+		return pt_fail_memory(err);
+	}
+	r = guest_call(guest, "qom-list", arguments, &list, err);
+	if (!r && !json_object_is_type(list, json_type_array)) {
+		json_object_put(list);
+		return pt_fail(err, PT_SYSTEM, EPROTO, "QEMU's list of devices is none");
+	}
+	if (!r)
+		*ret_list = list;
+	return r;
+}
+
+/* The daemon died in the middle of plugging it in: what QEMU has decides what became of that. */
+static int settle_attach(struct guest *guest, const struct store_pending *pending,
+			 struct pt_error *err)
+{
+	AUTO(auto_definition) struct definition *device = NULL;
+	xmlNode *node;
+	int r = definition_parse_device(pending->xml ? pending->xml : "", DEFINITION_LIVE, &device,
+					err);
+
+	if (r < 0)
+		return r;
+	(void)pthread_mutex_lock(&guest->lock);
+	r = definition_add_device(guest->live, device, &node, err);
+	(void)pthread_mutex_unlock(&guest->lock);
+	return r == -EEXIST ? 0 : r;
+}
+
+static void settle_attaches(struct pt_host *host, struct guest *guest, struct json_object *list)
+{
+	struct store_live *record = guest->record;
+	struct pt_error err;
+	size_t i = 0;
+
+	while (i < record->pending_count) {
+		struct store_pending *pending = &record->pending[i];
+
+		if (pending->change != STORE_ATTACHING) {
+			i++;
+			continue;
+		}
+		if (has_peripheral(list, pending->alias) && settle_attach(guest, pending, &err) < 0)
+			warn(host, guest, &err);
+		pending_remove(guest, pending->alias);
+	}
+}
+
+static void settle_removals(struct guest *guest, struct json_object *list,
+			    void (*removed)(void *context, const char *alias), void *context)
+{
+	struct definition_hostdev *hostdevs = NULL;
+	size_t i, count = 0;
+
+	if (definition_hostdevs(guest->live, &hostdevs, &count, NULL) < 0)
+		return;
+	for (i = 0; i < count; i++) {
+		if (!hostdevs[i].alias || has_peripheral(list, hostdevs[i].alias))
+			continue;
+		pending_remove(guest, hostdevs[i].alias);
+		removed(context, hostdevs[i].alias);
+		(void)pthread_mutex_lock(&guest->lock);
+		definition_remove_device(guest->live, hostdevs[i].node);
+		(void)pthread_mutex_unlock(&guest->lock);
+	}
+	free(hostdevs);
+}
+
+int hotplug_reconcile(struct pt_host *host, struct guest *guest,
+		      void (*removed)(void *context, const char *alias), void *context,
+		      struct pt_error *err)
+{
+	struct json_object *list = NULL;
+	int r = list_peripherals(guest, &list, err);
+
+	if (r < 0)
+		return r;
+	settle_attaches(host, guest, list);
+	settle_removals(guest, list, removed, context);
+	json_object_put(list);
+	r = guest_save(host, guest, err);
+	if (!r)
+		r = guest_give_back_unused(host, guest, err);
+	guest_confine_again(host, guest);
+	return r;
+}

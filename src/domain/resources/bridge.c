@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * <interface type='network'>: what virt-install and virt-manager make by default. Networks are
+ * libvirt's (virtnetworkd, libvirtd), and this daemon serves none; but one that has a bridge says
+ * so in its definition, and then a tap on that bridge is all there is to it.
+ */
+#include <fcntl.h>
+#include <net/if.h>
+#include <string.h>
+
+#include "base/auto.h"
+#include "base/io.h"
+#include "base/text.h"
+#include "domain/definition/tree.h"
+#include "domain/resources/bridge.h"
+#include "domain/definition/xml_node.h"
+
+AUTO_DEFINE(doc, xmlDoc *, xmlFreeDoc)
+
+/* A network with many fixed leases is some KiB. */
+#define NETWORK_MAX ((size_t)1024 * 1024)
+
+static int fail_unknown(const char *path, const char *network, int errnum, struct pt_error *err)
+{
+	return pt_fail(err, PT_INVALID, errnum,
+		       "Network not found: no network with matching name '%s' (%s: %s): define it "
+		       "with libvirt's virtnetworkd, or name the bridge itself: <interface "
+		       "type='bridge'><source bridge='…'/></interface>",
+		       network, path, strerror(errnum));
+}
+
+static int read_bridge(const char *text, const char *path, char bridge[IF_NAMESIZE],
+		       struct pt_error *err)
+{
+	AUTO(auto_doc) xmlDoc *doc = NULL;
+	const char *name, *mode;
+	int r = tree_parse(text, &doc, err);
+
+	if (r < 0) {
+		pt_error_prefix(err, "%s: ", path);
+		return r;
+	}
+	name = node_get(xmlDocGetRootElement(doc), "bridge@name");
+	mode = node_get(xmlDocGetRootElement(doc), "forward@mode");
+	if (name && text_copy(bridge, IF_NAMESIZE, name))
+		return 0;
+	return pt_fail(err, PT_INVALID, EOPNOTSUPP,
+		       "%s: this network has no bridge (forward mode '%s'), which isn't supported; "
+		       "name a bridge itself: <interface type='bridge'>, or the device: <interface "
+		       "type='hostdev'>",
+		       path, mode ? mode : "none");
+}
+
+int live_find_bridge(const char *network, char bridge[IF_NAMESIZE], struct pt_error *err)
+{
+	AUTO_FREE char *text = NULL;
+	char path[512];
+	size_t size;
+	int r = text_format(path, sizeof(path), LIVE_NETWORKS "/%s.xml", network);
+
+	if (r >= 0)
+		r = io_read_all_at(AT_FDCWD, path, NETWORK_MAX, &text, &size);
+	if (r < 0)
+		return fail_unknown(path, network, -r, err);
+	r = read_bridge(text, path, bridge, err);
+	if (r < 0)
+		return r;
+	if (!if_nametoindex(bridge))
+		return pt_fail(err, PT_SYSTEM, ENODEV,
+			       "network '%s' is not active: its bridge %s isn't there: virsh -c "
+			       "network:///system net-start %s",
+			       network, bridge, network);
+	return 0;
+}

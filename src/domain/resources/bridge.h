@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef DOMAIN_RESOURCES_BRIDGE_H
+#define DOMAIN_RESOURCES_BRIDGE_H
+
+#include <net/if.h>
+
+#include "base/error.h"
+
+#define LIVE_NETWORKS "/etc/libvirt/qemu/networks"
+
+/*
+ * The bridge of libvirt's network @network, which is up. ENOENT: there is no such network,
+ * EOPNOTSUPP: it has no bridge, ENODEV: it isn't active.
+ */
+int live_find_bridge(const char *network, char bridge[IF_NAMESIZE], struct pt_error *err);
+
+#endif

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The guest's threads onto the host's processors. */
+#include <dirent.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "domain/command_line/parts.h"
+#include "domain/resources/resources.h"
+
+enum { CALL_MS = 10000, THREADS = 2048 };
+
+/* Threads that have their place; what is left is the emulator's. */
+struct pinned {
+	int64_t ids[THREADS];
+	size_t count;
+};
+
+static int pin(int64_t thread, const char *cpuset, const char *what, struct pt_error *err)
+{
+	bool set[CPUSET_MAX];
+	cpu_set_t cpus;
+
+	CPU_ZERO(&cpus);
+	if (cpuset_parse(cpuset, set) < 0)
+		return pt_fail(err, PT_INVALID, EINVAL, "domain/%s: '%s' isn't a set of processors",
+			       what, cpuset);
+	for (size_t i = 0; i < CPUSET_MAX && i < CPU_SETSIZE; i++)
+		if (set[i])
+			CPU_SET(i, &cpus);
+	/* a thread that ended meanwhile needs no place */
+	if (sched_setaffinity((pid_t)thread, sizeof(cpus), &cpus) < 0 && errno != ESRCH)
+		return pt_fail(
+			err, PT_SYSTEM, errno,
+			"domain/%s: the guest can't be put on processors %s of this host: %s", what,
+			cpuset, strerror(errno));
+	return 0;
+}
+
+/* The element with this number, or NULL. */
+static const xmlNode *find_numbered(const xmlNode *parent, const char *name, const char *attribute,
+				    uint64_t number)
+{
+	const xmlNode *at = node_child(parent, name);
+
+	for (; at; at = node_next(at, name)) {
+		uint64_t value;
+
+		if (node_number(at, attribute, UINT32_MAX, &value) == 0 && value == number)
+			return at;
+	}
+	return NULL;
+}
+
+static int64_t member(struct json_object *object, const char *key)
+{
+	return json_object_get_int64(json_object_object_get(object, key));
+}
+
+/* "iothread3" is 3. */
+static uint64_t iothread_number(struct json_object *thread)
+{
+	const char *id = json_object_get_string(json_object_object_get(thread, "id"));
+	uint64_t number;
+
+	if (!id || strncmp(id, "iothread", 8) != 0 ||
+	    text_parse_number(id + 8, 10, UINT32_MAX, &number) < 0)
+		return 0;
+	return number;
+}
+
+/* QEMU may be in the hands of its guest: what it calls its threads has to be. */
+static bool is_thread_of(pid_t pid, int64_t id)
+{
+	char path[64];
+
+	(void)text_format(path, sizeof(path), "/proc/%d/task/%lld", (int)pid, (long long)id);
+	return id > 0 && access(path, F_OK) == 0;
+}
+
+static int pin_listed(const struct definition *live, struct qmp *qmp, pid_t pid, bool is_vcpus,
+		      struct pinned *pinned, struct pt_error *err)
+{
+	const xmlNode *tune = node_child(definition_root(live), "cputune");
+	struct json_object *threads = NULL;
+	int r = qmp_call(qmp, is_vcpus ? "query-cpus-fast" : "query-iothreads", NULL, CALL_MS,
+			 &threads, err);
+	size_t count = 0;
+
+	if (r < 0)
+		return r;
+	if (json_object_is_type(threads, json_type_array))
+		count = json_object_array_length(threads);
+	for (size_t i = 0; i < count && r == 0; i++) {
+		struct json_object *thread = json_object_array_get_idx(threads, i);
+		int64_t id = member(thread, "thread-id");
+		const xmlNode *said = is_vcpus
+					      ? find_numbered(tune, "vcpupin", "vcpu",
+							      (uint64_t)member(thread, "cpu-index"))
+					      : find_numbered(tune, "iothreadpin", "iothread",
+							      iothread_number(thread));
+		const char *cpuset =
+			said ? node_attribute(said, "cpuset") : definition_get(live, "vcpu@cpuset");
+
+		if (pinned->count < THREADS)
+			pinned->ids[pinned->count++] = id;
+		if (cpuset && is_thread_of(pid, id))
+			r = pin(id, cpuset, is_vcpus ? "cputune/vcpupin" : "cputune/iothreadpin",
+				err);
+	}
+	json_object_put(threads);
+	return r;
+}
+
+static bool is_pinned(const struct pinned *pinned, int64_t id)
+{
+	for (size_t i = 0; i < pinned->count; i++)
+		if (pinned->ids[i] == id)
+			return true;
+	return false;
+}
+
+static int pin_emulator(const struct definition *live, pid_t pid, const struct pinned *pinned,
+			struct pt_error *err)
+{
+	const char *cpuset = definition_get(live, "cputune/emulatorpin@cpuset");
+	const struct dirent *entry;
+	AUTO_DIR DIR *tasks = NULL;
+	char path[64];
+
+	if (!cpuset)
+		cpuset = definition_get(live, "vcpu@cpuset");
+	if (!cpuset)
+		return 0;
+	(void)text_format(path, sizeof(path), "/proc/%d/task", (int)pid);
+	tasks = opendir(path);
+	if (!tasks)
+		return pt_fail(err, PT_SYSTEM, errno, "%s: %s", path, strerror(errno));
+	while ((entry = readdir(tasks))) {
+		uint64_t id;
+		int r;
+
+		if (text_parse_number(entry->d_name, 10, INT32_MAX, &id) < 0 ||
+		    is_pinned(pinned, (int64_t)id))
+			continue;
+		r = pin((int64_t)id, cpuset, "cputune/emulatorpin", err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int live_pin(const struct definition *live, struct qmp *qmp, pid_t pid, struct pt_error *err)
+{
+	struct pinned pinned = {.count = 0};
+	int r;
+
+	if (!definition_get(live, "vcpu@cpuset") && !node_find(definition_root(live), "cputune"))
+		return 0;
+	r = pin_listed(live, qmp, pid, true, &pinned, err);
+	if (r == 0)
+		r = pin_listed(live, qmp, pid, false, &pinned, err);
+	return r < 0 ? r : pin_emulator(live, pid, &pinned, err);
+}

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "domain/resources/tpm.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "assign/claim.h"
+#include "assign/owner.h"
+#include "base/auto.h"
+#include "base/io.h"
+#include "base/text.h"
+#include "domain/confine/run_files.h"
+#include "domain/definition/xml_node.h"
+
+/* It has nothing to do at its end but to close its files. */
+#define END_MS 3000
+
+#define PATH_SIZE 128
+
+bool swtpm_is_wanted(const struct definition *def)
+{
+	return node_says(definition_root(def), "devices/tpm/backend@type", "emulator");
+}
+
+bool swtpm_is_kept(const struct definition *def)
+{
+	return node_says(definition_root(def), "devices/tpm/backend@persistent_state", "yes");
+}
+
+/* ---- what it keeps ---- */
+
+/* Relative to the root directory, as everything of a host's is reached. */
+static int state_path(const struct definition *def, char path[PATH_SIZE])
+{
+	return text_format(path, PATH_SIZE, "%s/%s", SWTPM_STATE + 1, definition_uuid(def));
+}
+
+/*
+ * The user that owns it may have put anything into it meanwhile; so it is only made or found, and
+ * nothing in it is given to anybody.
+ */
+static int make_state(struct pt_host *host, const char *path, const struct confine_user *user,
+		      struct pt_error *err)
+{
+	struct stat st = {0};
+	int r = io_make_directories_at(host->root_fd, SWTPM_STATE + 1, 0755);
+
+	if (r == 0 && mkdirat(host->root_fd, path, 0700) < 0 && errno != EEXIST)
+		r = -errno;
+	else if (r == 0 && fstatat(host->root_fd, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		r = -errno;
+	if (r == 0 && !S_ISDIR(st.st_mode))
+		r = -ENOTDIR;
+	/* just made, by us or by one that was killed right here */
+	if (r == 0 && !st.st_uid && user->uid) {
+		if (fchownat(host->root_fd, path, user->uid, user->gid, AT_SYMLINK_NOFOLLOW) < 0)
+			r = -errno;
+	} else if (r == 0 && st.st_uid != user->uid) {
+		return pt_fail(err, PT_NOT_PERMITTED, EACCES,
+			       "domain/devices/tpm: /%s, which the guest's TPM is kept in, "
+			       "belongs to user %u, and guests run as user %s: chown -R %s /%s",
+			       path, st.st_uid, user->name, user->name, path);
+	}
+	if (r < 0)
+		return pt_fail(err, PT_STORAGE, -r,
+			       "domain/devices/tpm: no folder to keep the guest's TPM in, /%s: %s",
+			       path, strerror(-r));
+	return 0;
+}
+
+int swtpm_remove_state(struct pt_host *host, const struct definition *def, struct pt_error *err)
+{
+	char path[PATH_SIZE];
+	struct stat st;
+
+	if (state_path(def, path) < 0)
+		return 0;
+	guest_remove_folder(host->root_fd, path);
+	if (fstatat(host->root_fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return pt_fail(err, PT_STORAGE, ENOTEMPTY,
+			       "/%s, which the guest's TPM was kept in, can't be removed", path);
+	return 0;
+}
+
+/* ---- starting ---- */
+
+static const char *find_program(void)
+{
+	static const char *const paths[] = {"/usr/bin/swtpm", "/usr/local/bin/swtpm"};
+
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
+		if (access(paths[i], X_OK) == 0)
+			return paths[i];
+	return NULL;
+}
+
+int swtpm_prepare(struct pt_host *host, const struct definition *live,
+		  const struct confine_user *user, int *ret_socket, int *ret_own_socket,
+		  struct pt_error *err)
+{
+	char path[PATH_SIZE];
+	int pair[2], r;
+
+	if (!find_program())
+		return pt_fail(err, PT_SYSTEM, ENOENT,
+			       "domain/devices/tpm: there is no swtpm to emulate a TPM with: "
+			       "install the package swtpm, or leave the TPM out");
+	r = state_path(live, path);
+	if (r >= 0)
+		r = make_state(host, path, user, err);
+	if (r < 0)
+		return r;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return pt_fail(err, PT_SYSTEM, errno, "no sockets for the guest's TPM: %s",
+			       strerror(errno));
+	*ret_socket = pair[0];
+	*ret_own_socket = pair[1];
+	return 0;
+}
+
+int swtpm_hold(struct pt_host *host, const struct definition *live, const struct confine_user *user,
+	       int own_socket, int log_fd, struct store_live *record, struct spawn *ret_spawn,
+	       struct pt_error *err)
+{
+	char program[PATH_SIZE], state[PATH_SIZE + 32], control[64];
+	char *const argv[] = {program,
+			      (char[]){"socket"},
+			      (char[]){"--tpm2"},
+			      (char[]){"--terminate"},
+			      (char[]){"--tpmstate"},
+			      state,
+			      (char[]){"--ctrl"},
+			      control,
+			      NULL};
+	char *const environment[] = {(char[]){"PATH=/usr/sbin:/usr/bin:/sbin:/bin"},
+				     (char[]){"LC_ALL=C"}, NULL};
+	const struct spawn_request request = {
+		.argv = argv,
+		.environment = environment,
+		.user = user,
+		.log_fd = log_fd,
+		.kept = {own_socket},
+		.kept_count = 1,
+	};
+	const char *found = find_program();
+	int r = text_format(program, sizeof(program), "%s", found ? found : "swtpm");
+
+	if (r >= 0)
+		r = text_format(state, sizeof(state), "dir=" SWTPM_STATE "/%s,mode=0600",
+				definition_uuid(live));
+	if (r >= 0)
+		r = text_format(control, sizeof(control), "type=unixio,clientfd=%d", own_socket);
+	if (r < 0)
+		return pt_fail(err, PT_SYSTEM, -r, "the guest's TPM: %s", strerror(-r));
+	r = spawn_begin(host, &request, ret_spawn, err);
+	if (r < 0) {
+		pt_error_prefix(err, "the guest's TPM, swtpm: ");
+		return r;
+	}
+	record->tpm_pid = ret_spawn->pid;
+	record->tpm_start_time = ret_spawn->start_time;
+	return 0;
+}
+
+/* ---- the end ---- */
+
+int swtpm_open(struct pt_host *host, const struct store_live *record)
+{
+	AUTO_CLOSE int pidfd = -1;
+	uint64_t start_time;
+
+	if (record->tpm_pid <= 0)
+		return -ESRCH;
+	/* the descriptor first: then the process that is compared can't be another one */
+	pidfd = (int)syscall(SYS_pidfd_open, record->tpm_pid, 0);
+	if (pidfd < 0)
+		return -errno;
+	if (owner_read_start(host, record->tpm_pid, &start_time) < 0 ||
+	    start_time != record->tpm_start_time)
+		return -ESRCH;
+	return TAKE_FD(pidfd);
+}
+
+static bool has_ended(int pidfd, int timeout_ms)
+{
+	struct pollfd poll_fd = {.fd = pidfd, .events = POLLIN};
+	int r;
+
+	while ((r = poll(&poll_fd, 1, timeout_ms)) < 0 && errno == EINTR)
+		;
+	return r > 0;
+}
+
+void swtpm_end(struct pt_host *host, const struct store_live *record)
+{
+	AUTO_CLOSE int pidfd = swtpm_open(host, record);
+	siginfo_t info;
+
+	if (pidfd < 0)
+		return;
+	if (!has_ended(pidfd, END_MS)) {
+		(void)syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+		(void)has_ended(pidfd, END_MS);
+	}
+	/* a child of this daemon's, or of one before it, and then somebody else reaps it */
+	(void)waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG);
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A guest's emulated TPM: swtpm, in a process of its own that runs as QEMU's user does. The two
+ * share a pair of sockets and nothing else, so neither needs a path to find the other, and swtpm
+ * ends by itself when QEMU has (--terminate). What the TPM keeps (keys, BitLocker's among them)
+ * is a folder named by the guest's UUID, which stays until the guest is undefined.
+ *
+ * It is started without swtpm_setup: a TPM 2.0 without a manufacturer's certificates.
+ */
+#ifndef DOMAIN_RESOURCES_TPM_H
+#define DOMAIN_RESOURCES_TPM_H
+
+#include "domain/confine/confine.h"
+#include "domain/definition/definition.h"
+#include "domain/confine/spawn.h"
+#include "domain/store/store.h"
+
+#define SWTPM_STATE "/var/lib/passthru/swtpm"
+
+/* Has it an emulated TPM? */
+bool swtpm_is_wanted(const struct definition *def);
+
+/*
+ * Before a start: the program is there, and so is the folder for what the TPM keeps, made for
+ * @user where it isn't. *ret_socket is QEMU's end of the pair, *ret_own_socket swtpm's.
+ */
+int swtpm_prepare(struct pt_host *host, const struct definition *live,
+		  const struct confine_user *user, int *ret_socket, int *ret_own_socket,
+		  struct pt_error *err);
+
+/*
+ * Its process, held as QEMU's is (spawn.h); spawn_release() lets it become swtpm. It is
+ * @record's from here on. @log_fd is QEMU's log.
+ */
+int swtpm_hold(struct pt_host *host, const struct definition *live, const struct confine_user *user,
+	       int own_socket, int log_fd, struct store_live *record, struct spawn *ret_spawn,
+	       struct pt_error *err);
+
+/* A pidfd of @record's swtpm; -ESRCH when it has none, or it has ended and was reaped. */
+int swtpm_open(struct pt_host *host, const struct store_live *record);
+
+/* QEMU has ended: wait a moment for swtpm to do so too, or else end it. Can be done again. */
+void swtpm_end(struct pt_host *host, const struct store_live *record);
+
+/* What a guest that is neither defined nor running any more leaves: is it to be kept? */
+bool swtpm_is_kept(const struct definition *def);
+
+/* Remove what the TPM of this guest keeps, if there is any. */
+int swtpm_remove_state(struct pt_host *host, const struct definition *def, struct pt_error *err);
+
+#endif

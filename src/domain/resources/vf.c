@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "domain/resources/vf.h"
+
+#include <dirent.h>
+#include <net/if.h>
+#include <string.h>
+#include <strings.h>
+
+#include <netlink/netlink.h>
+#include <netlink/route/link.h>
+#include <netlink/route/link/sriov.h>
+
+#include "base/io.h"
+#include "base/text.h"
+#include "domain/definition/device.h"
+#include "domain/definition/xml_node.h"
+#include "pci/sysfs.h"
+
+AUTO_DEFINE(socket, struct nl_sock *, nl_socket_free)
+AUTO_DEFINE(link, struct rtnl_link *, rtnl_link_put)
+AUTO_DEFINE(vf, struct rtnl_link_vf *, rtnl_link_vf_put)
+AUTO_DEFINE(addr, struct nl_addr *, nl_addr_put)
+AUTO_DEFINE(vlans, nl_vf_vlans_t *, rtnl_link_vf_vlan_put)
+
+enum { VF_MAX = 65535 };
+
+/* Where a virtual function is set: number @index of @netdev. */
+struct place {
+	char netdev[IFNAMSIZ];
+	uint32_t index;
+};
+
+/* ---- where ---- */
+
+static bool find_netdev(struct pt_host *host, const struct pt_address *physical,
+			char netdev[IFNAMSIZ])
+{
+	char path[SYSFS_PATH];
+	AUTO_DIR DIR *dir = NULL;
+	const struct dirent *entry;
+
+	if (sysfs_device_path(path, physical, "net") >= 0)
+		(void)io_open_directory_at(host->root_fd, path, &dir);
+	while (dir && (entry = readdir(dir)))
+		if (entry->d_name[0] != '.')
+			return text_copy(netdev, IFNAMSIZ, entry->d_name);
+	return false;
+}
+
+static bool find_index(struct pt_host *host, const struct pt_address *physical,
+		       const struct pt_address *address, uint32_t *ret_index)
+{
+	char wanted[PT_ADDRESS_TEXT], found[PT_ADDRESS_TEXT], name[32];
+
+	pt_address_format(address, wanted);
+	for (uint32_t i = 0; i <= VF_MAX; i++) {
+		(void)text_format(name, sizeof(name), "virtfn%u", i);
+		if (sysfs_read_link(host, physical, name, found, sizeof(found)) < 0)
+			return false;
+		if (strcmp(wanted, found) == 0) {
+			*ret_index = i;
+			return true;
+		}
+	}
+	return false;
+}
+
+static int find_place(struct pt_host *host, const struct pt_address *address,
+		      struct place *ret_place, struct pt_error *err)
+{
+	char text[PT_ADDRESS_TEXT], name[PT_ADDRESS_TEXT];
+	struct pt_address physical;
+
+	pt_address_format(address, text);
+	if (sysfs_read_link(host, address, "physfn", name, sizeof(name)) < 0 ||
+	    pt_address_parse(name, &physical, NULL) < 0)
+		return pt_fail(
+			err, PT_UNSUITABLE, EOPNOTSUPP,
+			"domain/devices/interface: %s is no SR-IOV virtual function, and only "
+			"of those the host can set MAC address and VLAN; give the guest the "
+			"device as <hostdev>",
+			text);
+	if (!find_netdev(host, &physical, ret_place->netdev) ||
+	    !find_index(host, &physical, address, &ret_place->index))
+		return pt_fail(
+			err, PT_UNSUITABLE, EOPNOTSUPP,
+			"domain/devices/interface: %s can't get its MAC address or VLAN: its "
+			"physical function %s has no network interface on this host; bind its "
+			"driver, or give the guest the device as <hostdev>",
+			text, name);
+	return 0;
+}
+
+/* ---- asking and telling the kernel ---- */
+
+static int open_socket(struct nl_sock **ret_socket)
+{
+	*ret_socket = nl_socket_alloc();
+	return *ret_socket ? nl_connect(*ret_socket, NETLINK_ROUTE) : -NLE_NOMEM;
+}
+
+static int fail(const struct place *place, int r, struct pt_error *err)
+{
+	return pt_fail(err, PT_SYSTEM, EIO, "virtual function %u of %s: %s", place->index,
+		       place->netdev, nl_geterror(r));
+}
+
+static int read_vf(const struct place *place, struct store_vf *ret_vf, struct pt_error *err)
+{
+	AUTO(auto_socket) struct nl_sock *socket = NULL;
+	AUTO(auto_link) struct rtnl_link *link = NULL;
+	AUTO(auto_vf) struct rtnl_link_vf *vf = NULL;
+	AUTO(auto_vlans) nl_vf_vlans_t *vlans = NULL; /* counted for us */
+	struct nl_addr *mac = NULL;		      /* the vf's own */
+	int r = open_socket(&socket);
+
+	if (!r)
+		r = rtnl_link_get_kernel(socket, 0, place->netdev, &link);
+	if (r < 0)
+		return fail(place, r, err);
+	vf = rtnl_link_vf_get(link, place->index);
+	if (!vf || rtnl_link_vf_get_addr(vf, &mac) < 0 || nl_addr_get_len(mac) != 6)
+		return pt_fail(err, PT_SYSTEM, ENODEV,
+			       "virtual function %u of %s: its driver says nothing of it",
+			       place->index, place->netdev);
+	(void)nl_addr2str(mac, ret_vf->mac, sizeof(ret_vf->mac));
+	ret_vf->vlan = 0;
+	if (rtnl_link_vf_get_vlans(vf, &vlans) == 0 && vlans && vlans->size > 0)
+		ret_vf->vlan = (int)vlans->vlans[0].vf_vlan;
+	return 0;
+}
+
+/* NULL and -1 for what stays. */
+static int write_vf(const struct place *place, const char *mac, int vlan, struct pt_error *err)
+{
+	AUTO(auto_socket) struct nl_sock *socket = NULL;
+	AUTO(auto_link) struct rtnl_link *link = NULL;
+	AUTO(auto_link) struct rtnl_link *change = rtnl_link_alloc();
+	AUTO(auto_vf) struct rtnl_link_vf *vf = rtnl_link_vf_alloc();
+	AUTO(auto_addr) struct nl_addr *addr = NULL;
+	AUTO(auto_vlans) nl_vf_vlans_t *vlans = NULL;
+	int r = change && vf ? open_socket(&socket) : -NLE_NOMEM;
+
+	if (!r)
+		r = rtnl_link_get_kernel(socket, 0, place->netdev, &link);
+	if (!r && mac)
+		r = nl_addr_parse(mac, AF_LLC, &addr);
+	if (!r && vlan >= 0)
+		r = rtnl_link_vf_vlan_alloc(&vlans, 1);
+	if (r < 0)
+		return fail(place, r, err);
+	rtnl_link_vf_set_index(vf, place->index);
+	if (addr)
+		rtnl_link_vf_set_addr(vf, addr);
+	if (vlans) {
+		vlans->vlans[0] = (nl_vf_vlan_info_t){.vf_vlan = (uint32_t)vlan};
+		rtnl_link_vf_set_vlans(vf, vlans);
+	}
+	r = rtnl_link_vf_add(change, vf);
+	if (!r)
+		r = rtnl_link_change(socket, link, change, 0);
+	return r < 0 ? fail(place, r, err) : 0;
+}
+
+/* ---- of a guest ---- */
+
+/* Those of @live, or only @device, that something is said of. */
+static int list_vfs(const struct definition *live, const xmlNode *device,
+		    struct definition_hostdev **ret_vfs, size_t *ret_count, struct pt_error *err)
+{
+	AUTO_FREE struct definition_hostdev *all = NULL;
+	size_t count, kept = 0;
+	int r = definition_hostdevs(live, &all, &count, err);
+
+	for (size_t i = 0; r == 0 && i < count; i++)
+		if (all[i].kind == HOSTDEV_INTERFACE && (!device || all[i].node == device) &&
+		    (all[i].mac || all[i].vlan >= 0))
+			all[kept++] = all[i];
+	if (r < 0)
+		return r;
+	*ret_vfs = TAKE_POINTER(all);
+	*ret_count = kept;
+	return 0;
+}
+
+static bool is_listed(const struct store_live *record, const struct pt_address *address)
+{
+	for (size_t i = 0; i < record->vf_count; i++)
+		if (pt_address_compare(&record->vfs[i].address, address) == 0)
+			return true;
+	return false;
+}
+
+int live_note_vfs(struct pt_host *host, const struct definition *live, const xmlNode *device,
+		  struct store_live *record, struct pt_error *err)
+{
+	AUTO_FREE struct definition_hostdev *vfs = NULL;
+	size_t count = 0;
+	int r = list_vfs(live, device, &vfs, &count, err);
+
+	for (size_t i = 0; r == 0 && i < count; i++) {
+		struct store_vf was = {.address = vfs[i].address};
+		struct place place;
+
+		r = find_place(host, &was.address, &place, err);
+		if (!r)
+			r = read_vf(&place, &was, err);
+		if (r < 0 || is_listed(record, &was.address))
+			continue;
+		if (record->vf_count == STORE_VFS_MAX)
+			return pt_fail(err, PT_INVALID, EOPNOTSUPP,
+				       "a guest can have at most %d virtual functions with a MAC "
+				       "address or VLAN",
+				       STORE_VFS_MAX);
+		record->vfs[record->vf_count++] = was;
+	}
+	return r;
+}
+
+int live_set_vfs(struct pt_host *host, const struct definition *live, const xmlNode *device,
+		 struct pt_error *err)
+{
+	AUTO_FREE struct definition_hostdev *vfs = NULL;
+	size_t count = 0;
+	int r = list_vfs(live, device, &vfs, &count, err);
+
+	for (size_t i = 0; r == 0 && i < count; i++) {
+		struct place place;
+
+		r = find_place(host, &vfs[i].address, &place, err);
+		if (!r)
+			r = write_vf(&place, vfs[i].mac, vfs[i].vlan, err);
+	}
+	return r;
+}
+
+static void put_back(struct pt_host *host, const struct store_vf *was)
+{
+	char text[PT_ADDRESS_TEXT];
+	struct store_vf is = {0};
+	struct place place;
+	struct pt_error err;
+	int r = find_place(host, &was->address, &place, &err);
+
+	if (!r)
+		r = read_vf(&place, &is, &err);
+	/* setting what is set already would still be a change: the driver takes it for an order */
+	if (!r && (strcasecmp(is.mac, was->mac) != 0 || is.vlan != was->vlan))
+		r = write_vf(&place, strcasecmp(is.mac, was->mac) != 0 ? was->mac : NULL,
+			     is.vlan != was->vlan ? was->vlan : -1, &err);
+	if (r < 0)
+		host_log(host, PT_LOG_WARNING,
+			 "%s: its MAC address %s and VLAN %d can't be put back: %s",
+			 pt_address_format(&was->address, text), was->mac, was->vlan, err.message);
+}
+
+void live_put_vfs_back(struct pt_host *host, const struct store_live *record)
+{
+	for (size_t i = 0; i < record->vf_count; i++)
+		put_back(host, &record->vfs[i]);
+}
+
+void live_settle_vfs(struct pt_host *host, const struct definition *live, struct store_live *record)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < record->vf_count; i++) {
+		if (live && definition_find_hostdev(live, &record->vfs[i].address))
+			record->vfs[kept++] = record->vfs[i];
+		else
+			put_back(host, &record->vfs[i]);
+	}
+	record->vf_count = kept;
+}

@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The file of a running guest. */
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "domain/store/store.h"
+#include "pci/host.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+const struct state_kind state_live = {
+	.directory = STORE_LIVE,
+	.suffix = ".json",
+	.max = 8 * STATE_FILE_MAX, /* a definition of 1 MiB, completed and escaped */
+	.directory_mode = 0755,
+	.mode = 0600,
+	.next = "its QEMU may run, so it is left alone. Put the file right, or go back to the "
+		"version that wrote it, and start passthrud again; or end its QEMU, remove the "
+		"file, and start passthrud again",
+};
+
+static const char *const phases[] = {[STORE_STARTING] = "starting", [STORE_RUNNING] = "running"};
+static const char *const changes[] = {
+	[STORE_ATTACHING] = "attaching",
+	[STORE_DETACHING] = "detaching",
+};
+
+void store_live_free(struct store_live *live)
+{
+	size_t i;
+
+	if (!live)
+		return;
+	for (i = 0; i < live->pending_count; i++)
+		free(live->pending[i].xml);
+	for (i = 0; i < live->file_count; i++)
+		free(live->files[i].path);
+	free(live->files);
+	free(live->xml);
+	free(live);
+}
+
+int store_add_file(struct store_live *live, const struct store_file *file)
+{
+	struct store_file *grown;
+
+	if (live->file_count == STORE_FILES_MAX)
+		return -E2BIG;
+	grown = reallocarray(live->files, live->file_count + 1, sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	live->files = grown;
+	grown[live->file_count] = *file;
+	grown[live->file_count].path = strdup(file->path);
+	if (!grown[live->file_count].path)
+		return -ENOMEM;
+	live->file_count++;
+	return 0;
+}
+
+bool store_file_is(const struct store_file *file, const struct stat *st)
+{
+	return file->device == (uint64_t)st->st_dev && file->inode == (uint64_t)st->st_ino;
+}
+
+void store_drop_file(struct store_live *live, size_t index)
+{
+	free(live->files[index].path);
+	live->file_count--;
+	memmove(&live->files[index], &live->files[index + 1],
+		(live->file_count - index) * sizeof(*live->files));
+}
+
+/* ---- writing ---- */
+
+static struct json_object *pending_to_json(const struct store_pending *pending)
+{
+	struct json_object *object = json_object_new_object();
+	int r = json_set_text(object, "change", changes[pending->change]);
+
+	r |= json_set_text(object, "alias", pending->alias);
+	if (pending->has_address)
+		r |= state_set_address(object, "device", &pending->address);
+	if (pending->xml)
+		r |= json_set_text(object, "xml", pending->xml);
+	if (!r)
+		return object;
+	json_object_put(object);
+	return NULL;
+}
+
+static struct json_object *file_to_json(const struct store_file *file)
+{
+	struct json_object *object = json_object_new_object();
+	int r = json_set_bytes(object, "path", file->path);
+
+	r |= json_set_number(object, "device", (int64_t)file->device);
+	r |= json_set_number(object, "inode", (int64_t)file->inode);
+	r |= json_set_number(object, "uid", file->uid);
+	r |= json_set_number(object, "given", file->given);
+	if (!r)
+		return object;
+	json_object_put(object);
+	return NULL;
+}
+
+static struct json_object *vf_to_json(const struct store_vf *vf)
+{
+	struct json_object *object = json_object_new_object();
+	int r = state_set_address(object, "device", &vf->address);
+
+	r |= json_set_text(object, "mac", vf->mac);
+	r |= json_set_number(object, "vlan", vf->vlan);
+	if (!r)
+		return object;
+	json_object_put(object);
+	return NULL;
+}
+
+static int set_lists(struct json_object *object, const struct store_live *live)
+{
+	struct json_object *pending = json_object_new_array();
+	struct json_object *files = json_object_new_array();
+	struct json_object *vfs = json_object_new_array();
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < live->pending_count; i++)
+		r |= json_append(pending, pending_to_json(&live->pending[i]));
+	for (i = 0; i < live->file_count; i++)
+		r |= json_append(files, file_to_json(&live->files[i]));
+	for (i = 0; i < live->vf_count; i++)
+		r |= json_append(vfs, vf_to_json(&live->vfs[i]));
+	r |= json_set(object, "pending", pending);
+	r |= json_set(object, "files", files);
+	r |= json_set(object, "vfs", vfs);
+	return r;
+}
+
+static int set_tpm(struct json_object *object, const struct store_live *live)
+{
+	struct json_object *tpm;
+	int r;
+
+	if (!live->tpm_pid)
+		return 0;
+	tpm = json_object_new_object();
+	r = json_set_number(tpm, "pid", live->tpm_pid);
+	r |= json_set_number(tpm, "start_time", (int64_t)live->tpm_start_time);
+	return json_set(object, "tpm", tpm) | r;
+}
+
+struct json_object *store_live_to_json(const struct store_live *live)
+{
+	struct json_object *object = json_object_new_object();
+	int r = json_set_text(object, "name", live->name);
+
+	r |= json_set_number(object, "id", live->id);
+	r |= json_set_number(object, "pid", live->pid);
+	r |= json_set_number(object, "start_time", (int64_t)live->start_time);
+	r |= json_set_text(object, "phase", phases[live->phase]);
+	r |= json_set_number(object, "since", live->since);
+	r |= json_set_text(object, "xml", live->xml);
+	r |= set_lists(object, live);
+	r |= set_tpm(object, live);
+	if (!r)
+		return object;
+	json_object_put(object);
+	return NULL;
+}
+
+int store_write_live(struct pt_host *host, const struct store_live *live, struct pt_error *err)
+{
+	return state_write_json(host, &state_live, live->name, store_live_to_json(live), err);
+}
+
+int store_remove_live(struct pt_host *host, const char *name, struct pt_error *err)
+{
+	return state_remove(host, &state_live, name, err);
+}
+
+/* ---- reading ---- */
+
+static int parse_pending(struct json_object *object, struct store_pending *pending,
+			 struct pt_error *err)
+{
+	unsigned int change = 0;
+	int r = json_get_word(object, "change", changes, COUNT(changes), &change, err);
+
+	pending->change = (enum store_change)change;
+	if (!r)
+		r = json_get_text(object, "alias", true, pending->alias, sizeof(pending->alias),
+				  err);
+	pending->has_address = json_object_object_get_ex(object, "device", NULL);
+	if (!r && pending->has_address)
+		r = state_get_address(object, "device", &pending->address, err);
+	if (!r)
+		r = json_get_long_text(object, "xml", &pending->xml, err);
+	return r;
+}
+
+static int parse_all_pending(struct json_object *object, struct store_live *live,
+			     struct pt_error *err)
+{
+	struct json_object *array;
+	size_t i;
+	int r = json_get_objects(object, "pending", STORE_PENDING_MAX, &array, err);
+
+	for (i = 0; !r && array && i < json_object_array_length(array); i++) {
+		live->pending_count = i + 1;
+		r = parse_pending(json_object_array_get_idx(array, i), &live->pending[i], err);
+	}
+	return r;
+}
+
+static int parse_numbers(struct json_object *object, struct store_file *file, struct pt_error *err)
+{
+	int64_t device = 0, inode = 0, uid = 0, given = 0;
+	int r = json_get_number(object, "device", INT64_MIN, INT64_MAX, &device, err);
+
+	if (!r)
+		r = json_get_number(object, "inode", INT64_MIN, INT64_MAX, &inode, err);
+	if (!r)
+		r = json_get_number(object, "uid", 0, UINT32_MAX - 1, &uid, err);
+	if (!r)
+		r = json_get_number(object, "given", 0, UINT32_MAX - 1, &given, err);
+	file->device = (uint64_t)device;
+	file->inode = (uint64_t)inode;
+	file->uid = (uid_t)uid;
+	file->given = (uid_t)given;
+	return r;
+}
+
+static int parse_file(struct json_object *object, struct store_live *live, struct pt_error *err)
+{
+	struct store_file file = {0};
+	int r = parse_numbers(object, &file, err);
+
+	if (!r)
+		r = json_get_bytes(object, "path", &file.path, err);
+	if (r < 0)
+		return r;
+	if (file.path && file.path[0] == '/')
+		r = store_add_file(live, &file);
+	else
+		r = -EBADMSG;
+	free(file.path);
+	if (r == -ENOMEM)
+		return pt_fail_memory(err);
+	return r < 0 ? pt_fail(err, PT_CORRUPT, EBADMSG, "\"files\" has no paths") : 0;
+}
+
+/* None of them in the file of an earlier version. */
+static int parse_all_files(struct json_object *object, struct store_live *live,
+			   struct pt_error *err)
+{
+	struct json_object *array;
+	size_t i;
+	int r = json_get_objects(object, "files", STORE_FILES_MAX, &array, err);
+
+	for (i = 0; !r && array && i < json_object_array_length(array); i++)
+		r = parse_file(json_object_array_get_idx(array, i), live, err);
+	return r;
+}
+
+static int parse_vf(struct json_object *object, struct store_vf *vf, struct pt_error *err)
+{
+	int64_t vlan = 0;
+	int r;
+
+	r = state_get_address(object, "device", &vf->address, err);
+	if (!r)
+		r = json_get_text(object, "mac", true, vf->mac, sizeof(vf->mac), err);
+	if (!r)
+		r = json_get_number(object, "vlan", 0, 4095, &vlan, err);
+	vf->vlan = (int)vlan;
+	return r;
+}
+
+static int parse_all_vfs(struct json_object *object, struct store_live *live, struct pt_error *err)
+{
+	struct json_object *array;
+	size_t i;
+	int r = json_get_objects(object, "vfs", STORE_VFS_MAX, &array, err);
+
+	for (i = 0; !r && array && i < json_object_array_length(array); i++)
+		r = parse_vf(json_object_array_get_idx(array, i), &live->vfs[i], err);
+	live->vf_count = i;
+	return r;
+}
+
+static int parse_tpm(struct json_object *object, struct store_live *live, struct pt_error *err)
+{
+	int64_t pid = 0, start = 0;
+	struct json_object *tpm;
+	int r = json_get_object(object, "tpm", &tpm, err);
+
+	if (r < 0 || !tpm)
+		return r;
+	r = json_get_number(tpm, "pid", 1, INT_MAX, &pid, err);
+	if (!r)
+		r = json_get_number(tpm, "start_time", 0, INT64_MAX, &start, err);
+	live->tpm_pid = (pid_t)pid;
+	live->tpm_start_time = (uint64_t)start;
+	return r;
+}
+
+/*
+ * Also what another version wrote: fields that are unknown here are left out, and of those that
+ * are missing only the ones that nothing else tells are needed: which process it is, and its XML.
+ * What was under way with devices, QEMU tells.
+ */
+static int parse(struct json_object *object, struct store_live *live, struct pt_error *err)
+{
+	int64_t id = 0, pid = 0, start = 0;
+	unsigned int phase = 0;
+	int r = json_get_text(object, "name", true, live->name, sizeof(live->name), err);
+
+	if (!r)
+		r = store_check_name(live->name, err);
+	if (!r)
+		r = json_get_number(object, "id", 1, INT_MAX, &id, err);
+	if (!r)
+		r = json_get_number(object, "pid", 1, INT_MAX, &pid, err);
+	if (!r)
+		r = json_get_number(object, "start_time", 0, INT64_MAX, &start, err);
+	if (!r && json_object_object_get_ex(object, "since", NULL))
+		r = json_get_number(object, "since", 0, INT64_MAX, &live->since, err);
+	if (!r)
+		r = json_get_word(object, "phase", phases, COUNT(phases), &phase, err);
+	if (!r)
+		r = json_get_long_text(object, "xml", &live->xml, err);
+	if (!r && !live->xml)
+		r = pt_fail(err, PT_CORRUPT, EBADMSG, "\"xml\" is missing");
+	live->id = (int)id;
+	live->pid = (pid_t)pid;
+	live->start_time = (uint64_t)start;
+	live->phase = (enum store_phase)phase;
+	if (!r)
+		r = parse_all_pending(object, live, err);
+	if (!r)
+		r = parse_all_files(object, live, err);
+	if (!r)
+		r = parse_all_vfs(object, live, err);
+	return r < 0 ? r : parse_tpm(object, live, err);
+}
+
+int store_parse_live(const char *text, size_t size, struct store_live **ret_live,
+		     struct pt_error *err)
+{
+	AUTO(auto_store_live) struct store_live *live = calloc(1, sizeof(*live));
+	AUTO(auto_json) struct json_object *object = NULL;
+	int r;
+
+	if (!live)
+		return pt_fail_memory(err);
+	r = json_parse(text, size, state_live.max, STATE_DEPTH, &object, err);
+	if (!r)
+		r = parse(object, live, err);
+	if (!r)
+		*ret_live = TAKE_POINTER(live);
+	return r;
+}
+
+int store_read_live(struct pt_host *host, const char *name, struct store_live **ret_live,
+		    struct pt_error *err)
+{
+	AUTO(auto_store_live) struct store_live *live = NULL;
+	AUTO_FREE char *text = NULL;
+	size_t size;
+	int r = state_read(host, &state_live, name, &text, &size, err);
+
+	if (!r)
+		r = store_parse_live(text, size, &live, err);
+	if (!r && strcmp(live->name, name) != 0)
+		r = pt_fail(err, PT_CORRUPT, EBADMSG, "it is about another guest");
+	if (!r)
+		*ret_live = TAKE_POINTER(live);
+	return r;
+}

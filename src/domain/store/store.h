@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Guests on disk. What is defined is in etc/passthru/guests/NAME.xml, and which of them start
+ * with the host is a file of that name in etc/passthru/guests/autostart. What runs is in
+ * run/passthru/guests/NAME.json, one file a guest, so that a daemon that was killed at any
+ * instant finds again what it had begun. All of them are replaced whole.
+ */
+#ifndef DOMAIN_STORE_STORE_H
+#define DOMAIN_STORE_STORE_H
+
+#include <passthru/claim.h>
+#include <passthru/host.h>
+#include <sys/stat.h>
+
+#include "assign/state.h"
+#include "base/auto.h"
+#include "base/error.h"
+
+#define STORE_DEFINITIONS "etc/passthru/guests"
+#define STORE_AUTOSTART	  STORE_DEFINITIONS "/autostart"
+#define STORE_LIVE	  "run/passthru/guests"
+
+extern const struct state_kind state_definitions;
+extern const struct state_kind state_live; /* what runs */
+
+/* As in a claim's owner, which says the name of the guest that has a device. */
+#define STORE_NAME  sizeof(((struct pt_owner *)NULL)->name)
+#define STORE_ALIAS 128
+
+/* A guest may have so many requests for its devices under way. */
+#define STORE_PENDING_MAX 64
+
+/* What is under way with a device of a running guest. */
+enum store_change {
+	STORE_ATTACHING, /* claimed, and perhaps plugged in already; its element isn't in the XML */
+	STORE_DETACHING, /* the guest was asked to let go of it */
+};
+
+struct store_pending {
+	enum store_change change;
+	char alias[STORE_ALIAS];
+	bool has_address; /* a device of the host's */
+	struct pt_address address;
+	char *xml; /* of STORE_ATTACHING: the device's element; freed by the store */
+};
+
+/* A file that was given to QEMU's user; owned by it as long as the guest runs. */
+struct store_file {
+	char *path;	 /* without symbolic links; freed by the store */
+	uint64_t device; /* st_dev and st_ino: what is put back must be what was given */
+	uint64_t inode;
+	uid_t uid;   /* whose it was */
+	uid_t given; /* whose it is */
+};
+
+/* What a virtual function had before the guest got it. */
+struct store_vf {
+	struct pt_address address;
+	char mac[18];
+	int vlan; /* 0: none */
+};
+
+#define STORE_VFS_MAX 64
+
+/* A guest may have so many of them; what is more isn't a guest's. */
+#define STORE_FILES_MAX 1024
+
+enum store_phase {
+	STORE_STARTING, /* QEMU wasn't told to run yet; when the daemon dies the start failed */
+	STORE_RUNNING,
+};
+
+/* A guest that runs. */
+struct store_live {
+	char name[STORE_NAME];
+	int id;
+	pid_t pid;
+	uint64_t start_time; /* as in struct pt_owner */
+	enum store_phase phase;
+	int64_t since; /* seconds since the epoch */
+	pid_t tpm_pid; /* of its swtpm (swtpm.h); 0: none */
+	uint64_t tpm_start_time;
+	struct store_pending pending[STORE_PENDING_MAX];
+	size_t pending_count;
+	struct store_file *files;
+	size_t file_count;
+	struct store_vf vfs[STORE_VFS_MAX];
+	size_t vf_count;
+	char *xml; /* the live definition; freed by the store */
+};
+
+/* PT_INVALID in words for what can't be a guest's name: too long, "/", control characters … */
+int store_check_name(const char *name, struct pt_error *err);
+
+/* Names of the files of what is defined, or runs (state_list()); they need not be guests' names. */
+int store_list_definitions(struct pt_host *host, char ***ret_names, struct pt_error *err);
+int store_list_live(struct pt_host *host, char ***ret_names, struct pt_error *err);
+
+/* @err of these two is bare, as state_read()'s. */
+int store_read_definition(struct pt_host *host, const char *name, char **ret_xml,
+			  struct pt_error *err);
+int store_write_definition(struct pt_host *host, const char *name, const char *xml,
+			   struct pt_error *err);
+int store_remove_definition(struct pt_host *host, const char *name, struct pt_error *err);
+
+/* Is it one that outlives its end? */
+bool store_is_defined(struct pt_host *host, const char *name);
+
+bool store_is_autostart(struct pt_host *host, const char *name);
+int store_set_autostart(struct pt_host *host, const char *name, bool is_on, struct pt_error *err);
+
+/* The name in the file must be that of the file. Freed with store_live_free(). */
+int store_read_live(struct pt_host *host, const char *name, struct store_live **ret_live,
+		    struct pt_error *err);
+int store_write_live(struct pt_host *host, const struct store_live *live, struct pt_error *err);
+int store_remove_live(struct pt_host *host, const char *name, struct pt_error *err);
+
+/* One more file; its path is copied. -ENOMEM, -E2BIG. */
+int store_add_file(struct store_live *live, const struct store_file *file);
+bool store_file_is(const struct store_file *file, const struct stat *st); /* that very one */
+void store_drop_file(struct store_live *live, size_t index);
+
+/* All of it; NULL is allowed. */
+void store_live_free(struct store_live *live);
+AUTO_DEFINE(store_live, struct store_live *, store_live_free)
+
+/* The JSON of a live file; NULL without memory. */
+struct json_object *store_live_to_json(const struct store_live *live);
+
+/* A fuzz target: the bytes of a live file. */
+int store_parse_live(const char *text, size_t size, struct store_live **ret_live,
+		     struct pt_error *err);
+
+#endif

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "pci/holders/holders.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <linux/magic.h>
+
+#include "base/text.h"
+#include "pci/holders/scan.h"
+#include "pci/sysfs.h"
+
+/* ---- the list ---- */
+
+static const char *const kind_names[] = {
+	[PT_HOLDER_FILESYSTEM] = "filesystem",
+	[PT_HOLDER_SWAP] = "swap",
+	[PT_HOLDER_STORAGE] = "storage",
+	[PT_HOLDER_PROCESS] = "process",
+	[PT_HOLDER_NETWORK] = "network",
+	[PT_HOLDER_BRIDGE] = "bridge",
+	[PT_HOLDER_SOCKET] = "socket",
+	[PT_HOLDER_CONSOLE] = "console",
+	[PT_HOLDER_VF] = "vf",
+	[PT_HOLDER_GUEST] = "guest",
+};
+
+const char *pt_holder_kind_name(enum pt_holder_kind kind)
+{
+	if ((size_t)kind >= sizeof(kind_names) / sizeof(*kind_names))
+		return "unknown";
+	return kind_names[kind];
+}
+
+size_t pt_holders_count(const struct pt_holders *holders)
+{
+	return holders->count;
+}
+
+const struct pt_holder *pt_holders_at(const struct pt_holders *holders, size_t index)
+{
+	return index < holders->count ? &holders->items[index] : NULL;
+}
+
+bool pt_holders_is_complete(const struct pt_holders *holders)
+{
+	return !holders->unseen;
+}
+
+const char *pt_holders_unseen(const struct pt_holders *holders)
+{
+	return holders->unseen;
+}
+
+bool pt_holders_is_unprivileged(const struct pt_holders *holders)
+{
+	return holders->is_unprivileged;
+}
+
+void pt_holders_free(struct pt_holders *holders)
+{
+	if (!holders)
+		return;
+	arena_free(&holders->memory);
+	free(holders->items);
+	free(holders);
+}
+
+static int compare_holders(const void *a, const void *b)
+{
+	const struct pt_holder *left = a, *right = b;
+	int r;
+
+	if (left->kind != right->kind)
+		return left->kind < right->kind ? -1 : 1;
+	r = strcmp(left->what, right->what);
+	return r ? r : strcmp(left->through, right->through);
+}
+
+/* ---- virtual functions ---- */
+
+/* How many VFs are named one by one; a NIC can have hundreds. */
+#define VFS_NAMED 8
+
+/* VFs of a PF go away with its driver, so what hangs on one of them hangs on the PF. */
+static void add_vf(struct holder_scan *scan, const struct holder_target *pf,
+		   const struct pt_address *address)
+{
+	char text[PT_ADDRESS_TEXT];
+
+	HOLDERS_APPEND(scan, scan->targets, scan->target_count,
+		       {.address = *address,
+			.holders = pf->holders,
+			.prefix = holders_text(scan, "VF %s", pt_address_format(address, text))});
+}
+
+/* By the links that the kernel makes for them: reading sriov_numvfs takes the lock of the device.
+ */
+static unsigned int count_vfs(struct holder_scan *scan, const struct pt_address *pf)
+{
+	char link[32], text[PT_ADDRESS_TEXT];
+	unsigned int count = 0;
+
+	do
+		(void)text_format(link, sizeof(link), "virtfn%u", count);
+	while (sysfs_read_link(scan->host, pf, link, text, sizeof(text)) == 0 &&
+	       ++count < UINT16_MAX);
+	return count;
+}
+
+static void read_vfs(struct holder_scan *scan, size_t target)
+{
+	struct holder_target pf = scan->targets[target];
+	unsigned int i, found = 0, bound = 0, count = count_vfs(scan, &pf.address);
+	char text[PT_ADDRESS_TEXT];
+	const char *what;
+
+	if (!count)
+		return;
+	what = holders_text(scan, "%u VF%s", count, count == 1 ? "" : "s");
+	for (i = 0; i < count && !scan->error; i++) {
+		char link[32], driver[64];
+		struct pt_address vf;
+
+		(void)text_format(link, sizeof(link), "virtfn%u", i);
+		if (sysfs_read_link(scan->host, &pf.address, link, text, sizeof(text)) < 0 ||
+		    pt_address_parse(text, &vf, NULL) < 0)
+			continue;
+		found++;
+		add_vf(scan, &pf, &vf);
+		if (sysfs_read_link(scan->host, &vf, "driver", driver, sizeof(driver)) < 0)
+			continue;
+		if (bound++ < VFS_NAMED)
+			what = holders_text(scan, "%s, %s on %s", what, text, driver);
+	}
+	if (bound > VFS_NAMED)
+		what = holders_text(scan, "%s, %u more on drivers", what, bound - VFS_NAMED);
+	if (found > bound)
+		what = holders_text(scan, "%s, %u without a driver", what, found - bound);
+	holders_add(scan, target, PT_HOLDER_VF, 0, what, pf.prefix,
+		    holders_text(scan, "echo 0 > /sys/bus/pci/devices/%s/sriov_numvfs",
+				 pt_address_format(&pf.address, text)));
+}
+
+/* ---- the scan ---- */
+
+/* The functions VFIO refuses anyway; their directories hold the whole tree below them. */
+static bool is_bridge(struct holder_scan *scan, const struct pt_address *address)
+{
+	char text[16];
+	uint64_t class_code;
+
+	if (sysfs_read(scan->host, address, "class", text, sizeof(text)) < 0 ||
+	    text_parse_number(text, 16, 0xffffff, &class_code) < 0)
+		return false;
+	return pt_function_kind(&(struct pt_function){.class_code = (uint32_t)class_code}) ==
+	       PT_BRIDGE;
+}
+
+static void examine_root(struct holder_scan *scan)
+{
+	struct stat root, here;
+	struct statfs proc;
+	int fd = openat(scan->host->root_fd, "proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	scan->is_this_machine = fstat(scan->host->root_fd, &root) == 0 && stat("/", &here) == 0 &&
+				root.st_dev == here.st_dev && root.st_ino == here.st_ino;
+	if (fd < 0)
+		return;
+	scan->has_procfs = fstatfs(fd, &proc) == 0 && proc.f_type == PROC_SUPER_MAGIC;
+	close(fd);
+}
+
+static void run(struct holder_scan *scan, size_t asked)
+{
+	size_t i;
+
+	if (!scan->targets)
+		return;
+	examine_root(scan);
+	for (i = 0; i < asked; i++)
+		if (!is_bridge(scan, &scan->targets[i].address))
+			read_vfs(scan, i);
+	for (i = 0; i < scan->target_count; i++)
+		if (!is_bridge(scan, &scan->targets[i].address))
+			holders_walk(scan, i);
+	holders_read_blocks(scan);
+	holders_read_networks(scan);
+	holders_read_consoles(scan);
+	holders_read_processes(scan);
+	holders_read_rest(scan);
+	for (i = 0; i < asked; i++)
+		if (scan->targets[i].holders->count)
+			qsort(scan->targets[i].holders->items, scan->targets[i].holders->count,
+			      sizeof(struct pt_holder), compare_holders);
+}
+
+static int add_target(struct holder_scan *scan, const struct pt_address *address,
+		      struct pt_holders **ret_holders, struct pt_error *err)
+{
+	char text[PT_ADDRESS_TEXT];
+	struct pt_holders *holders;
+
+	if (!sysfs_has_device(scan->host, address))
+		return pt_fail(err, PT_NO_DEVICE, ENODEV, "%s: no such PCI device",
+			       pt_address_format(address, text));
+	holders = calloc(1, sizeof(*holders));
+	if (!holders)
+		return pt_fail_memory(err);
+	*ret_holders = holders;
+	HOLDERS_APPEND(scan, scan->targets, scan->target_count,
+		       {.address = *address, .holders = holders, .prefix = ""});
+	return scan->targets && !scan->error ? 0 : pt_fail_memory(err);
+}
+
+int holders_read_many(struct pt_host *host, const struct pt_address *addresses, size_t count,
+		      struct pt_holders **ret_holders, struct pt_error *err)
+{
+	struct holder_scan scan = {.host = host};
+	struct pt_holders **lists = calloc(count ? count : 1, sizeof(*lists));
+	size_t i;
+	int r = 0;
+
+	if (!lists)
+		return pt_fail_memory(err);
+	for (i = 0; i < count && !r; i++)
+		r = add_target(&scan, &addresses[i], &lists[i], err);
+	if (!r) {
+		run(&scan, count);
+		if (scan.error)
+			r = pt_fail(err, scan.error == -ENOMEM ? PT_NO_MEMORY : PT_SYSTEM,
+				    -scan.error, "looking for holders: %s", strerror(-scan.error));
+	}
+	for (i = 0; i < count; i++) {
+		if (r)
+			pt_holders_free(lists[i]);
+		else
+			ret_holders[i] = lists[i];
+	}
+	free(lists);
+	holders_free_scan(&scan);
+	return r;
+}
+
+int pt_holders_read(struct pt_host *host, const struct pt_address *address,
+		    struct pt_holders **ret_holders, struct pt_error *err)
+{
+	return holders_read_many(host, address, 1, ret_holders, err);
+}

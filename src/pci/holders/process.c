@@ -1,0 +1,507 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * One walk over the processes: who has a node open, whose are the sockets, and
+ * what is mounted where this process can't see it. Nothing is opened but
+ * directories and files of /proc, and no open file is asked anything that a
+ * dead server could keep from being answered.
+ *
+ * Left out: a process that mapped a device and closed its descriptor (its maps would have to
+ * be read, which can block), and descriptor tables of single threads.
+ */
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/auto.h"
+#include "base/io.h"
+#include "base/text.h"
+#include "pci/holders/holders.h"
+#include "pci/holders/scan.h"
+#include "pci/holders/text.h"
+
+/* inode numbers of the namespaces that were looked at */
+struct namespace_set {
+	uint64_t *seen;
+	size_t count;
+};
+
+struct process_scan {
+	struct holder_scan *scan;
+	struct namespace_set mounts;
+	struct namespace_set networks;
+	bool has_unsettled; /* a block device that may be mounted in another namespace */
+};
+
+/* One process while it is looked at. */
+struct process {
+	int pid;
+	int fd; /* its directory */
+	const char *name;
+};
+
+/* ---- who it is ---- */
+
+static const char *process_name(struct holder_scan *scan, struct process *process)
+{
+	char comm[64];
+
+	if (!process->name)
+		process->name = io_read_text_at(process->fd, "comm", comm, sizeof(comm)) > 0
+					? holders_text(scan, "%s", comm)
+					: "process";
+	return process->name;
+}
+
+/* A service is stopped by its manager, or it comes right back. */
+static const char *process_advice(struct holder_scan *scan, const struct process *process)
+{
+	char text[4096], *unit, *end;
+
+	if (io_read_text_at(process->fd, "cgroup", text, sizeof(text)) > 0) {
+		unit = strstr(text, ":/system.slice/");
+		end = unit ? strchr(unit, '\n') : NULL;
+		if (end)
+			*end = '\0';
+		unit = unit ? strrchr(unit, '/') + 1 : NULL;
+		end = unit ? strstr(unit, ".service") : NULL;
+		if (end && !strcmp(end, ".service"))
+			return holders_text(scan, "systemctl stop %s",
+					    holders_quote(scan, holders_text(scan, "%s", unit)));
+	}
+	return holders_text(scan, "kill %d", process->pid);
+}
+
+/* The value behind "-name" on QEMU's command line: "guest=web,debug-threads=on" or "web". */
+static const char *guest_name(struct holder_scan *scan, const struct process *process)
+{
+	AUTO_FREE char *line = NULL;
+	size_t size, at;
+
+	if (io_read_all_at(process->fd, "cmdline", 1024 * 1024, &line, &size) < 0)
+		return "";
+	for (at = 0; at < size; at += strlen(line + at) + 1) {
+		const char *name = line + at;
+
+		if (strcmp(name, "-name") != 0 && strcmp(name, "--name") != 0)
+			continue;
+		at += strlen(name) + 1;
+		if (at >= size)
+			break;
+		name = line + at;
+		if (!strncmp(name, "guest=", 6))
+			name += 6;
+		return holders_text(scan, "%.*s", (int)strcspn(name, ","), name);
+	}
+	return "";
+}
+
+static void add_guest(struct holder_scan *scan, struct process *process,
+		      const struct holder_node *node)
+{
+	const char *program = process_name(scan, process);
+	const char *guest = guest_name(scan, process);
+
+	if (*guest)
+		holders_add(
+			scan, node->target, PT_HOLDER_GUEST, process->pid,
+			holders_text(scan, "guest %s (%s, pid %d)", guest, program, process->pid),
+			node->through, holders_text(scan, "shut guest %s down", guest));
+	else
+		holders_add(scan, node->target, PT_HOLDER_GUEST, process->pid,
+			    holders_text(scan, "%s (pid %d)", program, process->pid), node->through,
+			    process_advice(scan, process));
+}
+
+/* Its directory won't tell: that belongs to root also where a process is only not dumpable. */
+static bool is_roots(const struct process *process)
+{
+	char text[4096];
+	const char *line;
+	unsigned int effective;
+
+	if (io_read_text_at(process->fd, "status", text, sizeof(text)) <= 0)
+		return false;
+	line = strstr(text, "\nUid:");
+	return line && sscanf(line, "\nUid: %*u %u", &effective) == 1 && effective == 0;
+}
+
+/*
+ * Some look at devices without depending on them. udev opens each new node for an instant;
+ * logind watches every keyboard for its power key and takes its leaving in its stride. Any program
+ * may go by any name: only root's are believed.
+ */
+static bool is_bystander(struct holder_scan *scan, const struct process *process, const char *name,
+			 const struct holder_node *node)
+{
+	if (scan->has_procfs && !is_roots(process))
+		return false;
+	if (!strcmp(name, "systemd-udevd") || !strcmp(name, "(udev-worker)"))
+		return true;
+	return node->use == NODE_INPUT && !strcmp(name, "systemd-logind");
+}
+
+static void add_user(struct holder_scan *scan, struct process *process,
+		     const struct holder_node *node)
+{
+	const char *name;
+
+	if (node->use == NODE_VFIO) {
+		add_guest(scan, process, node);
+		return;
+	}
+	name = process_name(scan, process);
+	if (is_bystander(scan, process, name, node))
+		return;
+	holders_add(scan, node->target, PT_HOLDER_PROCESS, process->pid,
+		    holders_text(scan, "%s (pid %d)", name, process->pid), node->through,
+		    process_advice(scan, process));
+}
+
+/* ---- what it has open ---- */
+
+static void match_numbers(struct holder_scan *scan, struct process *process, bool is_block,
+			  unsigned int major, unsigned int minor)
+{
+	size_t i;
+
+	for (i = 0; i < scan->node_count; i++)
+		if (scan->nodes[i].major == major && scan->nodes[i].minor == minor &&
+		    scan->nodes[i].is_block == is_block)
+			add_user(scan, process, &scan->nodes[i]);
+}
+
+static void match_name(struct holder_scan *scan, struct process *process, const char *target)
+{
+	size_t i;
+
+	for (i = 0; i < scan->node_count; i++)
+		if (!strncmp(target, "/dev/", 5) && !strcmp(target + 5, scan->nodes[i].name))
+			add_user(scan, process, &scan->nodes[i]);
+}
+
+static void match_socket(struct holder_scan *scan, struct process *process, const char *target)
+{
+	unsigned long long inode;
+	size_t i;
+
+	if (!scan->socket_count || sscanf(target, "socket:[%llu]", &inode) != 1)
+		return;
+	for (i = 0; i < scan->socket_count; i++) {
+		struct holder_socket *socket = &scan->sockets[i];
+
+		if (socket->inode != inode)
+			continue;
+		socket->is_found = true;
+		holders_add(scan, socket->target, PT_HOLDER_SOCKET, 0,
+			    holders_text(scan, "%s of %s (pid %d)", socket->what,
+					 process_name(scan, process), process->pid),
+			    socket->through, process_advice(scan, process));
+	}
+}
+
+/*
+ * Can this path be one of our nodes? Asking what a path really is may block where a dead server
+ * is behind it, so only paths below /dev are asked about, and those that end like a node of ours: a
+ * container's or a chroot's /dev has something before it. What most descriptors are is left out.
+ */
+static bool may_be_node(struct holder_scan *scan, const char *target)
+{
+	static const char *const others[] = {"null", "pts/",   "shm/", "urandom",
+					     "zero", "random", "ptmx", "tty"};
+	size_t i, length = strlen(target);
+
+	if (!strncmp(target, "/dev/", 5)) {
+		for (i = 0; i < sizeof(others) / sizeof(*others); i++) {
+			size_t size = strlen(others[i]);
+
+			if (!strncmp(target + 5, others[i], size) &&
+			    (others[i][size - 1] == '/' || !target[5 + size]))
+				return false;
+		}
+		return true;
+	}
+	if (!strstr(target, "/dev/"))
+		return false;
+	for (i = 0; i < scan->node_count; i++) {
+		size_t size = strlen(scan->nodes[i].name);
+
+		if (length > size + 5 && !strcmp(target + length - size, scan->nodes[i].name) &&
+		    !strncmp(target + length - size - 5, "/dev/", 5))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Opened with O_PATH, a node is only named: its driver never hears of it. udev does so with each
+ * node whose owner and mode it sets. (proc_pid_fdinfo(5); the flags are octal.)
+ */
+static bool is_name_only(const struct process *process, const char *fd_name)
+{
+	char path[32], text[512];
+	const char *flags;
+
+	(void)text_format(path, sizeof(path), "fdinfo/%s", fd_name);
+	if (io_read_text_at(process->fd, path, text, sizeof(text)) <= 0)
+		return false;
+	flags = strstr(text, "flags:");
+	return flags && strtoul(flags + strlen("flags:"), NULL, 8) & O_PATH;
+}
+
+static void look_at_file(struct holder_scan *scan, struct process *process, int dir_fd,
+			 const char *name)
+{
+	char target[512];
+	struct statx node;
+	ssize_t length = readlinkat(dir_fd, name, target, sizeof(target) - 1);
+
+	if (length <= 0)
+		return;
+	target[length] = '\0';
+	if (target[0] == 's') {
+		match_socket(scan, process, target);
+		return;
+	}
+	if (!may_be_node(scan, target))
+		return;
+	if (!scan->has_procfs) {
+		match_name(scan, process, target);
+		return;
+	}
+	if (statx(dir_fd, name, AT_STATX_DONT_SYNC, STATX_TYPE, &node) < 0 ||
+	    !(S_ISBLK(node.stx_mode) || S_ISCHR(node.stx_mode)) || is_name_only(process, name))
+		return;
+	match_numbers(scan, process, S_ISBLK(node.stx_mode), node.stx_rdev_major,
+		      node.stx_rdev_minor);
+}
+
+static int look_at_files(struct holder_scan *scan, struct process *process)
+{
+	int fd = openat(process->fd, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	AUTO_DIR DIR *dir = NULL;
+	struct dirent *entry;
+
+	if (fd < 0)
+		return -errno;
+	dir = fdopendir(fd);
+	if (!dir) {
+		close(fd);
+		return -ENOMEM;
+	}
+	for (errno = 0; !scan->error && (entry = readdir(dir)); errno = 0)
+		if (entry->d_name[0] != '.')
+			look_at_file(scan, process, fd, entry->d_name);
+	return -errno;
+}
+
+/* ---- its namespaces ---- */
+
+/* True the first time a namespace comes by; false also when it can't be told. */
+static bool is_new_namespace(struct holder_scan *scan, struct namespace_set *set,
+			     const struct process *process, const char *type)
+{
+	char path[32], target[64];
+	unsigned long long inode;
+	const char *number;
+	ssize_t length;
+	size_t i;
+
+	(void)text_format(path, sizeof(path), "ns/%s", type);
+	length = readlinkat(process->fd, path, target, sizeof(target) - 1);
+	if (length <= 0)
+		return false;
+	target[length] = '\0';
+	number = strchr(target, '[');
+	if (!number || sscanf(number, "[%llu]", &inode) != 1)
+		return false;
+	for (i = 0; i < set->count; i++)
+		if (set->seen[i] == inode)
+			return false;
+	HOLDERS_APPEND(scan, set->seen, set->count, inode);
+	return true;
+}
+
+/* Filesystems of the device that are mounted in this process's namespace and not in ours. */
+static void look_at_mounts(struct holder_scan *scan, struct process *process)
+{
+	AUTO_FREE char *text = NULL;
+	struct mount_line line;
+	char *cursor;
+	size_t i;
+
+	if (io_read_all_at(process->fd, "mountinfo", HOLDERS_FILE_MAX, &text, NULL) < 0)
+		return;
+	cursor = text;
+	while (mount_next(&cursor, &line))
+		for (i = 0; i < scan->node_count; i++) {
+			struct holder_node *node = &scan->nodes[i];
+			const char *point;
+
+			if (!node->is_block || node->is_settled || !line.major ||
+			    node->major != line.major || node->minor != line.minor)
+				continue;
+			node->is_settled = true;
+			point = holders_text(scan, "%s", line.point);
+			holders_add(scan, node->target, PT_HOLDER_FILESYSTEM, 0,
+				    holders_text(scan, "%s (in the mount namespace of %s, pid %d)",
+						 point, process_name(scan, process), process->pid),
+				    node->through,
+				    holders_text(scan, "nsenter -t %d -m umount %s", process->pid,
+						 holders_quote(scan, point)));
+		}
+}
+
+/* Interfaces of the device that are in this process's network namespace, as its /sys shows. */
+static void look_at_network(struct holder_scan *scan, struct process *process)
+{
+	size_t i;
+
+	for (i = 0; i < scan->target_count; i++) {
+		struct holder_target *target = &scan->targets[i];
+		char device[PT_ADDRESS_TEXT];
+		const char *const *name;
+
+		if (!target->is_interface_missing)
+			continue;
+		pt_address_format(&target->address, device);
+		name = holders_list(scan, "proc/%d/root/sys/bus/pci/devices/%s/net", process->pid,
+				    device);
+		for (; *name; name++) {
+			target->has_interface = true;
+			holders_add(scan, i, PT_HOLDER_NETWORK, 0,
+				    holders_text(scan,
+						 "%s (in the network namespace of %s, pid %d)",
+						 *name, process_name(scan, process), process->pid),
+				    target->prefix, process_advice(scan, process));
+		}
+	}
+}
+
+/* ---- the walk ---- */
+
+/* Processes can't be looked at: all that is looked for could be there. */
+static void miss_processes(struct holder_scan *scan,
+			   void (*miss)(struct holder_scan *scan, size_t target, const char *what),
+			   const char *what)
+{
+	size_t i;
+
+	for (i = 0; i < scan->node_count; i++)
+		miss(scan, scan->nodes[i].target, what);
+	for (i = 0; i < scan->target_count; i++)
+		if (scan->targets[i].is_interface_missing)
+			miss(scan, i, what);
+}
+
+/* No program: a thread of the kernel or a zombie. They have nothing open, and are the most. */
+static bool has_program(struct holder_scan *scan, int proc_fd, const char *pid)
+{
+	char path[32], target[8];
+
+	if (!scan->has_procfs)
+		return true;
+	(void)text_format(path, sizeof(path), "%s/exe", pid);
+	return readlinkat(proc_fd, path, target, sizeof(target)) >= 0 || errno != ENOENT;
+}
+
+static void look_at_process(struct process_scan *processes, int proc_fd, const char *pid)
+{
+	struct holder_scan *scan = processes->scan;
+	struct process process = {.pid = atoi(pid)};
+	AUTO_CLOSE int fd = -1;
+	int r;
+
+	if (!has_program(scan, proc_fd, pid))
+		return;
+	fd = openat(proc_fd, pid, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	process.fd = fd;
+	r = look_at_files(scan, &process);
+	if (r == -EACCES || r == -EPERM)
+		miss_processes(scan, holders_unprivileged,
+			       "what processes of other users have open");
+	if (processes->has_unsettled && is_new_namespace(scan, &processes->mounts, &process, "mnt"))
+		look_at_mounts(scan, &process);
+	if (scan->has_missing && is_new_namespace(scan, &processes->networks, &process, "net"))
+		look_at_network(scan, &process);
+}
+
+/* In a container only its own processes are to be seen: the first pid namespace has this number. */
+#define INITIAL_PID_NAMESPACE "pid:[4026531836]"
+
+bool holders_see_all_processes(struct pt_host *host)
+{
+	char text[64];
+	ssize_t len;
+
+	if (faccessat(host->root_fd, "proc/1", F_OK, 0) < 0)
+		return false;
+	len = readlinkat(host->root_fd, "proc/self/ns/pid", text, sizeof(text) - 1);
+	text[len > 0 ? len : 0] = '\0';
+	return len < 0 || !strcmp(text, INITIAL_PID_NAMESPACE);
+}
+
+void holders_read_processes(struct holder_scan *scan)
+{
+	struct process_scan processes = {.scan = scan};
+	AUTO_DIR DIR *dir = NULL;
+	struct dirent *entry;
+	size_t i;
+	int fd;
+
+	if (!scan->node_count && !scan->socket_count && !scan->has_missing)
+		return;
+	fd = openat(scan->host->root_fd, "proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	dir = fd >= 0 ? fdopendir(fd) : NULL;
+	if (!dir && fd >= 0)
+		close(fd);
+	if (!dir || !holders_see_all_processes(scan->host))
+		miss_processes(scan, holders_unseen,
+			       "processes outside of this container (its pid namespace)");
+	for (i = 0; i < scan->node_count; i++)
+		processes.has_unsettled |= scan->nodes[i].is_block && !scan->nodes[i].is_settled;
+	while (dir && !scan->error && (entry = readdir(dir)))
+		if (isdigit((unsigned char)entry->d_name[0]))
+			look_at_process(&processes, fd, entry->d_name);
+	free(processes.mounts.seen);
+	free(processes.networks.seen);
+}
+
+void holders_read_rest(struct holder_scan *scan)
+{
+	size_t i;
+
+	for (i = 0; i < scan->node_count; i++) {
+		const struct holder_node *node = &scan->nodes[i];
+
+		if (node->filesystem && !node->is_settled)
+			holders_add(scan, node->target, PT_HOLDER_FILESYSTEM, 0,
+				    holders_text(scan, "%s, mounted where it can't be seen",
+						 node->filesystem),
+				    node->through, "");
+	}
+	for (i = 0; i < scan->socket_count; i++) {
+		const struct holder_socket *socket = &scan->sockets[i];
+
+		if (!socket->is_found)
+			holders_add(scan, socket->target, PT_HOLDER_SOCKET, 0,
+				    holders_text(scan, "%s of user %u", socket->what, socket->uid),
+				    socket->through, "");
+	}
+	for (i = 0; i < scan->target_count; i++) {
+		const struct holder_target *target = &scan->targets[i];
+
+		if (target->is_interface_missing && !target->has_interface &&
+		    !target->may_lack_interface && !target->holders->is_unprivileged)
+			holders_unseen(scan, i,
+				       "its network interface, which no process's network "
+				       "namespace has");
+	}
+}
