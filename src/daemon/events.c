@@ -164,7 +164,7 @@ static void handle_there(struct daemon *daemon, const char *path)
 	struct known *known = find(events, path);
 	struct nodes nodes;
 
-	if (node_of_path(daemon->host, daemon_is_this_machine(daemon), path, &nodes) < 0)
+	if (node_of_path(daemon->host, path, &nodes) < 0)
 		return;
 	if (known && strcmp(known->name, nodes.items[0].name) != 0) {
 		/* a name is made of what can change: the address of an interface */
@@ -210,14 +210,14 @@ static void look_again(struct daemon *daemon)
 	struct nodes nodes;
 	size_t i;
 
-	if (nodes_read(daemon->host, daemon_is_this_machine(daemon),
+	if (nodes_read(daemon->host,
 		       NODES_ALL & ~(1u << NODE_SYSTEM), true, &nodes) < 0)
 		return;
 	for (known = events->known; known; known = next) {
 		struct nodes found;
 
 		next = known->next;
-		if (node_of_path(daemon->host, daemon_is_this_machine(daemon), known->path,
+		if (node_of_path(daemon->host, known->path,
 				 &found) == 0)
 			nodes_free(&found);
 		else
@@ -289,7 +289,7 @@ static int start(struct daemon *daemon)
 	/* listen first, then look: what happens in between is told twice, not lost */
 	r = daemon_is_this_machine(daemon) ? start_monitor(events) : 0;
 	if (r >= 0)
-		r = nodes_read(daemon->host, daemon_is_this_machine(daemon),
+		r = nodes_read(daemon->host,
 			       NODES_ALL & ~(1u << NODE_SYSTEM), true, &nodes);
 	if (r < 0) {
 		events_free(events);

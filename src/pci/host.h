@@ -7,6 +7,7 @@
 #ifndef PCI_HOST_H
 #define PCI_HOST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -53,6 +54,8 @@ struct host_helper {
 
 struct pt_host {
 	int root_fd;
+	/* Not a test's tree or another machine's files: system calls tell the same as files. */
+	bool is_this_machine;
 	const struct host_ops *ops;
 	void *ops_context;
 	pt_log_fn log;

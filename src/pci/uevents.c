@@ -4,7 +4,6 @@
 #include <libudev.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/auto.h"
 #include "base/text.h"
@@ -29,19 +28,11 @@ static const struct {
 
 AUTO_DEFINE(uevents, struct uevents *, uevents_close)
 
-static bool is_this_machine(struct pt_host *host)
-{
-	struct stat root, here;
-
-	return fstat(host->root_fd, &root) == 0 && stat("/", &here) == 0 &&
-	       root.st_dev == here.st_dev && root.st_ino == here.st_ino;
-}
-
 int uevents_open(struct pt_host *host, struct uevents **ret_uevents, struct pt_error *err)
 {
 	AUTO(auto_uevents) struct uevents *uevents = NULL;
 
-	if (!is_this_machine(host))
+	if (!host->is_this_machine)
 		return pt_fail(err, PT_SYSTEM, ENOTSUP,
 			       "events come from this machine's kernel only");
 	uevents = calloc(1, sizeof(*uevents));

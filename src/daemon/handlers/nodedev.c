@@ -50,7 +50,7 @@ static int read_by_flags(struct pt_host *host, struct call *call, unsigned int f
 		kinds = 0;
 	else if (is_vpd_asked)
 		kinds |= 1u << NODE_PCI;
-	if (nodes_read(host, daemon_is_this_machine(call->daemon), kinds, false, ret_nodes) < 0)
+	if (nodes_read(host, kinds, false, ret_nodes) < 0)
 		return call_fail_memory(call);
 	if (is_vpd_asked && !is_pci_asked)
 		keep_vpd(host, ret_nodes);
@@ -115,7 +115,7 @@ static int read_by_word(struct pt_host *host, struct call *call, rpc_optional_st
 				 "unsupported flags (0x%x)", flags);
 	if (word && !strcmp(*word, "vpd"))
 		return read_by_flags(host, call, NODES_FLAG_VPD, ret_nodes);
-	if (nodes_read(host, daemon_is_this_machine(call->daemon),
+	if (nodes_read(host,
 		       word ? nodes_of_word(*word) : NODES_ALL, false, ret_nodes) < 0)
 		return call_fail_memory(call);
 	return 0;
@@ -227,7 +227,7 @@ static int get_xml(struct pt_host *host, struct call *call)
 		return CALL_WAITS;
 	if (resolve_node(host, call, args->name, &nodes) < 0)
 		return -1;
-	xml = node_xml(host, daemon_is_this_machine(call->daemon), &nodes.items[0]);
+	xml = node_xml(host, &nodes.items[0]);
 	nodes_free(&nodes);
 	return call_answer_text(call, xml);
 }

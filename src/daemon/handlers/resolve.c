@@ -9,7 +9,7 @@ int resolve_fail(struct call *call, const char *name)
 
 int resolve_node(struct pt_host *host, struct call *call, const char *name, struct nodes *ret_nodes)
 {
-	int r = node_of_name(host, daemon_is_this_machine(call->daemon), name, ret_nodes);
+	int r = node_of_name(host, name, ret_nodes);
 
 	if (r == -ENOMEM)
 		return call_fail_memory(call);

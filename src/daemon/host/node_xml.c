@@ -23,7 +23,6 @@
 
 struct writer {
 	struct pt_host *host;
-	bool is_this_machine;
 	const struct node *node;
 	FILE *out;
 };
@@ -142,7 +141,7 @@ static void write_net(const struct writer *writer)
 	(void)fputs(" state='", writer->out);
 	xml_text(writer->out, *attribute(writer, "operstate", value) ? value : "unknown");
 	(void)fputs("'/>\n", writer->out);
-	if (writer->is_this_machine)
+	if (writer->host->is_this_machine)
 		write_features(writer);
 	/* the media of IEEE 802: wireless, and what has the addresses of Ethernet */
 	if (*attribute(writer, "phy80211/index", value))
@@ -163,7 +162,7 @@ static void write_devnodes(const struct writer *writer)
 	if (writer->node->kind != NODE_STORAGE && writer->node->kind != NODE_DRM &&
 	    writer->node->kind != NODE_SCSI_GENERIC && writer->node->kind != NODE_USB_DEVICE)
 		return;
-	udev = writer->is_this_machine ? udev_new() : NULL;
+	udev = writer->host->is_this_machine ? udev_new() : NULL;
 	device = udev ? udev_device_new_from_syspath(udev, writer->node->path) : NULL;
 	if (device && udev_device_get_devnode(device)) {
 		(void)fputs("  <devnode type='dev'>", writer->out);
@@ -186,15 +185,15 @@ static void write_storage(const struct writer *writer)
 	uint64_t sectors = 0, block = 512;
 
 	(void)fprintf(writer->out, "    <block>/dev/%s</block>\n", writer->node->entry);
-	if (writer->is_this_machine) {
+	if (writer->host->is_this_machine) {
 		node_property(writer->node->path, "ID_BUS", value, sizeof(value));
 		write_if(writer, 4, "bus", value);
 	}
-	node_drive_type(writer->is_this_machine, writer->node, value, sizeof(value));
+	node_drive_type(writer->host, writer->node, value, sizeof(value));
 	write_if(writer, 4, "drive_type", value);
 	write_attribute(writer, "model", "device/model");
 	write_attribute(writer, "vendor", "device/vendor");
-	if (writer->is_this_machine) {
+	if (writer->host->is_this_machine) {
 		node_property(writer->node->path, "ID_SERIAL", value, sizeof(value));
 		write_if(writer, 4, "serial", value);
 	}
@@ -244,7 +243,7 @@ static void write_usb_id(const struct writer *writer, const char *name, const ch
 	xml_text(writer->out, value);
 	(void)fputs("'>", writer->out);
 	*value = '\0';
-	if (writer->is_this_machine)
+	if (writer->host->is_this_machine)
 		node_property(writer->node->path, property, value, sizeof(value));
 	xml_text(writer->out, *value ? value : attribute(writer, text, value));
 	(void)fprintf(writer->out, "</%s>\n", name);
@@ -357,11 +356,11 @@ static void write_driver(const struct writer *writer)
 	(void)fputs("  </driver>\n", writer->out);
 }
 
-char *node_xml(struct pt_host *host, bool is_this_machine, const struct node *node)
+char *node_xml(struct pt_host *host, const struct node *node)
 {
 	AUTO_FREE char *xml = NULL;
 	size_t size;
-	struct writer writer = {host, is_this_machine, node, open_memstream(&xml, &size)};
+	struct writer writer = {host, node, open_memstream(&xml, &size)};
 
 	if (!writer.out)
 		return NULL;

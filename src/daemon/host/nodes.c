@@ -106,7 +106,7 @@ static bool has_attribute(struct pt_host *host, const char *path, const char *na
 	       faccessat(host->root_fd, file, F_OK, 0) == 0;
 }
 
-void node_drive_type(bool is_this_machine, const struct node *node, char *value, size_t size)
+void node_drive_type(struct pt_host *host, const struct node *node, char *value, size_t size)
 {
 	static const char *const disks[] = {"vd", "nvme", "pmem", "mmcblk"};
 	static const char *const layers[] = {"loop", "ram", "zram", "dm-", "md", "nbd"};
@@ -122,7 +122,7 @@ void node_drive_type(bool is_this_machine, const struct node *node, char *value,
 			(void)text_copy(value, size, "disk");
 			return;
 		}
-	if (is_this_machine)
+	if (host->is_this_machine)
 		node_property(node->path, "ID_TYPE", type, sizeof(type));
 	if (!strcmp(type, "cd") || (!*type && !strncmp(node->entry, "sr", 2)))
 		(void)text_copy(value, size, "cdrom");
@@ -135,7 +135,7 @@ void node_drive_type(bool is_this_machine, const struct node *node, char *value,
 /* ---- one node ---- */
 
 /* What comes after subsystem and entry; false when it is no node after all. */
-static bool read_extra(struct pt_host *host, bool is_this_machine, const struct node *node,
+static bool read_extra(struct pt_host *host, const struct node *node,
 		       char extra[EXTRA])
 {
 	char type[32];
@@ -150,10 +150,10 @@ static bool read_extra(struct pt_host *host, bool is_this_machine, const struct 
 		node_read_text(host, node->path, "hidden", type, sizeof(type));
 		if (has_attribute(host, node->path, "partition") || !strcmp(type, "1"))
 			return false;
-		node_drive_type(is_this_machine, node, type, sizeof(type));
+		node_drive_type(host, node, type, sizeof(type));
 		if (!*type)
 			return false;
-		if (is_this_machine)
+		if (host->is_this_machine)
 			node_property(node->path, "ID_SERIAL", extra, EXTRA);
 		break;
 	case NODE_DRM:
@@ -233,7 +233,6 @@ static struct node *next_node(struct nodes *nodes)
 
 struct finder {
 	struct pt_host *host;
-	bool is_this_machine;
 	bool has_paths;
 	struct nodes *nodes;
 	const char *wanted; /* the one name looked for; NULL: all */
@@ -257,7 +256,7 @@ static int add_entry(struct finder *finder, const struct source *source, const c
 		return -ENOMEM;
 	if (source->kind != NODE_PCI || finder->has_paths) {
 		node->path = read_path(finder->host, &nodes->strings, source->folder, entry);
-		if (!node->path || !read_extra(finder->host, finder->is_this_machine, node, extra))
+		if (!node->path || !read_extra(finder->host, node, extra))
 			return 0;
 	}
 	node->name = make_name(&nodes->strings, source->subsystem, entry, extra);
@@ -324,11 +323,11 @@ static int read_kinds(struct finder *finder, unsigned int kinds)
 	return r;
 }
 
-int nodes_read(struct pt_host *host, bool is_this_machine, unsigned int kinds, bool has_paths,
+int nodes_read(struct pt_host *host, unsigned int kinds, bool has_paths,
 	       struct nodes *ret_nodes)
 {
 	struct nodes nodes = {0};
-	struct finder finder = {host, is_this_machine, has_paths, &nodes, NULL};
+	struct finder finder = {host, has_paths, &nodes, NULL};
 	int r = read_kinds(&finder, kinds);
 
 	if (r < 0) {
@@ -394,11 +393,11 @@ bool node_is_pci_name(const char *name, struct pt_address *ret_address)
 	return true;
 }
 
-int node_of_name(struct pt_host *host, bool is_this_machine, const char *name,
+int node_of_name(struct pt_host *host, const char *name,
 		 struct nodes *ret_nodes)
 {
 	struct nodes nodes = {0};
-	struct finder finder = {host, is_this_machine, true, &nodes, name};
+	struct finder finder = {host, true, &nodes, name};
 	char entry[PT_ADDRESS_TEXT];
 	struct pt_address address;
 	int r;
@@ -437,11 +436,11 @@ static bool read_subsystem(struct pt_host *host, const char *path, char *subsyst
 	return text_copy(subsystem, size, base ? base + 1 : target);
 }
 
-int node_of_path(struct pt_host *host, bool is_this_machine, const char *path,
+int node_of_path(struct pt_host *host, const char *path,
 		 struct nodes *ret_nodes)
 {
 	struct nodes nodes = {0};
-	struct finder finder = {host, is_this_machine, true, &nodes, NULL};
+	struct finder finder = {host, true, &nodes, NULL};
 	const char *entry = strrchr(path, '/');
 	char subsystem[64];
 	unsigned int i;

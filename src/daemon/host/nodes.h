@@ -64,7 +64,7 @@ unsigned int nodes_of_flags(unsigned int flags);
  * All nodes of some kinds, each kind in the kernel's order. PCI functions get paths only with
  * @has_paths: the names need one folder read. Freed with nodes_free().
  */
-int nodes_read(struct pt_host *host, bool is_this_machine, unsigned int kinds, bool has_paths,
+int nodes_read(struct pt_host *host, unsigned int kinds, bool has_paths,
 	       struct nodes *ret_nodes);
 void nodes_free(struct nodes *nodes);
 
@@ -72,11 +72,11 @@ void nodes_free(struct nodes *nodes);
 bool node_is_pci_name(const char *name, struct pt_address *ret_address);
 
 /* The node of a name, as the only one in *ret_nodes; -ENOENT when there is none. */
-int node_of_name(struct pt_host *host, bool is_this_machine, const char *name,
+int node_of_name(struct pt_host *host, const char *name,
 		 struct nodes *ret_nodes);
 
 /* The node of a path below /sys, as an event tells it; -ENOENT when it is no node here. */
-int node_of_path(struct pt_host *host, bool is_this_machine, const char *path,
+int node_of_path(struct pt_host *host, const char *path,
 		 struct nodes *ret_nodes);
 
 /* Name of the next node above a path, "computer" when there is none; malloc()ed, NULL: no memory.
@@ -91,9 +91,9 @@ void node_read_text(struct pt_host *host, const char *path, const char *name, ch
 		    size_t size);
 
 /* The sort of a disk, "disk", "cdrom" …; "" when it isn't one that libvirt lists. */
-void node_drive_type(bool is_this_machine, const struct node *node, char *value, size_t size);
+void node_drive_type(struct pt_host *host, const struct node *node, char *value, size_t size);
 
 /* The document of a node that is no PCI function; malloc()ed, NULL for want of memory. */
-char *node_xml(struct pt_host *host, bool is_this_machine, const struct node *node);
+char *node_xml(struct pt_host *host, const struct node *node);
 
 #endif

@@ -164,12 +164,9 @@ static bool is_bridge(struct holder_scan *scan, const struct pt_address *address
 
 static void examine_root(struct holder_scan *scan)
 {
-	struct stat root, here;
 	struct statfs proc;
 	int fd = openat(scan->host->root_fd, "proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 
-	scan->is_this_machine = fstat(scan->host->root_fd, &root) == 0 && stat("/", &here) == 0 &&
-				root.st_dev == here.st_dev && root.st_ino == here.st_ino;
 	if (fd < 0)
 		return;
 	scan->has_procfs = fstatfs(fd, &proc) == 0 && proc.f_type == PROC_SUPER_MAGIC;

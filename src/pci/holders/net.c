@@ -122,7 +122,7 @@ static void read_addresses(struct net_scan *nets)
 		is_placed &= place_address(nets, networks, count, address);
 	if (is_placed)
 		return;
-	if (nets->scan->is_this_machine) {
+	if (nets->scan->host->is_this_machine) {
 		ask_addresses(nets);
 		return;
 	}

@@ -102,7 +102,6 @@ struct holder_share {
 
 struct holder_scan {
 	struct pt_host *host;
-	bool is_this_machine; /* not a test tree or another machine's files */
 	bool has_procfs;      /* the root's /proc is the kernel's: fds can be followed */
 	bool has_missing;     /* a target with is_interface_missing */
 	int error;	      /* the first failure that isn't something vanishing: -ENOMEM */

@@ -123,7 +123,7 @@ static void load_xdp(struct net_scan *nets)
 		line.name = "";
 	if (strcmp(line.name, "XDP") != 0 || !line.sockets)
 		return;
-	if (nets->scan->is_this_machine && ask_xdp(nets))
+	if (nets->scan->host->is_this_machine && ask_xdp(nets))
 		return;
 	for (i = 0; i < nets->scan->target_count; i++)
 		if (nets->scan->targets[i].has_interface)
