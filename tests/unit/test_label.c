@@ -9,7 +9,7 @@
 #include <errno.h>
 
 #include "domain/confine/profile.h"
-#include "domain/confine/safe_path.h"
+#include "base/safe_path.h"
 #include "domain/definition/xml_node.h"
 #include "read_tree.h"
 

@@ -11,7 +11,7 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
-#include "domain/confine/safe_path.h"
+#include "base/safe_path.h"
 #include "read_tree.h"
 
 /* Users by number, of no account. */

@@ -5,7 +5,7 @@
 #include <limits.h>
 #include <stdbool.h>
 
-#include "domain/confine/safe_path.h"
+#include "base/safe_path.h"
 
 /*
  * The file that a qcow2 image lies on (QEMU, docs/interop/qcow2.rst). False when there is none, or

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "domain/confine/files.h"
-#include "domain/confine/safe_path.h"
+#include "base/safe_path.h"
 
 bool live_file_is_lent(struct pt_host *host, const char *name, const struct stat *st,
 		       uid_t *ret_uid)

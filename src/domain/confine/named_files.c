@@ -11,7 +11,7 @@
 #include "base/text.h"
 #include "domain/definition/device.h"
 #include "domain/confine/image_header.h"
-#include "domain/confine/safe_path.h"
+#include "base/safe_path.h"
 #include "domain/definition/xml_node.h"
 
 /* More files than that, and no more backing files are looked for. */

@@ -13,7 +13,7 @@
 #include "base/text.h"
 #include "domain/confine/run_files.h"
 #include "domain/confine/profile.h"
-#include "domain/confine/safe_path.h"
+#include "base/safe_path.h"
 #include "domain/store/store.h"
 #include "domain/definition/xml_node.h"
 

@@ -10,7 +10,7 @@
 #include "base/text.h"
 #include "domain/confine/confine.h"
 #include "domain/confine/files.h"
-#include "domain/confine/safe_path.h"
+#include "base/safe_path.h"
 #include "domain/definition/xml_node.h"
 
 static int add(void *context, const char *path, const struct stat *st, bool is_written)

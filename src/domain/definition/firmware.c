@@ -12,7 +12,7 @@
 #include "base/io.h"
 #include "base/json.h"
 #include "base/text.h"
-#include "domain/confine/safe_path.h"
+#include "base/safe_path.h"
 #include "domain/definition/xml_node.h"
 
 enum { NAMES_MAX = 256, NAME = 256, DESCRIPTOR_MAX = 64 * 1024, DEPTH = 16 };

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "base/io.h"
-#include "domain/confine/safe_path.h"
+#include "base/safe_path.h"
 #include "domain/definition/xml_node.h"
 
 /* ---- ports ---- */

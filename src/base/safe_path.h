@@ -14,8 +14,8 @@
  * Root and the user of this process are trusted. So are, among each other, those who may write to
  * one directory of root's (by its group, say): each may exchange the files of the others.
  */
-#ifndef DOMAIN_CONFINE_SAFE_PATH_H
-#define DOMAIN_CONFINE_SAFE_PATH_H
+#ifndef BASE_SAFE_PATH_H
+#define BASE_SAFE_PATH_H
 
 #include <limits.h>
 #include <stdbool.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "domain/confine/safe_path.h"
+#include "base/safe_path.h"
 
 #include <errno.h>
 #include <fcntl.h>
