@@ -6,7 +6,6 @@
 #include <json-c/json.h>
 
 #include "domain/definition/definition.h"
-#include "domain/resources/bar_window.h"
 
 /* A socket QEMU listens on: already listening (inherited) when @fd isn't -1, else made at @path. */
 struct command_line_socket {
@@ -19,6 +18,12 @@ struct command_line_tap {
 	const char *alias; /* "net0" */
 	int fd;
 	int vhost_fd; /* of /dev/vhost-net, -1: none */
+};
+
+/* Room in the guest's address space (domain/resources/bar_window.h). */
+struct window {
+	uint64_t aperture; /* bytes for the firmware to keep above 4 GiB; 0: its own choice */
+	uint64_t port;	   /* bytes for each empty root port to keep; 0: no wish */
 };
 
 /* What isn't in the definition. Zeroed with fds -1: no monitor, as domxml-to-native shows it. */

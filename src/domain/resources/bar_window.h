@@ -16,16 +16,11 @@
 
 #include <json-c/json.h>
 
-#include "domain/definition/definition.h"
+#include "domain/command_line/command_line.h"
 #include "pci/host.h"
 
 /* What firmware gives an empty port without being asked. */
 #define WINDOW_USUAL ((uint64_t)2 << 20)
-
-struct window {
-	uint64_t aperture; /* bytes for the firmware to keep above 4 GiB; 0: its own choice */
-	uint64_t port;	   /* bytes for each empty root port to keep; 0: no wish */
-};
 
 /* PT_UNSUITABLE when the devices have no room beside the memory, whatever firmware does. */
 int window_choose(struct pt_host *host, const struct definition *live,
