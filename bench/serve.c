@@ -9,7 +9,7 @@
 
 int main(int argc, char **argv)
 {
-	struct daemon_config config = {.root = argc == 3 ? argv[1] : NULL};
+	struct context_config config = {.root = argc == 3 ? argv[1] : NULL};
 	struct daemon *daemon;
 	struct pt_error err;
 
@@ -18,9 +18,10 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	(void)mallopt(M_ARENA_MAX, 2); /* as in main.c */
-	if (daemon_new(&config, &daemon, &err) < 0 || listen_at(daemon, argv[2], 0, &err) < 0) {
+	if (daemon_new(&config, &daemon, &err) < 0 ||
+	    server_listen_at(daemon->server, argv[2], 0, &err) < 0) {
 		(void)fprintf(stderr, "%s\n", err.message);
 		return EXIT_FAILURE;
 	}
-	return sd_event_loop(daemon->loop) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	return sd_event_loop(daemon->context->loop) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -8,6 +8,7 @@
 #define BASE_AUTO_H
 
 #include <dirent.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -63,5 +64,9 @@ static inline void auto_close_dir(DIR **dir)
 		(fd) = -1;                                                                         \
 		taken_;                                                                            \
 	})
+
+/* The structure that @pointer, its @member, is part of. */
+#define CONTAINER_OF(pointer, type, member)                                                        \
+	((type *)(void *)((char *)(pointer) - offsetof(type, member)))
 
 #endif

@@ -1,29 +1,71 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "daemon/call.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
-#include "daemon/daemon.h"
+#include "base/auto.h"
+#include "daemon/events.h"
 #include "daemon/log.h"
 #include "daemon/stream.h"
-#include "daemon/pool.h"
 
-static const struct handler *const tables[] = {
-	handlers_connect,	handlers_host,		handlers_nodedev,      handlers_change,
-	handlers_domain,	handlers_domain_define, handlers_domain_stats, handlers_guest,
-	handlers_guest_devices, handlers_console,	handlers_security,     handlers_empty,
+struct calls {
+	struct pool *pool;
+	struct {
+		const struct handler *handlers;
+		void *context;
+	} tables[CALLS_TABLES_MAX];
+	size_t count;
 };
 
-const struct handler *handler_find(int32_t procedure)
+/* ---- who answers ---- */
+
+int calls_new(struct pool *pool, struct calls **ret_calls, struct pt_error *err)
 {
-	const struct handler *handler;
+	struct calls *calls = calloc(1, sizeof(*calls));
+
+	if (!calls)
+		return pt_fail_memory(err);
+	calls->pool = pool;
+	*ret_calls = calls;
+	return 0;
+}
+
+void calls_free(struct calls *calls)
+{
+	free(calls);
+}
+
+void calls_serve(struct calls *calls, const struct handler *table, void *context)
+{
+	assert(calls->count < CALLS_TABLES_MAX);
+	calls->tables[calls->count].handlers = table;
+	calls->tables[calls->count++].context = context;
+}
+
+static const struct handler *find_handler(const struct calls *calls, int32_t procedure,
+					  void **ret_context)
+{
 	size_t i;
 
-	for (i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
-		for (handler = tables[i]; handler->run; handler++)
-			if (handler->procedure == procedure)
-				return handler;
+	for (i = 0; i < calls->count; i++) {
+		const struct handler *handler = calls->tables[i].handlers;
+
+		for (; handler->run; handler++) {
+			if (handler->procedure != procedure)
+				continue;
+			*ret_context = calls->tables[i].context;
+			return handler;
+		}
+	}
 	return NULL;
+}
+
+bool calls_have(const struct calls *calls, int32_t procedure)
+{
+	void *context;
+
+	return find_handler(calls, procedure, &context);
 }
 
 int call_fail_memory(struct call *call)
@@ -41,7 +83,7 @@ int call_answer_text(struct call *call, char *text)
 	return 0;
 }
 
-void call_free(struct call *call)
+static void call_free(struct call *call)
 {
 	if (call->procedure) {
 		rpc_free(call->procedure->args, call->args);
@@ -86,12 +128,64 @@ static void answer_result(struct call *call)
 	}
 }
 
-void call_finish(struct call *call)
+/* ---- calls under way ---- */
+
+static bool is_full(const struct client *client)
+{
+	return client->call_count >= CALLS_PER_CLIENT_MAX ||
+	       (client->user->uid != 0 && client->user->calls >= CALLS_PER_USER_MAX) ||
+	       streams_are_full(client);
+}
+
+static void begin(struct client *client, struct call *call)
+{
+	call->client = client;
+	call->previous = NULL;
+	call->following = client->calls;
+	if (client->calls)
+		client->calls->previous = call;
+	client->calls = call;
+	client->call_count++;
+	client->user->calls++;
+}
+
+/* All connections of a user may have waited for the end of one call. */
+static void resume(struct client *client, bool is_whole_user)
+{
+	struct client *other;
+
+	if (!is_whole_user) {
+		client_resume(client);
+		return;
+	}
+	for (other = client->clients->first; other; other = other->next)
+		if (other->user == client->user)
+			client_resume(other);
+}
+
+static void end(struct client *client, struct call *call)
+{
+	bool was_full = client->call_count == CALLS_PER_CLIENT_MAX;
+	bool was_user_full = client->user->calls == CALLS_PER_USER_MAX;
+
+	if (call->previous)
+		call->previous->following = call->following;
+	else
+		client->calls = call->following;
+	if (call->following)
+		call->following->previous = call->previous;
+	client->call_count--;
+	client->user->calls--;
+	if (was_full || (was_user_full && client->user->uid != 0))
+		resume(client, was_user_full);
+}
+
+static void finish(struct call *call)
 {
 	struct client *client = call->client;
 
 	if (client) {
-		client_call_ended(client, call);
+		end(client, call);
 		if (call->fault.code)
 			answer_fault(client, &call->header, &call->fault);
 		else
@@ -100,7 +194,7 @@ void call_finish(struct call *call)
 	call_free(call);
 }
 
-/* ---- receiving ---- */
+/* ---- what can't be answered ---- */
 
 static void refuse(struct client *client, const struct frame_header *header, enum fault_code code,
 		   const char *detail)
@@ -139,6 +233,63 @@ static bool check(struct client *client, const struct frame_header *header,
 	return false;
 }
 
+/* ---- by a worker ---- */
+
+static void run(struct job *job, struct pt_host *host)
+{
+	struct call *call = CONTAINER_OF(job, struct call, job);
+
+	if (call->handler->run(host, call) < 0 && !call->fault.code)
+		(void)call_fail_memory(call);
+}
+
+static void fail(struct job *job, const struct pt_error *err)
+{
+	struct call *call = CONTAINER_OF(job, struct call, job);
+
+	(void)fault_set_reason(&call->fault, err, NULL);
+}
+
+static void done(struct job *job)
+{
+	finish(CONTAINER_OF(job, struct call, job));
+}
+
+static enum pool_lane lane_of(const struct call *call)
+{
+	if (call->handler->place == HANDLER_ENDS)
+		return POOL_END;
+	if (call->procedure->is_change)
+		return POOL_CHANGE;
+	return call->client->is_readonly ? POOL_READONLY : POOL_READ;
+}
+
+static void hand_over(struct call *call)
+{
+	call->is_in_pool = true;
+	call->job = (struct job){.run = run,
+				 .fail = fail,
+				 .done = done,
+				 .lane = lane_of(call),
+				 .peer = call->client,
+				 .uid = call->client->user->uid};
+	pool_add(call->calls->pool, &call->job);
+}
+
+/* ---- receiving ---- */
+
+static int decode(struct call *call, const struct frame *frame)
+{
+	const struct rpc_procedure *procedure = call->procedure;
+	int r = rpc_decode(procedure->args, procedure->args_size, frame->payload, frame->size,
+			   &call->args);
+
+	if (r < 0 || !procedure->result_size)
+		return r;
+	call->result = calloc(1, procedure->result_size);
+	return call->result ? 0 : -ENOMEM;
+}
+
 static void receive_call(struct client *client, const struct frame *frame)
 {
 	const struct rpc_procedure *procedure = rpc_procedure_find(frame->header.procedure);
@@ -152,31 +303,28 @@ static void receive_call(struct client *client, const struct frame *frame)
 		client_drop(client, "no memory for a call");
 		return;
 	}
-	call->daemon = client->daemon;
+	call->calls = client->clients->ops_context;
 	call->procedure = procedure;
-	call->handler = handler_find(procedure->number);
+	call->handler = find_handler(call->calls, procedure->number, &call->context);
 	call->header = frame->header;
-	r = rpc_decode(procedure->args, procedure->args_size, frame->payload, frame->size,
-		       &call->args);
-	if (r == 0 && procedure->result_size) {
-		call->result = calloc(1, procedure->result_size);
-		r = call->result ? 0 : -ENOMEM;
-	}
+	r = decode(call, frame);
 	if (r < 0) {
 		refuse(client, &frame->header, r == -ENOMEM ? FAULT_NO_MEMORY : FAULT_RPC,
 		       r == -ENOMEM ? "passthrud has none left" : "the arguments can't be decoded");
 		call_free(call);
 		return;
 	}
-	client_call_began(client, call);
-	r = call->handler->is_slow ? CALL_WAITS : call->handler->run(client->daemon->host, call);
+	begin(client, call);
+	r = call->handler->place == HANDLER_QUICK
+		    ? call->handler->run(client->clients->context->host, call)
+		    : CALL_WAITS;
 	if (r == CALL_WAITS) {
-		workers_add(client->daemon->workers, call);
+		hand_over(call);
 		return;
 	}
 	if (r < 0 && !call->fault.code)
 		(void)call_fail_memory(call);
-	call_finish(call);
+	finish(call);
 }
 
 static void receive_keepalive(struct client *client, const struct frame *frame)
@@ -193,7 +341,7 @@ static void receive_keepalive(struct client *client, const struct frame *frame)
 		client_send(client, &bytes);
 }
 
-void call_receive(struct client *client, const struct frame *frame)
+static void receive(struct client *client, const struct frame *frame)
 {
 	const struct frame_header *header = &frame->header;
 
@@ -214,3 +362,25 @@ void call_receive(struct client *client, const struct frame *frame)
 		receive_call(client, frame);
 	}
 }
+
+/* ---- connections ---- */
+
+/* What changes something goes on without it; what looks and wasn't begun is for nobody any more. */
+static void left(struct client *client)
+{
+	while (client->calls) {
+		struct call *call = client->calls;
+
+		end(client, call);
+		call->client = NULL;
+		/* one that is run in the loop, and has dropped its client, is its own affair */
+		if (call->is_in_pool && !call->procedure->is_change &&
+		    pool_forget(call->calls->pool, &call->job))
+			call_free(call);
+	}
+	streams_drop(client);
+	subscriptions_drop(client);
+}
+
+const struct client_ops calls_client_ops = {
+	.receive = receive, .is_full = is_full, .changed = streams_update, .left = left};

@@ -5,62 +5,65 @@
 
 #include "daemon/client.h"
 #include "daemon/errors.h"
+#include "daemon/pool.h"
 #include "rpc/procedures.h"
 
+/* A client is not read while so many of its calls are under way, or of its user's, unless root's.
+ */
+#define CALLS_PER_CLIENT_MAX 16
+#define CALLS_PER_USER_MAX   128
+
+struct calls;
+
 struct call {
-	struct daemon *daemon;
+	struct job job;
+	struct calls *calls;
 	/* NULL once it is gone; only for the loop, never for a worker */
 	struct client *client;
 	const struct handler *handler;
+	void *context; /* of the handler's table: calls_serve() */
 	const struct rpc_procedure *procedure;
 	struct frame_header header;
+	bool is_in_pool;
 	void *args;   /* the procedure's plain structs; NULL where it has none */
 	void *result; /* zeroed before the handler fills it with malloc()ed pieces */
 	struct fault fault;
-	struct call *next;     /* in a queue of the workers */
-	struct call *previous; /* see client.c: calls under way */
-	struct call *following;
+	struct call *previous, *following; /* of the same client */
 };
 
 /*
  * Answers a call: fills call->result and returns 0, or sets call->fault and returns -1. @host
- * is the caller's own: the loop's, or a worker's. One that finds itself in the loop and would
- * have to wait returns CALL_WAITS, and is called again by a worker.
+ * is the caller's own: the loop's, or a worker's. One that finds itself in the loop
+ * (!call->is_in_pool) and would have to wait returns CALL_WAITS, and is called again by a worker.
  */
 #define CALL_WAITS 1
 
 typedef int (*handler_fn)(struct pt_host *host, struct call *call);
 
-struct handler {
-	int32_t procedure;
-	handler_fn run;
-	bool is_slow; /* done by a worker */
+enum handler_place {
+	HANDLER_QUICK, /* in the loop */
+	HANDLER_SLOW,  /* by a worker */
+	HANDLER_ENDS,  /* by a worker, of which there is always one: it ends a guest */
 };
 
-/* NULL for a procedure without one, which a test rules out. */
-const struct handler *handler_find(int32_t procedure);
+struct handler {
+	int32_t procedure; /* its number; the table ends with a NULL function */
+	handler_fn run;
+	enum handler_place place;
+};
 
-/* The tables, each ended by a NULL function. */
-extern const struct handler handlers_connect[];
-extern const struct handler handlers_host[];
-extern const struct handler handlers_nodedev[];
-extern const struct handler handlers_change[];
-extern const struct handler handlers_domain[];
-extern const struct handler handlers_domain_define[];
-extern const struct handler handlers_domain_stats[];
-extern const struct handler handlers_guest[];
-extern const struct handler handlers_guest_devices[];
-extern const struct handler handlers_console[];
-extern const struct handler handlers_security[];
-extern const struct handler handlers_empty[];
+int calls_new(struct pool *pool, struct calls **ret_calls, struct pt_error *err);
+void calls_free(struct calls *calls); /* NULL is allowed */
 
-/* Handle one frame that @client sent; may answer at once, hand it to a worker, or drop it. */
-void call_receive(struct client *client, const struct frame *frame);
+/* Answer these procedures too. @context is what the handlers of this table work on. */
+#define CALLS_TABLES_MAX 16
+void calls_serve(struct calls *calls, const struct handler *table, void *context);
 
-/* Loop: send what a worker found, and forget the call. */
-void call_finish(struct call *call);
+/* Whether some table has it: false is a mistake, which a test rules out. */
+bool calls_have(const struct calls *calls, int32_t procedure);
 
-void call_free(struct call *call);
+/* What connections need to make calls; the ops_context is a struct calls. */
+extern const struct client_ops calls_client_ops;
 
 /* For handlers: fail for want of memory. */
 int call_fail_memory(struct call *call);

@@ -8,11 +8,13 @@
 #include <unistd.h>
 
 #include "base/auto.h"
-#include "daemon/call.h"
-#include "daemon/events.h"
 #include "daemon/log.h"
-#include "daemon/stream.h"
-#include "daemon/pool.h"
+#include "rpc/protocol.h"
+
+/* How often deadlines are looked at, as parts of the patience. */
+#define TICKS 6
+
+AUTO_DEFINE(clients, struct clients *, clients_free)
 
 /* A message, or the rest of one, that the socket didn't take yet. */
 struct unsent {
@@ -25,7 +27,7 @@ static uint64_t now(struct client *client)
 {
 	uint64_t usec = 0;
 
-	(void)sd_event_now(client->daemon->loop, CLOCK_MONOTONIC, &usec);
+	(void)sd_event_now(client->clients->context->loop, CLOCK_MONOTONIC, &usec);
 	return usec;
 }
 
@@ -33,8 +35,7 @@ static uint64_t now(struct client *client)
 
 static bool is_listened_to(const struct client *client)
 {
-	return client->call_count < CLIENT_CALLS_MAX && client->unsent_size < CLIENT_UNSENT_MAX &&
-	       !streams_are_full(client);
+	return client->unsent_size < CLIENT_UNSENT_MAX && !client->clients->ops->is_full(client);
 }
 
 /*
@@ -63,15 +64,16 @@ static void update(struct client *client)
 	if (!is_owing)
 		client->deadline_usec = 0;
 	else if (!client->deadline_usec)
-		client->deadline_usec = now(client) + client->daemon->config.patience_usec;
-	streams_update(client);
+		client->deadline_usec =
+			now(client) + client->clients->context->config.patience_usec;
+	client->clients->ops->changed(client);
 }
 
-void clients_check_deadlines(struct daemon *daemon, uint64_t now_usec)
+static void check_deadlines(struct clients *clients, uint64_t now_usec)
 {
 	struct client *client;
 
-	for (client = daemon->clients; client; client = client->next) {
+	for (client = clients->first; client; client = client->next) {
 		if (client->is_dead || !client->deadline_usec || client->deadline_usec > now_usec)
 			continue;
 		client_drop(client, client->unsent     ? "it doesn't take its answers"
@@ -164,6 +166,23 @@ void client_send(struct client *client, const struct frame_bytes *frame)
 	update(client);
 }
 
+void client_send_message(struct client *client, int32_t procedure, xdrproc_t encode,
+			 const void *payload)
+{
+	struct frame_header header = {.program = RPC_PROGRAM_MAIN,
+				      .version = 1,
+				      .procedure = procedure,
+				      .type = FRAME_MESSAGE};
+	struct frame_bytes bytes;
+
+	if (client->unsent_size > CLIENT_MESSAGES_MAX)
+		client_drop(client, "it doesn't take its events");
+	else if (frame_write(&header, encode, payload, &bytes) < 0)
+		client_drop(client, "no memory for an event");
+	else
+		client_send(client, &bytes);
+}
+
 /* ---- in ---- */
 
 static void handle_frames(struct client *client)
@@ -174,7 +193,7 @@ static void handle_frames(struct client *client)
 	while (!client->is_dead && is_listened_to(client) &&
 	       (r = frame_buffer_take(&client->input, &frame)) > 0) {
 		client->deadline_usec = client->is_open ? 0 : client->deadline_usec;
-		call_receive(client, &frame);
+		client->clients->ops->receive(client, &frame);
 	}
 	if (r < 0)
 		client_drop(client, "a message of an impossible length");
@@ -226,132 +245,222 @@ static int on_io(sd_event_source *source, int fd, uint32_t revents, void *contex
 	return 0;
 }
 
-/* ---- calls under way ---- */
-
-void client_go_on(struct client *client)
+/* What its socket took is the same to epoll as before: so it is asked for what holds it up. */
+void client_resume(struct client *client)
 {
 	if (!client->is_dead)
 		(void)sd_event_source_set_io_events(client->io,
 						    client->watched = EPOLLIN | EPOLLOUT);
 }
 
-void client_call_began(struct client *client, struct call *call)
+/* ---- users ---- */
+
+static const struct client_user *find_user(const struct clients *clients, uid_t uid)
 {
-	call->client = client;
-	call->previous = NULL;
-	call->following = client->calls;
-	if (client->calls)
-		client->calls->previous = call;
-	client->calls = call;
-	client->call_count++;
+	const struct client_user *user = clients->users;
+
+	while (user && user->uid != uid)
+		user = user->next;
+	return user;
 }
 
-void client_call_ended(struct client *client, struct call *call)
+bool clients_have_room(const struct clients *clients, uid_t uid)
 {
-	bool was_full = client->call_count == CLIENT_CALLS_MAX;
+	const struct context_config *config = &clients->context->config;
+	const struct client_user *user = find_user(clients, uid);
 
-	if (call->previous)
-		call->previous->following = call->following;
-	else
-		client->calls = call->following;
-	if (call->following)
-		call->following->previous = call->previous;
-	client->call_count--;
-	if (was_full)
-		client_go_on(client);
+	if (clients->count >= config->max_clients)
+		return false;
+	return uid == 0 || !user || user->clients < config->max_per_user;
+}
+
+/* NULL without memory. */
+static struct client_user *join_user(struct clients *clients, uid_t uid)
+{
+	struct client_user *user = clients->users;
+
+	while (user && user->uid != uid)
+		user = user->next;
+	if (!user) {
+		user = calloc(1, sizeof(*user));
+		if (!user)
+			return NULL;
+		user->uid = uid;
+		user->next = clients->users;
+		clients->users = user;
+	}
+	user->clients++;
+	return user;
+}
+
+static void leave_user(struct clients *clients, struct client_user *user)
+{
+	struct client_user **at = &clients->users;
+
+	if (--user->clients)
+		return;
+	while (*at != user)
+		at = &(*at)->next;
+	*at = user->next;
+	free(user);
 }
 
 /* ---- from beginning to end ---- */
 
 static void free_client(struct client *client)
 {
-	struct daemon *daemon = client->daemon;
+	struct clients *clients = client->clients;
 
 	if (client->previous)
 		client->previous->next = client->next;
 	else
-		daemon->clients = client->next;
+		clients->first = client->next;
 	if (client->next)
 		client->next->previous = client->previous;
-	daemon->client_count--;
+	clients->count--;
+	leave_user(clients, client->user);
 	free(client);
 }
 
 void client_drop(struct client *client, const char *why)
 {
+	struct clients *clients = client->clients;
+
 	if (client->is_dead)
 		return;
 	if (why)
 		log_message(PT_LOG_NOTICE, "client %d of user %u dropped: %s", (int)client->pid,
-			    (unsigned int)client->uid, why);
+			    (unsigned int)client->user->uid, why);
 	else
 		log_message(PT_LOG_DEBUG, "client %d left", (int)client->pid);
 	client->is_dead = true;
-	client->daemon->has_dead = true;
-	daemon_sweep_later(client->daemon);
-	while (client->calls) {
-		struct call *call = client->calls;
-
-		client_call_ended(client, call);
-		call->client = NULL;
-		if (workers_forget(client->daemon->workers, call))
-			call_free(call);
-	}
-	streams_drop(client);
-	subscriptions_drop(client);
+	clients->has_dead = true;
+	(void)sd_event_source_set_enabled(clients->sweep, SD_EVENT_ONESHOT);
+	clients->ops->left(client);
 	client->io = sd_event_source_disable_unref(client->io);
 	close(client->fd);
 	drop_unsent(client);
 	frame_buffer_free(&client->input);
 }
 
-void clients_sweep(struct daemon *daemon)
+static void sweep(struct clients *clients)
 {
 	struct client *client, *next;
 
-	if (!daemon->has_dead)
+	if (!clients->has_dead)
 		return;
-	daemon->has_dead = false;
-	for (client = daemon->clients; client; client = next) {
+	clients->has_dead = false;
+	for (client = clients->first; client; client = next) {
 		next = client->next;
 		if (client->is_dead)
 			free_client(client);
 	}
 }
 
-int client_new(struct daemon *daemon, int fd, bool is_readonly, struct pt_error *err)
+int client_new(struct clients *clients, int fd, bool is_readonly, struct pt_error *err)
 {
-	struct client *client = calloc(1, sizeof(*client));
+	AUTO_CLOSE int own = fd;
+	AUTO_FREE struct client *client = calloc(1, sizeof(*client));
 	struct ucred peer = {.pid = 0, .uid = (uid_t)-1};
 	socklen_t size = sizeof(peer);
-	int r;
+	int r = 0;
 
-	if (!client) {
-		close(fd);
+	if (!client)
 		return pt_fail_memory(err);
-	}
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
 		r = -errno;
-	else
-		r = sd_event_add_io(daemon->loop, &client->io, fd, EPOLLIN, on_io, client);
+	client->user = r < 0 ? NULL : join_user(clients, peer.uid);
+	if (r == 0 && !client->user)
+		return pt_fail_memory(err);
+	if (r == 0)
+		r = sd_event_add_io(clients->context->loop, &client->io, fd, EPOLLIN, on_io,
+				    client);
 	if (r < 0) {
-		close(fd);
-		free(client);
+		if (client->user)
+			leave_user(clients, client->user);
 		return pt_fail(err, PT_SYSTEM, -r, "a client can't be served: %s", strerror(-r));
 	}
-	client->daemon = daemon;
-	client->fd = fd;
-	client->uid = peer.uid;
+	client->clients = clients;
+	client->fd = TAKE_FD(own);
 	client->pid = peer.pid;
 	client->is_readonly = is_readonly;
 	client->watched = EPOLLIN;
-	client->next = daemon->clients;
+	client->next = clients->first;
 	if (client->next)
 		client->next->previous = client;
-	daemon->clients = client;
-	daemon->client_count++;
+	clients->first = client;
+	clients->count++;
 	update(client);
 	log_message(PT_LOG_DEBUG, "client %d of user %u%s", (int)client->pid,
-		    (unsigned int)client->uid, is_readonly ? ", read-only" : "");
+		    (unsigned int)peer.uid, is_readonly ? ", read-only" : "");
+	client = NULL; /* the list's */
 	return 0;
+}
+
+/* ---- all of them ---- */
+
+static int on_tick(sd_event_source *source, uint64_t usec, void *context)
+{
+	struct clients *clients = context;
+
+	(void)usec;
+	if (clients->first) {
+		uint64_t now_usec;
+
+		(void)sd_event_now(clients->context->loop, CLOCK_MONOTONIC, &now_usec);
+		check_deadlines(clients, now_usec);
+	}
+	(void)sd_event_source_set_time_relative(source,
+						clients->context->config.patience_usec / TICKS);
+	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+static int on_sweep(sd_event_source *source, void *context)
+{
+	(void)source;
+	sweep(context);
+	return 0;
+}
+
+int clients_new(const struct context *context, const struct client_ops *ops, void *ops_context,
+		struct clients **ret_clients, struct pt_error *err)
+{
+	AUTO(auto_clients) struct clients *clients = calloc(1, sizeof(*clients));
+	uint64_t usec = context->config.patience_usec / TICKS;
+	int r;
+
+	if (!clients)
+		return pt_fail_memory(err);
+	clients->context = context;
+	clients->ops = ops;
+	clients->ops_context = ops_context;
+	r = sd_event_add_time_relative(context->loop, &clients->tick, CLOCK_MONOTONIC, usec,
+				       usec / 2, on_tick, clients);
+	if (r >= 0)
+		r = sd_event_add_defer(context->loop, &clients->sweep, on_sweep, clients);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(clients->sweep, SD_EVENT_OFF);
+	if (r < 0)
+		return pt_fail(err, PT_SYSTEM, -r, "no timer for clients: %s", strerror(-r));
+	*ret_clients = TAKE_POINTER(clients);
+	return 0;
+}
+
+void clients_drop_all(struct clients *clients)
+{
+	struct client *client;
+
+	for (client = clients->first; client; client = client->next)
+		client_drop(client, NULL);
+}
+
+void clients_free(struct clients *clients)
+{
+	if (!clients)
+		return;
+	clients_drop_all(clients);
+	sweep(clients);
+	(void)sd_event_source_disable_unref(clients->tick);
+	(void)sd_event_source_disable_unref(clients->sweep);
+	free(clients);
 }

@@ -1,32 +1,64 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A connection: bytes in, calls, bytes out. */
+/*
+ * Connections: frames in, frames out. What the frames mean is the matter of whoever made the list
+ * of clients (struct client_ops).
+ */
 #ifndef DAEMON_CLIENT_H
 #define DAEMON_CLIENT_H
 
 #include <stdbool.h>
 #include <sys/types.h>
 
-#include "daemon/daemon.h"
+#include "daemon/context.h"
 #include "rpc/frames.h"
 
 struct call;
+struct client;
 struct stream;
 struct subscription;
-
-/* A client is not read while so many of its calls are under way, or so much is unsent. */
-#define CLIENT_CALLS_MAX  16
-#define CLIENT_UNSENT_MAX (1024u * 1024)
-
-/* Events for a client that doesn't take them pile up only so far. */
-#define CLIENT_EVENTS_MAX (4 * CLIENT_UNSENT_MAX)
-
 struct unsent;
 
-struct client {
-	struct daemon *daemon;
-	struct client *previous, *next;
-	int fd;
+/* A client is not read while so much is unsent. */
+#define CLIENT_UNSENT_MAX (1024u * 1024)
+
+/* Messages for a client that doesn't take them pile up only so far. */
+#define CLIENT_MESSAGES_MAX (4 * CLIENT_UNSENT_MAX)
+
+struct client_ops {
+	/* A frame that it sent. */
+	void (*receive)(struct client *client, const struct frame *frame);
+	/* True while it is not to be read: client_resume() when that has changed. */
+	bool (*is_full)(const struct client *client);
+	/* What it can be sent has changed. */
+	void (*changed)(struct client *client);
+	/* It was dropped: let go of what hangs on it. */
+	void (*left)(struct client *client);
+};
+
+/* All connections of one user. */
+struct client_user {
+	struct client_user *next;
 	uid_t uid;
+	unsigned int clients;
+	unsigned int calls; /* call.c's */
+};
+
+struct clients {
+	const struct context *context;
+	const struct client_ops *ops;
+	void *ops_context;
+	struct client *first;
+	unsigned int count;
+	struct client_user *users;
+	bool has_dead; /* some client is to be swept away */
+	sd_event_source *tick, *sweep;
+};
+
+struct client {
+	struct clients *clients;
+	struct client *previous, *next;
+	struct client_user *user;
+	int fd;
 	pid_t pid;
 	sd_event_source *io;
 	uint32_t watched; /* the io events asked for */
@@ -37,6 +69,7 @@ struct client {
 	struct frame_buffer input;
 	struct unsent *unsent, *unsent_last;
 	size_t unsent_size;
+	/* call.c's, stream.c's and events.c's */
 	struct call *calls;
 	unsigned int call_count;
 	struct stream *streams;
@@ -44,25 +77,33 @@ struct client {
 	int next_callback;
 };
 
+int clients_new(const struct context *context, const struct client_ops *ops, void *ops_context,
+		struct clients **ret_clients, struct pt_error *err);
+
+/* Drops all of them; they are freed by clients_free(). */
+void clients_drop_all(struct clients *clients);
+void clients_free(struct clients *clients); /* NULL is allowed */
+
+/* Whether one more client of this user can be served. */
+bool clients_have_room(const struct clients *clients, uid_t uid);
+
 /* Takes @fd, also when it fails. */
-int client_new(struct daemon *daemon, int fd, bool is_readonly, struct pt_error *err);
+int client_new(struct clients *clients, int fd, bool is_readonly, struct pt_error *err);
 
-/* Close it; calls under way go on without it. @why goes to the log, NULL for the usual end. */
+/* Close it. @why goes to the log, NULL for the usual end. */
 void client_drop(struct client *client, const char *why);
-
-/* Free what was dropped. */
-void clients_sweep(struct daemon *daemon);
-
-/* Drop who has kept us waiting too long. */
-void clients_check_deadlines(struct daemon *daemon, uint64_t now_usec);
 
 /* Takes the bytes. */
 void client_send(struct client *client, const struct frame_bytes *frame);
 
-/* What held its messages up is gone: soon deal with those that were received meanwhile. */
-void client_go_on(struct client *client);
+/*
+ * Send a message that isn't an answer; @encode may be NULL. A client that doesn't take its messages
+ * is dropped.
+ */
+void client_send_message(struct client *client, int32_t procedure, xdrproc_t encode,
+			 const void *payload);
 
-void client_call_began(struct client *client, struct call *call);
-void client_call_ended(struct client *client, struct call *call);
+/* What held its frames up is gone: soon deal with those that were received meanwhile. */
+void client_resume(struct client *client);
 
 #endif

@@ -2,138 +2,115 @@
 #include "daemon/daemon.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/auto.h"
-#include "daemon/client.h"
+#include "daemon/call.h"
 #include "daemon/events.h"
+#include "daemon/guests/guests.h"
+#include "daemon/guests/logs.h"
+#include "daemon/guests/monitor.h"
+#include "daemon/handlers/handlers.h"
 #include "daemon/host/device_faults.h"
 #include "daemon/host/fixed.h"
-#include "daemon/guests/guests.h"
-#include "daemon/log.h"
-#include "daemon/server.h"
+#include "daemon/host/node_events.h"
+#include "daemon/mailbox.h"
 #include "daemon/pool.h"
-
-/* How often deadlines are looked at, as parts of the patience. */
-#define TICKS 6
+#include "daemon/server.h"
 
 AUTO_DEFINE(daemon, struct daemon *, daemon_free)
 
-bool daemon_is_this_machine(const struct daemon *daemon)
+/* Each family of procedures, and what it works on. */
+static void serve(struct daemon *daemon)
 {
-	return !daemon->config.root;
+	calls_serve(daemon->calls, handlers_connect, daemon->events);
+	calls_serve(daemon->calls, handlers_host, NULL);
+	calls_serve(daemon->calls, handlers_nodedev, daemon->fixed);
+	calls_serve(daemon->calls, handlers_nodedev_change, NULL);
+	calls_serve(daemon->calls, handlers_domain, daemon->guests);
+	calls_serve(daemon->calls, handlers_domain_define, daemon->guests);
+	calls_serve(daemon->calls, handlers_domain_stats, daemon->guests);
+	calls_serve(daemon->calls, handlers_domain_life, daemon->guests);
+	calls_serve(daemon->calls, handlers_domain_devices, daemon->guests);
+	calls_serve(daemon->calls, handlers_domain_console, daemon->guests);
+	calls_serve(daemon->calls, handlers_domain_security, daemon->guests);
+	calls_serve(daemon->calls, handlers_empty, NULL);
 }
 
-int daemon_open_host(const struct daemon *daemon, struct pt_host **ret_host, struct pt_error *err)
+static int new_core(struct daemon *daemon, struct pt_error *err)
 {
-	const struct daemon_config *config = &daemon->config;
-	int r = pt_host_new(config->root, ret_host, err);
+	struct context *context = daemon->context;
+	int r = mailbox_new(context->loop, &daemon->mailbox, err);
 
-	if (r < 0)
-		return r;
-	if (config->ops) {
-		(*ret_host)->ops = config->ops;
-		(*ret_host)->ops_context = config->ops_context;
-	}
-	pt_host_set_log(*ret_host, log_library, NULL);
-	return 0;
-}
-
-static int on_tick(sd_event_source *source, uint64_t usec, void *context)
-{
-	struct daemon *daemon = context;
-
-	(void)usec;
-	if (daemon->clients) {
-		uint64_t now;
-
-		(void)sd_event_now(daemon->loop, CLOCK_MONOTONIC, &now);
-		clients_check_deadlines(daemon, now);
-	}
-	(void)sd_event_source_set_time_relative(source, daemon->config.patience_usec / TICKS);
-	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
-}
-
-static int on_sweep(sd_event_source *source, void *context)
-{
-	(void)source;
-	clients_sweep(context);
-	events_sweep(context);
-	return 0;
-}
-
-void daemon_sweep_later(struct daemon *daemon)
-{
-	(void)sd_event_source_set_enabled(daemon->sweep, SD_EVENT_ONESHOT);
-}
-
-static int prepare_loop(struct daemon *daemon)
-{
-	uint64_t usec = daemon->config.patience_usec / TICKS;
-	int r = sd_event_new(&daemon->loop);
-
-	if (r >= 0)
-		r = sd_event_add_time_relative(daemon->loop, &daemon->tick, CLOCK_MONOTONIC, usec,
-					       usec / 2, on_tick, daemon);
-	if (r >= 0)
-		r = sd_event_add_defer(daemon->loop, &daemon->sweep, on_sweep, daemon);
-	if (r >= 0)
-		r = sd_event_source_set_enabled(daemon->sweep, SD_EVENT_OFF);
+	if (!r)
+		r = pool_new(context, daemon->mailbox, &daemon->pool, err);
+	if (!r)
+		r = calls_new(daemon->pool, &daemon->calls, err);
+	if (!r)
+		r = clients_new(context, &calls_client_ops, daemon->calls, &daemon->clients, err);
+	if (!r)
+		r = events_new(daemon->clients, &daemon->events, err);
+	if (!r)
+		r = server_new(daemon->clients, &daemon->server, err);
 	return r;
 }
 
-int daemon_new(const struct daemon_config *config, struct daemon **ret_daemon, struct pt_error *err)
+static int new_parts(struct daemon *daemon, struct pt_error *err)
+{
+	struct guests_parts parts = {.context = daemon->context,
+				     .pool = daemon->pool,
+				     .mailbox = daemon->mailbox,
+				     .events = daemon->events};
+	int r = guests_new(&parts, &daemon->guests, err);
+
+	if (!r)
+		r = node_events_new(daemon->context, daemon->events, &daemon->node_events, err);
+	if (!r && daemon->context->host->is_this_machine)
+		r = faults_new(daemon->context, &daemon->faults, err);
+	daemon->fixed = fixed_new();
+	return !r && !daemon->fixed ? pt_fail_memory(err) : r;
+}
+
+int daemon_new(const struct context_config *config, struct daemon **ret_daemon,
+	       struct pt_error *err)
 {
 	AUTO(auto_daemon) struct daemon *daemon = calloc(1, sizeof(*daemon));
 	int r;
 
 	if (!daemon)
 		return pt_fail_memory(err);
-	daemon->config = *config;
-	if (!config->max_clients)
-		daemon->config.max_clients = DAEMON_CLIENTS_MAX;
-	if (!config->max_per_user)
-		daemon->config.max_per_user = DAEMON_CLIENTS_PER_USER;
-	if (!config->patience_usec)
-		daemon->config.patience_usec = DAEMON_PATIENCE_USEC;
-	daemon->fixed = fixed_new();
-	if (!daemon->fixed)
-		return pt_fail_memory(err);
-	r = prepare_loop(daemon);
-	if (r < 0)
-		return pt_fail(err, PT_SYSTEM, -r, "no event loop: %s", strerror(-r));
-	r = daemon_open_host(daemon, &daemon->host, err);
-	if (r == 0)
-		r = workers_new(daemon, &daemon->workers, err);
-	if (r == 0)
-		r = guests_new(daemon, &daemon->guests, err);
-	if (r == 0 && daemon_is_this_machine(daemon))
-		r = faults_new(daemon, &daemon->faults, err);
+	r = context_new(config, &daemon->context, err);
+	if (!r)
+		r = new_core(daemon, err);
+	if (!r)
+		r = new_parts(daemon, err);
 	if (r < 0)
 		return r;
+	serve(daemon);
 	*ret_daemon = TAKE_POINTER(daemon);
 	return 0;
 }
 
 void daemon_free(struct daemon *daemon)
 {
-	struct client *client;
-
 	if (!daemon)
 		return;
-	listeners_free(daemon);
-	/* first, for they know of calls that the workers have */
-	for (client = daemon->clients; client; client = client->next)
-		client_drop(client, NULL);
-	workers_free(daemon->workers);
-	clients_sweep(daemon);
+	server_free(daemon->server);
+	/* first, for they know of calls that the pool has */
+	if (daemon->clients)
+		clients_drop_all(daemon->clients);
+	pool_free(daemon->pool);
+	if (daemon->guests) {
+		guest_logs_end(daemon->guests);
+		monitors_free(daemon->guests);
+	}
+	mailbox_free(daemon->mailbox);
+	clients_free(daemon->clients);
 	events_free(daemon->events);
+	node_events_free(daemon->node_events);
 	faults_free(daemon->faults);
 	guests_free(daemon->guests);
-	(void)sd_event_source_disable_unref(daemon->tick);
-	(void)sd_event_source_disable_unref(daemon->sweep);
-	sd_event_unref(daemon->loop);
-	pt_host_free(daemon->host);
+	calls_free(daemon->calls);
 	fixed_free(daemon->fixed);
+	context_free(daemon->context);
 	free(daemon);
 }

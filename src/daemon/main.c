@@ -12,7 +12,7 @@
 #include "base/auto.h"
 #include "base/text.h"
 #include "daemon/daemon.h"
-#include "daemon/guests/guests.h"
+#include "daemon/guests/load.h"
 #include "daemon/log.h"
 #include "daemon/server.h"
 
@@ -29,7 +29,7 @@ struct options {
 	const char *sockets[SOCKETS_MAX];
 	size_t count;
 	const char *group; /* NULL: the first there is of "passthru" and "libvirt" */
-	struct daemon_config config;
+	struct context_config config;
 };
 
 static int usage(FILE *out)
@@ -135,10 +135,10 @@ static int listen_all(struct daemon *daemon, const struct options *options, stru
 	size_t i;
 
 	if (inherited > 0)
-		return listen_inherited(daemon, SD_LISTEN_FDS_START, inherited, err);
+		return server_listen_inherited(daemon->server, SD_LISTEN_FDS_START, inherited, err);
 	r = choose_group(options, &gid, err);
 	for (i = 0; r == 0 && i < options->count; i++)
-		r = listen_at(daemon, options->sockets[i], gid, err);
+		r = server_listen_at(daemon->server, options->sockets[i], gid, err);
 	return r;
 }
 
@@ -163,13 +163,13 @@ static int prepare_signals(struct daemon *daemon)
 	(void)sigaddset(&set, SIGINT);
 	(void)sigaddset(&set, SIGHUP);
 	(void)sigprocmask(SIG_BLOCK, &set, NULL);
-	r = sd_event_add_signal(daemon->loop, NULL, SIGTERM, NULL, NULL);
+	r = sd_event_add_signal(daemon->context->loop, NULL, SIGTERM, NULL, NULL);
 	if (r >= 0)
-		r = sd_event_add_signal(daemon->loop, NULL, SIGINT, NULL, NULL);
+		r = sd_event_add_signal(daemon->context->loop, NULL, SIGINT, NULL, NULL);
 	if (r >= 0)
-		r = sd_event_add_signal(daemon->loop, NULL, SIGHUP, on_hangup, NULL);
+		r = sd_event_add_signal(daemon->context->loop, NULL, SIGHUP, on_hangup, NULL);
 	if (r >= 0)
-		r = sd_event_set_watchdog(daemon->loop, true);
+		r = sd_event_set_watchdog(daemon->context->loop, true);
 	return r;
 }
 
@@ -194,14 +194,14 @@ static int serve(const struct options *options, struct pt_error *err)
 	r = prepare_signals(daemon);
 	if (r < 0)
 		return pt_fail(err, PT_SYSTEM, -r, "signals can't be handled: %s", strerror(-r));
-	r = guests_load(daemon, err);
+	r = guests_load(daemon->guests, err);
 	if (r == 0)
 		r = listen_all(daemon, options, err);
 	if (r < 0)
 		return r;
 	(void)sd_notify(false, "READY=1");
 	log_message(PT_LOG_INFO, "ready");
-	r = sd_event_loop(daemon->loop);
+	r = sd_event_loop(daemon->context->loop);
 	(void)sd_notify(false, "STOPPING=1\nSTATUS=Finishing what is under way");
 	if (r < 0)
 		return pt_fail(err, PT_SYSTEM, -r, "the event loop broke: %s", strerror(-r));

@@ -1,165 +1,233 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "daemon/pool.h"
 
+#include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/auto.h"
-#include "daemon/call.h"
-#include "daemon/log.h"
 
 #define STACK_SIZE ((size_t)512 * 1024)
 
+/* Threads that a lane can always have, and those that it may have at most. */
+static const struct {
+	unsigned int least, most;
+} lanes[POOL_LANE_COUNT] = {
+	[POOL_END] = {1, POOL_THREADS_MAX},
+	[POOL_CHANGE] = {4, 12},
+	[POOL_OWN] = {2, 8},
+	[POOL_READ] = {2, 8},
+	[POOL_READONLY] = {1, 4},
+};
+
 struct queue {
-	struct call *first, *last;
+	struct job *first, *last;
 };
 
 /* A thread that ended waits to be joined until its place is needed again. */
 struct worker {
-	struct workers *workers;
+	struct pool *pool;
 	pthread_t thread;
-	bool is_joinable; /* the loop's own */
-	bool has_ended;	  /* under the lock */
+	bool is_joinable;
+	bool has_ended;
+	const struct job *job; /* that it runs */
 };
 
-struct workers {
-	struct daemon *daemon;
-	pthread_mutex_t lock;
-	pthread_cond_t work; /* something waits, or it is over */
-	struct worker threads[WORKERS_MAX];
-	struct queue waiting;
-	struct queue done;
-	unsigned int count, idle, changing;
+struct pool {
+	const struct context *context;
+	struct mailbox *mailbox;
+	pthread_mutex_t lock;			 /* of all below */
+	pthread_cond_t work;			 /* something waits, or it is over */
+	struct worker workers[POOL_THREADS_MAX]; /* the first one stays */
+	struct queue waiting[POOL_LANE_COUNT];
+	unsigned int waiting_count;
+	unsigned int count, idle; /* threads; an idle one that was woken is idle until it runs */
+	unsigned int running[POOL_LANE_COUNT];
 	bool is_over;
-	int wake_fd; /* an eventfd: something is done */
-	sd_event_source *source;
 };
 
-static void queue_add(struct queue *queue, struct call *call)
+static void queue_add(struct queue *queue, struct job *job)
 {
-	call->next = NULL;
+	job->next = NULL;
 	if (queue->last)
-		queue->last->next = call;
+		queue->last->next = job;
 	else
-		queue->first = call;
-	queue->last = call;
+		queue->first = job;
+	queue->last = job;
 }
 
-static void queue_remove(struct queue *queue, struct call *call, struct call *before)
+static void queue_remove(struct queue *queue, struct job *job, struct job *before)
 {
 	if (before)
-		before->next = call->next;
+		before->next = job->next;
 	else
-		queue->first = call->next;
-	if (queue->last == call)
+		queue->first = job->next;
+	if (queue->last == job)
 		queue->last = before;
+}
+
+/* ---- who may run; with the lock ---- */
+
+/* Threads that only POOL_END may take at the moment. */
+static unsigned int reserve(const struct pool *pool, enum pool_lane lane)
+{
+	return lane != POOL_END && pool->running[POOL_END] < lanes[POOL_END].least;
+}
+
+/* Whether a lane may have one more thread, and the others can still have what is theirs. */
+static bool has_room(const struct pool *pool, enum pool_lane lane)
+{
+	unsigned int taken = 0, all = 0;
+	size_t i;
+
+	for (i = 0; i < POOL_LANE_COUNT; i++)
+		all += pool->running[i];
+	/* a thread that can't be started when it is needed is no reserve */
+	if (pool->running[lane] >= lanes[lane].most || pool->count - all <= reserve(pool, lane))
+		return false;
+	for (i = 0; i < POOL_LANE_COUNT; i++) {
+		unsigned int running = pool->running[i];
+
+		taken += i != lane && running < lanes[i].least ? lanes[i].least : running;
+	}
+	return taken < POOL_THREADS_MAX;
+}
+
+static bool is_within_share(const struct pool *pool, const struct job *job)
+{
+	unsigned int of_peer = 0, of_user = 0, of_readonly = 0;
+	size_t i;
+
+	if (job->lane == POOL_END)
+		return true;
+	for (i = 0; i < POOL_THREADS_MAX; i++) {
+		const struct job *other = pool->workers[i].job;
+
+		if (!other || other->lane == POOL_END)
+			continue;
+		of_peer += job->peer && other->peer == job->peer;
+		if (other->uid != job->uid)
+			continue;
+		of_user++;
+		of_readonly += other->lane == POOL_READONLY;
+	}
+	if (of_peer >= POOL_PEER_MAX)
+		return false;
+	if (job->uid == 0 || job->uid == POOL_NO_USER)
+		return true;
+	return of_user < POOL_USER_MAX &&
+	       (job->lane != POOL_READONLY || of_readonly < POOL_READONLY_USER_MAX);
+}
+
+/* The first job that may be begun now. */
+static struct job *take(struct pool *pool)
+{
+	enum pool_lane lane;
+
+	for (lane = 0; lane < POOL_LANE_COUNT; lane++) {
+		struct job *job = pool->waiting[lane].first, *before = NULL;
+
+		if (!job || !has_room(pool, lane))
+			continue;
+		for (; job; before = job, job = job->next) {
+			if (!is_within_share(pool, job))
+				continue;
+			queue_remove(&pool->waiting[lane], job, before);
+			pool->waiting_count--;
+			pool->running[lane]++;
+			return job;
+		}
+	}
+	return NULL;
 }
 
 /* ---- in the threads ---- */
 
-/* The first call that may be begun now; with the lock. */
-static struct call *take(struct workers *workers)
-{
-	struct call *call, *before = NULL;
-
-	for (call = workers->waiting.first; call; before = call, call = call->next) {
-		if (call->procedure->is_change) {
-			if (workers->changing >= WORKERS_CHANGING_MAX)
-				continue;
-			workers->changing++;
-		}
-		queue_remove(&workers->waiting, call, before);
-		return call;
-	}
-	return NULL;
-}
-
-/* The next call, or NULL when this thread should end; with the lock. */
-static struct call *next(struct workers *workers)
+/* Wait for a job; NULL when the time is up, or it is all over. With the lock. */
+static struct job *await(struct pool *pool)
 {
 	struct timespec until;
-	struct call *call;
+	struct job *job = NULL;
+	int r = 0;
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += WORKERS_IDLE_S;
-	for (;;) {
-		int r;
-
-		if (workers->is_over)
-			return NULL;
-		call = take(workers);
-		if (call)
-			return call;
-		workers->idle++;
-		r = pthread_cond_timedwait(&workers->work, &workers->lock, &until);
-		workers->idle--;
-		if (r == ETIMEDOUT)
-			return workers->is_over ? NULL : take(workers);
+	until.tv_sec += POOL_IDLE_S;
+	while (!pool->is_over && !(job = take(pool)) && r != ETIMEDOUT) {
+		pool->idle++;
+		r = pthread_cond_timedwait(&pool->work, &pool->lock, &until);
+		pool->idle--;
 	}
+	return job;
 }
 
-static void do_call(struct workers *workers, struct pt_host **host, struct call *call)
+static void run(struct pool *pool, struct pt_host **host, struct job *job)
 {
 	struct pt_error err;
 
-	if (!*host && daemon_open_host(workers->daemon, host, &err) < 0)
-		(void)fault_set_reason(&call->fault, &err, NULL);
-	else if (call->handler->run(*host, call) < 0 && !call->fault.code)
-		(void)call_fail_memory(call);
+	if (!*host && context_open_host(pool->context, host, &err) < 0)
+		job->fail(job, &err);
+	else
+		job->run(job, *host);
 }
 
-static void *work(void *context)
+/* The index of modules is most of what a host has. */
+static void let_go(struct pt_host **host)
 {
-	struct worker *self = context;
-	struct workers *workers = self->workers;
-	struct pt_host *host = NULL;
-	struct call *call;
-
-	(void)pthread_mutex_lock(&workers->lock);
-	while ((call = next(workers))) {
-		uint64_t one = 1;
-
-		(void)pthread_mutex_unlock(&workers->lock);
-		do_call(workers, &host, call);
-		(void)pthread_mutex_lock(&workers->lock);
-		if (call->procedure->is_change) {
-			workers->changing--;
-			(void)pthread_cond_signal(&workers->work);
-		}
-		queue_add(&workers->done, call);
-		/* can't block: the counter would have to be at its top */
-		if (write(workers->wake_fd, &one, sizeof(one)) < 0)
-			log_message(PT_LOG_WARNING, "the loop can't be woken: %s", strerror(errno));
-	}
-	workers->count--;
-	self->has_ended = true;
-	pt_host_free(host);
-	/* the index of modules was most of what we had; with the lock, for where another allocator
-	 * has taken malloc()'s place, two threads at once would both begin with glibc's own */
+	pt_host_free(TAKE_POINTER(*host));
+	/* with the lock, for where another allocator has taken malloc()'s place, two threads at
+	 * once would both begin with glibc's own */
 	(void)malloc_trim(0);
-	(void)pthread_mutex_unlock(&workers->lock);
+}
+
+static void *work(void *argument)
+{
+	struct worker *self = argument;
+	struct pool *pool = self->pool;
+	struct pt_host *host = NULL;
+
+	(void)pthread_mutex_lock(&pool->lock);
+	for (;;) {
+		struct job *job = await(pool);
+
+		if (!job) {
+			if (host)
+				let_go(&host);
+			if (pool->is_over || self != pool->workers)
+				break;
+			continue;
+		}
+		self->job = job;
+		/* the end of one job can make room for two */
+		if (pool->waiting_count && pool->idle)
+			(void)pthread_cond_signal(&pool->work);
+		(void)pthread_mutex_unlock(&pool->lock);
+		run(pool, &host, job);
+		(void)pthread_mutex_lock(&pool->lock);
+		self->job = NULL;
+		pool->running[job->lane]--;
+		mailbox_post(pool->mailbox, &job->letter);
+	}
+	pool->count--;
+	self->has_ended = true;
+	(void)pthread_mutex_unlock(&pool->lock);
 	return NULL;
 }
 
-/* ---- in the loop ---- */
-
-static int start_thread(struct workers *workers)
+/* With the lock. */
+static int start_thread(struct pool *pool)
 {
-	struct worker *worker = workers->threads;
+	struct worker *worker = pool->workers;
 	pthread_attr_t attributes;
 	int r;
 
 	while (worker->is_joinable && !worker->has_ended)
-		worker++; /* count < WORKERS_MAX: one is free */
+		worker++; /* count < POOL_THREADS_MAX: one is free */
 	if (worker->is_joinable)
 		(void)pthread_join(worker->thread, NULL);
-	*worker = (struct worker){.workers = workers};
+	*worker = (struct worker){.pool = pool};
 	r = pthread_attr_init(&attributes);
 	if (r)
 		return -r;
@@ -169,128 +237,131 @@ static int start_thread(struct workers *workers)
 	if (r)
 		return -r;
 	worker->is_joinable = true;
-	workers->count++;
+	pool->count++;
 	return 0;
 }
 
-void workers_add(struct workers *workers, struct call *call)
+/* ---- for those who have jobs ---- */
+
+static void open_done(struct letter *letter)
+{
+	struct job *job = CONTAINER_OF(letter, struct job, letter);
+
+	job->done(job);
+}
+
+static void fail(struct pool *pool, struct job *job, int errnum, const char *why)
+{
+	struct pt_error err;
+
+	(void)pt_fail(&err, PT_SYSTEM, errnum, "no thread for this: %s", why);
+	job->fail(job, &err);
+	mailbox_post(pool->mailbox, &job->letter);
+}
+
+void pool_add(struct pool *pool, struct job *job)
 {
 	int r = 0;
 
-	(void)pthread_mutex_lock(&workers->lock);
-	queue_add(&workers->waiting, call);
-	if (!workers->idle && workers->count < WORKERS_MAX)
-		r = start_thread(workers);
-	(void)pthread_cond_signal(&workers->work);
-	if (r < 0 && !workers->count) {
-		struct queue *waiting = &workers->waiting;
+	job->letter.open = open_done;
+	(void)pthread_mutex_lock(&pool->lock);
+	queue_add(&pool->waiting[job->lane], job);
+	pool->waiting_count++;
+	/* those that wait already have a claim on those that are idle */
+	if (pool->is_over)
+		r = -ECANCELED;
+	else if (pool->waiting_count + reserve(pool, job->lane) > pool->idle &&
+		 pool->count < POOL_THREADS_MAX)
+		r = start_thread(pool);
+	/* nobody would ever come for it */
+	if (r < 0 && (pool->is_over || pool->count <= reserve(pool, job->lane))) {
+		struct queue *queue = &pool->waiting[job->lane];
+		struct job *before = NULL, *at;
 
-		/* nobody would ever come for it */
-		*waiting = (struct queue){0};
-		(void)fault_set(&call->fault, FAULT_SYSTEM, FAULT_FROM_NONE,
-				"no thread for this call: %s", strerror(-r));
-		(void)pthread_mutex_unlock(&workers->lock);
-		call_finish(call);
-		return;
+		for (at = queue->first; at != job; at = at->next)
+			before = at;
+		queue_remove(queue, job, before);
+		pool->waiting_count--;
+	} else {
+		r = 0;
+		(void)pthread_cond_signal(&pool->work);
 	}
-	(void)pthread_mutex_unlock(&workers->lock);
+	(void)pthread_mutex_unlock(&pool->lock);
+	if (r < 0)
+		fail(pool, job, -r, strerror(-r));
 }
 
-bool workers_forget(struct workers *workers, struct call *call)
+bool pool_forget(struct pool *pool, struct job *job)
 {
-	struct call *at, *before = NULL;
+	struct queue *queue = &pool->waiting[job->lane];
+	struct job *at, *before = NULL;
 
-	if (call->procedure->is_change)
-		return false;
-	(void)pthread_mutex_lock(&workers->lock);
-	for (at = workers->waiting.first; at && at != call; at = at->next)
+	(void)pthread_mutex_lock(&pool->lock);
+	for (at = queue->first; at && at != job; at = at->next)
 		before = at;
-	if (at)
-		queue_remove(&workers->waiting, at, before);
-	(void)pthread_mutex_unlock(&workers->lock);
+	if (at) {
+		queue_remove(queue, at, before);
+		pool->waiting_count--;
+	}
+	(void)pthread_mutex_unlock(&pool->lock);
 	return at;
 }
 
-static int on_done(sd_event_source *source, int fd, uint32_t revents, void *context)
+/* ---- beginning and end ---- */
+
+void pool_free(struct pool *pool)
 {
-	struct workers *workers = context;
-	struct call *call;
-	uint64_t count;
-
-	(void)source;
-	(void)revents;
-	if (read(fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
-		return 0;
-	(void)pthread_mutex_lock(&workers->lock);
-	call = workers->done.first;
-	workers->done = (struct queue){0};
-	(void)pthread_mutex_unlock(&workers->lock);
-	while (call) {
-		struct call *following = call->next;
-
-		call_finish(call);
-		call = following;
-	}
-	return 0;
-}
-
-static void free_queue(struct queue *queue)
-{
-	struct call *call = queue->first;
-
-	while (call) {
-		struct call *following = call->next;
-
-		call_free(call);
-		call = following;
-	}
-}
-
-void workers_free(struct workers *workers)
-{
+	enum pool_lane lane;
 	size_t i;
 
-	if (!workers)
+	if (!pool)
 		return;
-	(void)pthread_mutex_lock(&workers->lock);
-	workers->is_over = true;
-	(void)pthread_cond_broadcast(&workers->work);
-	(void)pthread_mutex_unlock(&workers->lock);
-	for (i = 0; i < WORKERS_MAX; i++)
-		if (workers->threads[i].is_joinable)
-			(void)pthread_join(workers->threads[i].thread, NULL);
-	free_queue(&workers->waiting);
-	free_queue(&workers->done);
-	(void)sd_event_source_disable_unref(workers->source);
-	if (workers->wake_fd >= 0)
-		close(workers->wake_fd);
-	(void)pthread_cond_destroy(&workers->work);
-	(void)pthread_mutex_destroy(&workers->lock);
-	free(workers);
+	(void)pthread_mutex_lock(&pool->lock);
+	pool->is_over = true;
+	(void)pthread_cond_broadcast(&pool->work);
+	(void)pthread_mutex_unlock(&pool->lock);
+	for (i = 0; i < POOL_THREADS_MAX; i++)
+		if (pool->workers[i].is_joinable)
+			(void)pthread_join(pool->workers[i].thread, NULL);
+	for (lane = 0; lane < POOL_LANE_COUNT; lane++) {
+		struct job *job = pool->waiting[lane].first;
+
+		while (job) {
+			struct job *next = job->next;
+
+			fail(pool, job, ECANCELED, "passthrud ends");
+			job = next;
+		}
+	}
+	mailbox_open(pool->mailbox);
+	(void)pthread_cond_destroy(&pool->work);
+	(void)pthread_mutex_destroy(&pool->lock);
+	free(pool);
 }
 
-int workers_new(struct daemon *daemon, struct workers **ret_workers, struct pt_error *err)
+int pool_new(const struct context *context, struct mailbox *mailbox, struct pool **ret_pool,
+	     struct pt_error *err)
 {
-	struct workers *workers = calloc(1, sizeof(*workers));
+	struct pool *pool = calloc(1, sizeof(*pool));
 	pthread_condattr_t attributes;
 	int r;
 
-	if (!workers)
+	if (!pool)
 		return pt_fail_memory(err);
-	workers->daemon = daemon;
-	(void)pthread_mutex_init(&workers->lock, NULL);
+	pool->context = context;
+	pool->mailbox = mailbox;
+	(void)pthread_mutex_init(&pool->lock, NULL);
 	(void)pthread_condattr_init(&attributes);
 	(void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	(void)pthread_cond_init(&workers->work, &attributes);
+	(void)pthread_cond_init(&pool->work, &attributes);
 	(void)pthread_condattr_destroy(&attributes);
-	workers->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	r = workers->wake_fd < 0 ? -errno
-				 : sd_event_add_io(daemon->loop, &workers->source, workers->wake_fd,
-						   EPOLLIN, on_done, workers);
+	(void)pthread_mutex_lock(&pool->lock);
+	r = start_thread(pool);
+	(void)pthread_mutex_unlock(&pool->lock);
 	if (r < 0) {
-		workers_free(workers);
-		return pt_fail(err, PT_SYSTEM, -r, "no workers: %s", strerror(-r));
+		pool_free(pool);
+		return pt_fail(err, PT_SYSTEM, -r, "no threads: %s", strerror(-r));
 	}
-	*ret_workers = workers;
+	*ret_pool = pool;
 	return 0;
 }

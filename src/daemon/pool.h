@@ -1,34 +1,72 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Threads for calls that take time: resets and rebinding take seconds, and reading a
- * sleeping device wakes it. They come when they are needed and go when they are idle. A
- * call is done to its end, whether its client still waits or not.
+ * Threads for what takes time: resets and rebinding take seconds, and reading a sleeping device
+ * wakes it. They come when they are needed and go when they are idle, but for one, which stays. A
+ * job is run to its end, whoever has lost interest in it.
+ *
+ * Each job is in a lane, and each lane always has some threads that the others can't take from it:
+ * nobody who only looks delays a change, and a guest can be ended whatever else is under way.
  */
 #ifndef DAEMON_POOL_H
 #define DAEMON_POOL_H
 
-#include "daemon/daemon.h"
+#include <stdbool.h>
+#include <sys/types.h>
 
-struct call;
-struct workers;
+#include "daemon/context.h"
+#include "daemon/mailbox.h"
 
-#define WORKERS_MAX 16
-/* Of these, so many may change devices: reading goes on while they do. */
-#define WORKERS_CHANGING_MAX 12
-#define WORKERS_IDLE_S	     10
+/* In the order in which waiting jobs are begun. */
+enum pool_lane {
+	POOL_END,      /* ends guests */
+	POOL_CHANGE,   /* changes devices and guests */
+	POOL_OWN,      /* the daemon's own: what an event of a guest leads to */
+	POOL_READ,     /* looks */
+	POOL_READONLY, /* looks, for those who may do nothing else */
+	POOL_LANE_COUNT
+};
 
-int workers_new(struct daemon *daemon, struct workers **ret_workers, struct pt_error *err);
-
-/* Waits for calls that were begun; the others are forgotten. */
-void workers_free(struct workers *workers);
+#define POOL_THREADS_MAX 16
+#define POOL_IDLE_S	 10
 
 /*
- * Take back a call that only looks and wasn't begun, for nobody waits for it any more. False when
- * it is being done, or changes something.
+ * So many jobs of one peer, or of one user who isn't root, are run at once; POOL_END's aren't
+ * counted. One user alone can't fill the lane of those who only look.
  */
-bool workers_forget(struct workers *workers, struct call *call);
+#define POOL_PEER_MAX	       4
+#define POOL_USER_MAX	       8
+#define POOL_READONLY_USER_MAX 3
 
-/* Takes the call; call_finish() is called for it in the loop. */
-void workers_add(struct workers *workers, struct call *call);
+/* Whose jobs are the daemon's own. */
+#define POOL_NO_USER ((uid_t) - 1)
+
+struct job {
+	/* in a thread, with its host, which is like the context's */
+	void (*run)(struct job *job, struct pt_host *host);
+	/* instead of @run, in any thread: there is no thread for it, or no host */
+	void (*fail)(struct job *job, const struct pt_error *err);
+	/* in the loop, last of all; frees what the job is part of */
+	void (*done)(struct job *job);
+	enum pool_lane lane;
+	const void *peer; /* whose it is, compared only; NULL: nobody's */
+	uid_t uid;	  /* or POOL_NO_USER */
+	/* the pool's */
+	struct letter letter;
+	struct job *next;
+};
+
+struct pool;
+
+int pool_new(const struct context *context, struct mailbox *mailbox, struct pool **ret_pool,
+	     struct pt_error *err);
+
+/* Waits for jobs that were begun; for the others @fail is called, and @done for all. */
+void pool_free(struct pool *pool); /* NULL is allowed */
+
+/* Takes the job; from any thread. */
+void pool_add(struct pool *pool, struct job *job);
+
+/* Take back a job that wasn't begun; false when it was. */
+bool pool_forget(struct pool *pool, struct job *job);
 
 #endif

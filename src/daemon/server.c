@@ -21,33 +21,74 @@
 
 struct listener {
 	struct listener *next;
-	struct daemon *daemon;
+	struct server *server;
 	int fd;
 	bool is_readonly;
 	char *path; /* to be removed; NULL for an inherited socket */
 	sd_event_source *source;
 };
 
+struct server {
+	struct clients *clients;
+	struct listener *listeners;
+	sd_event_source *pause;	   /* ends what has_paused says */
+	bool has_paused;	   /* nobody was accepted since then */
+	uint64_t turned_away_usec; /* when the log was told of one last */
+};
+
 /* ---- accepting ---- */
 
-/* Whether one more client of this user can be served. */
-static bool has_room(const struct daemon *daemon, uid_t uid)
+static void set_listening(struct server *server, bool is_listening)
 {
-	const struct client *client;
-	unsigned int count = 0;
+	struct listener *listener;
 
-	if (daemon->client_count >= daemon->config.max_clients)
-		return false;
-	if (uid == 0)
-		return true;
-	for (client = daemon->clients; client; client = client->next)
-		count += client->uid == uid;
-	return count < daemon->config.max_per_user;
+	for (listener = server->listeners; listener; listener = listener->next)
+		(void)sd_event_source_set_enabled(listener->source,
+						  is_listening ? SD_EVENT_ON : SD_EVENT_OFF);
+}
+
+static int on_pause_over(sd_event_source *source, uint64_t usec, void *context)
+{
+	(void)source;
+	(void)usec;
+	set_listening(context, true);
+	return 0;
+}
+
+/*
+ * Who can't be accepted stays in the queue, and the kernel tells of him again and again. The log is
+ * told once, until somebody is accepted.
+ */
+static void pause_accepting(struct server *server, int errnum)
+{
+	if (!server->has_paused)
+		log_message(PT_LOG_WARNING,
+			    "new clients must wait: %s; more descriptors: LimitNOFILE= of "
+			    "passthrud.service, or ulimit -n",
+			    strerror(errnum));
+	server->has_paused = true;
+	set_listening(server, false);
+	(void)sd_event_source_set_time_relative(server->pause, SERVER_PAUSE_USEC);
+	(void)sd_event_source_set_enabled(server->pause, SD_EVENT_ONESHOT);
+}
+
+/* Whoever is turned away can come again at once: the log hears of it once a second. */
+static void log_turned_away(struct server *server, uid_t uid)
+{
+	uint64_t now = 0;
+
+	(void)sd_event_now(server->clients->context->loop, CLOCK_MONOTONIC, &now);
+	if (server->turned_away_usec && now - server->turned_away_usec < SERVER_PAUSE_USEC)
+		return;
+	server->turned_away_usec = now;
+	log_message(PT_LOG_NOTICE, "too many clients: one of user %u is turned away",
+		    (unsigned int)uid);
 }
 
 static int on_connection(sd_event_source *source, int fd, uint32_t revents, void *context)
 {
 	struct listener *listener = context;
+	struct server *server = listener->server;
 	struct ucred peer = {.uid = (uid_t)-1};
 	socklen_t size = sizeof(peer);
 	struct pt_error err;
@@ -56,20 +97,18 @@ static int on_connection(sd_event_source *source, int fd, uint32_t revents, void
 	(void)source;
 	(void)revents;
 	if (client < 0) {
-		/* out of descriptors: the limit of clients is below what was granted, or should be
-		 */
 		if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
-			log_message(PT_LOG_WARNING, "accept: %s", strerror(errno));
+			pause_accepting(server, errno);
 		return 0;
 	}
 	(void)getsockopt(client, SOL_SOCKET, SO_PEERCRED, &peer, &size);
-	if (!has_room(listener->daemon, peer.uid)) {
-		log_message(PT_LOG_NOTICE, "too many clients: one of user %u is turned away",
-			    (unsigned int)peer.uid);
+	if (!clients_have_room(server->clients, peer.uid)) {
+		log_turned_away(server, peer.uid);
 		close(client);
 		return 0;
 	}
-	if (client_new(listener->daemon, client, listener->is_readonly, &err) < 0)
+	server->has_paused = false;
+	if (client_new(server->clients, client, listener->is_readonly, &err) < 0)
 		log_message(PT_LOG_WARNING, "%s", err.message);
 	return 0;
 }
@@ -88,7 +127,7 @@ static void free_listener(struct listener *listener)
 }
 
 /* Takes @fd, also when it fails. @path: ours to remove. */
-static int add(struct daemon *daemon, int fd, bool is_readonly, const char *path,
+static int add(struct server *server, int fd, bool is_readonly, const char *path,
 	       struct pt_error *err)
 {
 	struct listener *listener = calloc(1, sizeof(*listener));
@@ -98,19 +137,20 @@ static int add(struct daemon *daemon, int fd, bool is_readonly, const char *path
 		close(fd);
 		return pt_fail_memory(err);
 	}
-	listener->daemon = daemon;
+	listener->server = server;
 	listener->fd = fd;
 	listener->is_readonly = is_readonly;
 	listener->path = path ? strdup(path) : NULL;
-	r = path && !listener->path ? -ENOMEM
-				    : sd_event_add_io(daemon->loop, &listener->source, fd, EPOLLIN,
-						      on_connection, listener);
+	r = path && !listener->path
+		    ? -ENOMEM
+		    : sd_event_add_io(server->clients->context->loop, &listener->source, fd,
+				      EPOLLIN, on_connection, listener);
 	if (r < 0) {
 		free_listener(listener);
 		return pt_fail(err, PT_SYSTEM, -r, "can't listen: %s", strerror(-r));
 	}
-	listener->next = daemon->listeners;
-	daemon->listeners = listener;
+	listener->next = server->listeners;
+	server->listeners = listener;
 	return 0;
 }
 
@@ -136,7 +176,6 @@ static int make_socket(const char *path, gid_t gid, mode_t mode)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	mode_t mask;
 	int r;
 
 	if (fd < 0)
@@ -146,11 +185,10 @@ static int make_socket(const char *path, gid_t gid, mode_t mode)
 	r = clear_path(&address);
 	if (r < 0)
 		return r;
-	mask = umask(0777);
-	r = bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
-	(void)umask(mask);
-	if (r < 0)
-		return r;
+	/* a socket's node gets the mode that the socket has (unix_bind()): nobody's at first. The
+	 * umask would be that of all threads. */
+	if (fchmod(fd, 0) < 0 || bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
+		return -errno;
 	if (chown(path, (uid_t)-1, gid) < 0 || chmod(path, mode) < 0 || listen(fd, SOMAXCONN) < 0) {
 		r = -errno;
 		(void)unlink(path);
@@ -159,7 +197,7 @@ static int make_socket(const char *path, gid_t gid, mode_t mode)
 	return TAKE_FD(fd);
 }
 
-static int listen_one(struct daemon *daemon, const char *path, bool is_readonly, gid_t gid,
+static int listen_one(struct server *server, const char *path, bool is_readonly, gid_t gid,
 		      struct pt_error *err)
 {
 	int fd = make_socket(path, gid, is_readonly ? 0666 : 0660);
@@ -170,10 +208,10 @@ static int listen_one(struct daemon *daemon, const char *path, bool is_readonly,
 	if (fd < 0)
 		return pt_fail(err, fd == -EACCES ? PT_NOT_PERMITTED : PT_SYSTEM, -fd, "%s: %s",
 			       path, strerror(-fd));
-	return add(daemon, fd, is_readonly, path, err);
+	return add(server, fd, is_readonly, path, err);
 }
 
-int listen_at(struct daemon *daemon, const char *path, gid_t gid, struct pt_error *err)
+int server_listen_at(struct server *server, const char *path, gid_t gid, struct pt_error *err)
 {
 	AUTO_FREE char *copy = strdup(path);
 	char readonly_path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
@@ -188,13 +226,13 @@ int listen_at(struct daemon *daemon, const char *path, gid_t gid, struct pt_erro
 	if (r < 0)
 		return pt_fail(err, PT_SYSTEM, -r, "%s: its folder can't be made: %s", path,
 			       strerror(-r));
-	r = listen_one(daemon, path, false, gid, err);
+	r = listen_one(server, path, false, gid, err);
 	if (r < 0)
 		return r;
-	return listen_one(daemon, readonly_path, true, gid, err);
+	return listen_one(server, readonly_path, true, gid, err);
 }
 
-int listen_inherited(struct daemon *daemon, int first_fd, int count, struct pt_error *err)
+int server_listen_inherited(struct server *server, int first_fd, int count, struct pt_error *err)
 {
 	int i, r;
 
@@ -212,7 +250,7 @@ int listen_inherited(struct daemon *daemon, int first_fd, int count, struct pt_e
 		(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
 		(void)fcntl(fd, F_SETFL, O_NONBLOCK);
 		len = strlen(address.sun_path);
-		r = add(daemon, fd,
+		r = add(server, fd,
 			len > strlen(READONLY_SUFFIX) &&
 				!strcmp(address.sun_path + len - strlen(READONLY_SUFFIX),
 					READONLY_SUFFIX),
@@ -223,12 +261,36 @@ int listen_inherited(struct daemon *daemon, int first_fd, int count, struct pt_e
 	return 0;
 }
 
-void listeners_free(struct daemon *daemon)
+int server_new(struct clients *clients, struct server **ret_server, struct pt_error *err)
 {
-	while (daemon->listeners) {
-		struct listener *listener = daemon->listeners;
+	struct server *server = calloc(1, sizeof(*server));
+	int r;
 
-		daemon->listeners = listener->next;
+	if (!server)
+		return pt_fail_memory(err);
+	server->clients = clients;
+	r = sd_event_add_time_relative(clients->context->loop, &server->pause, CLOCK_MONOTONIC, 0,
+				       0, on_pause_over, server);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(server->pause, SD_EVENT_OFF);
+	if (r < 0) {
+		server_free(server);
+		return pt_fail(err, PT_SYSTEM, -r, "no timer for sockets: %s", strerror(-r));
+	}
+	*ret_server = server;
+	return 0;
+}
+
+void server_free(struct server *server)
+{
+	if (!server)
+		return;
+	while (server->listeners) {
+		struct listener *listener = server->listeners;
+
+		server->listeners = listener->next;
 		free_listener(listener);
 	}
+	(void)sd_event_source_disable_unref(server->pause);
+	free(server);
 }

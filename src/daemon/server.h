@@ -3,18 +3,25 @@
 #ifndef DAEMON_SERVER_H
 #define DAEMON_SERVER_H
 
-#include "daemon/daemon.h"
+#include "daemon/client.h"
+
+struct server;
+
+/* So long nobody is accepted where descriptors or memory have run out. */
+#define SERVER_PAUSE_USEC 1000000
+
+int server_new(struct clients *clients, struct server **ret_server, struct pt_error *err);
+
+/* Closes its sockets; those of our own making are removed. NULL is allowed. */
+void server_free(struct server *server);
 
 /*
  * Listen on @path for people of @gid who may change devices, and on "PATH-ro" for everyone.
  * A socket left by a daemon that died is replaced; one that is answered is not.
  */
-int listen_at(struct daemon *daemon, const char *path, gid_t gid, struct pt_error *err);
+int server_listen_at(struct server *server, const char *path, gid_t gid, struct pt_error *err);
 
 /* Sockets given by the service manager: those whose path ends in "-ro" are read-only. */
-int listen_inherited(struct daemon *daemon, int first_fd, int count, struct pt_error *err);
-
-/* Close them; sockets of our own making are removed. */
-void listeners_free(struct daemon *daemon);
+int server_listen_inherited(struct server *server, int first_fd, int count, struct pt_error *err);
 
 #endif

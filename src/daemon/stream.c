@@ -63,11 +63,11 @@ void streams_drop(struct client *client)
 		stream_free(client->streams);
 }
 
-struct stream *stream_find(struct daemon *daemon, dev_t terminal)
+struct stream *stream_find(const struct clients *clients, dev_t terminal)
 {
-	struct client *client;
+	const struct client *client;
 
-	for (client = daemon->clients; client; client = client->next) {
+	for (client = clients->first; client; client = client->next) {
 		struct stream *stream;
 
 		for (stream = client->streams; stream; stream = stream->next)
@@ -187,7 +187,7 @@ static void write_terminal(struct stream *stream)
 		stream->pending = NULL;
 	}
 	if (was_full && stream->pending_size < STREAM_PENDING_MAX)
-		client_go_on(stream->client);
+		client_resume(stream->client);
 }
 
 static int on_terminal(sd_event_source *source, int fd, uint32_t revents, void *context)
@@ -288,8 +288,8 @@ int stream_new(struct client *client, const struct frame_header *header, int fd,
 	if (!stream)
 		return pt_fail_memory(err);
 	stream->watched = EPOLLIN;
-	r = sd_event_add_io(client->daemon->loop, &stream->io, fd, stream->watched, on_terminal,
-			    stream);
+	r = sd_event_add_io(client->clients->context->loop, &stream->io, fd, stream->watched,
+			    on_terminal, stream);
 	if (r < 0)
 		return pt_fail(err, PT_SYSTEM, -r, "a terminal can't be watched: %s", strerror(-r));
 	stream->client = client;

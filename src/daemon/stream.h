@@ -26,7 +26,7 @@ int stream_new(struct client *client, const struct frame_header *header, int fd,
 	       struct pt_error *err);
 
 /* The stream on this terminal, of whatever client; NULL when there is none. */
-struct stream *stream_find(struct daemon *daemon, dev_t terminal);
+struct stream *stream_find(const struct clients *clients, dev_t terminal);
 
 /* End it, telling its client why. */
 void stream_break(struct stream *stream, const char *why);

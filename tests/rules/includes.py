@@ -6,18 +6,40 @@ import re
 
 import tap
 
-# A folder of src/ is a plane. It sees itself and the planes named here, nothing else.
+# Every folder of src/, and every room in it, sees itself and what stands here, nothing else.
 SEES = {
     "base": [],
     "pci": ["base"],
+    "pci/holders": ["base", "pci"],
+    "assign": ["base", "pci", "pci/holders"],
+    "assign/persist": ["base", "pci", "assign"],
     "qmp": ["base"],
     "rpc": ["base"],
-    "assign": ["base", "pci"],
-    "domain": ["base", "pci", "assign", "qmp"],
-    "daemon": ["base", "pci", "assign", "qmp", "domain", "rpc"],
+    "domain/definition": ["base", "pci"],
+    "domain/command_line": ["base", "assign", "domain/definition"],
+    "domain/store": ["base", "pci", "assign", "assign/persist", "domain/definition"],
+    "domain/confine": ["base", "pci", "assign", "domain/definition", "domain/store"],
+    "domain/resources": ["base", "pci", "assign", "qmp", "domain/definition",
+                         "domain/command_line", "domain/store", "domain/confine"],
+    "domain/guest": ["base", "pci", "assign", "qmp", "domain/definition", "domain/command_line",
+                     "domain/store", "domain/confine", "domain/resources"],
+    "daemon": ["base", "pci", "rpc"],
+    "daemon/host": ["base", "pci", "assign", "rpc", "daemon", "domain/definition", "domain/confine"],
+    "daemon/guests": ["base", "pci", "assign", "qmp", "rpc", "daemon", "domain/definition",
+                      "domain/store", "domain/confine", "domain/resources", "domain/guest"],
+    "daemon/handlers": ["base", "pci", "assign", "rpc", "daemon", "daemon/host", "daemon/guests",
+                        "domain/definition", "domain/command_line", "domain/store",
+                        "domain/confine", "domain/resources", "domain/guest"],
     # the command is a user of the public API: what it needs of the planes, the API lacks
     "cli": ["base"],
 }
+
+# Who puts the daemon together sees all of it; nobody includes them but main.
+ASSEMBLERS = ["src/daemon/daemon.c", "src/daemon/main.c"]
+ASSEMBLED = "daemon/daemon.h"
+
+# Modules, a .c and a .h of one name, that include each other, and no third in the circle.
+CIRCLE_MAX = 2
 
 # The plane behind each public header; a plane may include those of the planes it sees.
 PUBLIC = {
@@ -30,28 +52,62 @@ PUBLIC = {
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', re.M)
 
 
+def room_of(name):
+    """"pci/holders" of "pci/holders/block.h"."""
+    return name.rpartition("/")[0]
+
+
 def problems_of(path):
-    plane = path.split("/")[1]
+    room = room_of(path[len("src/"):])
+    if path in ASSEMBLERS:
+        return
     for kind, name in INCLUDE.findall(tap.read(path)):
-        head, _, rest = name.partition("/")
-        if head == "passthru":
-            owner = PUBLIC.get(rest[:-2])
-            if plane != "cli" and owner not in [plane] + SEES[plane]:
-                yield "%s includes <%s>, which belongs to %s" % (path, name, owner or "all planes")
-        elif kind == '"' and head not in [plane] + SEES[plane]:
+        owner = room_of(name)
+        if owner == "passthru":
+            owner = PUBLIC.get(name[len("passthru/"):-2])
+            if room != "cli" and owner.split("/")[0] not in [
+                    r.split("/")[0] for r in [room] + SEES[room]]:
+                yield "%s includes <%s>, which belongs to %s" % (path, name, owner)
+        elif name == ASSEMBLED and path != "src/" + ASSEMBLED[:-1] + "c":
+            yield "%s includes \"%s\", which is for main alone" % (path, name)
+        # "" and <> find the same files
+        elif (kind == '"' or owner in SEES) and owner not in [room] + SEES[room]:
             yield "%s includes \"%s\"; %s sees only %s" % (
-                path, name, plane, ", ".join(SEES[plane]) or "itself")
+                path, name, room, ", ".join(SEES[room]) or "itself")
+
+
+def circles():
+    """Groups of more than CIRCLE_MAX modules each of which reaches all the others."""
+    sees = {}
+    for path in tap.files(".c", ".h", under=("src",)):
+        module = path[len("src/"):-2]
+        sees.setdefault(module, set()).update(
+            name[:-2] for _, name in INCLUDE.findall(tap.read(path)))
+    sees = {m: {n for n in names if n in sees and n != m} for m, names in sees.items()}
+
+    def reached(module):
+        found, queue = set(), [module]
+        while queue:
+            for n in sees[queue.pop()] - found:
+                found.add(n)
+                queue.append(n)
+        return found
+
+    reach = {m: reached(m) for m in sees}
+    found = {frozenset(n for n in reach[m] if m in reach[n]) for m in sees if m in reach[m]}
+    return sorted(", ".join(sorted(c)) for c in found if len(c) > CIRCLE_MAX)
 
 
 def main():
     t = tap.Tap()
-    planes = sorted({p.split("/")[1] for p in tap.files(".c", ".h", under=("src",))})
-    for plane in planes:
-        if plane not in SEES:
-            t.check(plane, ["src/%s is not in the table of tests/rules/includes.py" % plane])
-            continue
-        sources = tap.files(".c", ".h", under=("src/" + plane,))
-        t.check("src/" + plane, [p for s in sources for p in problems_of(s)])
+    sources = tap.files(".c", ".h", under=("src",))
+    rooms = sorted({room_of(p[len("src/"):]) for p in sources})
+    t.check("the table has every room, and no other",
+            ["src/" + r for r in sorted(set(rooms) ^ set(SEES))])
+    for room in rooms:
+        t.check("src/" + room, [p for s in sources if room_of(s[len("src/"):]) == room
+                                for p in problems_of(s)])
+    t.check("no circle of more than %d modules" % CIRCLE_MAX, circles())
     t.check("every public header belongs to a plane",
             [h for h in tap.public_headers()
              if h.split("/")[-1][:-2] not in list(PUBLIC) + ["passthru"]])

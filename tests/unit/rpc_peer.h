@@ -10,6 +10,7 @@
 
 #include "daemon/call.h"
 #include "daemon/daemon.h"
+#include "daemon/guests/guests.h"
 #include "fake/fake.h"
 #include "rpc/protocol.h"
 
@@ -37,7 +38,7 @@ static int64_t now_ms(void)
 
 static int set_up(void **state)
 {
-	struct daemon_config config = {.ops = &fake_ops, .patience_usec = PATIENCE_MS * 1000};
+	struct context_config config = {.ops = &fake_ops, .patience_usec = PATIENCE_MS * 1000};
 	struct pt_error err;
 	char path[4096];
 
@@ -64,7 +65,7 @@ static struct peer join(bool is_readonly)
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds),
 			 0);
-	assert_int_equal(client_new(daemon_, fds[1], is_readonly, NULL), 0);
+	assert_int_equal(client_new(daemon_->clients, fds[1], is_readonly, NULL), 0);
 	peer.fd = fds[0];
 	return peer;
 }
@@ -77,7 +78,7 @@ static void leave(struct peer *peer)
 
 static void turn(void)
 {
-	assert_true(sd_event_run(daemon_->loop, 10000) >= 0);
+	assert_true(sd_event_run(daemon_->context->loop, 10000) >= 0);
 }
 
 static void send_bytes(struct peer *peer, const void *bytes, size_t size)

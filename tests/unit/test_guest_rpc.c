@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 #include "base/io.h"
-#include "daemon/guests/guests.h"
+#include "daemon/guests/load.h"
 #include "unit/rpc_peer.h"
 
 #define UUID "11111111-2222-3333-4444-555555555555"
@@ -79,11 +79,11 @@ static void has_in_xml(struct peer *peer, const rpc_domain *domain, const char *
 
 static void restart(void)
 {
-	struct daemon_config config = daemon_->config;
+	struct context_config config = daemon_->context->config;
 
 	daemon_free(daemon_);
 	assert_int_equal(daemon_new(&config, &daemon_, NULL), 0);
-	assert_int_equal(guests_load(daemon_, NULL), 0);
+	assert_int_equal(guests_load(daemon_->guests, NULL), 0);
 }
 
 static void test_defined_and_forgotten(void **state)
@@ -244,11 +244,14 @@ static void test_events(void **state)
 
 static void put_file(const char *path, const char *bytes)
 {
-	assert_int_equal(io_make_directories_at(daemon_->host->root_fd, STORE_LIVE, 0755), 0);
-	assert_int_equal(io_make_directories_at(daemon_->host->root_fd, STORE_DEFINITIONS, 0755),
+	assert_int_equal(io_make_directories_at(daemon_->context->host->root_fd, STORE_LIVE, 0755),
 			 0);
-	assert_int_equal(io_replace_at(daemon_->host->root_fd, path, bytes, strlen(bytes), 0600),
-			 0);
+	assert_int_equal(
+		io_make_directories_at(daemon_->context->host->root_fd, STORE_DEFINITIONS, 0755),
+		0);
+	assert_int_equal(
+		io_replace_at(daemon_->context->host->root_fd, path, bytes, strlen(bytes), 0600),
+		0);
 }
 
 static void is_unreadable(struct peer *peer, const char *name, const char *path, const char *why)
@@ -291,7 +294,8 @@ static void test_unreadable_files(void **state)
 	put_file(STORE_DEFINITIONS "/other.xml",
 		 DOMAIN("elsewhere", "33333333-2222-3333-4444-555555555555", ""));
 	put_file(STORE_DEFINITIONS "/twin.xml", DOMAIN("twin", UUID, ""));
-	assert_int_equal(mkfifoat(daemon_->host->root_fd, STORE_DEFINITIONS "/fifo.xml", 0600), 0);
+	assert_int_equal(
+		mkfifoat(daemon_->context->host->root_fd, STORE_DEFINITIONS "/fifo.xml", 0600), 0);
 	restart();
 	peer = join_open(false);
 	is_unreadable(&peer, "live", "/" STORE_LIVE "/live.json: ", "not a JSON object");
@@ -364,15 +368,16 @@ static void test_a_lost_guest_keeps_its_tpm(void **state)
 	(void)state;
 	put_live("lost", NOBODY, DOMAIN("lost", UUID, TPM));
 	put_file(STORE_DEFINITIONS "/lost.xml", "<domain");
-	assert_int_equal(io_make_directories_at(daemon_->host->root_fd, TPM_STATE, 0700), 0);
+	assert_int_equal(io_make_directories_at(daemon_->context->host->root_fd, TPM_STATE, 0700),
+			 0);
 	restart();
 	await_no_job("lost");
 	peer = join_open(false);
 	is_unreadable(&peer, "lost", "/" STORE_DEFINITIONS "/lost.xml: ", "isn't XML");
 	leave(&peer);
-	assert_int_equal(faccessat(daemon_->host->root_fd, TPM_STATE, F_OK, 0), 0);
-	assert_int_not_equal(faccessat(daemon_->host->root_fd, STORE_LIVE "/lost.json", F_OK, 0),
-			     0);
+	assert_int_equal(faccessat(daemon_->context->host->root_fd, TPM_STATE, F_OK, 0), 0);
+	assert_int_not_equal(
+		faccessat(daemon_->context->host->root_fd, STORE_LIVE "/lost.json", F_OK, 0), 0);
 }
 
 /* A process that the host sees as QEMU would be seen; its guest is in put_live(). */
@@ -388,7 +393,7 @@ static int put_process(void)
 		_exit(0);
 	}
 	(void)snprintf(path, sizeof(path), "proc/%d", pid);
-	assert_int_equal(io_make_directories_at(daemon_->host->root_fd, path, 0755), 0);
+	assert_int_equal(io_make_directories_at(daemon_->context->host->root_fd, path, 0755), 0);
 	(void)snprintf(path, sizeof(path), "proc/%d/stat", pid);
 	(void)snprintf(stat, sizeof(stat),
 		       "%d (qemu) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 1 0 0\n", pid);

@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "daemon/events.h"
+#include "daemon/host/node_events.h"
 #include "pci/sysfs.h"
 #include "unit/rpc_peer.h"
 
@@ -37,7 +37,7 @@ static void test_every_procedure_has_a_handler(void **state)
 
 	(void)state;
 	for (i = 0; (procedure = rpc_procedure_at(i)); i++)
-		if (!handler_find(procedure->number))
+		if (!calls_have(daemon_->calls, procedure->number))
 			fail_msg("no handler for %s", procedure->name);
 }
 
@@ -198,7 +198,7 @@ static void test_answers_not_taken(void **state)
 
 	(void)state;
 	/* asks as fast as it can and reads nothing */
-	while (daemon_->client_count == 2 && now_ms() < until) {
+	while (daemon_->clients->count == 2 && now_ms() < until) {
 		struct frame_header header = {.program = RPC_PROGRAM_MAIN,
 					      .version = 1,
 					      .procedure = RPC_LIST_ALL_NODE_DEVICES};
@@ -210,10 +210,10 @@ static void test_answers_not_taken(void **state)
 		free(frame.bytes);
 		turn();
 		still_answers(&other);
-		if (daemon_->clients)
-			assert_true(daemon_->clients->unsent_size < 2 * CLIENT_UNSENT_MAX);
+		if (daemon_->clients->first)
+			assert_true(daemon_->clients->first->unsent_size < 2 * CLIENT_UNSENT_MAX);
 	}
-	assert_int_equal(daemon_->client_count, 1);
+	assert_int_equal(daemon_->clients->count, 1);
 	while (recv(greedy.fd, bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
 		;
 	leave(&greedy);
@@ -389,9 +389,9 @@ static void test_client_dies_during_a_call(void **state)
 	turn();
 	turn();
 	leave(&dying);
-	while (daemon_->client_count && now_ms() < until)
+	while (daemon_->clients->count && now_ms() < until)
 		turn();
-	assert_int_equal(daemon_->client_count, 0);
+	assert_int_equal(daemon_->clients->count, 0);
 	/* the operation runs to its end: this one waits for its locks */
 	fake_fault(fake, NVME_AT, "unbind", NULL);
 	other = join_open(false);
@@ -448,11 +448,11 @@ static void test_events(void **state)
 	expect_error(&peer, RPC_NODE_DEVICE_EVENT_REGISTER, &bad, 1, "unsupported node device");
 	len = snprintf(path, sizeof(path), "/sys/devices/pci0000:00/0000:00:01.0/" NVME_AT);
 	assert_true(len > 0);
-	events_handle(daemon_, "bind", path);
+	node_events_handle(daemon_->node_events, "bind", path);
 	expect_event(&peer, RPC_NODE_DEVICE_UPDATE_MESSAGE, NVME, 0);
-	events_handle(daemon_, "remove", path);
+	node_events_handle(daemon_->node_events, "remove", path);
 	expect_event(&peer, RPC_NODE_DEVICE_LIFECYCLE_MESSAGE, NVME, NODE_DELETED);
-	events_handle(daemon_, "add", path);
+	node_events_handle(daemon_->node_events, "add", path);
 	expect_event(&peer, RPC_NODE_DEVICE_LIFECYCLE_MESSAGE, NVME, NODE_CREATED);
 	(void)ask(&peer, RPC_NODE_DEVICE_EVENT_DEREGISTER, &(struct rpc_number){1});
 	expect_error(&peer, RPC_NODE_DEVICE_EVENT_DEREGISTER, &(struct rpc_number){1}, 1,
@@ -460,7 +460,7 @@ static void test_events(void **state)
 	expect_error(&peer, RPC_DOMAIN_EVENT_DEREGISTER, &(struct rpc_number){0}, 1,
 		     "not registered");
 	leave(&peer);
-	while (daemon_->events)
+	while (node_events_are_begun(daemon_->node_events))
 		turn();
 }
 
@@ -474,7 +474,7 @@ static void test_a_thousand_connections(void **state)
 	size_t i;
 
 	(void)state;
-	daemon_->config.patience_usec = 1000 * (uint64_t)LONG_MS;
+	daemon_->context->config.patience_usec = 1000 * (uint64_t)LONG_MS;
 	for (i = 0; i < count; i++)
 		peers[i] = join_open(true);
 	for (i = 0; i < count; i++) /* all ask before the first is answered */
@@ -489,7 +489,7 @@ static void test_a_thousand_connections(void **state)
 	}
 	for (i = 0; i < count; i++)
 		leave(&peers[i]);
-	while (daemon_->client_count)
+	while (daemon_->clients->count)
 		turn();
 }
 
@@ -502,7 +502,7 @@ static void ask_for_much(struct peer peers[8])
 	for (i = 0; i < 8; i++)
 		peers[i] = join_open(true);
 	for (i = 0; i < 8; i++)
-		for (n = 0; n < CLIENT_CALLS_MAX; n++)
+		for (n = 0; n < CALLS_PER_CLIENT_MAX; n++)
 			send_call(&peers[i], RPC_LIST_ALL_NODE_DEVICES, &args);
 	for (i = 0; i < 8; i++)
 		turn();
@@ -517,7 +517,7 @@ static void test_many_leave_with_calls_waiting(void **state)
 	ask_for_much(peers);
 	for (i = 0; i < 8; i++)
 		leave(&peers[i]);
-	while (daemon_->client_count > 1)
+	while (daemon_->clients->count > 1)
 		turn();
 	still_answers(&other);
 	leave(&other);
@@ -542,7 +542,7 @@ static void test_ends_with_calls_waiting(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_every_procedure_has_a_handler),
+		TEST(test_every_procedure_has_a_handler),
 		TEST(test_as_virsh_begins),
 		TEST(test_other_hypervisors),
 		TEST(test_unknown_calls),

@@ -64,9 +64,21 @@ static void make_guest(const char *path)
 	(void)snprintf(xml, sizeof(xml), form, path);
 	assert_int_equal(definition_parse(xml, DEFINITION_LIVE, &guest->live, NULL), 0);
 	guest->user.uid = getuid();
+	guests_lock(daemon_->guests);
 	domain = domain_add(daemon_->guests, "d1", uuid);
 	assert_non_null(domain);
 	domain->guest = guest;
+	guests_unlock(daemon_->guests);
+}
+
+static struct domain *first_domain(void)
+{
+	struct domain *domain;
+
+	guests_lock(daemon_->guests);
+	domain = domain_first(daemon_->guests);
+	guests_unlock(daemon_->guests);
+	return domain;
 }
 
 static void hang_up(void)
@@ -211,7 +223,7 @@ static void test_goodbye(void **state)
 
 		(void)send_some(&peer, ways[i], NULL, 0);
 		assert_int_equal(await_packet(&peer, FRAME_OK).size, 0);
-		assert_null(daemon_->clients->streams);
+		assert_null(daemon_->clients->first->streams);
 		/* late packets belong to nobody */
 		send_data(&peer, "late");
 		still_answers(&peer);
@@ -242,7 +254,7 @@ static void test_client_leaves(void **state)
 
 	(void)state;
 	leave(&peer);
-	while (daemon_->client_count)
+	while (daemon_->clients->count)
 		turn();
 	next = open_console();
 	send_data(&next, "x");
@@ -282,7 +294,7 @@ static void test_refusals(void **state)
 	struct rpc_domain_console_args args = console(4);
 	struct peer peer = join_open(false), reader = join_open(true);
 	char *alias = text("serial1");
-	struct domain *domain = daemon_->guests->first;
+	struct domain *domain = first_domain();
 
 	(void)state;
 	expect_error(&peer, RPC_DOMAIN_OPEN_CONSOLE, &args, 8, "flags");
@@ -298,10 +310,10 @@ static void test_refusals(void **state)
 	domain->guest->user.uid = getuid() + 1;
 	expect_error(&peer, RPC_DOMAIN_OPEN_CONSOLE, &args, 38, "not a terminal of this guest");
 	guest_unref(domain->guest);
-	daemon_->guests->first->guest = NULL;
+	first_domain()->guest = NULL;
 	expect_error(&peer, RPC_DOMAIN_OPEN_CONSOLE, &args, 55, "domain is not running");
 	make_guest("/etc/passwd");
-	daemon_->guests->first->guest->user.uid = 0;
+	first_domain()->guest->user.uid = 0;
 	leave(&reader);
 	leave(&peer);
 }
@@ -320,7 +332,7 @@ static void test_no_file_of_the_hosts(void **state)
 
 static void turn_until_quiet(void)
 {
-	while (sd_event_run(daemon_->loop, 0) > 0)
+	while (sd_event_run(daemon_->context->loop, 0) > 0)
 		;
 }
 
@@ -341,9 +353,9 @@ static void test_client_that_does_not_take(void **state)
 		turn_until_quiet();
 	} while (n > 0 && written < PLENTY);
 	assert_true(written < PLENTY);
-	assert_true(daemon_->clients->unsent_size <= 2 * sizeof(block));
+	assert_true(daemon_->clients->first->unsent_size <= 2 * sizeof(block));
 	/* nor is it dropped for that: a person may have stopped the terminal */
-	assert_int_equal(daemon_->clients->deadline_usec, 0);
+	assert_int_equal(daemon_->clients->first->deadline_usec, 0);
 	while (written) {
 		struct frame frame = await_packet(&peer, FRAME_CONTINUE);
 
@@ -377,7 +389,7 @@ static void test_guest_that_does_not_take(void **state)
 		turn_until_quiet();
 	} while (n && sent < PLENTY);
 	assert_true(sent < PLENTY);
-	assert_true(streams_are_full(daemon_->clients));
+	assert_true(streams_are_full(daemon_->clients->first));
 	/* all that was sent whole arrives once it does read */
 	while (got < sent / frame.size * sizeof(block) && now_ms() < until) {
 		ssize_t r = read(master, bytes, sizeof(bytes));
@@ -387,7 +399,7 @@ static void test_guest_that_does_not_take(void **state)
 		turn_until_quiet();
 	}
 	assert_int_equal(got, sent / frame.size * sizeof(block));
-	assert_false(streams_are_full(daemon_->clients));
+	assert_false(streams_are_full(daemon_->clients->first));
 	free(frame.bytes);
 	leave(&peer);
 }
@@ -453,7 +465,7 @@ static void test_nonsense(void **state)
 		while (read(master, (char[256]){0}, 256) > 0)
 			;
 	}
-	assert_int_equal(daemon_->client_count, 0);
+	assert_int_equal(daemon_->clients->count, 0);
 }
 
 static int set_up_lie(void **state)

@@ -4,16 +4,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/auto.h"
 #include "base/text.h"
-#include "daemon/events.h"
-#include "daemon/handlers/domain_fault.h"
 #include "daemon/log.h"
+#include "domain/definition/units.h"
+#include "rpc/protocol.h"
 
 #define EVENT_LIFECYCLE 0
 #define EVENT_REBOOT	1
 
 /* What the loop needs of a domain that may be gone by then. */
 struct message {
+	struct letter letter;
+	struct events *events;
 	int event;
 	char name[STORE_NAME];
 	unsigned char uuid[16];
@@ -29,25 +32,26 @@ static void describe(struct message *message, rpc_domain *domain)
 	domain->id = message->id;
 }
 
-static void send_lifecycle(struct daemon *daemon, struct message *message, const char *uuid)
+static void send_lifecycle(struct message *message, const char *uuid)
 {
 	struct rpc_domain_lifecycle body = {.event = message->type, .detail = message->detail};
 
 	describe(message, &body.domain);
-	events_send(daemon, EVENT_DOMAIN, EVENT_LIFECYCLE, uuid, RPC_DOMAIN_LIFECYCLE_MESSAGE,
-		    (xdrproc_t)xdr_rpc_domain_lifecycle, &body, &body.callback);
+	events_send(message->events, EVENT_DOMAIN, EVENT_LIFECYCLE, uuid,
+		    RPC_DOMAIN_LIFECYCLE_MESSAGE, (xdrproc_t)xdr_rpc_domain_lifecycle, &body,
+		    &body.callback);
 }
 
-static void send_reboot(struct daemon *daemon, struct message *message, const char *uuid)
+static void send_reboot(struct message *message, const char *uuid)
 {
 	struct rpc_domain_rebooted body = {.callback = 0};
 
 	describe(message, &body.domain);
-	events_send(daemon, EVENT_DOMAIN, EVENT_REBOOT, uuid, RPC_DOMAIN_REBOOT_MESSAGE,
+	events_send(message->events, EVENT_DOMAIN, EVENT_REBOOT, uuid, RPC_DOMAIN_REBOOT_MESSAGE,
 		    (xdrproc_t)xdr_rpc_domain_rebooted, &body, &body.callback);
 }
 
-static void send_device(struct daemon *daemon, struct message *message, const char *uuid)
+static void send_device(struct message *message, const char *uuid)
 {
 	struct rpc_domain_device body = {.alias = message->alias};
 	int32_t procedure = RPC_DOMAIN_DEVICE_REMOVED_MESSAGE;
@@ -57,26 +61,26 @@ static void send_device(struct daemon *daemon, struct message *message, const ch
 	else if (message->event == DEVICE_EVENT_REMOVAL_FAILED)
 		procedure = RPC_DOMAIN_DEVICE_REMOVAL_FAILED_MESSAGE;
 	describe(message, &body.domain);
-	events_send(daemon, EVENT_DOMAIN, message->event, uuid, procedure,
+	events_send(message->events, EVENT_DOMAIN, message->event, uuid, procedure,
 		    (xdrproc_t)xdr_rpc_domain_device, &body, &body.callback);
 }
 
-static void send_message(struct daemon *daemon, void *argument)
+static void send_message(struct letter *letter)
 {
-	struct message *message = argument;
-	char uuid[UUID_TEXT];
+	struct message *message = CONTAINER_OF(letter, struct message, letter);
+	char uuid[DEFINITION_UUID_TEXT];
 
 	uuid_format(message->uuid, uuid);
 	if (message->event == EVENT_LIFECYCLE)
-		send_lifecycle(daemon, message, uuid);
+		send_lifecycle(message, uuid);
 	else if (message->event == EVENT_REBOOT)
-		send_reboot(daemon, message, uuid);
+		send_reboot(message, uuid);
 	else
-		send_device(daemon, message, uuid);
+		send_device(message, uuid);
 	free(message);
 }
 
-static struct message *new_message(const struct domain *domain, int id, int event)
+static struct message *new_message(const struct domain *domain, int event)
 {
 	struct message *message = calloc(1, sizeof(*message));
 
@@ -85,54 +89,60 @@ static struct message *new_message(const struct domain *domain, int id, int even
 			    domain->name);
 		return NULL;
 	}
+	message->letter.open = send_message;
+	message->events = domain->guests->parts.events;
 	message->event = event;
-	message->id = id;
 	text_copy(message->name, sizeof(message->name), domain->name);
+	guests_lock(domain->guests);
+	message->id = domain->guest ? domain->guest->id : -1;
 	memcpy(message->uuid, domain->uuid, sizeof(message->uuid));
+	guests_unlock(domain->guests);
 	return message;
 }
 
-static int id_of(const struct domain *domain)
+static void post(const struct domain *domain, struct message *message)
 {
-	int id;
-
-	guests_lock(domain->guests);
-	id = domain->guest ? domain->guest->id : -1;
-	guests_unlock(domain->guests);
-	return id;
+	mailbox_post(domain->guests->parts.mailbox, &message->letter);
 }
 
-void domain_event_lifecycle_of(const struct domain *domain, int id, enum domain_event event,
-			       int detail)
+void domain_event_lifecycle(const struct domain *domain, enum domain_event event, int detail)
 {
-	struct message *message = new_message(domain, id, EVENT_LIFECYCLE);
+	struct message *message = new_message(domain, EVENT_LIFECYCLE);
 
 	if (!message)
 		return;
 	message->type = (int)event;
 	message->detail = detail;
-	guests_post(domain->guests, send_message, message);
+	post(domain, message);
 }
 
-void domain_event_lifecycle(const struct domain *domain, enum domain_event event, int detail)
+void domain_event_lifecycle_of(const struct domain *domain, int id, enum domain_event event,
+			       int detail)
 {
-	domain_event_lifecycle_of(domain, id_of(domain), event, detail);
+	struct message *message = new_message(domain, EVENT_LIFECYCLE);
+
+	if (!message)
+		return;
+	message->id = id;
+	message->type = (int)event;
+	message->detail = detail;
+	post(domain, message);
 }
 
 void domain_event_reboot(const struct domain *domain)
 {
-	struct message *message = new_message(domain, id_of(domain), EVENT_REBOOT);
+	struct message *message = new_message(domain, EVENT_REBOOT);
 
 	if (message)
-		guests_post(domain->guests, send_message, message);
+		post(domain, message);
 }
 
 void domain_event_device(const struct domain *domain, enum device_event event, const char *alias)
 {
-	struct message *message = new_message(domain, id_of(domain), (int)event);
+	struct message *message = new_message(domain, (int)event);
 
 	if (!message)
 		return;
 	text_copy(message->alias, sizeof(message->alias), alias);
-	guests_post(domain->guests, send_message, message);
+	post(domain, message);
 }

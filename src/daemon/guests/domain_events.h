@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Events of guests, for clients that subscribed. From any thread: the loop sends them. */
+/* Events of guests, for clients that subscribed. From any thread, without the lock: the loop sends
+ * them. */
 #ifndef DAEMON_GUESTS_DOMAIN_EVENTS_H
 #define DAEMON_GUESTS_DOMAIN_EVENTS_H
 

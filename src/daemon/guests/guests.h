@@ -3,13 +3,20 @@
  * All guests that are defined or run: "domains", in libvirt's word. What a client sees of one
  * is here; the running QEMU is a struct guest (domain/guest/guest.h).
  *
- * The list and the fields of a domain are under guests->lock, which is held only briefly.
- * Who changes a domain has its job: one at a time.
+ * Three rules keep many threads from harm:
+ * - The list, and the fields of a domain, are under the lock, which is held only briefly. The
+ *   functions that need it assert that the caller has it.
+ * - Who changes a domain has its job: one at a time. With the job a domain's fields may be read
+ *   without the lock, for nobody else changes them; they are changed with both.
+ * - A job is waited for, and meanwhile its domain can go: what was known of it before is looked at
+ *   again. domain_begin_job() says when it is no longer one of the list.
  */
 #ifndef DAEMON_GUESTS_GUESTS_H
 #define DAEMON_GUESTS_GUESTS_H
 
-#include "daemon/call.h"
+#include "daemon/events.h"
+#include "daemon/mailbox.h"
+#include "daemon/pool.h"
 #include "domain/guest/guest.h"
 
 /* libvirt's virDomainState, and the reasons that are used of each */
@@ -51,7 +58,7 @@ enum domain_reboot { DOMAIN_REBOOT_NONE, DOMAIN_REBOOT_ASKED, DOMAIN_REBOOT_UNDE
 struct domain {
 	struct guests *guests;
 	struct domain *next;
-	unsigned int users; /* under the lock; the list is one */
+	unsigned int users; /* the list is one */
 	bool is_listed;
 
 	char name[STORE_NAME];
@@ -77,49 +84,64 @@ struct domain {
 	pthread_cond_t job_over;
 };
 
-struct guests {
-	struct daemon *daemon;
-	pthread_mutex_t lock;
-	struct domain *first; /* by name */
-	int last_id;
-	struct confine_user user;
-	bool has_user;
-	unsigned int unplug_ms;
-
-	/* guests_post.c */
-	pthread_mutex_t post_lock;
-	struct post *posts, *last_post;
-	int post_fd;
-	sd_event_source *post_source;
-
-	struct monitor *monitors; /* the loop's */
-	sd_event_source *logs;	  /* guest_logs.c */
+/* The parts of the daemon that guests work with. */
+struct guests_parts {
+	const struct context *context;
+	struct pool *pool;
+	struct mailbox *mailbox;
+	struct events *events;
 };
 
-int guests_new(struct daemon *daemon, struct guests **ret_guests, struct pt_error *err);
+struct domain_list;
 
-/* Guests go on running; a later daemon finds them. */
+struct guests {
+	struct guests_parts parts;
+	unsigned int unplug_ms;
+	struct domain_list *list;
+
+	_Atomic unsigned int autostarts; /* that load.c has left to workers */
+	struct monitor *monitors;	 /* monitor.c's, in the loop */
+	sd_event_source *logs;		 /* logs.c's */
+};
+
+int guests_new(const struct guests_parts *parts, struct guests **ret_guests, struct pt_error *err);
+
+/* Guests go on running; a later daemon finds them. NULL is allowed. */
 void guests_free(struct guests *guests);
 
-/*
- * Read what is defined and what runs (guests_load.c); connecting to what runs, finishing what was
- * interrupted and starting what starts with the host is done by workers. Fails where memory or
- * descriptors run short: a guest that runs must not be taken for one that does not.
- */
-int guests_load(struct daemon *daemon, struct pt_error *err);
+void guests_lock(struct guests *guests);
+void guests_unlock(struct guests *guests);
 
-/* ---- finding; with the lock held ---- */
+/* ---- the list; with the lock ---- */
 
-struct domain *domain_find_name(struct guests *guests, const char *name);
-struct domain *domain_find_uuid(struct guests *guests, const unsigned char uuid[16]);
-struct domain *domain_find_id(struct guests *guests, int id);
+/* All of them, by name; NULL at the end. */
+struct domain *domain_first(const struct guests *guests);
+struct domain *domain_next(const struct domain *domain);
+
+struct domain *domain_find_name(const struct guests *guests, const char *name);
+struct domain *domain_find_uuid(const struct guests *guests, const unsigned char uuid[16]);
+struct domain *domain_find_id(const struct guests *guests, int id);
 
 /* A new one in the list, without definition or guest; NULL without memory. */
 struct domain *domain_add(struct guests *guests, const char *name, const unsigned char uuid[16]);
 
+/* Out of the list when it is neither defined nor running; also with the job. */
+void domain_drop_if_unused(struct domain *domain);
+
+/* An id that no guest has had yet; @id, which one has, isn't given out again. */
+int domain_new_id(struct guests *guests);
+void domain_keep_id(struct guests *guests, int id);
+
+/* ---- one domain; with the lock ---- */
+
+/* Keep it in memory; domain_release() without the lock. */
+struct domain *domain_ref(struct domain *domain);
+
+/* The persistent definition is @definition (taken); returns the one before. Also with the job. */
+struct definition *domain_set_definition(struct domain *domain, struct definition *definition);
+
 /*
- * It can't be used because of this file; with the lock held. What could be wrong with it is in
- * @why, bare. -ENOMEM.
+ * It can't be used because of this file. What could be wrong with it is in @why, bare. -ENOMEM.
  */
 int domain_set_unreadable(struct domain *domain, const struct state_kind *kind, const char *file,
 			  const struct pt_error *why, struct pt_error *err);
@@ -127,79 +149,31 @@ int domain_set_unreadable(struct domain *domain, const struct state_kind *kind, 
 /* It was defined anew as @definition. */
 void domain_set_readable(struct domain *domain, const struct definition *definition);
 
-/* Out of the list when it is neither defined nor running. */
-void domain_drop_if_unused(struct domain *domain);
-
 /* It has none while a file of it can't be read, unless it runs. */
 void domain_set_state(struct domain *domain, enum domain_state state, int reason);
 
-/* ---- for handlers: they set call->fault and return NULL or -1 on failure ---- */
+/* ---- without the lock ---- */
 
-/* The domain that a client means, by its UUID; let go of it with domain_release(). */
-struct domain *domain_of(struct call *call, const struct rpc_domain *wanted);
 void domain_release(struct domain *domain);
 
 /*
- * -1 for one that can't be used: see its field unreadable. One that runs can be, but for its
- * definition.
- */
-int domain_check_readable(struct call *call, struct domain *domain);
-
-/* -1 without a definition: because it can't be read, or, in the words @transient, there is none. */
-int domain_check_defined(struct call *call, struct domain *domain, const char *transient);
-
-/* domain_of() with the lock held, for a short look; then guests_unlock(). */
-struct domain *domain_lock_of(struct call *call, const struct rpc_domain *wanted);
-
-void guests_lock(struct guests *guests);
-void guests_unlock(struct guests *guests);
-
-/* Name, UUID and id as clients get them; -1 without memory. */
-int domain_describe(const struct domain *domain, rpc_domain *ret_described);
-
-/*
- * The only one that changes it from here to domain_end_job(); -ETIMEDOUT when another call went
- * on for too long.
+ * The only one that changes it from here to domain_end_job(). -ETIMEDOUT when another call went on
+ * for too long; -ESTALE when it is out of the list, and then there is no job either: what is to be
+ * done is to be done to another domain, or to none.
  */
 int domain_begin_job(struct domain *domain, const char *job, unsigned int timeout_ms);
 void domain_end_job(struct domain *domain);
 
 /*
- * domain_of() and domain_begin_job() for a call. With @is_running the guest must run, and
- * *ret_guest gets it, for as long as the job.
+ * The same for what must not be left undone, however long it takes; the log hears of it. False when
+ * @guest (NULL for any) isn't the one that the domain has any more, and then there is no job.
  */
-struct domain *domain_job_of(struct call *call, const struct rpc_domain *wanted, bool is_running,
-			     struct guest **ret_guest);
-void domain_job_done(struct domain *domain);
+bool domain_await_job(struct domain *domain, const struct guest *guest, const char *job);
 
-/*
- * Its QEMU has ended: give back, forget, tell. With the job; nothing when @guest isn't the one
- * that the domain has any more.
- */
-int domain_ended(struct pt_host *host, struct domain *domain, struct guest *guest,
-		 struct pt_error *err);
-
-/* What its emulated TPM keeps goes with a guest that isn't defined, unless it says otherwise. */
-void domain_forget_tpm(struct pt_host *host, const struct domain *domain,
-		       const struct definition *live);
-
-/* Start it; with the job. */
-int domain_start(struct pt_host *host, struct domain *domain, const struct definition *definition,
-		 bool is_paused, struct pt_error *err);
-
-/* ---- between loop and workers (guests_post.c) ---- */
-
-/* In the loop, soon. Takes @argument; @run frees it. From any thread. */
-void guests_post(struct guests *guests, void (*run)(struct daemon *daemon, void *argument),
-		 void *argument);
-
-/* By a worker, soon; from the loop. The domain and guest (may be NULL) are kept for it. */
+/* A worker's, soon; from any thread. The domain and guest (either may be NULL) are kept for it. */
 typedef void (*guest_work_fn)(struct pt_host *host, struct domain *domain, struct guest *guest,
 			      const char *alias);
 void guests_work(struct guests *guests, guest_work_fn work, struct domain *domain,
 		 struct guest *guest, const char *alias);
-
-int guests_post_open(struct guests *guests);
-void guests_post_close(struct guests *guests);
 
 #endif

@@ -3,6 +3,8 @@
  * The daemon begins, for the first time since the host did, or after it was stopped, upgraded or
  * killed: what is defined is read, what runs is found again.
  */
+#include "daemon/guests/load.h"
+
 #include <fcntl.h>
 #include <passthru/plan.h>
 #include <signal.h>
@@ -12,17 +14,21 @@
 
 #include "base/io.h"
 #include "base/text.h"
+#include "base/auto.h"
 #include "daemon/guests/domain_events.h"
-#include "daemon/guests/guests.h"
+#include "daemon/guests/end.h"
 #include "daemon/guests/logs.h"
 #include "daemon/log.h"
 #include "daemon/guests/monitor.h"
 #include "daemon/guests/reboot.h"
 #include "daemon/guests/scope.h"
+#include "daemon/guests/start.h"
 #include "domain/guest/hotplug.h"
 
 /* There once what starts with the host was started; /run is empty after a boot. */
 #define AUTOSTARTED STORE_LIVE "/.autostarted"
+/* Until then: a file for each guest that was begun. */
+#define AUTOSTARTING STORE_LIVE "/.autostarting"
 
 #define RECONNECT_MS 10000
 #define KILL_MS	     30000
@@ -70,10 +76,10 @@ static void do_lost(struct pt_host *host, struct domain *domain, struct guest *g
 	else
 		log_message(PT_LOG_NOTICE, "guest %s had ended: its devices were given back",
 			    domain->name);
-	domain_end_job(domain);
 	guests_lock(domain->guests);
 	domain_drop_if_unused(domain);
 	guests_unlock(domain->guests);
+	domain_end_job(domain);
 }
 
 static void tell_removed(void *context, const char *alias)
@@ -114,7 +120,9 @@ static void end_half_started(struct pt_host *host, struct domain *domain, struct
 	if (!guest_wait_end(guest, KILL_MS))
 		log_message(PT_LOG_WARNING, "guest %s: QEMU (pid %d) doesn't end", domain->name,
 			    (int)guest->owner.pid);
+	guests_lock(domain->guests);
 	domain->end_reason = DOMAIN_SHUTOFF_FAILED;
+	guests_unlock(domain->guests);
 	if (domain_ended(host, domain, guest, &err) < 0)
 		log_message(PT_LOG_WARNING, "guest %s: %s", domain->name, err.message);
 }
@@ -148,6 +156,35 @@ static void do_reconnect(struct pt_host *host, struct domain *domain, struct gue
 	domain_end_job(domain);
 }
 
+/* ---- started with the host ---- */
+
+static void note_autostarted(struct pt_host *host, const char *file)
+{
+	int r = io_replace_at(host->root_fd, file, "", 0, 0600);
+
+	if (r < 0)
+		log_message(PT_LOG_WARNING,
+			    "/%s: %s: should the daemon end before the host does, guests that "
+			    "start with the host may be started again",
+			    file, strerror(-r));
+}
+
+static void note_begun(struct pt_host *host, const char *name)
+{
+	char file[sizeof(AUTOSTARTING) + STORE_NAME];
+
+	(void)text_format(file, sizeof(file), AUTOSTARTING "/%s", name);
+	note_autostarted(host, file);
+}
+
+static bool was_begun(struct pt_host *host, const char *name)
+{
+	char file[sizeof(AUTOSTARTING) + STORE_NAME];
+
+	(void)text_format(file, sizeof(file), AUTOSTARTING "/%s", name);
+	return faccessat(host->root_fd, file, F_OK, 0) == 0;
+}
+
 static void do_autostart(struct pt_host *host, struct domain *domain, struct guest *guest,
 			 const char *alias)
 {
@@ -155,13 +192,16 @@ static void do_autostart(struct pt_host *host, struct domain *domain, struct gue
 
 	(void)guest;
 	(void)alias;
-	if (domain_begin_job(domain, "autostart", DOMAIN_JOB_MS) < 0)
-		return;
-	if (!domain->guest && domain->definition && !domain->unreadable &&
-	    domain_start(host, domain, domain->definition, false, &err) < 0)
-		log_message(PT_LOG_WARNING, "guest %s can't be started with the host: %s",
-			    domain->name, err.message);
-	domain_end_job(domain);
+	if (domain_await_job(domain, NULL, "autostart")) {
+		if (!domain->guest && domain->definition && !domain->unreadable &&
+		    domain_start(host, domain, domain->definition, false, &err) < 0)
+			log_message(PT_LOG_WARNING, "guest %s can't be started with the host: %s",
+				    domain->name, err.message);
+		note_begun(host, domain->name);
+		domain_end_job(domain);
+	}
+	if (atomic_fetch_sub(&domain->guests->autostarts, 1) == 1)
+		note_autostarted(host, AUTOSTARTED);
 }
 
 /* ---- done before the first client is served ---- */
@@ -295,8 +335,7 @@ static int load_live(struct guests *guests, struct pt_host *host, const char *na
 
 	if (r < 0)
 		return show_unreadable(guests, host, &state_live, name, &why, err);
-	if (record->id > guests->last_id)
-		guests->last_id = record->id;
+	domain_keep_id(guests, record->id);
 	domain = domain_of_record(guests, record);
 	if (!domain)
 		return pt_fail_memory(err);
@@ -308,7 +347,6 @@ static int load_live(struct guests *guests, struct pt_host *host, const char *na
 	domain->job = "reconnecting";
 	if (r < 0) {
 		domain_set_state(domain, DOMAIN_SHUTOFF, DOMAIN_SHUTOFF_CRASHED);
-		guests_work(guests, do_lost, domain, NULL, NULL);
 		return 0;
 	}
 	record = NULL; /* the guest's now */
@@ -317,46 +355,120 @@ static int load_live(struct guests *guests, struct pt_host *host, const char *na
 		take_uuid(guests, domain, guest);
 	domain->guest = guest;
 	domain_set_state(domain, DOMAIN_RUNNING, DOMAIN_RUNNING_BOOTED);
-	guests_work(guests, do_reconnect, domain, guest, NULL);
 	return 0;
 }
 
-static void start_with_host(struct guests *guests, struct pt_host *host)
+static int load_all(struct guests *guests, struct pt_host *host, struct pt_error *err)
 {
-	struct domain *domain;
-
-	if (faccessat(host->root_fd, AUTOSTARTED, F_OK, 0) == 0)
-		return;
-	if (io_make_directories_at(host->root_fd, STORE_LIVE, 0755) < 0 ||
-	    io_replace_at(host->root_fd, AUTOSTARTED, "", 0, 0600) < 0)
-		return;
-	for (domain = guests->first; domain; domain = domain->next)
-		if (domain->is_autostart && !domain->guest && !domain->unreadable)
-			guests_work(guests, do_autostart, domain, NULL, NULL);
-}
-
-int guests_load(struct daemon *daemon, struct pt_error *err)
-{
-	struct guests *guests = daemon->guests;
 	AUTO_FREE char **defined = NULL;
 	AUTO_FREE char **live = NULL;
 	size_t i;
-	int r = store_list_definitions(daemon->host, &defined, err);
+	int r = store_list_definitions(host, &defined, err);
 
 	if (!r)
-		r = store_list_live(daemon->host, &live, err);
+		r = store_list_live(host, &live, err);
+	guests_lock(guests);
 	for (i = 0; !r && defined && defined[i]; i++)
-		r = load_definition(guests, daemon->host, defined[i], err);
+		r = load_definition(guests, host, defined[i], err);
 	for (i = 0; !r && live && live[i]; i++)
-		r = load_live(guests, daemon->host, live[i], err);
+		r = load_live(guests, host, live[i], err);
+	guests_unlock(guests);
+	return r;
+}
+
+/* ---- left to workers ---- */
+
+/* All that @is_wanted says, kept for us; ended by NULL. NULL without memory. */
+static struct domain **list_domains(struct guests *guests,
+				    bool (*is_wanted)(const struct domain *domain))
+{
+	struct domain *domain, **found;
+	size_t count = 0;
+
+	guests_lock(guests);
+	for (domain = domain_first(guests); domain; domain = domain_next(domain))
+		count++;
+	found = calloc(count + 1, sizeof(struct domain *));
+	count = 0;
+	for (domain = domain_first(guests); found && domain; domain = domain_next(domain))
+		if (is_wanted(domain))
+			found[count++] = domain_ref(domain);
+	guests_unlock(guests);
+	return found;
+}
+
+static bool is_reconnecting(const struct domain *domain)
+{
+	return domain->job;
+}
+
+static bool is_to_start(const struct domain *domain)
+{
+	return domain->is_autostart && !domain->guest && !domain->unreadable;
+}
+
+/* Once the list is whole: from here on workers change it. */
+static int reconnect(struct guests *guests, struct pt_error *err)
+{
+	AUTO_FREE struct domain **found = list_domains(guests, is_reconnecting);
+	struct domain **at;
+
+	if (!found)
+		return pt_fail_memory(err);
+	for (at = found; *at; at++) {
+		/* nobody else has begun anything yet, so it can be read without the lock */
+		struct guest *guest = (*at)->guest;
+
+		guests_work(guests, guest ? do_reconnect : do_lost, *at, guest, NULL);
+		domain_release(*at);
+	}
+	return 0;
+}
+
+static int start_with_host(struct guests *guests, struct pt_host *host, struct pt_error *err)
+{
+	AUTO_FREE struct domain **found = NULL;
+	struct domain **at;
+	unsigned int count = 0;
+	int r;
+
+	if (faccessat(host->root_fd, AUTOSTARTED, F_OK, 0) == 0)
+		return 0;
+	r = io_make_directories_at(host->root_fd, AUTOSTARTING, 0755);
+	if (r < 0) {
+		log_message(PT_LOG_WARNING, "no guest is started with the host: /%s: %s",
+			    AUTOSTARTING, strerror(-r));
+		return 0;
+	}
+	found = list_domains(guests, is_to_start);
+	if (!found)
+		return pt_fail_memory(err);
+	for (at = found; *at; at++)
+		count += !was_begun(host, (*at)->name);
+	if (!count)
+		note_autostarted(host, AUTOSTARTED);
+	atomic_store(&guests->autostarts, count);
+	for (at = found; *at; at++) {
+		if (!was_begun(host, (*at)->name))
+			guests_work(guests, do_autostart, *at, NULL, NULL);
+		domain_release(*at);
+	}
+	return 0;
+}
+
+int guests_load(struct guests *guests, struct pt_error *err)
+{
+	struct pt_host *host = guests->parts.context->host;
+	int r = load_all(guests, host, err);
+
 	if (r < 0)
 		return r;
-	if (!daemon_is_this_machine(daemon))
-		return 0;
+	if (!host->is_this_machine)
+		return reconnect(guests, err);
 	r = guest_logs_begin(guests);
 	if (r < 0)
 		return pt_fail(err, PT_SYSTEM, -r, "no timer: %s", strerror(-r));
 	guests_work(guests, do_recover, NULL, NULL, NULL);
-	start_with_host(guests, daemon->host);
-	return 0;
+	r = reconnect(guests, err);
+	return r < 0 ? r : start_with_host(guests, host, err);
 }

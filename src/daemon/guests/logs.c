@@ -80,16 +80,13 @@ static struct domain **list_running(struct guests *guests)
 	size_t count = 0;
 
 	guests_lock(guests);
-	for (domain = guests->first; domain; domain = domain->next)
+	for (domain = domain_first(guests); domain; domain = domain_next(domain))
 		count += domain->guest != NULL;
 	found = calloc(count + 1, sizeof(struct domain *));
 	count = 0;
-	for (domain = guests->first; found && domain; domain = domain->next) {
-		if (!domain->guest)
-			continue;
-		domain->users++;
-		found[count++] = domain;
-	}
+	for (domain = domain_first(guests); found && domain; domain = domain_next(domain))
+		if (domain->guest)
+			found[count++] = domain_ref(domain);
 	guests_unlock(guests);
 	return found;
 }
@@ -112,6 +109,12 @@ static int on_time(sd_event_source *source, uint64_t usec, void *context)
 
 int guest_logs_begin(struct guests *guests)
 {
-	return sd_event_add_time_relative(guests->daemon->loop, &guests->logs, CLOCK_MONOTONIC,
-					  GUEST_LOG_CHECK_USEC, 0, on_time, guests);
+	return sd_event_add_time_relative(guests->parts.context->loop, &guests->logs,
+					  CLOCK_MONOTONIC, GUEST_LOG_CHECK_USEC, 0, on_time,
+					  guests);
+}
+
+void guest_logs_end(struct guests *guests)
+{
+	guests->logs = sd_event_source_disable_unref(guests->logs);
 }

@@ -14,6 +14,7 @@
 
 /* Look after the logs of all that runs, from now on. */
 int guest_logs_begin(struct guests *guests);
+void guest_logs_end(struct guests *guests);
 
 /*
  * Where @name's log in @directory is longer than @max bytes, keep its last @max in NAME.log.old and

@@ -7,13 +7,16 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/auto.h"
 #include "daemon/guests/domain_events.h"
+#include "daemon/guests/end.h"
 #include "daemon/log.h"
 #include "daemon/guests/reboot.h"
 #include "domain/guest/hotplug.h"
 #include "domain/resources/tpm.h"
 
 struct monitor {
+	struct letter letter;
 	struct monitor *next;
 	struct domain *domain;
 	struct guest *guest;
@@ -55,22 +58,11 @@ static void do_end(struct pt_host *host, struct domain *domain, struct guest *gu
 
 	(void)alias;
 	/* whoever has the job finds out soon that the guest is gone: nothing may leave it undone */
-	while (domain_begin_job(domain, "the guest's end", DOMAIN_JOB_MS) < 0)
-		log_message(PT_LOG_NOTICE, "the end of guest %s waits for another call on it",
-			    domain->name);
+	if (!domain_await_job(domain, guest, "the guest's end"))
+		return;
 	if (domain_ended(host, domain, guest, &err) < 0)
 		log_message(PT_LOG_WARNING, "guest %s: %s", domain->name, err.message);
 	domain_end_job(domain);
-}
-
-static bool begin_quiet_job(struct domain *domain, const struct guest *guest, const char *what)
-{
-	while (domain_begin_job(domain, what, DOMAIN_JOB_MS) < 0)
-		;
-	if (domain->guest == guest)
-		return true;
-	domain_end_job(domain);
-	return false;
 }
 
 static void do_removed(struct pt_host *host, struct domain *domain, struct guest *guest,
@@ -79,7 +71,7 @@ static void do_removed(struct pt_host *host, struct domain *domain, struct guest
 	struct pt_error err;
 	int r;
 
-	if (!begin_quiet_job(domain, guest, "a device that left"))
+	if (!domain_await_job(domain, guest, "a device that left"))
 		return;
 	r = hotplug_finish(host, guest, alias, &err);
 	domain_end_job(domain);
@@ -96,7 +88,7 @@ static void do_removed(struct pt_host *host, struct domain *domain, struct guest
 static void do_refused(struct pt_host *host, struct domain *domain, struct guest *guest,
 		       const char *alias)
 {
-	if (!begin_quiet_job(domain, guest, "a device that stays"))
+	if (!domain_await_job(domain, guest, "a device that stays"))
 		return;
 	hotplug_forget(host, guest, alias);
 	domain_end_job(domain);
@@ -299,9 +291,9 @@ static int on_tpm_end(sd_event_source *source, int fd, uint32_t revents, void *c
 	return 0;
 }
 
-static int watch_tpm(struct daemon *daemon, struct monitor *monitor)
+static int watch_tpm(const struct context *context, struct monitor *monitor)
 {
-	int fd = swtpm_open(daemon->host, monitor->guest->record), r;
+	int fd = swtpm_open(context->host, monitor->guest->record), r;
 
 	if (fd < 0) {
 		/* it ended while no daemon was there to see it */
@@ -309,7 +301,7 @@ static int watch_tpm(struct daemon *daemon, struct monitor *monitor)
 			(void)on_tpm_check(NULL, 0, monitor);
 		return 0;
 	}
-	r = sd_event_add_io(daemon->loop, &monitor->tpm, fd, EPOLLIN, on_tpm_end, monitor);
+	r = sd_event_add_io(context->loop, &monitor->tpm, fd, EPOLLIN, on_tpm_end, monitor);
 	if (r >= 0)
 		r = sd_event_source_set_io_fd_own(monitor->tpm, 1);
 	if (r < 0)
@@ -319,20 +311,21 @@ static int watch_tpm(struct daemon *daemon, struct monitor *monitor)
 
 /* ---- beginning ---- */
 
-static void begin(struct daemon *daemon, void *argument)
+static void begin(struct letter *letter)
 {
-	struct monitor *monitor = argument;
-	struct guests *guests = daemon->guests;
+	struct monitor *monitor = CONTAINER_OF(letter, struct monitor, letter);
+	struct guests *guests = monitor->domain->guests;
+	const struct context *context = guests->parts.context;
 	int r = 0;
 
 	if (monitor->events)
-		r = sd_event_add_io(daemon->loop, &monitor->io, qmp_fd(monitor->events), EPOLLIN,
+		r = sd_event_add_io(context->loop, &monitor->io, qmp_fd(monitor->events), EPOLLIN,
 				    on_io, monitor);
 	if (r >= 0)
-		r = sd_event_add_io(daemon->loop, &monitor->end, monitor->guest->pidfd, EPOLLIN,
+		r = sd_event_add_io(context->loop, &monitor->end, monitor->guest->pidfd, EPOLLIN,
 				    on_end, monitor);
 	if (r >= 0)
-		r = watch_tpm(daemon, monitor);
+		r = watch_tpm(context, monitor);
 	if (r < 0) {
 		log_message(PT_LOG_WARNING, "guest %s can't be watched: %s", monitor->domain->name,
 			    strerror(-r));
@@ -355,10 +348,10 @@ void monitor_post(struct domain *domain, struct guest *guest, struct qmp *events
 		return;
 	}
 	guests_lock(domain->guests);
-	domain->users++;
+	monitor->domain = domain_ref(domain);
 	guests_unlock(domain->guests);
-	monitor->domain = domain;
 	monitor->guest = guest_ref(guest);
 	monitor->events = events;
-	guests_post(domain->guests, begin, monitor);
+	monitor->letter.open = begin;
+	mailbox_post(domain->guests->parts.mailbox, &monitor->letter);
 }

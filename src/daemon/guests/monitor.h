@@ -12,6 +12,7 @@
  */
 void monitor_post(struct domain *domain, struct guest *guest, struct qmp *events);
 
+/* In the loop. */
 void monitors_free(struct guests *guests);
 
 #endif

@@ -40,10 +40,25 @@ static int set_action(struct guest *guest, const char *action, struct pt_error *
 	return guest_call(guest, "set-action", arguments, NULL, err);
 }
 
-/* What it was started with (domain/command_line/system.c). */
-static const char *usual_action(const struct guest *guest)
+enum reboot_cause { ON_POWEROFF, ON_CRASH };
+
+/* The worker that has the job puts another live definition in its place, and frees this one. */
+static bool is_action(struct guest *guest, enum reboot_cause cause, const char *action)
 {
-	return strcmp(definition_on_poweroff(guest->live), "destroy") == 0 ? "poweroff" : "pause";
+	bool is_so;
+
+	(void)pthread_mutex_lock(&guest->lock);
+	is_so = !strcmp(cause == ON_POWEROFF ? definition_on_poweroff(guest->live)
+					     : definition_on_crash(guest->live),
+			action);
+	(void)pthread_mutex_unlock(&guest->lock);
+	return is_so;
+}
+
+/* What it was started with (domain/command_line/system.c). */
+static const char *usual_action(struct guest *guest)
+{
+	return is_action(guest, ON_POWEROFF, "destroy") ? "poweroff" : "pause";
 }
 
 /* ---- asking ---- */
@@ -117,25 +132,22 @@ static void do_finish(struct pt_host *host, struct domain *domain, struct guest 
 {
 	(void)host;
 	(void)alias;
-	while (domain_begin_job(domain, "a reboot", DOMAIN_JOB_MS) < 0)
-		;
-	if (domain->guest == guest)
-		finish(domain, guest);
+	if (!domain_await_job(domain, guest, "a reboot"))
+		return;
+	finish(domain, guest);
 	domain_end_job(domain);
 }
 
 bool reboot_heard(struct domain *domain, struct guest *guest, const struct qmp_event *shutdown)
 {
 	const char *reason = qmp_event_text(shutdown, "reason");
-	bool is_ours;
+	bool is_restart = is_action(guest, ON_POWEROFF, "restart"), is_ours;
 
 	/* any other reason ends QEMU: a signal, its monitor's word, a panic */
 	if (!reason || strcmp(reason, "guest-shutdown") != 0)
 		return false;
 	guests_lock(domain->guests);
-	is_ours =
-		domain->guest == guest && (domain->reboot == DOMAIN_REBOOT_ASKED ||
-					   !strcmp(definition_on_poweroff(guest->live), "restart"));
+	is_ours = domain->guest == guest && (domain->reboot == DOMAIN_REBOOT_ASKED || is_restart);
 	if (is_ours)
 		domain->reboot = DOMAIN_REBOOT_UNDER_WAY;
 	guests_unlock(domain->guests);
@@ -146,7 +158,7 @@ bool reboot_heard(struct domain *domain, struct guest *guest, const struct qmp_e
 
 bool reboot_panicked(struct domain *domain, struct guest *guest)
 {
-	if (strcmp(definition_on_crash(guest->live), "restart") != 0)
+	if (!is_action(guest, ON_CRASH, "restart"))
 		return false;
 	log_message(PT_LOG_NOTICE, "guest %s has panicked: it is rebooted (on_crash)",
 		    domain->name);
@@ -159,10 +171,9 @@ bool reboot_resume(struct domain *domain, struct guest *guest, const char *statu
 {
 	struct pt_error err;
 
-	bool is_waiting = !strcmp(status, "shutdown") &&
-			  strcmp(definition_on_poweroff(guest->live), "preserve") != 0;
-	bool has_panicked = !strcmp(status, "guest-panicked") &&
-			    !strcmp(definition_on_crash(guest->live), "restart");
+	bool is_waiting = !strcmp(status, "shutdown") && !is_action(guest, ON_POWEROFF, "preserve");
+	bool has_panicked =
+		!strcmp(status, "guest-panicked") && is_action(guest, ON_CRASH, "restart");
 
 	if (is_waiting || has_panicked) {
 		finish(domain, guest);

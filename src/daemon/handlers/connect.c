@@ -3,8 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/handlers/handlers.h"
 #include "daemon/call.h"
 #include "daemon/events.h"
+#include "daemon/host/node_events.h"
 #include "daemon/handlers/domain_fault.h"
 #include "daemon/log.h"
 
@@ -130,7 +132,7 @@ static int answer_subscription(struct call *call, enum event_kind kind, int even
 			       const char *device)
 {
 	struct rpc_number *result = call->result;
-	int r = subscribe(call->client, kind, event, device, &result->number);
+	int r = events_subscribe(call->context, call->client, kind, event, device, &result->number);
 
 	if (r == -ENOMEM)
 		return call_fail_memory(call);
@@ -214,32 +216,32 @@ static int event_deregister(struct pt_host *host, struct call *call)
 	(void)host;
 	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		if (kinds[i].procedure == call->procedure->number &&
-		    unsubscribe(call->client, kinds[i].kind, args->number) == 0)
+		    events_unsubscribe(call->client, kinds[i].kind, args->number) == 0)
 			return 0;
 	return fault_set(&call->fault, FAULT_INTERNAL, FAULT_FROM_RPC,
 			 "event callback %d not registered", args->number);
 }
 
 const struct handler handlers_connect[] = {
-	{RPC_AUTH_LIST, auth_list, false},
-	{RPC_CONNECT_SUPPORTS_FEATURE, supports_feature, false},
-	{RPC_CONNECT_OPEN, connect_open, false},
-	{RPC_CONNECT_CLOSE, connect_close, false},
-	{RPC_CONNECT_GET_TYPE, get_type, false},
-	{RPC_CONNECT_GET_URI, get_uri, false},
-	{RPC_CONNECT_GET_LIB_VERSION, get_lib_version, false},
-	{RPC_CONNECT_IS_SECURE, is_secure, false},
-	{RPC_REGISTER_CLOSE_CALLBACK, close_callback, false},
-	{RPC_UNREGISTER_CLOSE_CALLBACK, close_callback, false},
-	{RPC_NODE_DEVICE_EVENT_REGISTER, device_event_register, false},
-	{RPC_NODE_DEVICE_EVENT_DEREGISTER, event_deregister, false},
-	{RPC_DOMAIN_EVENT_REGISTER, domain_event_register, false},
-	{RPC_DOMAIN_EVENT_DEREGISTER, event_deregister, false},
-	{RPC_NETWORK_EVENT_REGISTER, network_event_register, false},
-	{RPC_NETWORK_EVENT_DEREGISTER, event_deregister, false},
-	{RPC_STORAGE_POOL_EVENT_REGISTER, pool_event_register, false},
-	{RPC_STORAGE_POOL_EVENT_DEREGISTER, event_deregister, false},
-	{RPC_SECRET_EVENT_REGISTER, secret_event_register, false},
-	{RPC_SECRET_EVENT_DEREGISTER, event_deregister, false},
+	{RPC_AUTH_LIST, auth_list, HANDLER_QUICK},
+	{RPC_CONNECT_SUPPORTS_FEATURE, supports_feature, HANDLER_QUICK},
+	{RPC_CONNECT_OPEN, connect_open, HANDLER_QUICK},
+	{RPC_CONNECT_CLOSE, connect_close, HANDLER_QUICK},
+	{RPC_CONNECT_GET_TYPE, get_type, HANDLER_QUICK},
+	{RPC_CONNECT_GET_URI, get_uri, HANDLER_QUICK},
+	{RPC_CONNECT_GET_LIB_VERSION, get_lib_version, HANDLER_QUICK},
+	{RPC_CONNECT_IS_SECURE, is_secure, HANDLER_QUICK},
+	{RPC_REGISTER_CLOSE_CALLBACK, close_callback, HANDLER_QUICK},
+	{RPC_UNREGISTER_CLOSE_CALLBACK, close_callback, HANDLER_QUICK},
+	{RPC_NODE_DEVICE_EVENT_REGISTER, device_event_register, HANDLER_QUICK},
+	{RPC_NODE_DEVICE_EVENT_DEREGISTER, event_deregister, HANDLER_QUICK},
+	{RPC_DOMAIN_EVENT_REGISTER, domain_event_register, HANDLER_QUICK},
+	{RPC_DOMAIN_EVENT_DEREGISTER, event_deregister, HANDLER_QUICK},
+	{RPC_NETWORK_EVENT_REGISTER, network_event_register, HANDLER_QUICK},
+	{RPC_NETWORK_EVENT_DEREGISTER, event_deregister, HANDLER_QUICK},
+	{RPC_STORAGE_POOL_EVENT_REGISTER, pool_event_register, HANDLER_QUICK},
+	{RPC_STORAGE_POOL_EVENT_DEREGISTER, event_deregister, HANDLER_QUICK},
+	{RPC_SECRET_EVENT_REGISTER, secret_event_register, HANDLER_QUICK},
+	{RPC_SECRET_EVENT_DEREGISTER, event_deregister, HANDLER_QUICK},
 	{0},
 };

@@ -3,7 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/guests/guests.h"
+#include "daemon/handlers/handlers.h"
+#include "daemon/handlers/domain_call.h"
 #include "daemon/handlers/domain_fault.h"
 
 /* virConnectListAllDomainsFlags */
@@ -76,7 +77,7 @@ static unsigned int count(const struct guests *guests, unsigned int flags)
 	const struct domain *domain;
 	unsigned int n = 0;
 
-	for (domain = guests->first; domain; domain = domain->next)
+	for (domain = domain_first(guests); domain; domain = domain_next(domain))
 		n += is_listed(domain, flags);
 	return n;
 }
@@ -84,7 +85,7 @@ static unsigned int count(const struct guests *guests, unsigned int flags)
 static int list_all(struct pt_host *host, struct call *call)
 {
 	const struct rpc_list_args *args = call->args;
-	struct guests *guests = call->daemon->guests;
+	struct guests *guests = guests_of(call);
 	struct rpc_domain_list *result = call->result;
 	const struct domain *domain;
 	int r = 0;
@@ -98,8 +99,8 @@ static int list_all(struct pt_host *host, struct call *call)
 		result->domains.domains_val = calloc(result->count, sizeof(rpc_domain));
 		r = result->domains.domains_val ? 0 : -1;
 	}
-	for (domain = guests->first; r == 0 && args->is_list_wanted && domain;
-	     domain = domain->next) {
+	for (domain = domain_first(guests); r == 0 && args->is_list_wanted && domain;
+	     domain = domain_next(domain)) {
 		if (!is_listed(domain, args->flags))
 			continue;
 		r = domain_describe(domain,
@@ -115,9 +116,9 @@ static int num_of(struct call *call, unsigned int flags)
 {
 	struct rpc_number *result = call->result;
 
-	guests_lock(call->daemon->guests);
-	result->number = (int)count(call->daemon->guests, flags);
-	guests_unlock(call->daemon->guests);
+	guests_lock(guests_of(call));
+	result->number = (int)count(guests_of(call), flags);
+	guests_unlock(guests_of(call));
 	return 0;
 }
 
@@ -136,7 +137,7 @@ static int num_of_defined(struct pt_host *host, struct call *call)
 static int list_ids(struct pt_host *host, struct call *call)
 {
 	const struct rpc_number *args = call->args;
-	struct guests *guests = call->daemon->guests;
+	struct guests *guests = guests_of(call);
 	struct rpc_domain_ids *result = call->result;
 	const struct domain *domain;
 
@@ -147,7 +148,7 @@ static int list_ids(struct pt_host *host, struct call *call)
 	if (!result->ids.ids_val)
 		return call_fail_memory(call);
 	guests_lock(guests);
-	for (domain = guests->first; domain; domain = domain->next)
+	for (domain = domain_first(guests); domain; domain = domain_next(domain))
 		if (domain->guest && result->ids.ids_len < (u_int)args->number)
 			result->ids.ids_val[result->ids.ids_len++] = domain->guest->id;
 	guests_unlock(guests);
@@ -157,7 +158,7 @@ static int list_ids(struct pt_host *host, struct call *call)
 static int list_defined(struct pt_host *host, struct call *call)
 {
 	const struct rpc_number *args = call->args;
-	struct guests *guests = call->daemon->guests;
+	struct guests *guests = guests_of(call);
 	struct rpc_names *result = call->result;
 	const struct domain *domain;
 	int r = 0;
@@ -169,7 +170,7 @@ static int list_defined(struct pt_host *host, struct call *call)
 	if (!result->names.names_val)
 		return call_fail_memory(call);
 	guests_lock(guests);
-	for (domain = guests->first; r == 0 && domain; domain = domain->next) {
+	for (domain = domain_first(guests); r == 0 && domain; domain = domain_next(domain)) {
 		if (domain->guest || result->names.names_len >= (u_int)args->number)
 			continue;
 		result->names.names_val[result->names.names_len] = strdup(domain->name);
@@ -187,7 +188,7 @@ static int answer_found(struct call *call, const struct domain *domain)
 {
 	int r = domain ? domain_describe(domain, call->result) : 0;
 
-	guests_unlock(call->daemon->guests);
+	guests_unlock(guests_of(call));
 	return r < 0 ? call_fail_memory(call) : 0;
 }
 
@@ -197,8 +198,8 @@ static int lookup_by_id(struct pt_host *host, struct call *call)
 	const struct domain *domain;
 
 	(void)host;
-	guests_lock(call->daemon->guests);
-	domain = domain_find_id(call->daemon->guests, id);
+	guests_lock(guests_of(call));
+	domain = domain_find_id(guests_of(call), id);
 	if (answer_found(call, domain) < 0)
 		return -1;
 	return domain ? 0
@@ -212,8 +213,8 @@ static int lookup_by_name(struct pt_host *host, struct call *call)
 	const struct domain *domain;
 
 	(void)host;
-	guests_lock(call->daemon->guests);
-	domain = domain_find_name(call->daemon->guests, name);
+	guests_lock(guests_of(call));
+	domain = domain_find_name(guests_of(call), name);
 	if (answer_found(call, domain) < 0)
 		return -1;
 	return domain ? 0
@@ -229,8 +230,8 @@ static int lookup_by_uuid(struct pt_host *host, struct call *call)
 	char text[UUID_TEXT];
 
 	(void)host;
-	guests_lock(call->daemon->guests);
-	domain = domain_find_uuid(call->daemon->guests, uuid);
+	guests_lock(guests_of(call));
+	domain = domain_find_uuid(guests_of(call), uuid);
 	if (answer_found(call, domain) < 0)
 		return -1;
 	return domain ? 0
@@ -249,7 +250,7 @@ static const struct domain *look(struct call *call)
 static int answer_number(struct call *call, int number)
 {
 	((struct rpc_number *)call->result)->number = number;
-	guests_unlock(call->daemon->guests);
+	guests_unlock(guests_of(call));
 	return 0;
 }
 
@@ -293,7 +294,7 @@ static int none(struct pt_host *host, struct call *call)
 	(void)host;
 	if (!domain)
 		return -1;
-	guests_unlock(call->daemon->guests);
+	guests_unlock(guests_of(call));
 	return 0;
 }
 
@@ -312,7 +313,7 @@ static int get_messages(struct pt_host *host, struct call *call)
 			     (result->messages.messages_val[0] = strdup(domain->unreadable));
 		result->messages.messages_len = has_memory;
 	}
-	guests_unlock(call->daemon->guests);
+	guests_unlock(guests_of(call));
 	return has_memory ? 0 : call_fail_memory(call);
 }
 
@@ -323,7 +324,7 @@ static int get_os_type(struct pt_host *host, struct call *call)
 	(void)host;
 	if (!domain)
 		return -1;
-	guests_unlock(call->daemon->guests);
+	guests_unlock(guests_of(call));
 	return call_answer_text(call, strdup("hvm"));
 }
 
@@ -337,7 +338,7 @@ static int get_state(struct pt_host *host, struct call *call)
 		return -1;
 	result->state = (int)domain->state;
 	result->reason = domain->reason;
-	guests_unlock(call->daemon->guests);
+	guests_unlock(guests_of(call));
 	return 0;
 }
 
@@ -360,7 +361,7 @@ static int get_max_memory(struct pt_host *host, struct call *call)
 		current(domain) ? definition_memory(current(domain)) / 1024 : 0;
 	if (domain->guest)
 		(void)pthread_mutex_unlock(&domain->guest->lock);
-	guests_unlock(call->daemon->guests);
+	guests_unlock(guests_of(call));
 	return 0;
 }
 
@@ -420,33 +421,33 @@ static int get_xml(struct pt_host *host, struct call *call)
 		r = pt_fail(&err, PT_SYSTEM, ENOENT, "domain %s %s%s", domain->name,
 			    domain->unreadable ? "can't be used: " : "is gone",
 			    domain->unreadable ? domain->unreadable : "");
-	guests_unlock(call->daemon->guests);
+	guests_unlock(guests_of(call));
 	return r < 0 ? fault_of_guest(host, call, &err) : call_answer_text(call, text);
 }
 
 const struct handler handlers_domain[] = {
-	{RPC_LIST_ALL_DOMAINS, list_all, false},
-	{RPC_LIST_DOMAINS, list_ids, false},
-	{RPC_LIST_DEFINED_DOMAINS, list_defined, false},
-	{RPC_NUM_OF_DOMAINS, num_of_domains, false},
-	{RPC_NUM_OF_DEFINED_DOMAINS, num_of_defined, false},
-	{RPC_DOMAIN_LOOKUP_BY_ID, lookup_by_id, false},
-	{RPC_DOMAIN_LOOKUP_BY_NAME, lookup_by_name, false},
-	{RPC_DOMAIN_LOOKUP_BY_UUID, lookup_by_uuid, false},
-	{RPC_DOMAIN_IS_ACTIVE, is_active, false},
-	{RPC_DOMAIN_IS_PERSISTENT, is_persistent, false},
-	{RPC_DOMAIN_IS_UPDATED, zero, false},
-	{RPC_DOMAIN_GET_AUTOSTART, get_autostart, false},
-	{RPC_DOMAIN_GET_AUTOSTART_ONCE, zero, false},
-	{RPC_DOMAIN_HAS_MANAGED_SAVE_IMAGE, zero, false},
-	{RPC_DOMAIN_SNAPSHOT_NUM, zero, false},
-	{RPC_DOMAIN_LIST_ALL_SNAPSHOTS, none, false},
-	{RPC_DOMAIN_GET_MESSAGES, get_messages, false},
-	{RPC_DOMAIN_GET_OS_TYPE, get_os_type, false},
-	{RPC_DOMAIN_GET_STATE, get_state, false},
-	{RPC_DOMAIN_GET_MAX_MEMORY, get_max_memory, false},
-	{RPC_DOMAIN_GET_MAX_VCPUS, get_vcpus_number, false},
-	{RPC_DOMAIN_GET_VCPUS_FLAGS, get_vcpus_number, false},
-	{RPC_DOMAIN_GET_XML_DESC, get_xml, false},
+	{RPC_LIST_ALL_DOMAINS, list_all, HANDLER_QUICK},
+	{RPC_LIST_DOMAINS, list_ids, HANDLER_QUICK},
+	{RPC_LIST_DEFINED_DOMAINS, list_defined, HANDLER_QUICK},
+	{RPC_NUM_OF_DOMAINS, num_of_domains, HANDLER_QUICK},
+	{RPC_NUM_OF_DEFINED_DOMAINS, num_of_defined, HANDLER_QUICK},
+	{RPC_DOMAIN_LOOKUP_BY_ID, lookup_by_id, HANDLER_QUICK},
+	{RPC_DOMAIN_LOOKUP_BY_NAME, lookup_by_name, HANDLER_QUICK},
+	{RPC_DOMAIN_LOOKUP_BY_UUID, lookup_by_uuid, HANDLER_QUICK},
+	{RPC_DOMAIN_IS_ACTIVE, is_active, HANDLER_QUICK},
+	{RPC_DOMAIN_IS_PERSISTENT, is_persistent, HANDLER_QUICK},
+	{RPC_DOMAIN_IS_UPDATED, zero, HANDLER_QUICK},
+	{RPC_DOMAIN_GET_AUTOSTART, get_autostart, HANDLER_QUICK},
+	{RPC_DOMAIN_GET_AUTOSTART_ONCE, zero, HANDLER_QUICK},
+	{RPC_DOMAIN_HAS_MANAGED_SAVE_IMAGE, zero, HANDLER_QUICK},
+	{RPC_DOMAIN_SNAPSHOT_NUM, zero, HANDLER_QUICK},
+	{RPC_DOMAIN_LIST_ALL_SNAPSHOTS, none, HANDLER_QUICK},
+	{RPC_DOMAIN_GET_MESSAGES, get_messages, HANDLER_QUICK},
+	{RPC_DOMAIN_GET_OS_TYPE, get_os_type, HANDLER_QUICK},
+	{RPC_DOMAIN_GET_STATE, get_state, HANDLER_QUICK},
+	{RPC_DOMAIN_GET_MAX_MEMORY, get_max_memory, HANDLER_QUICK},
+	{RPC_DOMAIN_GET_MAX_VCPUS, get_vcpus_number, HANDLER_QUICK},
+	{RPC_DOMAIN_GET_VCPUS_FLAGS, get_vcpus_number, HANDLER_QUICK},
+	{RPC_DOMAIN_GET_XML_DESC, get_xml, HANDLER_QUICK},
 	{0},
 };

@@ -8,7 +8,8 @@
 
 #include "base/auto.h"
 #include "base/text.h"
-#include "daemon/guests/guests.h"
+#include "daemon/handlers/handlers.h"
+#include "daemon/handlers/domain_call.h"
 #include "daemon/handlers/domain_fault.h"
 #include "daemon/stream.h"
 #include "domain/definition/xml_node.h"
@@ -109,13 +110,13 @@ static int open_console(struct pt_host *host, struct call *call)
 		r = fault_set(&call->fault, FAULT_INVALID, FAULT_FROM_QEMU,
 			      "domain is not running");
 	}
-	guests_unlock(call->daemon->guests);
+	guests_unlock(guests_of(call));
 	if (r < 0)
 		return r;
 	fd = open_terminal(call, path, uid, &terminal);
 	if (fd < 0)
 		return fd;
-	before = stream_find(call->daemon, terminal);
+	before = stream_find(call->client->clients, terminal);
 	if (before && !(args->flags & CONSOLE_FORCE)) {
 		close(fd);
 		return fault_set(&call->fault, FAULT_FAILED, FAULT_FROM_QEMU,
@@ -132,7 +133,7 @@ static int open_console(struct pt_host *host, struct call *call)
 		       : 0;
 }
 
-const struct handler handlers_console[] = {
-	{RPC_DOMAIN_OPEN_CONSOLE, open_console, false},
+const struct handler handlers_domain_console[] = {
+	{RPC_DOMAIN_OPEN_CONSOLE, open_console, HANDLER_QUICK},
 	{0},
 };

@@ -3,8 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/handlers/handlers.h"
 #include "daemon/guests/domain_events.h"
-#include "daemon/guests/guests.h"
+#include "daemon/guests/end.h"
+#include "daemon/guests/start.h"
+#include "daemon/handlers/domain_call.h"
 #include "daemon/handlers/domain_fault.h"
 #include "daemon/log.h"
 #include "domain/command_line/command_line.h"
@@ -51,7 +54,7 @@ static int parse(struct pt_host *host, struct call *call, const char *xml,
 /* The domain that has this name and UUID, or a new one; with the lock held. */
 static struct domain *find_or_add(struct call *call, const struct definition *definition)
 {
-	struct guests *guests = call->daemon->guests;
+	struct guests *guests = guests_of(call);
 	const char *name = definition_name(definition);
 	unsigned char uuid[16];
 	struct domain *by_uuid, *by_name;
@@ -79,35 +82,38 @@ static struct domain *find_or_add(struct call *call, const struct definition *de
 	if (!by_name)
 		(void)call_fail_memory(call);
 	else
-		by_name->users++;
+		(void)domain_ref(by_name);
 	return by_name;
 }
 
-/* With its job, so that nobody changes it meanwhile; NULL and the fault otherwise. */
+/*
+ * With its job, so that nobody changes it meanwhile; NULL and the fault otherwise. Whether it may
+ * be defined so is looked at again whenever it went while its job was waited for.
+ */
 static struct domain *begin(struct call *call, const struct definition *definition,
 			    bool may_replace_unreadable)
 {
-	struct guests *guests = call->daemon->guests;
+	struct guests *guests = guests_of(call);
 	struct domain *domain;
+	int r;
 
-	guests_lock(guests);
-	domain = find_or_add(call, definition);
-	guests_unlock(guests);
-	if (!domain)
-		return NULL;
-	if ((!may_replace_unreadable || domain->may_run) &&
-	    domain_check_readable(call, domain) < 0) {
-		domain_release(domain);
-		return NULL;
-	}
-	if (domain_begin_job(domain, call->procedure->name, DOMAIN_JOB_MS) == 0)
-		return domain;
-	(void)fault_set(&call->fault, FAULT_TIMEOUT, FAULT_FROM_QEMU,
-			"cannot acquire state change lock: another call on domain %s is still "
-			"under way",
-			domain->name);
-	domain_release(domain);
-	return NULL;
+	do {
+		guests_lock(guests);
+		domain = find_or_add(call, definition);
+		guests_unlock(guests);
+		if (!domain)
+			return NULL;
+		r = may_replace_unreadable && !domain->may_run
+			    ? 0
+			    : domain_check_readable(call, domain);
+		if (!r)
+			r = domain_begin_job(domain, call->procedure->name, DOMAIN_JOB_MS);
+		if (r == -ETIMEDOUT)
+			(void)domain_fail_busy(call, domain);
+		if (r < 0)
+			domain_release(domain);
+	} while (r == -ESTALE);
+	return r < 0 ? NULL : domain;
 }
 
 static void finish(struct domain *domain)
@@ -147,10 +153,9 @@ static int define(struct pt_host *host, struct call *call, const char *xml)
 		(void)fault_of_guest(host, call, &err);
 	} else {
 		guests_lock(domain->guests);
-		before = domain->definition;
 		if (domain->unreadable)
 			domain_set_readable(domain, definition);
-		domain->definition = definition;
+		before = domain_set_definition(domain, definition);
 		definition = before; /* freed with the scope */
 		r = domain_describe(domain, call->result);
 		guests_unlock(domain->guests);
@@ -249,8 +254,7 @@ static int undefine_with(struct pt_host *host, struct call *call, const rpc_doma
 	if (r == 0) {
 		undefine_tpm(host, domain, flags);
 		guests_lock(domain->guests);
-		definition_free(domain->definition);
-		domain->definition = NULL;
+		definition_free(domain_set_definition(domain, NULL));
 		domain->is_autostart = false;
 		guests_unlock(domain->guests);
 		log_message(PT_LOG_NOTICE, "guest %s undefined", domain->name);
@@ -360,12 +364,12 @@ static int to_native(struct pt_host *host, struct call *call)
 }
 
 const struct handler handlers_domain_define[] = {
-	{RPC_DOMAIN_DEFINE_XML, define_xml, true},
-	{RPC_DOMAIN_DEFINE_XML_FLAGS, define_xml_flags, true},
-	{RPC_DOMAIN_UNDEFINE, undefine, true},
-	{RPC_DOMAIN_UNDEFINE_FLAGS, undefine_flags, true},
-	{RPC_DOMAIN_SET_AUTOSTART, set_autostart, true},
-	{RPC_DOMAIN_CREATE_XML, create_xml, true},
-	{RPC_DOMAIN_XML_TO_NATIVE, to_native, true},
+	{RPC_DOMAIN_DEFINE_XML, define_xml, HANDLER_SLOW},
+	{RPC_DOMAIN_DEFINE_XML_FLAGS, define_xml_flags, HANDLER_SLOW},
+	{RPC_DOMAIN_UNDEFINE, undefine, HANDLER_SLOW},
+	{RPC_DOMAIN_UNDEFINE_FLAGS, undefine_flags, HANDLER_SLOW},
+	{RPC_DOMAIN_SET_AUTOSTART, set_autostart, HANDLER_SLOW},
+	{RPC_DOMAIN_CREATE_XML, create_xml, HANDLER_SLOW},
+	{RPC_DOMAIN_XML_TO_NATIVE, to_native, HANDLER_SLOW},
 	{0},
 };

@@ -4,8 +4,9 @@
 
 #include "base/auto.h"
 #include "base/text.h"
+#include "daemon/handlers/handlers.h"
 #include "daemon/guests/domain_events.h"
-#include "daemon/guests/guests.h"
+#include "daemon/handlers/domain_call.h"
 #include "daemon/handlers/domain_fault.h"
 #include "daemon/log.h"
 #include "domain/guest/hotplug.h"
@@ -87,8 +88,7 @@ static void keep_config(struct change *change)
 	if (!change->config)
 		return;
 	guests_lock(change->domain->guests);
-	before = change->domain->definition;
-	change->domain->definition = change->config;
+	before = domain_set_definition(change->domain, change->config);
 	change->config = before;
 	guests_unlock(change->domain->guests);
 	domain_event_lifecycle(change->domain, DOMAIN_EVENT_DEFINED, DOMAIN_EVENT_DEFINED_UPDATED);
@@ -308,11 +308,11 @@ static int detach_alias(struct pt_host *host, struct call *call)
 	return run(host, call, &args->domain, &change, do_detach);
 }
 
-const struct handler handlers_guest_devices[] = {
-	{RPC_DOMAIN_ATTACH_DEVICE, attach, true},
-	{RPC_DOMAIN_ATTACH_DEVICE_FLAGS, attach_flags, true},
-	{RPC_DOMAIN_DETACH_DEVICE, detach, true},
-	{RPC_DOMAIN_DETACH_DEVICE_FLAGS, detach_flags, true},
-	{RPC_DOMAIN_DETACH_DEVICE_ALIAS, detach_alias, true},
+const struct handler handlers_domain_devices[] = {
+	{RPC_DOMAIN_ATTACH_DEVICE, attach, HANDLER_SLOW},
+	{RPC_DOMAIN_ATTACH_DEVICE_FLAGS, attach_flags, HANDLER_SLOW},
+	{RPC_DOMAIN_DETACH_DEVICE, detach, HANDLER_SLOW},
+	{RPC_DOMAIN_DETACH_DEVICE_FLAGS, detach_flags, HANDLER_SLOW},
+	{RPC_DOMAIN_DETACH_DEVICE_ALIAS, detach_alias, HANDLER_SLOW},
 	{0},
 };

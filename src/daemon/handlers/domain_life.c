@@ -4,8 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/handlers/handlers.h"
 #include "daemon/guests/domain_events.h"
-#include "daemon/guests/guests.h"
+#include "daemon/guests/end.h"
+#include "daemon/guests/start.h"
+#include "daemon/handlers/domain_call.h"
 #include "daemon/handlers/domain_fault.h"
 #include "daemon/log.h"
 #include "daemon/guests/reboot.h"
@@ -33,7 +36,7 @@ static int start(struct pt_host *host, struct call *call, struct domain *domain,
 		return -1;
 	if (!domain->definition)
 		return fault_no_domain(&call->fault, domain->uuid, domain->name);
-	if (!daemon_is_this_machine(call->daemon))
+	if (!host->is_this_machine)
 		return fault_set(&call->fault, FAULT_UNSUPPORTED, FAULT_FROM_QEMU,
 				 "guests run on this machine only");
 	if (domain_start(host, domain, domain->definition, flags & DOMAIN_START_PAUSED, &err) < 0) {
@@ -306,7 +309,7 @@ static int refuse_save(struct pt_host *host, struct call *call)
 		(void)pthread_mutex_unlock(&domain->guest->lock);
 		free(hostdevs);
 	}
-	guests_unlock(call->daemon->guests);
+	guests_unlock(guests_of(call));
 	if (has_hostdev)
 		return fault_set(&call->fault, FAULT_UNSUPPORTED, FAULT_FROM_QEMU,
 				 "cannot migrate a domain with <hostdev mode='subsystem' "
@@ -315,21 +318,21 @@ static int refuse_save(struct pt_host *host, struct call *call)
 			 call->procedure->name);
 }
 
-const struct handler handlers_guest[] = {
-	{RPC_DOMAIN_CREATE, create, true},
-	{RPC_DOMAIN_CREATE_WITH_FLAGS, create_with_flags, true},
-	{RPC_DOMAIN_DESTROY, destroy_plain, true},
-	{RPC_DOMAIN_DESTROY_FLAGS, destroy_flags, true},
-	{RPC_DOMAIN_SUSPEND, suspend, true},
-	{RPC_DOMAIN_RESUME, resume, true},
-	{RPC_DOMAIN_SHUTDOWN, shut_down, true},
-	{RPC_DOMAIN_SHUTDOWN_FLAGS, shut_down_flags, true},
-	{RPC_DOMAIN_RESET, reset, true},
-	{RPC_DOMAIN_REBOOT, reboot, true},
-	{RPC_DOMAIN_SAVE, refuse_save, false},
-	{RPC_DOMAIN_SAVE_FLAGS, refuse_save, false},
-	{RPC_DOMAIN_MANAGED_SAVE, refuse_save, false},
-	{RPC_DOMAIN_MANAGED_SAVE_REMOVE, refuse_save, false},
-	{RPC_DOMAIN_MIGRATE_BEGIN3_PARAMS, refuse_save, false},
+const struct handler handlers_domain_life[] = {
+	{RPC_DOMAIN_CREATE, create, HANDLER_SLOW},
+	{RPC_DOMAIN_CREATE_WITH_FLAGS, create_with_flags, HANDLER_SLOW},
+	{RPC_DOMAIN_DESTROY, destroy_plain, HANDLER_ENDS},
+	{RPC_DOMAIN_DESTROY_FLAGS, destroy_flags, HANDLER_ENDS},
+	{RPC_DOMAIN_SUSPEND, suspend, HANDLER_SLOW},
+	{RPC_DOMAIN_RESUME, resume, HANDLER_SLOW},
+	{RPC_DOMAIN_SHUTDOWN, shut_down, HANDLER_ENDS},
+	{RPC_DOMAIN_SHUTDOWN_FLAGS, shut_down_flags, HANDLER_ENDS},
+	{RPC_DOMAIN_RESET, reset, HANDLER_SLOW},
+	{RPC_DOMAIN_REBOOT, reboot, HANDLER_SLOW},
+	{RPC_DOMAIN_SAVE, refuse_save, HANDLER_QUICK},
+	{RPC_DOMAIN_SAVE_FLAGS, refuse_save, HANDLER_QUICK},
+	{RPC_DOMAIN_MANAGED_SAVE, refuse_save, HANDLER_QUICK},
+	{RPC_DOMAIN_MANAGED_SAVE_REMOVE, refuse_save, HANDLER_QUICK},
+	{RPC_DOMAIN_MIGRATE_BEGIN3_PARAMS, refuse_save, HANDLER_QUICK},
 	{0},
 };

@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "daemon/handlers/handlers.h"
 #include "daemon/call.h"
-#include "daemon/daemon.h"
-#include "daemon/guests/guests.h"
+#include "daemon/handlers/domain_call.h"
 #include "domain/confine/profile.h"
 
 /* A C string as the protocol sends arrays of char: an int each, and the NUL. */
@@ -52,7 +52,7 @@ static int read_label(struct call *call, char *label, size_t size)
 			(void)text_copy(label, size, label_of(guest->live));
 		(void)pthread_mutex_unlock(&guest->lock);
 	}
-	guests_unlock(call->daemon->guests);
+	guests_unlock(guests_of(call));
 	return 0;
 }
 
@@ -95,9 +95,9 @@ static int list_labels(struct pt_host *host, struct call *call)
 	return 0;
 }
 
-const struct handler handlers_security[] = {
-	{RPC_NODE_GET_SECURITY_MODEL, get_model, false},
-	{RPC_DOMAIN_GET_SECURITY_LABEL, get_label, false},
-	{RPC_DOMAIN_GET_SECURITY_LABEL_LIST, list_labels, false},
+const struct handler handlers_domain_security[] = {
+	{RPC_NODE_GET_SECURITY_MODEL, get_model, HANDLER_QUICK},
+	{RPC_DOMAIN_GET_SECURITY_LABEL, get_label, HANDLER_QUICK},
+	{RPC_DOMAIN_GET_SECURITY_LABEL_LIST, list_labels, HANDLER_QUICK},
 	{0},
 };

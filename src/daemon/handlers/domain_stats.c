@@ -7,7 +7,8 @@
 
 #include "base/io.h"
 #include "base/text.h"
-#include "daemon/guests/guests.h"
+#include "daemon/handlers/handlers.h"
+#include "daemon/handlers/domain_call.h"
 #include "daemon/handlers/domain_fault.h"
 #include "pci/host.h"
 
@@ -107,7 +108,7 @@ static int facts_of(struct pt_host *host, struct call *call, struct facts *facts
 	if (!domain)
 		return -1;
 	read_facts(host, domain, facts);
-	guests_unlock(call->daemon->guests);
+	guests_unlock(guests_of(call));
 	return 0;
 }
 
@@ -340,18 +341,18 @@ static int all_stats(struct pt_host *host, struct call *call)
 {
 	const struct rpc_all_domain_stats_args *args = call->args;
 	struct rpc_all_domain_stats *result = call->result;
-	struct guests *guests = call->daemon->guests;
+	struct guests *guests = guests_of(call);
 	unsigned int wanted = args->stats ? args->stats : ~0u;
 	const struct domain *domain;
 	size_t count = 0;
 	int r = 0;
 
 	guests_lock(guests);
-	for (domain = guests->first; domain; domain = domain->next)
+	for (domain = domain_first(guests); domain; domain = domain_next(domain))
 		count++;
 	result->domains.domains_val = calloc(count + 1, sizeof(struct rpc_domain_stats));
-	for (domain = guests->first; result->domains.domains_val && r == 0 && domain;
-	     domain = domain->next) {
+	for (domain = domain_first(guests); result->domains.domains_val && r == 0 && domain;
+	     domain = domain_next(domain)) {
 		struct rpc_domain_stats *stats;
 
 		if (!is_wanted(args, domain))
@@ -368,15 +369,15 @@ static int all_stats(struct pt_host *host, struct call *call)
 }
 
 const struct handler handlers_domain_stats[] = {
-	{RPC_DOMAIN_GET_INFO, get_info, false},
-	{RPC_DOMAIN_GET_CONTROL_INFO, get_control, false},
-	{RPC_DOMAIN_MEMORY_STATS, memory_stats, false},
-	{RPC_DOMAIN_GET_SCHEDULER_TYPE, scheduler_type, false},
-	{RPC_DOMAIN_GET_SCHEDULER_PARAMETERS, empty, false},
-	{RPC_DOMAIN_GET_JOB_INFO, empty, false},
-	{RPC_DOMAIN_GET_JOB_STATS, empty, false},
-	{RPC_DOMAIN_GET_VCPUS, get_vcpus, true},
-	{RPC_DOMAIN_GET_VCPU_PIN_INFO, get_vcpu_pins, false},
-	{RPC_GET_ALL_DOMAIN_STATS, all_stats, false},
+	{RPC_DOMAIN_GET_INFO, get_info, HANDLER_QUICK},
+	{RPC_DOMAIN_GET_CONTROL_INFO, get_control, HANDLER_QUICK},
+	{RPC_DOMAIN_MEMORY_STATS, memory_stats, HANDLER_QUICK},
+	{RPC_DOMAIN_GET_SCHEDULER_TYPE, scheduler_type, HANDLER_QUICK},
+	{RPC_DOMAIN_GET_SCHEDULER_PARAMETERS, empty, HANDLER_QUICK},
+	{RPC_DOMAIN_GET_JOB_INFO, empty, HANDLER_QUICK},
+	{RPC_DOMAIN_GET_JOB_STATS, empty, HANDLER_QUICK},
+	{RPC_DOMAIN_GET_VCPUS, get_vcpus, HANDLER_SLOW},
+	{RPC_DOMAIN_GET_VCPU_PIN_INFO, get_vcpu_pins, HANDLER_QUICK},
+	{RPC_GET_ALL_DOMAIN_STATS, all_stats, HANDLER_QUICK},
 	{0},
 };

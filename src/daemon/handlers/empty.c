@@ -3,6 +3,7 @@
  * What there is none of here: networks, storage pools, interfaces, secrets,
  * packet filters. virt-manager asks for all of them, and an empty list is the truth.
  */
+#include "daemon/handlers/handlers.h"
 #include "daemon/call.h"
 
 /* Zeroed, a result of any of these says "none". */
@@ -30,29 +31,29 @@ static int pool_by_name(struct pt_host *host, struct call *call)
 }
 
 const struct handler handlers_empty[] = {
-	{RPC_LIST_DEFINED_NETWORKS, none, false},
-	{RPC_LIST_NETWORKS, none, false},
-	{RPC_NUM_OF_DEFINED_NETWORKS, none, false},
-	{RPC_NUM_OF_NETWORKS, none, false},
-	{RPC_LIST_ALL_NETWORKS, none, false},
-	{RPC_NETWORK_LOOKUP_BY_NAME, network_by_name, false},
-	{RPC_NUM_OF_STORAGE_POOLS, none, false},
-	{RPC_LIST_STORAGE_POOLS, none, false},
-	{RPC_NUM_OF_DEFINED_STORAGE_POOLS, none, false},
-	{RPC_LIST_DEFINED_STORAGE_POOLS, none, false},
-	{RPC_LIST_ALL_STORAGE_POOLS, none, false},
-	{RPC_STORAGE_POOL_LOOKUP_BY_NAME, pool_by_name, false},
-	{RPC_NUM_OF_INTERFACES, none, false},
-	{RPC_LIST_INTERFACES, none, false},
-	{RPC_NUM_OF_DEFINED_INTERFACES, none, false},
-	{RPC_LIST_DEFINED_INTERFACES, none, false},
-	{RPC_LIST_ALL_INTERFACES, none, false},
-	{RPC_NUM_OF_SECRETS, none, false},
-	{RPC_LIST_SECRETS, none, false},
-	{RPC_LIST_ALL_SECRETS, none, false},
-	{RPC_NUM_OF_NWFILTERS, none, false},
-	{RPC_LIST_NWFILTERS, none, false},
-	{RPC_LIST_ALL_NWFILTERS, none, false},
-	{RPC_LIST_ALL_NWFILTER_BINDINGS, none, false},
+	{RPC_LIST_DEFINED_NETWORKS, none, HANDLER_QUICK},
+	{RPC_LIST_NETWORKS, none, HANDLER_QUICK},
+	{RPC_NUM_OF_DEFINED_NETWORKS, none, HANDLER_QUICK},
+	{RPC_NUM_OF_NETWORKS, none, HANDLER_QUICK},
+	{RPC_LIST_ALL_NETWORKS, none, HANDLER_QUICK},
+	{RPC_NETWORK_LOOKUP_BY_NAME, network_by_name, HANDLER_QUICK},
+	{RPC_NUM_OF_STORAGE_POOLS, none, HANDLER_QUICK},
+	{RPC_LIST_STORAGE_POOLS, none, HANDLER_QUICK},
+	{RPC_NUM_OF_DEFINED_STORAGE_POOLS, none, HANDLER_QUICK},
+	{RPC_LIST_DEFINED_STORAGE_POOLS, none, HANDLER_QUICK},
+	{RPC_LIST_ALL_STORAGE_POOLS, none, HANDLER_QUICK},
+	{RPC_STORAGE_POOL_LOOKUP_BY_NAME, pool_by_name, HANDLER_QUICK},
+	{RPC_NUM_OF_INTERFACES, none, HANDLER_QUICK},
+	{RPC_LIST_INTERFACES, none, HANDLER_QUICK},
+	{RPC_NUM_OF_DEFINED_INTERFACES, none, HANDLER_QUICK},
+	{RPC_LIST_DEFINED_INTERFACES, none, HANDLER_QUICK},
+	{RPC_LIST_ALL_INTERFACES, none, HANDLER_QUICK},
+	{RPC_NUM_OF_SECRETS, none, HANDLER_QUICK},
+	{RPC_LIST_SECRETS, none, HANDLER_QUICK},
+	{RPC_LIST_ALL_SECRETS, none, HANDLER_QUICK},
+	{RPC_NUM_OF_NWFILTERS, none, HANDLER_QUICK},
+	{RPC_LIST_NWFILTERS, none, HANDLER_QUICK},
+	{RPC_LIST_ALL_NWFILTERS, none, HANDLER_QUICK},
+	{RPC_LIST_ALL_NWFILTER_BINDINGS, none, HANDLER_QUICK},
 	{0},
 };

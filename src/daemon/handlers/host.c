@@ -12,6 +12,7 @@
 #include "base/auto.h"
 #include "base/io.h"
 #include "base/text.h"
+#include "daemon/handlers/handlers.h"
 #include "daemon/call.h"
 #include "daemon/host/domain_capabilities.h"
 #include "daemon/handlers/domain_fault.h"
@@ -314,16 +315,16 @@ static int get_version(struct pt_host *host, struct call *call)
 }
 
 const struct handler handlers_host[] = {
-	{RPC_CONNECT_GET_VERSION, get_version, true},
-	{RPC_NODE_GET_INFO, node_get_info, false},
-	{RPC_CONNECT_GET_CAPABILITIES, get_capabilities, false},
-	{RPC_CONNECT_GET_DOMAIN_CAPABILITIES, get_domain_capabilities, true},
-	{RPC_CONNECT_GET_HOSTNAME, get_hostname, false},
-	{RPC_CONNECT_GET_SYSINFO, get_sysinfo, false},
-	{RPC_NODE_GET_FREE_MEMORY, get_free_memory, false},
-	{RPC_NODE_GET_CELLS_FREE_MEMORY, get_cells_free_memory, false},
-	{RPC_NODE_GET_MEMORY_STATS, get_memory_stats, false},
-	{RPC_NODE_GET_CPU_STATS, get_cpu_stats, false},
-	{RPC_NODE_GET_CPU_MAP, get_cpu_map, false},
+	{RPC_CONNECT_GET_VERSION, get_version, HANDLER_SLOW},
+	{RPC_NODE_GET_INFO, node_get_info, HANDLER_QUICK},
+	{RPC_CONNECT_GET_CAPABILITIES, get_capabilities, HANDLER_QUICK},
+	{RPC_CONNECT_GET_DOMAIN_CAPABILITIES, get_domain_capabilities, HANDLER_SLOW},
+	{RPC_CONNECT_GET_HOSTNAME, get_hostname, HANDLER_QUICK},
+	{RPC_CONNECT_GET_SYSINFO, get_sysinfo, HANDLER_QUICK},
+	{RPC_NODE_GET_FREE_MEMORY, get_free_memory, HANDLER_QUICK},
+	{RPC_NODE_GET_CELLS_FREE_MEMORY, get_cells_free_memory, HANDLER_QUICK},
+	{RPC_NODE_GET_MEMORY_STATS, get_memory_stats, HANDLER_QUICK},
+	{RPC_NODE_GET_CPU_STATS, get_cpu_stats, HANDLER_QUICK},
+	{RPC_NODE_GET_CPU_MAP, get_cpu_map, HANDLER_QUICK},
 	{0},
 };

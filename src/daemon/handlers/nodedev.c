@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/auto.h"
+#include "daemon/handlers/handlers.h"
 #include "daemon/call.h"
 #include "daemon/host/fixed.h"
 #include "daemon/host/nodes.h"
@@ -75,11 +76,6 @@ static int fill_list(struct call *call, const struct nodes *nodes)
 	return 0;
 }
 
-static bool is_in_loop(const struct pt_host *host, const struct call *call)
-{
-	return host == call->daemon->host;
-}
-
 /* One folder holds the names of all PCI functions; what else there is takes many files. */
 static bool is_quick(unsigned int flags)
 {
@@ -94,7 +90,7 @@ static int list_all(struct pt_host *host, struct call *call)
 	struct nodes nodes = {0};
 	int r;
 
-	if (is_in_loop(host, call) && !is_quick(args->flags))
+	if (!call->is_in_pool && !is_quick(args->flags))
 		return CALL_WAITS;
 	r = read_by_flags(host, call, args->flags, &nodes);
 	if (r < 0)
@@ -115,8 +111,7 @@ static int read_by_word(struct pt_host *host, struct call *call, rpc_optional_st
 				 "unsupported flags (0x%x)", flags);
 	if (word && !strcmp(*word, "vpd"))
 		return read_by_flags(host, call, NODES_FLAG_VPD, ret_nodes);
-	if (nodes_read(host,
-		       word ? nodes_of_word(*word) : NODES_ALL, false, ret_nodes) < 0)
+	if (nodes_read(host, word ? nodes_of_word(*word) : NODES_ALL, false, ret_nodes) < 0)
 		return call_fail_memory(call);
 	return 0;
 }
@@ -194,20 +189,20 @@ static int lookup_by_name(struct pt_host *host, struct call *call)
 /* By what is known of it where that is enough; a worker asks the device, and keeps the answer. */
 static int get_pci_xml(struct pt_host *host, struct call *call, const struct pt_address *address)
 {
-	struct nodedev_fixed facts = fixed_get(call->daemon->fixed, address);
+	struct nodedev_fixed facts = fixed_get(call->context, address);
 	char name[PT_NODEDEV_NAME];
 	struct pt_error err;
 	char *xml = NULL;
-	int r = nodedev_xml(host, address, !is_in_loop(host, call), &facts, &xml, &err);
+	int r = nodedev_xml(host, address, !!call->is_in_pool, &facts, &xml, &err);
 
-	if (r == -EAGAIN && is_in_loop(host, call))
+	if (r == -EAGAIN && !call->is_in_pool)
 		return CALL_WAITS;
 	if (r < 0 && err.reason == PT_NO_DEVICE)
 		return resolve_fail(call, pt_nodedev_name(address, name));
 	if (r < 0)
 		return fault_set_reason(&call->fault, &err, NULL);
-	if (facts.inode && !is_in_loop(host, call))
-		fixed_put(call->daemon->fixed, address, &facts);
+	if (facts.inode && !!call->is_in_pool)
+		fixed_put(call->context, address, &facts);
 	return call_answer_text(call, xml);
 }
 
@@ -223,7 +218,7 @@ static int get_xml(struct pt_host *host, struct call *call)
 				 "unsupported flags (0x%x)", args->flags);
 	if (node_is_pci_name(args->name, &address))
 		return get_pci_xml(host, call, &address);
-	if (is_in_loop(host, call))
+	if (!call->is_in_pool)
 		return CALL_WAITS;
 	if (resolve_node(host, call, args->name, &nodes) < 0)
 		return -1;
@@ -326,16 +321,16 @@ static int is_not(struct pt_host *host, struct call *call)
 }
 
 const struct handler handlers_nodedev[] = {
-	{RPC_LIST_ALL_NODE_DEVICES, list_all, false},
-	{RPC_NODE_NUM_OF_DEVICES, num_of_devices, true},
-	{RPC_NODE_LIST_DEVICES, list_devices, true},
-	{RPC_NODE_DEVICE_LOOKUP_BY_NAME, lookup_by_name, false},
-	{RPC_NODE_DEVICE_GET_XML_DESC, get_xml, false},
-	{RPC_NODE_DEVICE_GET_PARENT, get_parent, false},
-	{RPC_NODE_DEVICE_NUM_OF_CAPS, num_of_caps, true},
-	{RPC_NODE_DEVICE_LIST_CAPS, list_caps, true},
-	{RPC_NODE_DEVICE_IS_ACTIVE, is_active, false},
-	{RPC_NODE_DEVICE_IS_PERSISTENT, is_not, false},
-	{RPC_NODE_DEVICE_GET_AUTOSTART, is_not, false},
+	{RPC_LIST_ALL_NODE_DEVICES, list_all, HANDLER_QUICK},
+	{RPC_NODE_NUM_OF_DEVICES, num_of_devices, HANDLER_SLOW},
+	{RPC_NODE_LIST_DEVICES, list_devices, HANDLER_SLOW},
+	{RPC_NODE_DEVICE_LOOKUP_BY_NAME, lookup_by_name, HANDLER_QUICK},
+	{RPC_NODE_DEVICE_GET_XML_DESC, get_xml, HANDLER_QUICK},
+	{RPC_NODE_DEVICE_GET_PARENT, get_parent, HANDLER_QUICK},
+	{RPC_NODE_DEVICE_NUM_OF_CAPS, num_of_caps, HANDLER_SLOW},
+	{RPC_NODE_DEVICE_LIST_CAPS, list_caps, HANDLER_SLOW},
+	{RPC_NODE_DEVICE_IS_ACTIVE, is_active, HANDLER_QUICK},
+	{RPC_NODE_DEVICE_IS_PERSISTENT, is_not, HANDLER_QUICK},
+	{RPC_NODE_DEVICE_GET_AUTOSTART, is_not, HANDLER_QUICK},
 	{0},
 };

@@ -11,6 +11,7 @@
 
 #include "base/auto.h"
 #include "base/text.h"
+#include "daemon/handlers/handlers.h"
 #include "daemon/call.h"
 #include "daemon/log.h"
 #include "daemon/handlers/resolve.h"
@@ -200,10 +201,10 @@ static int reset(struct pt_host *host, struct call *call)
 	return apply(host, call, &address, PT_RESET, NULL);
 }
 
-const struct handler handlers_change[] = {
-	{RPC_NODE_DEVICE_DETTACH, dettach, true},
-	{RPC_NODE_DEVICE_DETACH_FLAGS, detach_flags, true},
-	{RPC_NODE_DEVICE_RE_ATTACH, reattach, true},
-	{RPC_NODE_DEVICE_RESET, reset, true},
+const struct handler handlers_nodedev_change[] = {
+	{RPC_NODE_DEVICE_DETTACH, dettach, HANDLER_SLOW},
+	{RPC_NODE_DEVICE_DETACH_FLAGS, detach_flags, HANDLER_SLOW},
+	{RPC_NODE_DEVICE_RE_ATTACH, reattach, HANDLER_SLOW},
+	{RPC_NODE_DEVICE_RESET, reset, HANDLER_SLOW},
 	{0},
 };

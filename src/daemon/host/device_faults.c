@@ -64,16 +64,16 @@ static int on_event(sd_event_source *source, int fd, uint32_t revents, void *con
 	return 0;
 }
 
-int faults_new(struct daemon *daemon, struct faults **ret_faults, struct pt_error *err)
+int faults_new(const struct context *context, struct faults **ret_faults, struct pt_error *err)
 {
 	struct faults *faults = calloc(1, sizeof(*faults));
 	int r;
 
 	if (!faults)
 		return pt_fail_memory(err);
-	r = pt_watch_new(daemon->host, &faults->watch, err);
+	r = pt_watch_new(context->host, &faults->watch, err);
 	if (r == 0) {
-		r = sd_event_add_io(daemon->loop, &faults->source, pt_watch_fd(faults->watch),
+		r = sd_event_add_io(context->loop, &faults->source, pt_watch_fd(faults->watch),
 				    EPOLLIN, on_event, faults);
 		if (r < 0)
 			r = pt_fail(err, PT_SYSTEM, -r, "watching devices: %s", strerror(-r));

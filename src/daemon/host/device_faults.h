@@ -7,11 +7,11 @@
 #ifndef DAEMON_HOST_DEVICE_FAULTS_H
 #define DAEMON_HOST_DEVICE_FAULTS_H
 
-#include "daemon/daemon.h"
+#include "daemon/context.h"
 
 struct faults;
 
-int faults_new(struct daemon *daemon, struct faults **ret_faults, struct pt_error *err);
+int faults_new(const struct context *context, struct faults **ret_faults, struct pt_error *err);
 void faults_free(struct faults *faults); /* NULL is allowed */
 
 #endif

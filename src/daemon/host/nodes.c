@@ -7,6 +7,7 @@
 #include <libudev.h>
 #include <limits.h>
 #include <passthru/nodedev.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -135,8 +136,7 @@ void node_drive_type(struct pt_host *host, const struct node *node, char *value,
 /* ---- one node ---- */
 
 /* What comes after subsystem and entry; false when it is no node after all. */
-static bool read_extra(struct pt_host *host, const struct node *node,
-		       char extra[EXTRA])
+static bool read_extra(struct pt_host *host, const struct node *node, char extra[EXTRA])
 {
 	char type[32];
 
@@ -323,8 +323,7 @@ static int read_kinds(struct finder *finder, unsigned int kinds)
 	return r;
 }
 
-int nodes_read(struct pt_host *host, unsigned int kinds, bool has_paths,
-	       struct nodes *ret_nodes)
+int nodes_read(struct pt_host *host, unsigned int kinds, bool has_paths, struct nodes *ret_nodes)
 {
 	struct nodes nodes = {0};
 	struct finder finder = {host, has_paths, &nodes, NULL};
@@ -393,8 +392,7 @@ bool node_is_pci_name(const char *name, struct pt_address *ret_address)
 	return true;
 }
 
-int node_of_name(struct pt_host *host, const char *name,
-		 struct nodes *ret_nodes)
+int node_of_name(struct pt_host *host, const char *name, struct nodes *ret_nodes)
 {
 	struct nodes nodes = {0};
 	struct finder finder = {host, true, &nodes, name};
@@ -436,8 +434,7 @@ static bool read_subsystem(struct pt_host *host, const char *path, char *subsyst
 	return text_copy(subsystem, size, base ? base + 1 : target);
 }
 
-int node_of_path(struct pt_host *host, const char *path,
-		 struct nodes *ret_nodes)
+int node_of_path(struct pt_host *host, const char *path, struct nodes *ret_nodes)
 {
 	struct nodes nodes = {0};
 	struct finder finder = {host, true, &nodes, NULL};

@@ -10,7 +10,7 @@
 #include <passthru/device.h>
 
 #include "base/arena.h"
-#include "daemon/daemon.h"
+#include "pci/host.h"
 
 enum node_kind {
 	NODE_SYSTEM,
@@ -64,20 +64,17 @@ unsigned int nodes_of_flags(unsigned int flags);
  * All nodes of some kinds, each kind in the kernel's order. PCI functions get paths only with
  * @has_paths: the names need one folder read. Freed with nodes_free().
  */
-int nodes_read(struct pt_host *host, unsigned int kinds, bool has_paths,
-	       struct nodes *ret_nodes);
+int nodes_read(struct pt_host *host, unsigned int kinds, bool has_paths, struct nodes *ret_nodes);
 void nodes_free(struct nodes *nodes);
 
 /* Whether a name is one of a PCI function, be it there or not: the one spelling of its address. */
 bool node_is_pci_name(const char *name, struct pt_address *ret_address);
 
 /* The node of a name, as the only one in *ret_nodes; -ENOENT when there is none. */
-int node_of_name(struct pt_host *host, const char *name,
-		 struct nodes *ret_nodes);
+int node_of_name(struct pt_host *host, const char *name, struct nodes *ret_nodes);
 
 /* The node of a path below /sys, as an event tells it; -ENOENT when it is no node here. */
-int node_of_path(struct pt_host *host, const char *path,
-		 struct nodes *ret_nodes);
+int node_of_path(struct pt_host *host, const char *path, struct nodes *ret_nodes);
 
 /* Name of the next node above a path, "computer" when there is none; malloc()ed, NULL: no memory.
  */

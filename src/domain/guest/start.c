@@ -19,6 +19,7 @@
 #include "domain/confine/profile.h"
 #include "domain/definition/complete.h"
 #include "domain/confine/files.h"
+#include "domain/resources/bar_window.h"
 #include "domain/resources/resources.h"
 #include "domain/confine/limits.h"
 #include "domain/confine/spawn.h"

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "daemon/guests/start.h"
+
+#include "daemon/guests/domain_events.h"
+#include "daemon/guests/logs.h"
+#include "daemon/guests/monitor.h"
+#include "daemon/guests/scope.h"
+#include "daemon/log.h"
+#include "domain/confine/run_files.h"
+
+static void notice(const char *text)
+{
+	log_message(PT_LOG_NOTICE, "%s", text);
+}
+
+static int choose_user(struct guests *guests, struct confine_user *ret_user, struct pt_error *err)
+{
+	return confine_find_user(guests->parts.context->config.guest_user, ret_user, err);
+}
+
+int domain_start(struct pt_host *host, struct domain *domain, const struct definition *definition,
+		 bool is_paused, struct pt_error *err)
+{
+	struct guests *guests = domain->guests;
+	struct guest_options options = {
+		.is_paused = is_paused, .notice = notice, .limit = scope_limit};
+	struct confine_user user;
+	struct guest *guest;
+	struct qmp *events;
+	int r = choose_user(guests, &user, err);
+
+	if (r < 0)
+		return r;
+	options.user = &user;
+	/* each start begins with the room that a run has; what is lost by a failure here is old */
+	(void)guest_log_trim(GUEST_LOGS, domain->name, GUEST_LOG_MAX / 2);
+	guests_lock(guests);
+	options.id = domain_new_id(guests);
+	guests_unlock(guests);
+	r = guest_start(host, definition, &options, &guest, &events, err);
+	if (r < 0)
+		return r;
+	guests_lock(guests);
+	domain->guest = guest;
+	domain->end_reason = DOMAIN_SHUTOFF_UNKNOWN;
+	domain->reboot = DOMAIN_REBOOT_NONE;
+	if (is_paused)
+		domain_set_state(domain, DOMAIN_PAUSED, DOMAIN_PAUSED_STARTING_UP);
+	else
+		domain_set_state(domain, DOMAIN_RUNNING, DOMAIN_RUNNING_BOOTED);
+	guests_unlock(guests);
+	log_message(PT_LOG_NOTICE, "guest %s runs (pid %d)", domain->name, (int)guest->owner.pid);
+	domain_event_lifecycle(domain, DOMAIN_EVENT_STARTED, DOMAIN_EVENT_STARTED_BOOTED);
+	monitor_post(domain, guest, events);
+	return 0;
+}
