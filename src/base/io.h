@@ -48,4 +48,12 @@ int io_open_directory_at(int dir_fd, const char *path, DIR **ret_dir);
 /* mkdir -p below @dir_fd. */
 int io_make_directories_at(int dir_fd, const char *path, mode_t mode);
 
+/* An absolute path as one that openat() and its like take below a root directory. */
+static inline const char *io_relative(const char *path)
+{
+	while (*path == '/')
+		path++;
+	return *path ? path : ".";
+}
+
 #endif

@@ -36,6 +36,7 @@ int context_open_host(const struct context *context, struct pt_host **ret_host,
 		(*ret_host)->ops = config->ops;
 		(*ret_host)->ops_context = config->ops_context;
 	}
+	(*ret_host)->machine = config->machine;
 	pt_host_set_log(*ret_host, log_library, NULL);
 	return 0;
 }

@@ -20,6 +20,7 @@ struct context_config {
 	const char *root;	    /* as for pt_host_new() */
 	const struct host_ops *ops; /* NULL: the machine's own */
 	void *ops_context;
+	const struct machine_ops *machine; /* of guests; NULL: the machine's own */
 	unsigned int max_clients;  /* 0: CONTEXT_CLIENTS_MAX, or what the descriptors allow */
 	unsigned int max_per_user; /* of each user but root; 0: CONTEXT_CLIENTS_PER_USER */
 	uint64_t patience_usec;	   /* 0: CONTEXT_PATIENCE_USEC */

@@ -14,6 +14,7 @@
 #include <passthru/address.h>
 #include <passthru/host.h>
 
+struct machine_ops;
 struct pt_host;
 
 #define HOST_SAID 512
@@ -54,12 +55,17 @@ struct host_helper {
 
 struct pt_host {
 	int root_fd;
+	/* The same as a path to put another behind: "" for this machine's. For addresses of unix
+	 * sockets alone, which nothing else can name. */
+	char *root;
 	/* Not a test's tree or another machine's files: system calls tell the same as files. */
 	bool is_this_machine;
 	const struct host_ops *ops;
 	void *ops_context;
 	pt_log_fn log;
 	void *log_context;
+	/* src/domain's (domain/machine/machine.h): NULL for the machine's own */
+	const struct machine_ops *machine;
 	/* src/assign's: a pt_progress_fn (passthru/plan.h) */
 	void (*progress)(void);
 	void *progress_context;

@@ -53,6 +53,11 @@ int pt_host_new(const char *root, struct pt_host **ret_host, struct pt_error *er
 		return pt_fail(err, PT_SYSTEM, errnum, "%s: %s", root, strerror(errnum));
 	}
 	host->is_this_machine = is_root_directory(host->root_fd);
+	host->root = strdup(host->is_this_machine ? "" : root);
+	if (!host->root) {
+		pt_host_free(host);
+		return pt_fail_memory(err);
+	}
 	*ret_host = host;
 	return 0;
 }
@@ -65,5 +70,6 @@ void pt_host_free(struct pt_host *host)
 	names_close(host);
 	modules_close(host);
 	close(host->root_fd);
+	free(host->root);
 	free(host);
 }

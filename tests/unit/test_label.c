@@ -12,6 +12,7 @@
 #include "base/safe_path.h"
 #include "domain/definition/xml_node.h"
 #include "read_tree.h"
+#include "this_machine.h"
 
 #define UUID  "6d5ed5cf-3a4f-4b8a-8a52-0c1a7a9b2f11"
 #define LABEL "passthru-" UUID
@@ -58,7 +59,7 @@ static void test_rules(void **state)
 	AUTO_FREE char *text = NULL;
 
 	(void)state;
-	assert_int_equal(label_write(live, &reach, &text, NULL), 0);
+	assert_int_equal(label_write(machine(), live, &reach, &text, NULL), 0);
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
 		if (!strstr(text, lines[i]))
 			fail_msg("%s isn't in\n%s", lines[i], text);
@@ -78,14 +79,13 @@ static void test_taps(void **state)
 	AUTO_FREE char *text = NULL;
 
 	(void)state;
-	assert_int_equal(label_write(live, &none, &text, NULL), 0);
+	assert_int_equal(label_write(machine(), live, &none, &text, NULL), 0);
 	assert_non_null(strstr(text, "  /dev/net/tun rw,\n"));
 }
 
 /* Words for QEMU itself: what they name is reached too. */
 static void test_words(void **state)
 {
-	struct empty tree;
 	struct reach reach = {0};
 	AUTO(auto_definition)
 	struct definition *live = define(
@@ -100,8 +100,7 @@ static void test_words(void **state)
 	AUTO_FREE char *text = NULL;
 
 	(void)state;
-	open_empty(&tree);
-	assert_int_equal(reach_list(tree.host, live, SAFE_PATH_NOBODY, NULL, &reach, NULL), 0);
+	assert_int_equal(reach_list(machine(), live, SAFE_PATH_NOBODY, NULL, &reach, NULL), 0);
 	assert_int_equal(reach.count, 4);
 	assert_string_equal(reach.files[0].path, "/dev/null");
 	assert_true(S_ISCHR(reach.files[0].st.st_mode) && reach.files[0].is_written);
@@ -109,10 +108,9 @@ static void test_words(void **state)
 	assert_string_equal(reach.files[2].path, "/proc/made");
 	assert_int_equal(reach.files[2].st.st_mode, 0);
 	assert_string_equal(reach.files[3].path, "/dev/zero");
-	assert_int_equal(label_write(live, &reach, &text, NULL), 0);
+	assert_int_equal(label_write(machine(), live, &reach, &text, NULL), 0);
 	assert_non_null(strstr(text, "\n  \"/proc/bus/{,**}\" rwk,\n"));
 	reach_free(&reach);
-	close_empty(&tree);
 }
 
 static void test_what_cant_be_said(void **state)
@@ -124,7 +122,7 @@ static void test_what_cant_be_said(void **state)
 	struct pt_error err;
 
 	(void)state;
-	assert_int_equal(label_write(live, &reach, &text, &err), -EINVAL);
+	assert_int_equal(label_write(machine(), live, &reach, &text, &err), -EINVAL);
 	assert_null(text);
 	assert_non_null(strstr(err.message, "control characters"));
 }
@@ -170,8 +168,8 @@ static void test_choosing(void **state)
 static void test_entering(void **state)
 {
 	(void)state;
-	assert_true(label_enter(LABEL) < 0);
-	assert_int_equal(label_enter(LABEL LABEL), -ENAMETOOLONG);
+	assert_true(label_enter(machine(), LABEL) < 0);
+	assert_int_equal(label_enter(machine(), LABEL LABEL), -ENAMETOOLONG);
 }
 
 int main(void)

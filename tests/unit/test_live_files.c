@@ -15,7 +15,10 @@
 /* "nobody", by number: no entry in any table is needed */
 static const struct confine_user user = {.name = "nobody", .uid = 65534, .gid = 65534};
 static struct empty tree;
-static char folder[80];
+static char folder[80]; /* on this machine; the guest's machine has it as INSIDE */
+
+#define INSIDE "/f"
+
 static struct store_live *record;
 
 static int set_up(void **state)
@@ -42,6 +45,12 @@ static int tear_down(void **state)
 static char *full(const char *name, char path[128])
 {
 	(void)snprintf(path, 128, "%s/%s", folder, name);
+	return path;
+}
+
+static char *inside(const char *name, char path[128])
+{
+	(void)snprintf(path, 128, INSIDE "/%s", name);
 	return path;
 }
 
@@ -72,7 +81,7 @@ static struct definition *define(const char *format)
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
-	(void)snprintf(devices, sizeof(devices), format, folder, folder);
+	(void)snprintf(devices, sizeof(devices), format, INSIDE, INSIDE);
 #pragma GCC diagnostic pop
 	(void)snprintf(xml, sizeof(xml),
 		       "<domain type='qemu'><name>g</name><memory unit='MiB'>64</memory><os>"
@@ -125,9 +134,9 @@ static void test_refusals(void **state)
 	make("closed/vda", 0666);
 	assert_int_equal(chmod(full("closed", path), 0700), 0);
 	refused("<disk type='file'><source file='%s/closed/vda'/><target dev='vda'/></disk>",
-		"which can't enter the directory /tmp/");
+		"which can't enter the directory /f/");
 	refused("<disk type='file'><source file='%s/closed/vda'/><target dev='vda'/></disk>",
-		"/f/closed: allow it (setfacl -m u:nobody:x /tmp/");
+		"/f/closed: allow it (setfacl -m u:nobody:x /f/");
 	/* all of them, a line each */
 	refused(DISK("vdx", "") DISK("vdy", ""), "vdy' (as uid");
 	/* its owner may not write to it either */
@@ -197,7 +206,7 @@ static void test_led_elsewhere(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		(void)snprintf(relative, sizeof(relative), "her/%s", cases[i].path);
 		(void)unlink(full(relative, path));
-		assert_int_equal(symlink(full("shadow", target), full(relative, path)), 0);
+		assert_int_equal(symlink(inside("shadow", target), full(relative, path)), 0);
 		assert_int_equal(lchown(path, ALICE, ALICE), 0);
 		assert_int_equal(chown(full("her", path), ALICE, ALICE), 0);
 		refused(cases[i].devices, "/f/her, which belongs to user 54321");
@@ -207,7 +216,7 @@ static void test_led_elsewhere(void **state)
 		assert_int_equal(owner("shadow"), 0);
 	}
 	/* a link above the file, and nothing is made where it leads */
-	assert_int_equal(symlink(folder, full("her/vm", path)), 0);
+	assert_int_equal(symlink(INSIDE, full("her/vm", path)), 0);
 	assert_int_equal(lchown(path, ALICE, ALICE), 0);
 	refused("<serial type='file'><source path='%s/her/vm/new'/></serial>",
 		"/new, whose directory belongs to user root");
@@ -303,7 +312,8 @@ static void test_lent_by_a_link(void **state)
 	assert_int_equal(owner("mnt/hers"), user.uid);
 	count = 0;
 	def = define(disk);
-	assert_int_equal(live_each_file(def, user.uid, record, tell_path, &count, &err), 0);
+	assert_int_equal(live_each_file(tree.host, def, user.uid, record, tell_path, &count, &err),
+			 0);
 	assert_int_equal(count, 1);
 	/* another device leaves */
 	live_settle_files(tree.host, def, user.uid, record);
@@ -311,7 +321,8 @@ static void test_lent_by_a_link(void **state)
 	assert_int_equal(owner("mnt/hers"), user.uid);
 	/* of one that isn't lent, its owner alone tells */
 	count = 0;
-	assert_int_equal(live_each_file(def, user.uid, NULL, tell_path, &count, &err), 0);
+	assert_int_equal(live_each_file(tree.host, def, user.uid, NULL, tell_path, &count, &err),
+			 0);
 	assert_int_equal(count, 0);
 	live_take_files_back(tree.host, record, 0);
 	assert_int_equal(owner("mnt/hers"), ALICE);
@@ -355,13 +366,15 @@ static void test_each_file(void **state)
 	make("her/vda", 0600);
 	assert_int_equal(chown(full("her", path), ALICE, ALICE), 0);
 	assert_int_equal(chown(full("her/vda", path), user.uid, user.gid), 0);
-	assert_int_equal(live_each_file(def, user.uid, record, tell_path, &count, &err), 0);
+	assert_int_equal(live_each_file(tree.host, def, user.uid, record, tell_path, &count, &err),
+			 0);
 	assert_int_equal(count, 1);
 	assert_int_equal(access(full("out", path), F_OK), -1); /* looking makes nothing */
 	count = 0;
 	assert_int_equal(unlink(full("her/vda", path)), 0);
 	assert_int_equal(symlink("../shadow", path), 0);
-	assert_int_equal(live_each_file(def, user.uid, record, tell_path, &count, &err), 0);
+	assert_int_equal(live_each_file(tree.host, def, user.uid, record, tell_path, &count, &err),
+			 0);
 	assert_int_equal(count, 0);
 }
 
@@ -486,8 +499,8 @@ static void test_backing(void **state)
 	(void)state;
 	root_only();
 	make_image("top", "middle");
-	refused(disk, "domain/devices/disk: backing file: Cannot access storage file '/tmp/");
-	make_image("middle", full("base", path));
+	refused(disk, "domain/devices/disk: backing file: Cannot access storage file '/f/");
+	make_image("middle", inside("base", path));
 	make("base", 0600);
 	refused(disk, "/f/base: QEMU runs as user nobody, which can't read it");
 	assert_int_equal(check(raw, &err), 0);

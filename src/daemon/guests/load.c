@@ -350,7 +350,7 @@ static int load_live(struct guests *guests, struct pt_host *host, const char *na
 		return 0;
 	}
 	record = NULL; /* the guest's now */
-	guest->limit = scope_limit;
+	guest->limit = host->is_this_machine ? scope_limit : NULL;
 	if (!domain->definition)
 		take_uuid(guests, domain, guest);
 	domain->guest = guest;
@@ -463,7 +463,7 @@ int guests_load(struct guests *guests, struct pt_error *err)
 
 	if (r < 0)
 		return r;
-	if (!host->is_this_machine)
+	if (!host->is_this_machine && !host->machine)
 		return reconnect(guests, err);
 	r = guest_logs_begin(guests);
 	if (r < 0)

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/auto.h"
+#include "base/io.h"
 #include "base/text.h"
 #include "daemon/log.h"
 #include "domain/confine/run_files.h"
@@ -28,7 +29,7 @@ static int copy(int from, off_t start, off_t end, int to)
 	return 0;
 }
 
-int guest_log_trim(const char *directory, const char *name, size_t max)
+int guest_log_trim(struct pt_host *host, const char *directory, const char *name, size_t max)
 {
 	char path[512], old[512];
 	AUTO_CLOSE int fd = -1;
@@ -39,12 +40,13 @@ int guest_log_trim(const char *directory, const char *name, size_t max)
 	if (text_format(path, sizeof(path), "%s/%s.log", directory, name) < 0 ||
 	    text_format(old, sizeof(old), "%s.old", path) < 0)
 		return -ENAMETOOLONG;
-	fd = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	fd = openat(host->root_fd, io_relative(path), O_RDWR | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return errno == ENOENT ? 0 : -errno;
 	if (st.st_size <= (off_t)max)
 		return 0;
-	old_fd = open(old, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	old_fd = openat(host->root_fd, io_relative(old),
+			O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 	r = old_fd < 0 ? -errno : copy(fd, st.st_size - (off_t)max, st.st_size, old_fd);
 	if (ftruncate(fd, 0) < 0)
 		return -errno;
@@ -54,9 +56,8 @@ int guest_log_trim(const char *directory, const char *name, size_t max)
 static void trim(struct pt_host *host, struct domain *domain, struct guest *guest,
 		 const char *alias)
 {
-	int r = guest_log_trim(GUEST_LOGS, domain->name, GUEST_LOG_MAX);
+	int r = guest_log_trim(host, GUEST_LOGS, domain->name, GUEST_LOG_MAX);
 
-	(void)host;
 	(void)guest;
 	(void)alias;
 	if (r < 0)
@@ -64,13 +65,14 @@ static void trim(struct pt_host *host, struct domain *domain, struct guest *gues
 			    domain->name, strerror(-r));
 }
 
-static bool is_too_long(const struct domain *domain)
+static bool is_too_long(struct pt_host *host, const struct domain *domain)
 {
 	char path[512];
 	struct stat st;
 
 	return text_format(path, sizeof(path), "%s/%s.log", GUEST_LOGS, domain->name) >= 0 &&
-	       lstat(path, &st) == 0 && st.st_size > GUEST_LOG_MAX;
+	       fstatat(host->root_fd, io_relative(path), &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       st.st_size > GUEST_LOG_MAX;
 }
 
 /* All that run, kept for us; ended by NULL. NULL without memory. */
@@ -98,7 +100,7 @@ static int on_time(sd_event_source *source, uint64_t usec, void *context)
 
 	(void)usec;
 	for (at = running; at && *at; at++) {
-		if (is_too_long(*at))
+		if (is_too_long(guests->parts.context->host, *at))
 			guests_work(guests, trim, *at, NULL, NULL);
 		domain_release(*at);
 	}

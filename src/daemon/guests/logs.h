@@ -22,6 +22,6 @@ void guest_logs_end(struct guests *guests);
  * moment between the two is lost. 0 or a negative errno; the log is emptied even when its end
  * couldn't be kept, for the disk may be full of it.
  */
-int guest_log_trim(const char *directory, const char *name, size_t max);
+int guest_log_trim(struct pt_host *host, const char *directory, const char *name, size_t max);
 
 #endif

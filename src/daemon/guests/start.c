@@ -22,8 +22,9 @@ int domain_start(struct pt_host *host, struct domain *domain, const struct defin
 		 bool is_paused, struct pt_error *err)
 {
 	struct guests *guests = domain->guests;
-	struct guest_options options = {
-		.is_paused = is_paused, .notice = notice, .limit = scope_limit};
+	struct guest_options options = {.is_paused = is_paused,
+					.notice = notice,
+					.limit = host->is_this_machine ? scope_limit : NULL};
 	struct confine_user user;
 	struct guest *guest;
 	struct qmp *events;
@@ -33,7 +34,7 @@ int domain_start(struct pt_host *host, struct domain *domain, const struct defin
 		return r;
 	options.user = &user;
 	/* each start begins with the room that a run has; what is lost by a failure here is old */
-	(void)guest_log_trim(GUEST_LOGS, domain->name, GUEST_LOG_MAX / 2);
+	(void)guest_log_trim(host, GUEST_LOGS, domain->name, GUEST_LOG_MAX / 2);
 	guests_lock(guests);
 	options.id = domain_new_id(guests);
 	guests_unlock(guests);

@@ -36,7 +36,7 @@ static int start(struct pt_host *host, struct call *call, struct domain *domain,
 		return -1;
 	if (!domain->definition)
 		return fault_no_domain(&call->fault, domain->uuid, domain->name);
-	if (!host->is_this_machine)
+	if (!host->is_this_machine && !host->machine)
 		return fault_set(&call->fault, FAULT_UNSUPPORTED, FAULT_FROM_QEMU,
 				 "guests run on this machine only");
 	if (domain_start(host, domain, domain->definition, flags & DOMAIN_START_PAUSED, &err) < 0) {

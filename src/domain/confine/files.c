@@ -9,7 +9,9 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "base/io.h"
 #include "domain/confine/named_files.h"
+#include "domain/machine/machine.h"
 #include "domain/definition/xml_node.h"
 
 /* What the process that became QEMU's user found. */
@@ -26,12 +28,13 @@ static size_t findings_size(const struct files *files)
 	return (files->count + 1) * sizeof(struct finding);
 }
 
-int live_each_file(const struct definition *live, uid_t guest, const struct store_live *record,
+int live_each_file(struct pt_host *host, const struct definition *live, uid_t guest,
+		   const struct store_live *record,
 		   int (*tell)(void *context, const char *path, const struct stat *st,
 			       bool is_written),
 		   void *context, struct pt_error *err)
 {
-	struct files files = {.guest = guest, .record = record};
+	struct files files = {.host = host, .guest = guest, .record = record};
 	int r = live_look(&files, live, NULL);
 
 	for (size_t i = 0; r == 0 && i < files.count; i++) {
@@ -46,11 +49,13 @@ int live_each_file(const struct definition *live, uid_t guest, const struct stor
 
 /* ---- as QEMU's user, in a process of its own: async-signal-safe calls only ---- */
 
-static bool may_exchange_files(const char *directory)
+static bool may_exchange_files(int root_fd, const char *directory)
 {
 	struct stat st;
 
-	return access(directory, W_OK) == 0 && stat(directory, &st) == 0 &&
+	directory = io_relative(directory);
+	return faccessat(root_fd, directory, W_OK, 0) == 0 &&
+	       fstatat(root_fd, directory, &st, 0) == 0 &&
 	       (!(st.st_mode & S_ISVTX) || st.st_uid == geteuid());
 }
 
@@ -58,7 +63,7 @@ static bool may_exchange_files(const char *directory)
  * Who can exchange a file between our looking and its being lent, or the link that leads to it,
  * would be lent whatever else he likes.
  */
-static void find_loose_directory(const char *path, struct finding *finding)
+static void find_loose_directory(int root_fd, const char *path, struct finding *finding)
 {
 	const char *slash = strchr(path + 1, '/');
 
@@ -72,31 +77,31 @@ static void find_loose_directory(const char *path, struct finding *finding)
 			length = sizeof(directory) - 1;
 		memcpy(directory, path, length);
 		directory[length] = '\0';
-		if (is_long || may_exchange_files(directory))
+		if (is_long || may_exchange_files(root_fd, directory))
 			memcpy(finding->loose, directory, length + 1);
 	}
 }
 
-static void try_file(const struct file *file, struct finding *finding)
+static void try_file(int root_fd, const struct file *file, struct finding *finding)
 {
 	int mode = file->need == NEED_READ ? R_OK : R_OK | W_OK;
 	char *path = file->real, *slash;
 
 	finding->errnum = 0;
-	if (access(file->path, mode) == 0)
+	if (faccessat(root_fd, io_relative(file->path), mode, 0) == 0)
 		return;
 	finding->errnum = errno;
-	if (access("/", X_OK) < 0)
+	if (faccessat(root_fd, ".", X_OK, 0) < 0)
 		finding->directory = 1;
 	for (slash = path ? strchr(path + 1, '/') : NULL; slash; slash = strchr(slash + 1, '/')) {
 		*slash = '\0';
-		if (access(path, X_OK) < 0 && !finding->directory)
+		if (faccessat(root_fd, io_relative(path), X_OK, 0) < 0 && !finding->directory)
 			finding->directory = (size_t)(slash - path);
 		*slash = '/';
 	}
-	find_loose_directory(file->path, finding);
+	find_loose_directory(root_fd, file->path, finding);
 	if (path)
-		find_loose_directory(path, finding);
+		find_loose_directory(root_fd, path, finding);
 }
 
 static void try_all(const struct files *files, const struct confine_user *user,
@@ -106,7 +111,7 @@ static void try_all(const struct files *files, const struct confine_user *user,
 	int r = geteuid() == user->uid ? 0 : confine_become(user);
 
 	for (size_t i = 0; r == 0 && i < files->count; i++)
-		try_file(&files->items[i], &findings[i]);
+		try_file(files->host->root_fd, &files->items[i], &findings[i]);
 	_exit(r < 0 ? 1 : 0);
 }
 
@@ -121,7 +126,7 @@ static int try_as(const struct files *files, const struct confine_user *user,
 	if (shared == MAP_FAILED)
 		return pt_fail_memory(err);
 	*ret_findings = shared;
-	pid = fork();
+	pid = machine_of(files->host)->fork(files->host);
 	if (pid == 0)
 		try_all(files, user, shared);
 	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
@@ -295,7 +300,7 @@ int live_check_files(struct pt_host *host, const struct definition *live, const 
 		     const struct confine_user *user, struct store_live *record,
 		     struct pt_error *err)
 {
-	struct files files = {.guest = user->uid, .record = record, .may_make = true};
+	struct files files = {.host = host, .guest = user->uid, .record = record, .may_make = true};
 	struct finding *findings = NULL;
 	int result = 0, r = live_look(&files, live, device);
 
@@ -329,7 +334,7 @@ static bool is_named(const struct files *files, const struct store_file *file)
 void live_settle_files(struct pt_host *host, const struct definition *live, uid_t guest,
 		       struct store_live *record)
 {
-	struct files files = {.guest = guest, .record = record};
+	struct files files = {.host = host, .guest = guest, .record = record};
 	int r = record->file_count ? live_look(&files, live, NULL) : 0;
 
 	/* without memory they go back with the guest's end */

@@ -34,7 +34,8 @@ int live_check_files(struct pt_host *host, const struct definition *live, const 
  * its images lie on: without symbolic links, and whether QEMU, as user @guest, writes to it.
  * @record says what is lent to it; NULL: nothing. @tell returns 0 or -ENOMEM.
  */
-int live_each_file(const struct definition *live, uid_t guest, const struct store_live *record,
+int live_each_file(struct pt_host *host, const struct definition *live, uid_t guest,
+		   const struct store_live *record,
 		   int (*tell)(void *context, const char *path, const struct stat *st,
 			       bool is_written),
 		   void *context, struct pt_error *err);

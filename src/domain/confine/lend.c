@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Files that change hands: live_files.c says which. */
+/* Files that change hands: files.c says which. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -42,10 +42,10 @@ static const char *words_of(int r)
 }
 
 /* Its path is walked again: who owns a directory on it may have led it elsewhere meanwhile. */
-static int find_noted(const struct store_file *file, struct safe_path *ret_at)
+static int find_noted(struct pt_host *host, const struct store_file *file, struct safe_path *ret_at)
 {
 	AUTO(auto_safe_path) struct safe_path at = SAFE_PATH_CLOSED;
-	int r = safe_path_open(AT_FDCWD, file->path, &at);
+	int r = safe_path_open(host->root_fd, file->path, &at);
 	bool is_trusted;
 
 	if (!r && at.fd < 0)
@@ -71,7 +71,7 @@ static int find_noted(const struct store_file *file, struct safe_path *ret_at)
 static int change_owner(struct pt_host *host, const struct store_file *file, uid_t from, uid_t to)
 {
 	AUTO(auto_safe_path) struct safe_path at = SAFE_PATH_CLOSED;
-	int r = find_noted(file, &at);
+	int r = find_noted(host, file, &at);
 
 	if (r < 0 || at.st.st_uid == to)
 		return r;

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/io.h"
 #include "base/text.h"
 #include "domain/definition/device.h"
 #include "domain/confine/image_header.h"
@@ -126,7 +127,7 @@ static int add_vfio(struct files *files, const xmlNode *device)
 
 	/* before the first device was ever taken its module isn't loaded, and nothing is there */
 	if (device_hostdev((xmlNode *)(uintptr_t)device, &hostdev, NULL) != 1 ||
-	    access(VFIO, F_OK) < 0)
+	    faccessat(files->host->root_fd, io_relative(VFIO), F_OK, 0) < 0)
 		return 0;
 	(void)text_format(element, sizeof(element), "domain/devices/%s",
 			  (const char *)device->name);
@@ -247,7 +248,7 @@ static int resolve(struct files *files, size_t index)
 {
 	AUTO(auto_safe_path) struct safe_path at = SAFE_PATH_CLOSED;
 	struct file *file = &files->items[index];
-	int r = safe_path_open(AT_FDCWD, file->path, &at);
+	int r = safe_path_open(files->host->root_fd, file->path, &at);
 
 	if (!r && at.fd < 0 && safe_path_has_trusted_parent(&at))
 		r = files->may_make && file->need == NEED_MAKE ? safe_path_make_file(&at, 0600)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Which files a guest's definition names, and what they are: for live_files.c alone. */
+/* Which files a guest's definition names, and what they are: for files.c alone. */
 #ifndef DOMAIN_CONFINE_NAMED_FILES_H
 #define DOMAIN_CONFINE_NAMED_FILES_H
 
@@ -8,6 +8,7 @@
 
 #include "domain/definition/definition.h"
 #include "domain/store/store.h"
+#include "pci/host.h"
 
 #define LIVE_LOOK_KVM "/dev/kvm"
 
@@ -32,6 +33,7 @@ struct file {
 };
 
 struct files {
+	struct pt_host *host;
 	struct file *items;
 	size_t count;
 	uid_t guest;			 /* as whom QEMU runs */
@@ -41,7 +43,8 @@ struct files {
 
 /*
  * All of them that @live names (@device: only what this device of it does; NULL: all), and what its
- * images lie on: files->guest, record and may_make are set before. Returns 0 or -ENOMEM; either way
+ * images lie on: files->host, guest, record and may_make are
+ * set before. Returns 0 or -ENOMEM; either way
  * live_look_free() frees what was found.
  */
 int live_look(struct files *files, const struct definition *live, const xmlNode *device);

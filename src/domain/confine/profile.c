@@ -128,7 +128,7 @@ int label_load(struct pt_host *host, const struct definition *live, const struct
 
 	if (!label_of(live))
 		return 0;
-	r = label_write(live, reach, &text, err);
+	r = label_write(host, live, reach, &text, err);
 	return r < 0 ? r : load(host, live, text, err);
 }
 
@@ -150,10 +150,10 @@ void label_remove(struct pt_host *host, const struct definition *live)
 
 /* ---- entering ---- */
 
-int label_enter(const char *label)
+int label_enter(struct pt_host *host, const char *label)
 {
-	static const char *const paths[] = {"/proc/thread-self/attr/apparmor/exec",
-					    "/proc/thread-self/attr/exec"};
+	static const char *const paths[] = {"proc/thread-self/attr/apparmor/exec",
+					    "proc/thread-self/attr/exec"};
 	char words[5 + LABEL_BYTES] = "exec ";
 	size_t length = strlen(label);
 	int fd = -1;
@@ -163,7 +163,7 @@ int label_enter(const char *label)
 		return -ENAMETOOLONG;
 	memcpy(words + 5, label, length + 1);
 	for (size_t i = 0; i < 2 && fd < 0; i++)
-		fd = open(paths[i], O_WRONLY | O_CLOEXEC);
+		fd = openat(host->root_fd, paths[i], O_WRONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
 	n = write(fd, words, 5 + length);

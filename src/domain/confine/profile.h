@@ -40,13 +40,13 @@ void label_remove(struct pt_host *host, const struct definition *live);
  * For the child between fork() and exec(): what it executes next runs under this profile.
  * Async-signal-safe; 0 or a negative errno.
  */
-int label_enter(const char *label);
+int label_enter(struct pt_host *host, const char *label);
 
 /*
  * The profile's text, freed with free(). PT_INVALID for a path that can't stand in a profile (one
  * with control characters).
  */
-int label_write(const struct definition *live, const struct reach *reach, char **ret_text,
-		struct pt_error *err);
+int label_write(struct pt_host *host, const struct definition *live, const struct reach *reach,
+		char **ret_text, struct pt_error *err);
 
 #endif

@@ -94,13 +94,14 @@ static int put_rule(FILE *out, const char *path, const char *behind, const char 
 }
 
 /* A socket need not be there yet; then its directory is. */
-static int put_socket(FILE *out, const char *path, uid_t guest, struct pt_error *err)
+static int put_socket(struct pt_host *host, FILE *out, const char *path, uid_t guest,
+		      struct pt_error *err)
 {
 	AUTO(auto_safe_path) struct safe_path at = SAFE_PATH_CLOSED;
 
 	if (!path || path[0] != '/')
 		return 0;
-	if (safe_path_open(AT_FDCWD, path, &at) < 0)
+	if (safe_path_open(host->root_fd, path, &at) < 0)
 		return put_rule(out, path, "", "rw", err);
 	if (!safe_path_is_trusted(&at, guest)) {
 		char words[SAFE_PATH_WORDS];
@@ -111,7 +112,8 @@ static int put_socket(FILE *out, const char *path, uid_t guest, struct pt_error 
 	return put_rule(out, at.real, "", "rw", err);
 }
 
-static int put_device(FILE *out, const xmlNode *device, uid_t guest, struct pt_error *err)
+static int put_device(struct pt_host *host, FILE *out, const xmlNode *device, uid_t guest,
+		      struct pt_error *err)
 {
 	if (node_is(device, "interface") && !node_has(device, "type", "hostdev") &&
 	    !node_has(device, "type", "user"))
@@ -127,11 +129,12 @@ static int put_device(FILE *out, const xmlNode *device, uid_t guest, struct pt_e
 		return put_rule(out, path, "", "rwk", err);
 	}
 	if (node_has(device, "type", "unix"))
-		return put_socket(out, node_get(device, "source@path"), guest, err);
+		return put_socket(host, out, node_get(device, "source@path"), guest, err);
 	if (node_is(device, "graphics")) {
-		int r = put_socket(out, node_attribute(device, "socket"), guest, err);
+		int r = put_socket(host, out, node_attribute(device, "socket"), guest, err);
 
-		return r < 0 ? r : put_socket(out, node_get(device, "listen@socket"), guest, err);
+		return r < 0 ? r
+			     : put_socket(host, out, node_get(device, "listen@socket"), guest, err);
 	}
 	return 0;
 }
@@ -159,17 +162,19 @@ static int put_own(FILE *out, const struct definition *live, struct pt_error *er
 	return r;
 }
 
-static int put_all(FILE *out, const struct definition *live, const struct reach *reach,
-		   struct pt_error *err)
+static int put_all(struct pt_host *host, FILE *out, const struct definition *live,
+		   const struct reach *reach, struct pt_error *err)
 {
 	const char *emulator = definition_emulator(live), *label = label_of(live);
-	AUTO_FREE char *real = realpath(emulator, NULL);
+	AUTO(auto_safe_path) struct safe_path real = SAFE_PATH_CLOSED;
 	const xmlNode *device = node_child(node_child(definition_root(live), "devices"), NULL);
+	bool is_there;
 	int r;
 
 	(void)fprintf(out, "profile \"%s\" flags=(attach_disconnected) {\n%s", label, common);
 	(void)fprintf(out, "  signal peer=\"%s\",\n", label);
-	r = put_rule(out, real ? real : emulator, "", "mr", err);
+	is_there = safe_path_open(host->root_fd, emulator, &real) == 0 && real.fd >= 0;
+	r = put_rule(out, is_there ? real.real : emulator, "", "mr", err);
 	if (!r)
 		r = put_own(out, live, err);
 	for (size_t i = 0; r == 0 && i < reach->count; i++) {
@@ -180,13 +185,13 @@ static int put_all(FILE *out, const struct definition *live, const struct reach 
 			     file->is_written ? "rwk" : "rk", err);
 	}
 	for (; r == 0 && device; device = node_next(device, NULL))
-		r = put_device(out, device, reach->guest, err);
+		r = put_device(host, out, device, reach->guest, err);
 	(void)fputs("  include if exists <local/passthru-guest>\n}\n", out);
 	return r;
 }
 
-int label_write(const struct definition *live, const struct reach *reach, char **ret_text,
-		struct pt_error *err)
+int label_write(struct pt_host *host, const struct definition *live, const struct reach *reach,
+		char **ret_text, struct pt_error *err)
 {
 	AUTO_FREE char *text = NULL;
 	size_t size;
@@ -195,7 +200,7 @@ int label_write(const struct definition *live, const struct reach *reach, char *
 
 	if (!out)
 		return pt_fail_memory(err);
-	r = put_all(out, live, reach, err);
+	r = put_all(host, out, live, reach, err);
 	if (fclose(out) != 0 && r == 0)
 		r = pt_fail_memory(err);
 	if (r < 0)

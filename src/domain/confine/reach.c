@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "domain/confine/reach.h"
 
+#include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
-#include <glob.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/io.h"
 #include "base/text.h"
 #include "domain/confine/confine.h"
 #include "domain/confine/files.h"
@@ -63,7 +65,7 @@ static int add_named(struct pt_host *host, struct reach *reach, const char *path
 	AUTO(auto_safe_path) struct safe_path at = SAFE_PATH_CLOSED;
 
 	/* "/" is a separator, or a mistake */
-	if (safe_path_open(AT_FDCWD, path, &at) < 0 || !at.real[1])
+	if (safe_path_open(host->root_fd, path, &at) < 0 || !at.real[1])
 		return 0;
 	if (!safe_path_is_trusted(&at, reach->guest)) {
 		char words[SAFE_PATH_WORDS];
@@ -109,23 +111,38 @@ static int add_words(struct pt_host *host, struct reach *reach, const struct def
 	return r;
 }
 
+/* All nodes in @directory whose names begin so. */
+static int add_nodes(struct pt_host *host, struct reach *reach, const char *directory,
+		     const char *prefix)
+{
+	AUTO_DIR DIR *dir = NULL;
+	const struct dirent *entry;
+	int r = 0;
+
+	(void)io_open_directory_at(host->root_fd, io_relative(directory), &dir);
+	while (dir && r == 0 && (entry = readdir(dir))) {
+		char path[PATH_MAX];
+
+		if (entry->d_name[0] != '.' &&
+		    strncmp(entry->d_name, prefix, strlen(prefix)) == 0 &&
+		    text_format(path, sizeof(path), "%s/%s", directory, entry->d_name) > 0)
+			r = add_named(host, reach, path);
+	}
+	return r;
+}
+
 /* Sound cards are the host's, all of them: which one is ALSA's business, or OSS's. */
 static int add_sound(struct pt_host *host, struct reach *reach, const struct definition *live)
 {
-	static const char *const patterns[][2] = {{"alsa", "/dev/snd/*"}, {"oss", "/dev/dsp*"}};
 	const xmlNode *audio = node_find(definition_root(live), "devices/audio");
 	int r = 0;
 
-	for (; audio && r == 0; audio = node_next(audio, "audio"))
-		for (size_t i = 0; i < 2; i++) {
-			glob_t found = {0};
-
-			if (node_has(audio, "type", patterns[i][0]) &&
-			    glob(patterns[i][1], 0, NULL, &found) == 0)
-				for (size_t j = 0; r == 0 && j < found.gl_pathc; j++)
-					r = add_named(host, reach, found.gl_pathv[j]);
-			globfree(&found);
-		}
+	for (; audio && r == 0; audio = node_next(audio, "audio")) {
+		if (node_has(audio, "type", "alsa"))
+			r = add_nodes(host, reach, "/dev/snd", "");
+		else if (node_has(audio, "type", "oss"))
+			r = add_nodes(host, reach, "/dev", "dsp");
+	}
 	return r;
 }
 
@@ -133,7 +150,7 @@ int reach_list(struct pt_host *host, const struct definition *live, uid_t guest,
 	       const struct store_live *record, struct reach *ret_reach, struct pt_error *err)
 {
 	struct reach reach = {.guest = guest};
-	int r = live_each_file(live, guest, record, add, &reach, err);
+	int r = live_each_file(host, live, guest, record, add, &reach, err);
 
 	if (!r)
 		r = add_groups(host, live, &reach, err);

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -15,20 +16,21 @@
 #include "base/text.h"
 #include "domain/store/store.h"
 
-int guest_socket_path(const char *name, enum guest_socket which, char path[GUEST_PATH],
-		      struct pt_error *err)
+int guest_socket_path(const char *root, const char *name, enum guest_socket which,
+		      char path[GUEST_PATH], struct pt_error *err)
 {
-	if (text_format(path, GUEST_PATH, "/" STORE_LIVE "/%s.%s", name,
+	if (text_format(path, GUEST_PATH, "%s/" STORE_LIVE "/%s.%s", root, name,
 			which == GUEST_COMMANDS ? "commands" : "events") < 0)
 		return pt_fail(err, PT_INVALID, ENAMETOOLONG, "the name %s is too long", name);
 	return 0;
 }
 
-int guest_listen(const char *name, enum guest_socket which, int *ret_fd, struct pt_error *err)
+int guest_listen(struct pt_host *host, const char *name, enum guest_socket which, int *ret_fd,
+		 struct pt_error *err)
 {
 	AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	int r = guest_socket_path(name, which, address.sun_path, err);
+	int r = guest_socket_path(host->root, name, which, address.sun_path, err);
 
 	if (r < 0)
 		return r;
@@ -65,13 +67,15 @@ void guest_remove_folder(int root_fd, const char *path)
 	(void)unlinkat(root_fd, path, AT_REMOVEDIR);
 }
 
-int guest_make_folder(const char *name, const struct confine_user *user, char path[GUEST_PATH],
-		      struct pt_error *err)
+int guest_make_folder(struct pt_host *host, const char *name, const struct confine_user *user,
+		      char path[GUEST_PATH], struct pt_error *err)
 {
 	if (text_format(path, GUEST_PATH, "/" STORE_LIVE "/%s.d", name) < 0)
 		return pt_fail(err, PT_INVALID, ENAMETOOLONG, "the name %s is too long", name);
-	guest_remove_folder(AT_FDCWD, path);
-	if (mkdir(path, 0700) < 0 || lchown(path, user->uid, user->gid) < 0)
+	guest_remove_folder(host->root_fd, io_relative(path));
+	if (mkdirat(host->root_fd, io_relative(path), 0700) < 0 ||
+	    fchownat(host->root_fd, io_relative(path), user->uid, user->gid, AT_SYMLINK_NOFOLLOW) <
+		    0)
 		return pt_fail(err, PT_SYSTEM, errno, "no folder for QEMU at %s: %s", path,
 			       strerror(errno));
 	return 0;
@@ -97,8 +101,8 @@ static int log_path(const char *name, char path[256])
 	return text_format(path, 256, GUEST_LOGS "/%s.log", name);
 }
 
-int guest_open_log(const char *name, char *const *argv, int *ret_fd, long long *ret_start,
-		   struct pt_error *err)
+int guest_open_log(struct pt_host *host, const char *name, char *const *argv, int *ret_fd,
+		   long long *ret_start, struct pt_error *err)
 {
 	AUTO_CLOSE int fd = -1;
 	char path[256], when[64] = "";
@@ -108,10 +112,11 @@ int guest_open_log(const char *name, char *const *argv, int *ret_fd, long long *
 
 	if (gmtime_r(&now, &utc))
 		(void)strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S+0000", &utc);
-	(void)io_make_directories_at(AT_FDCWD, GUEST_LOGS, 0755);
+	(void)io_make_directories_at(host->root_fd, io_relative(GUEST_LOGS), 0755);
 	if (log_path(name, path) < 0)
 		return pt_fail(err, PT_INVALID, ENAMETOOLONG, "the name %s is too long", name);
-	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+	fd = openat(host->root_fd, io_relative(path),
+		    O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return pt_fail(err, PT_STORAGE, errno, "can't write to QEMU's log %s: %s", path,
 			       strerror(errno));
@@ -124,7 +129,8 @@ int guest_open_log(const char *name, char *const *argv, int *ret_fd, long long *
 	return 0;
 }
 
-void guest_read_log(const char *name, long long start, char *text, size_t size)
+void guest_read_log(struct pt_host *host, const char *name, long long start, char *text,
+		    size_t size)
 {
 	AUTO_CLOSE int fd = -1;
 	char path[256], *end;
@@ -134,7 +140,7 @@ void guest_read_log(const char *name, long long start, char *text, size_t size)
 	text[0] = '\0';
 	if (log_path(name, path) < 0)
 		return;
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	fd = openat(host->root_fd, io_relative(path), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd >= 0)
 		n = pread(fd, text, size - 1, start);
 	end = text + (n > 0 ? n : 0);
@@ -146,17 +152,40 @@ void guest_read_log(const char *name, long long start, char *text, size_t size)
 			*c = ' ';
 }
 
-int guest_process_user(pid_t pid, struct confine_user *ret_user, struct pt_error *err)
+/* Its supplementary groups are what lets it at /dev/kvm, and at files of those groups. */
+static size_t read_groups(struct pt_host *host, pid_t pid, gid_t *groups, size_t max)
+{
+	char path[64], text[8192] = "", *at, *end;
+	size_t count = 0;
+
+	(void)text_format(path, sizeof(path), "proc/%d/status", (int)pid);
+	if (io_read_text_at(host->root_fd, path, text, sizeof(text)) < 0)
+		return 0;
+	at = strstr(text, "\nGroups:");
+	if (!at)
+		return 0;
+	for (at += strlen("\nGroups:"); count < max; at = end) {
+		at += strspn(at, " \t");
+		if (*at < '0' || *at > '9')
+			break;
+		groups[count++] = (gid_t)strtoul(at, &end, 10);
+	}
+	return count;
+}
+
+int guest_process_user(struct pt_host *host, pid_t pid, struct confine_user *ret_user,
+		       struct pt_error *err)
 {
 	struct confine_user user = {.uid = 0};
 	struct stat st;
 	char path[64];
 
-	(void)text_format(path, sizeof(path), "/proc/%d", (int)pid);
-	if (stat(path, &st) < 0)
+	(void)text_format(path, sizeof(path), "proc/%d", (int)pid);
+	if (fstatat(host->root_fd, path, &st, 0) < 0)
 		return pt_fail(err, PT_SYSTEM, errno, "process %d: %s", (int)pid, strerror(errno));
 	user.uid = st.st_uid;
 	user.gid = st.st_gid;
+	user.group_count = read_groups(host, pid, user.groups, CONFINE_GROUPS_MAX);
 	(void)text_format(user.name, sizeof(user.name), "%u", (unsigned int)st.st_uid);
 	*ret_user = user;
 	return 0;

@@ -14,16 +14,18 @@
 
 enum guest_socket { GUEST_COMMANDS, GUEST_EVENTS };
 
-int guest_socket_path(const char *name, enum guest_socket which, char path[GUEST_PATH],
-		      struct pt_error *err);
+/* Below @root, pt_host's. */
+int guest_socket_path(const char *root, const char *name, enum guest_socket which,
+		      char path[GUEST_PATH], struct pt_error *err);
 
 /* A socket that listens there, for QEMU to inherit; its owner stays root, and so does its folder.
  */
-int guest_listen(const char *name, enum guest_socket which, int *ret_fd, struct pt_error *err);
+int guest_listen(struct pt_host *host, const char *name, enum guest_socket which, int *ret_fd,
+		 struct pt_error *err);
 
 /* QEMU's own folder, empty, for sockets that it makes itself. */
-int guest_make_folder(const char *name, const struct confine_user *user, char path[GUEST_PATH],
-		      struct pt_error *err);
+int guest_make_folder(struct pt_host *host, const char *name, const struct confine_user *user,
+		      char path[GUEST_PATH], struct pt_error *err);
 
 /* A folder with what is in it, but for folders: it may be in the hands of another user. */
 void guest_remove_folder(int root_fd, const char *path);
@@ -32,13 +34,15 @@ void guest_remove_folder(int root_fd, const char *path);
 void guest_remove_files(struct pt_host *host, const char *name);
 
 /* Opened for appending, after a line that says what is started; *ret_start is where it ended. */
-int guest_open_log(const char *name, char *const *argv, int *ret_fd, long long *ret_start,
-		   struct pt_error *err);
+int guest_open_log(struct pt_host *host, const char *name, char *const *argv, int *ret_fd,
+		   long long *ret_start, struct pt_error *err);
 
 /* What QEMU has said since, one line, cut to fit; "" when nothing. */
-void guest_read_log(const char *name, long long start, char *text, size_t size);
+void guest_read_log(struct pt_host *host, const char *name, long long start, char *text,
+		    size_t size);
 
-/* Whom a process runs as. */
-int guest_process_user(pid_t pid, struct confine_user *ret_user, struct pt_error *err);
+/* Whom a process runs as, its groups included; the name is the number. */
+int guest_process_user(struct pt_host *host, pid_t pid, struct confine_user *ret_user,
+		       struct pt_error *err);
 
 #endif

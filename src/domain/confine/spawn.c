@@ -16,6 +16,7 @@
 #include "assign/owner.h"
 #include "base/auto.h"
 #include "domain/confine/profile.h"
+#include "domain/machine/machine.h"
 
 #define FAILED 127
 
@@ -107,8 +108,8 @@ static int set_limits(const struct spawn_request *request)
 	return setrlimit(RLIMIT_MEMLOCK, &limit) < 0 ? -errno : 0;
 }
 
-static void run_child(const struct spawn_request *request, const int *open_fds, size_t open_count,
-		      int barrier_fd, int status_fd)
+static void run_child(struct pt_host *host, const struct spawn_request *request,
+		      const int *open_fds, size_t open_count, int barrier_fd, int status_fd)
 {
 	char byte;
 	int r;
@@ -128,14 +129,14 @@ static void run_child(const struct spawn_request *request, const int *open_fds, 
 	if (r < 0)
 		give_up(status_fd, FAILED_LIMIT, -r);
 	/* as long as it is root: some kernels ask for that */
-	r = request->label ? label_enter(request->label) : 0;
+	r = request->label ? label_enter(host, request->label) : 0;
 	if (r < 0)
 		give_up(status_fd, FAILED_LABEL, -r);
 	r = confine_become(request->user);
 	if (r < 0)
 		give_up(status_fd, FAILED_USER, -r);
-	execve(request->argv[0], request->argv, request->environment);
-	give_up(status_fd, FAILED_EXEC, errno);
+	r = machine_of(host)->exec(host, request->argv, request->environment);
+	give_up(status_fd, FAILED_EXEC, -r);
 }
 
 /* ---- in the daemon ---- */
@@ -189,7 +190,7 @@ static int identify(struct pt_host *host, struct spawn *spawn, struct pt_error *
 int spawn_begin(struct pt_host *host, const struct spawn_request *request, struct spawn *ret_spawn,
 		struct pt_error *err)
 {
-	int barrier[2] = {-1, -1}, status[2] = {-1, -1}, fds[SPAWN_KEPT_MAX + 3], r;
+	int barrier[2] = {-1, -1}, status[2] = {-1, -1}, fds[SPAWN_KEPT_MAX + 4], r;
 	struct spawn spawn = SPAWN_NONE;
 	size_t count = request->kept_count;
 
@@ -206,11 +207,13 @@ int spawn_begin(struct pt_host *host, const struct spawn_request *request, struc
 	fds[count++] = barrier[0];
 	fds[count++] = status[1];
 	fds[count++] = request->log_fd;
+	/* for what the child looks at before exec(), which closes it */
+	fds[count++] = host->root_fd;
 	qsort(fds, count, sizeof(*fds), compare_fds);
-	spawn.pid = fork();
+	spawn.pid = machine_of(host)->fork(host);
 	if (spawn.pid == 0)
-		run_child(request, fds, count, barrier[0], status[1]);
-	r = spawn.pid < 0 ? errno : 0;
+		run_child(host, request, fds, count, barrier[0], status[1]);
+	r = spawn.pid < 0 ? -spawn.pid : 0;
 	close(barrier[0]);
 	close(status[1]);
 	spawn.barrier_fd = barrier[1];

@@ -54,6 +54,7 @@ void guest_unref(struct guest *guest)
 	definition_free(guest->live);
 	(void)pthread_cond_destroy(&guest->changed);
 	(void)pthread_mutex_destroy(&guest->lock);
+	free(guest->root);
 	free(guest);
 }
 
@@ -111,6 +112,9 @@ int guest_adopt(struct pt_host *host, struct store_live *record, struct guest **
 	text_copy(guest->owner.name, sizeof(guest->owner.name), record->name);
 	text_copy(guest->name, sizeof(guest->name), record->name);
 	guest->id = record->id;
+	guest->root = strdup(host->root);
+	if (!guest->root)
+		return pt_fail_memory(err);
 	/* the descriptor first: then the process that is compared can't be another one */
 	guest->pidfd = (int)syscall(SYS_pidfd_open, record->pid, 0);
 	if (guest->pidfd < 0 || !pt_owner_is_alive(host, &guest->owner) || guest_wait_end(guest, 0))
@@ -118,7 +122,7 @@ int guest_adopt(struct pt_host *host, struct store_live *record, struct guest **
 	r = definition_parse(record->xml, DEFINITION_LIVE, &guest->live, err);
 	if (r < 0)
 		return r;
-	r = guest_process_user(record->pid, &guest->user, err);
+	r = guest_process_user(host, record->pid, &guest->user, err);
 	if (r < 0)
 		return r;
 	guest->record = record;
@@ -137,7 +141,7 @@ int guest_connect(struct guest *guest, unsigned int timeout_ms, struct pt_error 
 		return 0;
 	qmp_close(guest->qmp);
 	guest->qmp = NULL;
-	r = guest_socket_path(guest->name, GUEST_COMMANDS, path, err);
+	r = guest_socket_path(guest->root, guest->name, GUEST_COMMANDS, path, err);
 	return r < 0 ? r : qmp_connect(path, timeout_ms, &guest->qmp, err);
 }
 
@@ -145,7 +149,7 @@ int guest_connect_events(const struct guest *guest, unsigned int timeout_ms,
 			 struct qmp **ret_events, struct pt_error *err)
 {
 	char path[GUEST_PATH];
-	int r = guest_socket_path(guest->name, GUEST_EVENTS, path, err);
+	int r = guest_socket_path(guest->root, guest->name, GUEST_EVENTS, path, err);
 
 	return r < 0 ? r : qmp_connect(path, timeout_ms, ret_events, err);
 }

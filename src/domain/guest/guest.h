@@ -43,6 +43,7 @@ struct guest {
 
 	/* these don't change */
 	char name[STORE_NAME];
+	char *root; /* of its sockets: pt_host's */
 	int id;
 	struct pt_owner owner;
 	struct confine_user user;

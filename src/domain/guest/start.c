@@ -88,6 +88,9 @@ static int prepare_guest(struct start *start, const struct definition *def, stru
 		return pt_fail_memory(err);
 	start->guest = guest;
 	guest->id = start->options->id;
+	guest->root = strdup(start->host->root);
+	if (!guest->root)
+		return pt_fail_memory(err);
 	guest->user = *start->options->user;
 	guest->is_child = true;
 	guest->limit = start->options->limit;
@@ -127,11 +130,13 @@ static int prepare_files(struct start *start, struct pt_error *err)
 
 	if (r < 0)
 		return state_fail(err, -r, STORE_LIVE);
-	r = guest_make_folder(guest->name, &guest->user, start->folder, err);
+	r = guest_make_folder(start->host, guest->name, &guest->user, start->folder, err);
 	if (!r)
-		r = guest_listen(guest->name, GUEST_COMMANDS, &start->files.commands.fd, err);
+		r = guest_listen(start->host, guest->name, GUEST_COMMANDS,
+				 &start->files.commands.fd, err);
 	if (!r)
-		r = guest_listen(guest->name, GUEST_EVENTS, &start->files.events.fd, err);
+		r = guest_listen(start->host, guest->name, GUEST_EVENTS, &start->files.events.fd,
+				 err);
 	if (r < 0)
 		return r;
 	start->files.run_directory = start->folder;
@@ -139,13 +144,14 @@ static int prepare_files(struct start *start, struct pt_error *err)
 	r = window_choose(start->host, guest->live, start->hostdevs, start->hostdev_count,
 			  &start->files.window, err);
 	if (!r)
-		r = live_check_pages(guest->live, err);
+		r = live_check_pages(start->host, guest->live, err);
 	if (!r)
-		r = live_choose_ports(guest->live, err);
+		r = live_choose_ports(start->host, guest->live, err);
 	if (!r)
-		r = live_open_taps(guest->live, &start->taps, &start->tap_count, err);
+		r = live_open_taps(start->host, guest->live, &start->taps, &start->tap_count, err);
 	if (!r)
-		r = live_make_nvram(guest->live, guest->user.uid, guest->user.gid, err);
+		r = live_make_nvram(start->host, guest->live, guest->user.uid, guest->user.gid,
+				    err);
 	if (!r)
 		r = live_check_files(start->host, guest->live, NULL, &guest->user, guest->record,
 				     err);
@@ -159,8 +165,8 @@ static int prepare_files(struct start *start, struct pt_error *err)
 	if (!r)
 		r = command_line_environment(guest->live, &start->environment, err);
 	if (!r)
-		r = guest_open_log(guest->name, start->argv, &start->log_fd, &start->log_start,
-				   err);
+		r = guest_open_log(start->host, guest->name, start->argv, &start->log_fd,
+				   &start->log_start, err);
 	return r;
 }
 
@@ -240,7 +246,7 @@ static int explain(const struct start *start, int r, struct pt_error *err)
 	if (r >= 0 || (r != -ECONNRESET && r != -ECONNREFUSED && r != -EPIPE))
 		return r;
 	(void)guest_wait_end(start->guest, 2000);
-	guest_read_log(start->guest->name, start->log_start, text, sizeof(text));
+	guest_read_log(start->host, start->guest->name, start->log_start, text, sizeof(text));
 	return pt_fail(err, PT_SYSTEM, ECONNRESET,
 		       "QEMU unexpectedly closed the monitor (vm='%s'): %s", start->guest->name,
 		       *text ? text : "it said nothing");
@@ -277,7 +283,7 @@ static int converse(struct start *start, struct pt_error *err)
 	if (!r)
 		r = settle(guest, err);
 	if (!r)
-		r = live_pin(guest->live, guest->qmp, guest->owner.pid, err);
+		r = live_pin(start->host, guest->live, guest->qmp, guest->owner.pid, err);
 	if (!r && !start->options->is_paused)
 		r = guest_call(guest, "cont", NULL, NULL, err);
 	if (r < 0)

@@ -4,9 +4,10 @@
  * libvirt's (virtnetworkd, libvirtd), and this daemon serves none; but one that has a bridge says
  * so in its definition, and then a tap on that bridge is all there is to it.
  */
+#include <errno.h>
 #include <fcntl.h>
-#include <net/if.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/auto.h"
 #include "base/io.h"
@@ -51,7 +52,8 @@ static int read_bridge(const char *text, const char *path, char bridge[IF_NAMESI
 		       path, mode ? mode : "none");
 }
 
-int live_find_bridge(const char *network, char bridge[IF_NAMESIZE], struct pt_error *err)
+int live_find_bridge(struct pt_host *host, const char *network, char bridge[IF_NAMESIZE],
+		     struct pt_error *err)
 {
 	AUTO_FREE char *text = NULL;
 	char path[512];
@@ -59,13 +61,14 @@ int live_find_bridge(const char *network, char bridge[IF_NAMESIZE], struct pt_er
 	int r = text_format(path, sizeof(path), LIVE_NETWORKS "/%s.xml", network);
 
 	if (r >= 0)
-		r = io_read_all_at(AT_FDCWD, path, NETWORK_MAX, &text, &size);
+		r = io_read_all_at(host->root_fd, path + 1, NETWORK_MAX, &text, &size);
 	if (r < 0)
 		return fail_unknown(path, network, -r, err);
 	r = read_bridge(text, path, bridge, err);
 	if (r < 0)
 		return r;
-	if (!if_nametoindex(bridge))
+	if (text_format(path, sizeof(path), "sys/class/net/%s", bridge) < 0 ||
+	    faccessat(host->root_fd, path, F_OK, 0) < 0)
 		return pt_fail(err, PT_SYSTEM, ENODEV,
 			       "network '%s' is not active: its bridge %s isn't there: virsh -c "
 			       "network:///system net-start %s",

@@ -3,7 +3,6 @@
  * Are there huge pages enough? QEMU finds out too, after it has touched them one by one, and says
  * neither how many there are nor how many it wants (Documentation/admin-guide/mm/hugetlbpage.rst).
  */
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -13,17 +12,18 @@
 #include "domain/resources/resources.h"
 #include "domain/definition/units.h"
 
-#define HOST_PAGES "/sys/kernel/mm/hugepages"
-#define NODE_PAGES "/sys/devices/system/node/node%u/hugepages"
+#define HOST_PAGES "sys/kernel/mm/hugepages"
+#define NODE_PAGES "sys/devices/system/node/node%u/hugepages"
 
-static uint64_t read_count(const char *folder, uint64_t page_kib, const char *name)
+static uint64_t read_count(struct pt_host *host, const char *folder, uint64_t page_kib,
+			   const char *name)
 {
 	char path[192], text[32] = "";
 	uint64_t count = 0;
 
 	if (text_format(path, sizeof(path), "%s/hugepages-%llukB/%s", folder,
 			(unsigned long long)page_kib, name) < 0 ||
-	    io_read_text_at(AT_FDCWD, path, text, sizeof(text)) < 0)
+	    io_read_text_at(host->root_fd, path, text, sizeof(text)) < 0)
 		return 0;
 	text[strcspn(text, "\n")] = '\0';
 	(void)text_parse_number(text, 10, UINT32_MAX, &count);
@@ -31,17 +31,17 @@ static uint64_t read_count(const char *folder, uint64_t page_kib, const char *na
 }
 
 /* What nobody has and nobody was promised, with those that may be made when they are wanted. */
-static uint64_t count_free(uint64_t page_kib)
+static uint64_t count_free(struct pt_host *host, uint64_t page_kib)
 {
-	uint64_t have = read_count(HOST_PAGES, page_kib, "free_hugepages");
-	uint64_t promised = read_count(HOST_PAGES, page_kib, "resv_hugepages");
-	uint64_t more = read_count(HOST_PAGES, page_kib, "nr_overcommit_hugepages");
-	uint64_t made = read_count(HOST_PAGES, page_kib, "surplus_hugepages");
+	uint64_t have = read_count(host, HOST_PAGES, page_kib, "free_hugepages");
+	uint64_t promised = read_count(host, HOST_PAGES, page_kib, "resv_hugepages");
+	uint64_t more = read_count(host, HOST_PAGES, page_kib, "nr_overcommit_hugepages");
+	uint64_t made = read_count(host, HOST_PAGES, page_kib, "surplus_hugepages");
 
 	return (have > promised ? have - promised : 0) + (more > made ? more - made : 0);
 }
 
-static uint64_t count_free_of_nodes(const char *nodeset, uint64_t page_kib)
+static uint64_t count_free_of_nodes(struct pt_host *host, const char *nodeset, uint64_t page_kib)
 {
 	bool nodes[CPUSET_MAX];
 	uint64_t sum = 0;
@@ -53,13 +53,13 @@ static uint64_t count_free_of_nodes(const char *nodeset, uint64_t page_kib)
 
 		(void)text_format(folder, sizeof(folder), NODE_PAGES, i);
 		if (nodes[i])
-			sum += read_count(folder, page_kib, "free_hugepages");
+			sum += read_count(host, folder, page_kib, "free_hugepages");
 	}
 	return sum;
 }
 
 /* KiB; without a size in the definition the kernel's own choice. */
-static uint64_t page_size(const struct definition *live)
+static uint64_t page_size(struct pt_host *host, const struct definition *live)
 {
 	const xmlNode *page = node_find(definition_root(live), "memoryBacking/hugepages/page");
 	char text[8192] = "", *at;
@@ -70,32 +70,32 @@ static uint64_t page_size(const struct definition *live)
 				  NULL) < 0
 			       ? 0
 			       : size / 1024;
-	if (io_read_text_at(AT_FDCWD, "/proc/meminfo", text, sizeof(text)) < 0)
+	if (io_read_text_at(host->root_fd, "proc/meminfo", text, sizeof(text)) < 0)
 		return 0;
 	at = strstr(text, "Hugepagesize:");
 	return at ? strtoull(at + strlen("Hugepagesize:"), NULL, 10) : 0;
 }
 
-int live_check_pages(const struct definition *live, struct pt_error *err)
+int live_check_pages(struct pt_host *host, const struct definition *live, struct pt_error *err)
 {
 	const xmlNode *policy = node_find(definition_root(live), "numatune/memory");
 	const char *nodeset = node_attribute(policy, "nodeset");
 	bool is_bound =
 		nodeset && (!node_attribute(policy, "mode") || node_has(policy, "mode", "strict"));
-	uint64_t size = definition_memory_is_huge(live) ? page_size(live) : 0, wanted, have;
+	uint64_t size = definition_memory_is_huge(live) ? page_size(host, live) : 0, wanted, have;
 
 	if (!size)
 		return 0;
 	wanted = (definition_memory(live) / 1024 + size - 1) / size;
-	have = count_free(size);
-	if (is_bound && count_free_of_nodes(nodeset, size) < have)
-		have = count_free_of_nodes(nodeset, size);
+	have = count_free(host, size);
+	if (is_bound && count_free_of_nodes(host, nodeset, size) < have)
+		have = count_free_of_nodes(host, nodeset, size);
 	if (have >= wanted)
 		return 0;
 	return pt_fail(
 		err, PT_SYSTEM, ENOMEM,
 		"domain/memoryBacking/hugepages: the guest's memory takes %llu pages of "
-		"%llu KiB, and %llu are free%s%s: set more aside (" HOST_PAGES
+		"%llu KiB, and %llu are free%s%s: set more aside (/" HOST_PAGES
 		"/hugepages-%llukB/nr_hugepages, or hugepages= on the kernel's command line)",
 		(unsigned long long)wanted, (unsigned long long)size, (unsigned long long)have,
 		is_bound ? " on nodes " : "", is_bound ? nodeset : "", (unsigned long long)size);

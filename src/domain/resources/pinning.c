@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The guest's threads onto the host's processors. */
 #include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/io.h"
 #include "base/text.h"
 #include "domain/command_line/parts.h"
 #include "domain/resources/resources.h"
@@ -71,16 +75,16 @@ static uint64_t iothread_number(struct json_object *thread)
 }
 
 /* QEMU may be in the hands of its guest: what it calls its threads has to be. */
-static bool is_thread_of(pid_t pid, int64_t id)
+static bool is_thread_of(struct pt_host *host, pid_t pid, int64_t id)
 {
 	char path[64];
 
-	(void)text_format(path, sizeof(path), "/proc/%d/task/%lld", (int)pid, (long long)id);
-	return id > 0 && access(path, F_OK) == 0;
+	(void)text_format(path, sizeof(path), "proc/%d/task/%lld", (int)pid, (long long)id);
+	return id > 0 && faccessat(host->root_fd, path, F_OK, 0) == 0;
 }
 
-static int pin_listed(const struct definition *live, struct qmp *qmp, pid_t pid, bool is_vcpus,
-		      struct pinned *pinned, struct pt_error *err)
+static int pin_listed(struct pt_host *host, const struct definition *live, struct qmp *qmp,
+		      pid_t pid, bool is_vcpus, struct pinned *pinned, struct pt_error *err)
 {
 	const xmlNode *tune = node_child(definition_root(live), "cputune");
 	struct json_object *threads = NULL;
@@ -105,7 +109,7 @@ static int pin_listed(const struct definition *live, struct qmp *qmp, pid_t pid,
 
 		if (pinned->count < THREADS)
 			pinned->ids[pinned->count++] = id;
-		if (cpuset && is_thread_of(pid, id))
+		if (cpuset && is_thread_of(host, pid, id))
 			r = pin(id, cpuset, is_vcpus ? "cputune/vcpupin" : "cputune/iothreadpin",
 				err);
 	}
@@ -121,25 +125,25 @@ static bool is_pinned(const struct pinned *pinned, int64_t id)
 	return false;
 }
 
-static int pin_emulator(const struct definition *live, pid_t pid, const struct pinned *pinned,
-			struct pt_error *err)
+static int pin_emulator(struct pt_host *host, const struct definition *live, pid_t pid,
+			const struct pinned *pinned, struct pt_error *err)
 {
 	const char *cpuset = definition_get(live, "cputune/emulatorpin@cpuset");
 	const struct dirent *entry;
 	AUTO_DIR DIR *tasks = NULL;
 	char path[64];
+	int r;
 
 	if (!cpuset)
 		cpuset = definition_get(live, "vcpu@cpuset");
 	if (!cpuset)
 		return 0;
-	(void)text_format(path, sizeof(path), "/proc/%d/task", (int)pid);
-	tasks = opendir(path);
-	if (!tasks)
-		return pt_fail(err, PT_SYSTEM, errno, "%s: %s", path, strerror(errno));
+	(void)text_format(path, sizeof(path), "proc/%d/task", (int)pid);
+	r = io_open_directory_at(host->root_fd, path, &tasks);
+	if (r < 0)
+		return pt_fail(err, PT_SYSTEM, -r, "/%s: %s", path, strerror(-r));
 	while ((entry = readdir(tasks))) {
 		uint64_t id;
-		int r;
 
 		if (text_parse_number(entry->d_name, 10, INT32_MAX, &id) < 0 ||
 		    is_pinned(pinned, (int64_t)id))
@@ -151,15 +155,16 @@ static int pin_emulator(const struct definition *live, pid_t pid, const struct p
 	return 0;
 }
 
-int live_pin(const struct definition *live, struct qmp *qmp, pid_t pid, struct pt_error *err)
+int live_pin(struct pt_host *host, const struct definition *live, struct qmp *qmp, pid_t pid,
+	     struct pt_error *err)
 {
 	struct pinned pinned = {.count = 0};
 	int r;
 
 	if (!definition_get(live, "vcpu@cpuset") && !node_find(definition_root(live), "cputune"))
 		return 0;
-	r = pin_listed(live, qmp, pid, true, &pinned, err);
+	r = pin_listed(host, live, qmp, pid, true, &pinned, err);
 	if (r == 0)
-		r = pin_listed(live, qmp, pid, false, &pinned, err);
-	return r < 0 ? r : pin_emulator(live, pid, &pinned, err);
+		r = pin_listed(host, live, qmp, pid, false, &pinned, err);
+	return r < 0 ? r : pin_emulator(host, live, pid, &pinned, err);
 }

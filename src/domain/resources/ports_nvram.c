@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "domain/resources/resources.h"
 
-#include <arpa/inet.h>
+#include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/io.h"
 #include "base/safe_path.h"
 #include "domain/definition/xml_node.h"
+#include "domain/machine/machine.h"
 
 /* ---- ports ---- */
 
@@ -19,23 +18,6 @@ enum { FIRST_PORT = 5900, LAST_PORT = 6899 };
 
 /* Firmware is some MiB; an ordinary file of another kind shall not fill the disk. */
 #define NVRAM_MAX ((size_t)64 * 1024 * 1024)
-
-static bool can_bind(const char *address, uint16_t port)
-{
-	struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(port)};
-	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
-	bool is_v6 = inet_pton(AF_INET6, address, &v6.sin6_addr) == 1;
-	AUTO_CLOSE int fd = socket(is_v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	const int on = 1;
-
-	/* a name, not an address: looked at on all addresses */
-	if (!is_v6 && inet_pton(AF_INET, address, &v4.sin_addr) != 1)
-		v4.sin_addr.s_addr = htonl(INADDR_ANY);
-	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)
-		return false;
-	return is_v6 ? bind(fd, (struct sockaddr *)&v6, sizeof(v6)) == 0
-		     : bind(fd, (struct sockaddr *)&v4, sizeof(v4)) == 0;
-}
 
 static bool is_chosen(const xmlNode *devices, unsigned int port)
 {
@@ -49,7 +31,8 @@ static bool is_chosen(const xmlNode *devices, unsigned int port)
 	return false;
 }
 
-static int choose_port(const xmlNode *devices, xmlNode *graphics, struct pt_error *err)
+static int choose_port(struct pt_host *host, const xmlNode *devices, xmlNode *graphics,
+		       struct pt_error *err)
 {
 	const char *address = node_get(graphics, "listen@address");
 
@@ -57,7 +40,8 @@ static int choose_port(const xmlNode *devices, xmlNode *graphics, struct pt_erro
 		address = node_get(graphics, "@listen");
 	for (unsigned int port = FIRST_PORT; port <= LAST_PORT; port++) {
 		if (is_chosen(devices, port) ||
-		    !can_bind(address ? address : "127.0.0.1", (uint16_t)port))
+		    !machine_of(host)->is_port_free(host, address ? address : "127.0.0.1",
+						    (uint16_t)port))
 			continue;
 		return node_set_format(graphics, "port", "%u", port) < 0 ? pt_fail_memory(err) : 0;
 	}
@@ -66,7 +50,7 @@ static int choose_port(const xmlNode *devices, xmlNode *graphics, struct pt_erro
 		       node_get(graphics, "@type"), FIRST_PORT, LAST_PORT);
 }
 
-int live_choose_ports(struct definition *live, struct pt_error *err)
+int live_choose_ports(struct pt_host *host, struct definition *live, struct pt_error *err)
 {
 	xmlNode *devices = node_child(definition_root(live), "devices");
 	int r = 0;
@@ -79,7 +63,7 @@ int live_choose_ports(struct definition *live, struct pt_error *err)
 		    node_says(at, "listen@type", "none") ||
 		    node_number(at, "port", 65535, &number) == 0)
 			continue;
-		r = choose_port(devices, at, err);
+		r = choose_port(host, devices, at, err);
 	}
 	return r;
 }
@@ -96,13 +80,13 @@ static int refuse_nvram(const struct safe_path *at, const char *element, const c
 }
 
 /* Its content becomes the guest's: that of a file that is the guest's to read anyway. */
-static int read_template(const char *template, char **ret_data, size_t *ret_size,
-			 struct pt_error *err)
+static int read_template(struct pt_host *host, const char *template, char **ret_data,
+			 size_t *ret_size, struct pt_error *err)
 {
 	static const char element[] = "domain/os/nvram@template";
 	AUTO(auto_safe_path) struct safe_path at = SAFE_PATH_CLOSED;
 	AUTO_CLOSE int fd = -1;
-	int r = safe_path_open(AT_FDCWD, template, &at);
+	int r = safe_path_open(host->root_fd, template, &at);
 
 	if (!r && !safe_path_is_trusted(&at, SAFE_PATH_NOBODY))
 		return refuse_nvram(&at, element, template, err);
@@ -118,22 +102,22 @@ static int read_template(const char *template, char **ret_data, size_t *ret_size
 	return 0;
 }
 
-static int make_nvram(const char *path, const char *template, uid_t uid, gid_t gid,
-		      struct pt_error *err)
+static int make_nvram(struct pt_host *host, const char *path, const char *template, uid_t uid,
+		      gid_t gid, struct pt_error *err)
 {
 	static const char element[] = "domain/os/nvram";
 	AUTO(auto_safe_path) struct safe_path at = SAFE_PATH_CLOSED;
 	AUTO_FREE char *data = NULL;
 	size_t size;
-	int r = read_template(template, &data, &size, err);
+	int r = read_template(host, template, &data, &size, err);
 
 	if (r < 0)
 		return r;
-	r = safe_path_make_parents(AT_FDCWD, path, 0755, &at);
+	r = safe_path_make_parents(host->root_fd, path, 0755, &at);
 	if (r == -EPERM && at.parent >= 0)
 		return refuse_nvram(&at, element, path, err);
 	if (!r)
-		r = safe_path_open(AT_FDCWD, path, &at);
+		r = safe_path_open(host->root_fd, path, &at);
 	if (!r && !safe_path_is_trusted(&at, uid))
 		return refuse_nvram(&at, element, path, err);
 	if (!r && at.fd < 0)
@@ -144,12 +128,13 @@ static int make_nvram(const char *path, const char *template, uid_t uid, gid_t g
 	return 0;
 }
 
-int live_make_nvram(const struct definition *live, uid_t uid, gid_t gid, struct pt_error *err)
+int live_make_nvram(struct pt_host *host, const struct definition *live, uid_t uid, gid_t gid,
+		    struct pt_error *err)
 {
 	const char *path = definition_get(live, "os/nvram");
 	const char *template = definition_get(live, "os/nvram@template");
 
-	if (!path || access(path, F_OK) == 0)
+	if (!path || faccessat(host->root_fd, io_relative(path), F_OK, 0) == 0)
 		return 0;
 	if (!template)
 		return pt_fail(
@@ -157,5 +142,5 @@ int live_make_nvram(const struct definition *live, uid_t uid, gid_t gid, struct 
 			"domain/os/nvram: %s isn't there, and domain/os/nvram@template names no "
 			"file to make it from",
 			path);
-	return make_nvram(path, template, uid, gid, err);
+	return make_nvram(host, path, template, uid, gid, err);
 }

@@ -91,12 +91,12 @@ int swtpm_remove_state(struct pt_host *host, const struct definition *def, struc
 
 /* ---- starting ---- */
 
-static const char *find_program(void)
+static const char *find_program(struct pt_host *host)
 {
 	static const char *const paths[] = {"/usr/bin/swtpm", "/usr/local/bin/swtpm"};
 
 	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
-		if (access(paths[i], X_OK) == 0)
+		if (faccessat(host->root_fd, paths[i] + 1, X_OK, 0) == 0)
 			return paths[i];
 	return NULL;
 }
@@ -108,7 +108,7 @@ int swtpm_prepare(struct pt_host *host, const struct definition *live,
 	char path[PATH_SIZE];
 	int pair[2], r;
 
-	if (!find_program())
+	if (!find_program(host))
 		return pt_fail(err, PT_SYSTEM, ENOENT,
 			       "domain/devices/tpm: there is no swtpm to emulate a TPM with: "
 			       "install the package swtpm, or leave the TPM out");
@@ -149,7 +149,7 @@ int swtpm_hold(struct pt_host *host, const struct definition *live, const struct
 		.kept = {own_socket},
 		.kept_count = 1,
 	};
-	const char *found = find_program();
+	const char *found = find_program(host);
 	int r = text_format(program, sizeof(program), "%s", found ? found : "swtpm");
 
 	if (r >= 0)

@@ -2,25 +2,17 @@
 #include "domain/resources/vf.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <net/if.h>
 #include <string.h>
 #include <strings.h>
 
-#include <netlink/netlink.h>
-#include <netlink/route/link.h>
-#include <netlink/route/link/sriov.h>
-
 #include "base/io.h"
 #include "base/text.h"
 #include "domain/definition/device.h"
+#include "domain/machine/machine.h"
 #include "domain/definition/xml_node.h"
 #include "pci/sysfs.h"
-
-AUTO_DEFINE(socket, struct nl_sock *, nl_socket_free)
-AUTO_DEFINE(link, struct rtnl_link *, rtnl_link_put)
-AUTO_DEFINE(vf, struct rtnl_link_vf *, rtnl_link_vf_put)
-AUTO_DEFINE(addr, struct nl_addr *, nl_addr_put)
-AUTO_DEFINE(vlans, nl_vf_vlans_t *, rtnl_link_vf_vlan_put)
 
 enum { VF_MAX = 65535 };
 
@@ -93,73 +85,23 @@ static int find_place(struct pt_host *host, const struct pt_address *address,
 
 /* ---- asking and telling the kernel ---- */
 
-static int open_socket(struct nl_sock **ret_socket)
+static int read_vf(struct pt_host *host, const struct place *place, struct store_vf *ret_vf,
+		   struct pt_error *err)
 {
-	*ret_socket = nl_socket_alloc();
-	return *ret_socket ? nl_connect(*ret_socket, NETLINK_ROUTE) : -NLE_NOMEM;
-}
+	struct machine_vf is;
+	int r = machine_of(host)->read_vf(host, place->netdev, place->index, &is, err);
 
-static int fail(const struct place *place, int r, struct pt_error *err)
-{
-	return pt_fail(err, PT_SYSTEM, EIO, "virtual function %u of %s: %s", place->index,
-		       place->netdev, nl_geterror(r));
-}
-
-static int read_vf(const struct place *place, struct store_vf *ret_vf, struct pt_error *err)
-{
-	AUTO(auto_socket) struct nl_sock *socket = NULL;
-	AUTO(auto_link) struct rtnl_link *link = NULL;
-	AUTO(auto_vf) struct rtnl_link_vf *vf = NULL;
-	AUTO(auto_vlans) nl_vf_vlans_t *vlans = NULL; /* counted for us */
-	struct nl_addr *mac = NULL;		      /* the vf's own */
-	int r = open_socket(&socket);
-
-	if (!r)
-		r = rtnl_link_get_kernel(socket, 0, place->netdev, &link);
 	if (r < 0)
-		return fail(place, r, err);
-	vf = rtnl_link_vf_get(link, place->index);
-	if (!vf || rtnl_link_vf_get_addr(vf, &mac) < 0 || nl_addr_get_len(mac) != 6)
-		return pt_fail(err, PT_SYSTEM, ENODEV,
-			       "virtual function %u of %s: its driver says nothing of it",
-			       place->index, place->netdev);
-	(void)nl_addr2str(mac, ret_vf->mac, sizeof(ret_vf->mac));
-	ret_vf->vlan = 0;
-	if (rtnl_link_vf_get_vlans(vf, &vlans) == 0 && vlans && vlans->size > 0)
-		ret_vf->vlan = (int)vlans->vlans[0].vf_vlan;
+		return r;
+	(void)text_copy(ret_vf->mac, sizeof(ret_vf->mac), is.mac);
+	ret_vf->vlan = is.vlan;
 	return 0;
 }
 
-/* NULL and -1 for what stays. */
-static int write_vf(const struct place *place, const char *mac, int vlan, struct pt_error *err)
+static int write_vf(struct pt_host *host, const struct place *place, const char *mac, int vlan,
+		    struct pt_error *err)
 {
-	AUTO(auto_socket) struct nl_sock *socket = NULL;
-	AUTO(auto_link) struct rtnl_link *link = NULL;
-	AUTO(auto_link) struct rtnl_link *change = rtnl_link_alloc();
-	AUTO(auto_vf) struct rtnl_link_vf *vf = rtnl_link_vf_alloc();
-	AUTO(auto_addr) struct nl_addr *addr = NULL;
-	AUTO(auto_vlans) nl_vf_vlans_t *vlans = NULL;
-	int r = change && vf ? open_socket(&socket) : -NLE_NOMEM;
-
-	if (!r)
-		r = rtnl_link_get_kernel(socket, 0, place->netdev, &link);
-	if (!r && mac)
-		r = nl_addr_parse(mac, AF_LLC, &addr);
-	if (!r && vlan >= 0)
-		r = rtnl_link_vf_vlan_alloc(&vlans, 1);
-	if (r < 0)
-		return fail(place, r, err);
-	rtnl_link_vf_set_index(vf, place->index);
-	if (addr)
-		rtnl_link_vf_set_addr(vf, addr);
-	if (vlans) {
-		vlans->vlans[0] = (nl_vf_vlan_info_t){.vf_vlan = (uint32_t)vlan};
-		rtnl_link_vf_set_vlans(vf, vlans);
-	}
-	r = rtnl_link_vf_add(change, vf);
-	if (!r)
-		r = rtnl_link_change(socket, link, change, 0);
-	return r < 0 ? fail(place, r, err) : 0;
+	return machine_of(host)->write_vf(host, place->netdev, place->index, mac, vlan, err);
 }
 
 /* ---- of a guest ---- */
@@ -204,7 +146,7 @@ int live_note_vfs(struct pt_host *host, const struct definition *live, const xml
 
 		r = find_place(host, &was.address, &place, err);
 		if (!r)
-			r = read_vf(&place, &was, err);
+			r = read_vf(host, &place, &was, err);
 		if (r < 0 || is_listed(record, &was.address))
 			continue;
 		if (record->vf_count == STORE_VFS_MAX)
@@ -229,7 +171,7 @@ int live_set_vfs(struct pt_host *host, const struct definition *live, const xmlN
 
 		r = find_place(host, &vfs[i].address, &place, err);
 		if (!r)
-			r = write_vf(&place, vfs[i].mac, vfs[i].vlan, err);
+			r = write_vf(host, &place, vfs[i].mac, vfs[i].vlan, err);
 	}
 	return r;
 }
@@ -243,10 +185,10 @@ static void put_back(struct pt_host *host, const struct store_vf *was)
 	int r = find_place(host, &was->address, &place, &err);
 
 	if (!r)
-		r = read_vf(&place, &is, &err);
+		r = read_vf(host, &place, &is, &err);
 	/* setting what is set already would still be a change: the driver takes it for an order */
 	if (!r && (strcasecmp(is.mac, was->mac) != 0 || is.vlan != was->vlan))
-		r = write_vf(&place, strcasecmp(is.mac, was->mac) != 0 ? was->mac : NULL,
+		r = write_vf(host, &place, strcasecmp(is.mac, was->mac) != 0 ? was->mac : NULL,
 			     is.vlan != was->vlan ? was->vlan : -1, &err);
 	if (r < 0)
 		host_log(host, PT_LOG_WARNING,

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The door for guests: what they need of a machine beside its files and its PCI devices. Files are
+ * reached by the host's root directory, devices by its ops (pci/host.h); the rest is here. Tests
+ * put another struct machine_ops into pt_host.machine.
+ *
+ * Processes are the kernel's own in tests too: only what makes them, and what becomes of them, is
+ * theirs. Signals, limits and processors are asked of the kernel directly.
+ */
+#ifndef DOMAIN_MACHINE_MACHINE_H
+#define DOMAIN_MACHINE_MACHINE_H
+
+#include <net/if.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+#include "pci/host.h"
+
+/* A tap to be made or opened, and what it gets: Documentation/networking/tuntap.rst. */
+struct machine_tap {
+	char name[IFNAMSIZ]; /* "vnet%d" lets the kernel choose; the name it has afterwards */
+	bool is_set_up;	     /* the rest is somebody else's to do, and done */
+	unsigned int mtu;    /* 0: as it is */
+	bool has_mac;
+	unsigned char mac[6];
+	const char *bridge; /* to put it on; NULL: none */
+};
+
+/* What is set of a virtual function (rtnetlink, IFLA_VF_MAC and IFLA_VF_VLAN). */
+struct machine_vf {
+	char mac[18];
+	int vlan; /* 0: none */
+};
+
+struct machine_ops {
+	/* fork(2): the child's pid, 0 in the child, or a negative errno. */
+	pid_t (*fork)(struct pt_host *host);
+	/* execve(2), in such a child, so async-signal-safe. Returns a negative errno, or not. */
+	int (*exec)(struct pt_host *host, char *const argv[], char *const environment[]);
+	/* PT_SYSTEM with what can't be done. udev is waited for until then (monotonic). */
+	int (*open_tap)(struct pt_host *host, struct machine_tap *tap, int64_t udev_until_ms,
+			int *ret_fd, struct pt_error *err);
+	/* The kernel's half of virtio-net; a negative errno. */
+	int (*open_vhost)(struct pt_host *host);
+	/* Of virtual function @index of the interface @netdev. */
+	int (*read_vf)(struct pt_host *host, const char *netdev, uint32_t index,
+		       struct machine_vf *ret_vf, struct pt_error *err);
+	/* NULL and -1 for what stays. */
+	int (*write_vf)(struct pt_host *host, const char *netdev, uint32_t index, const char *mac,
+			int vlan, struct pt_error *err);
+	/* Could somebody listen there now? A name instead of an address is looked at on all. */
+	bool (*is_port_free)(struct pt_host *host, const char *address, uint16_t port);
+};
+
+/* A host's: the kernel's own unless a test has put others there. */
+const struct machine_ops *machine_of(const struct pt_host *host);
+
+/* The kernel's own: tap.c and vf.c. */
+int machine_open_tap(struct pt_host *host, struct machine_tap *tap, int64_t udev_until_ms,
+		     int *ret_fd, struct pt_error *err);
+int machine_read_vf(struct pt_host *host, const char *netdev, uint32_t index,
+		    struct machine_vf *ret_vf, struct pt_error *err);
+int machine_write_vf(struct pt_host *host, const char *netdev, uint32_t index, const char *mac,
+		     int vlan, struct pt_error *err);
+
+#endif
