@@ -6,6 +6,7 @@
 
 #include "domain/definition/units.h"
 #include "domain/definition/xml_node.h"
+#include "domain/machine/machine.h"
 
 #define GIB ((uint64_t)1024 * 1024 * 1024)
 
@@ -56,21 +57,23 @@ unsigned int memory_start_ms(const struct definition *def, size_t hostdevs)
 	return 60000 + (unsigned int)gib * 2000;
 }
 
-int memory_raise_lock(pid_t pid, const struct definition *def, size_t hostdevs,
-		      struct pt_error *err)
+int memory_raise_lock(struct pt_host *host, pid_t pid, const struct definition *def,
+		      size_t hostdevs, struct pt_error *err)
 {
 	uint64_t wanted = memory_lock_limit(def, hostdevs);
 	struct rlimit limit;
+	int r = machine_of(host)->limit_locking(host, pid, NULL, &limit);
 
-	if (prlimit(pid, RLIMIT_MEMLOCK, NULL, &limit) < 0)
-		return pt_fail(err, PT_SYSTEM, errno, "QEMU's limit of locked memory: %s",
-			       strerror(errno));
+	if (r < 0)
+		return pt_fail(err, PT_SYSTEM, -r, "QEMU's limit of locked memory: %s",
+			       strerror(-r));
 	if (limit.rlim_cur >= wanted)
 		return 0;
 	limit.rlim_cur = limit.rlim_max = wanted;
-	if (prlimit(pid, RLIMIT_MEMLOCK, &limit, NULL) < 0)
-		return pt_fail(err, PT_SYSTEM, errno,
+	r = machine_of(host)->limit_locking(host, pid, &limit, NULL);
+	if (r < 0)
+		return pt_fail(err, PT_SYSTEM, -r,
 			       "QEMU can't be allowed to lock %llu MiB of memory: %s",
-			       (unsigned long long)(wanted >> 20), strerror(errno));
+			       (unsigned long long)(wanted >> 20), strerror(-r));
 	return 0;
 }

@@ -4,6 +4,7 @@
 #define DOMAIN_CONFINE_LIMITS_H
 
 #include "domain/definition/definition.h"
+#include "pci/host.h"
 
 /* Bytes for RLIMIT_MEMLOCK, UINT64_MAX for no limit, with @hostdevs devices of the host's. */
 uint64_t memory_lock_limit(const struct definition *def, size_t hostdevs);
@@ -22,7 +23,7 @@ void memory_group_limits(const struct definition *def, uint64_t *ret_memory, uin
 unsigned int memory_start_ms(const struct definition *def, size_t hostdevs);
 
 /* Raise the limit of a running QEMU to hold @hostdevs devices; never lowers it. */
-int memory_raise_lock(pid_t pid, const struct definition *def, size_t hostdevs,
-		      struct pt_error *err);
+int memory_raise_lock(struct pt_host *host, pid_t pid, const struct definition *def,
+		      size_t hostdevs, struct pt_error *err);
 
 #endif

@@ -94,18 +94,20 @@ static void reset_signals(void)
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static int set_limits(const struct spawn_request *request)
+static int set_limits(struct pt_host *host, const struct spawn_request *request)
 {
 	struct rlimit limit = {.rlim_cur = request->locked_memory,
 			       .rlim_max = request->locked_memory};
 
-	if (setrlimit(RLIMIT_MEMLOCK, &limit) == 0)
-		return 0;
+	const struct machine_ops *machine = machine_of(host);
+	int r = machine->limit_locking(host, 0, &limit, NULL);
+
+	if (r != -EPERM || request->must_lock)
+		return r;
 	/* as much as there may be */
-	if (errno != EPERM || request->must_lock || getrlimit(RLIMIT_MEMLOCK, &limit) < 0)
-		return -errno;
+	r = machine->limit_locking(host, 0, NULL, &limit);
 	limit.rlim_cur = limit.rlim_max;
-	return setrlimit(RLIMIT_MEMLOCK, &limit) < 0 ? -errno : 0;
+	return r < 0 ? r : machine->limit_locking(host, 0, &limit, NULL);
 }
 
 static void run_child(struct pt_host *host, const struct spawn_request *request,
@@ -125,7 +127,7 @@ static void run_child(struct pt_host *host, const struct spawn_request *request,
 		_exit(FAILED);
 	reset_signals();
 	(void)umask(0007);
-	r = set_limits(request);
+	r = set_limits(host, request);
 	if (r < 0)
 		give_up(status_fd, FAILED_LIMIT, -r);
 	/* as long as it is root: some kernels ask for that */

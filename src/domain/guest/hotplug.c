@@ -117,7 +117,8 @@ static int plug(struct attach *attach, struct pt_error *err)
 		r = guest_set_vfs(attach->host, guest, attach->changed,
 				  definition_find_alias(attach->changed, attach->alias), err);
 	if (!r && attach->hostdev_count)
-		r = memory_raise_lock(guest->owner.pid, attach->changed, hostdevs, err);
+		r = memory_raise_lock(attach->host, guest->owner.pid, attach->changed, hostdevs,
+				      err);
 	if (!r)
 		r = guest_confine(attach->host, guest, attach->changed, err);
 	if (!r)

@@ -25,6 +25,13 @@ static int exec_program(struct pt_host *host, char *const argv[], char *const en
 	return -errno;
 }
 
+static int limit_locking(struct pt_host *host, pid_t pid, const struct rlimit *limit,
+			 struct rlimit *ret_before)
+{
+	(void)host;
+	return prlimit(pid, RLIMIT_MEMLOCK, limit, ret_before) < 0 ? -errno : 0;
+}
+
 static int open_vhost(struct pt_host *host)
 {
 	int fd = openat(host->root_fd, "dev/vhost-net", O_RDWR | O_CLOEXEC);
@@ -54,6 +61,7 @@ static bool is_port_free(struct pt_host *host, const char *address, uint16_t por
 static const struct machine_ops kernel = {
 	.fork = fork_process,
 	.exec = exec_program,
+	.limit_locking = limit_locking,
 	.open_tap = machine_open_tap,
 	.open_vhost = open_vhost,
 	.read_vf = machine_read_vf,

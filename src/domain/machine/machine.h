@@ -13,6 +13,7 @@
 #include <net/if.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 
 #include "base/error.h"
@@ -39,6 +40,12 @@ struct machine_ops {
 	pid_t (*fork)(struct pt_host *host);
 	/* execve(2), in such a child, so async-signal-safe. Returns a negative errno, or not. */
 	int (*exec)(struct pt_host *host, char *const argv[], char *const environment[]);
+	/*
+	 * prlimit(2) of RLIMIT_MEMLOCK, also between fork() and exec(): 0 or a negative errno.
+	 * Raising it takes CAP_SYS_RESOURCE.
+	 */
+	int (*limit_locking)(struct pt_host *host, pid_t pid, const struct rlimit *limit,
+			     struct rlimit *ret_before);
 	/* PT_SYSTEM with what can't be done. udev is waited for until then (monotonic). */
 	int (*open_tap)(struct pt_host *host, struct machine_tap *tap, int64_t udev_until_ms,
 			int *ret_fd, struct pt_error *err);

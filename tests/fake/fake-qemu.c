@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What guests are in tests: a process that takes QEMU's arguments and answers on its monitors as
+ * QEMU does, as far as passthrud asks. Which devices it has stands in fake/qemu/NAME.devices below
+ * FAKE_ROOT; what it shall do otherwise in fake/qemu/faults/COMMAND (tests/fake/guests.h).
+ */
+#include <json-c/json.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define MONITORS    2
+#define DEVICES_MAX 64
+
+struct monitor {
+	int listen_fd, fd;
+	bool is_open; /* its client has negotiated */
+	struct json_tokener *tokener;
+};
+
+static struct monitor monitors[MONITORS];
+static char *devices[DEVICES_MAX];
+static size_t device_count;
+static const char *root, *name = "guest";
+static bool is_running, is_pausing_at_shutdown;
+
+/* ---- what it writes down ---- */
+
+static void path_of(char path[4096], const char *kind, const char *file)
+{
+	(void)snprintf(path, 4096, "%s/fake/qemu/%s%s", root, kind, file);
+}
+
+static void write_devices(void)
+{
+	char path[4096], file[256];
+	FILE *out;
+
+	(void)snprintf(file, sizeof(file), "%s.devices", name);
+	path_of(path, "", file);
+	out = fopen(path, "w");
+	for (size_t i = 0; out && i < device_count; i++)
+		(void)fprintf(out, "%s\n", devices[i]);
+	if (out)
+		(void)fclose(out);
+}
+
+/* What is set for a command; "" when nothing is. */
+static void take_fault(const char *command, char fault[256])
+{
+	char path[4096];
+	FILE *in;
+
+	fault[0] = '\0';
+	path_of(path, "faults/", command);
+	in = fopen(path, "r");
+	if (!in)
+		return;
+	if (!fgets(fault, 256, in))
+		fault[0] = '\0';
+	(void)fclose(in);
+	fault[strcspn(fault, "\n")] = '\0';
+	if (strncmp(fault, "once ", 5) == 0) {
+		(void)unlink(path);
+		memmove(fault, fault + 5, strlen(fault + 5) + 1);
+	}
+}
+
+/* ---- its devices ---- */
+
+static void add_device(const char *id)
+{
+	if (device_count < DEVICES_MAX)
+		devices[device_count++] = strdup(id);
+	write_devices();
+}
+
+static bool remove_device(const char *id)
+{
+	for (size_t i = 0; i < device_count; i++) {
+		if (strcmp(devices[i], id) != 0)
+			continue;
+		free(devices[i]);
+		devices[i] = devices[--device_count];
+		write_devices();
+		return true;
+	}
+	return false;
+}
+
+static bool has_device(const char *id)
+{
+	for (size_t i = 0; i < device_count; i++)
+		if (strcmp(devices[i], id) == 0)
+			return true;
+	return false;
+}
+
+/* ---- saying ---- */
+
+static void say(struct monitor *monitor, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static void say(struct monitor *monitor, const char *format, ...)
+{
+	char text[8192];
+	va_list args;
+	int n;
+
+	va_start(args, format);
+	n = vsnprintf(text, sizeof(text) - 2, format, args);
+	va_end(args);
+	(void)memcpy(text + n, "\r\n", 2);
+	if (monitor->fd >= 0)
+		(void)send(monitor->fd, text, (size_t)n + 2, MSG_NOSIGNAL);
+}
+
+static void tell_event(const char *event, const char *data)
+{
+	for (int i = 0; i < MONITORS; i++)
+		if (monitors[i].is_open)
+			say(&monitors[i],
+			    "{\"event\": \"%s\", \"data\": %s, "
+			    "\"timestamp\": {\"seconds\": 1, \"microseconds\": 0}}",
+			    event, data);
+}
+
+static void tell_of_device(const char *event, const char *id)
+{
+	char data[512];
+
+	(void)snprintf(data, sizeof(data),
+		       "{\"device\": \"%s\", \"path\": \"/machine/peripheral/%s\"}", id, id);
+	tell_event(event, data);
+}
+
+static _Noreturn void end(const char *reason, bool is_guests)
+{
+	char data[128];
+
+	(void)snprintf(data, sizeof(data), "{\"guest\": %s, \"reason\": \"%s\"}",
+		       is_guests ? "true" : "false", reason);
+	tell_event("SHUTDOWN", data);
+	exit(0);
+}
+
+/* ---- commands ---- */
+
+static const char *text_of(struct json_object *object, const char *key)
+{
+	const char *text = json_object_get_string(json_object_object_get(object, key));
+
+	return text ? text : "";
+}
+
+static void say_done(struct monitor *monitor, struct json_object *id, const char *result)
+{
+	say(monitor, "{\"return\": %s, \"id\": %s}", result, json_object_to_json_string(id));
+}
+
+static void say_error(struct monitor *monitor, struct json_object *id, const char *class,
+		      const char *words)
+{
+	say(monitor, "{\"error\": {\"class\": \"%s\", \"desc\": \"%s\"}, \"id\": %s}", class, words,
+	    json_object_to_json_string(id));
+}
+
+static void list_devices(struct monitor *monitor, struct json_object *id)
+{
+	struct json_object *list = json_object_new_array();
+
+	for (size_t i = 0; i < device_count; i++) {
+		struct json_object *entry = json_object_new_object();
+
+		json_object_object_add(entry, "name", json_object_new_string(devices[i]));
+		json_object_object_add(entry, "type", json_object_new_string("child<device>"));
+		json_object_array_add(list, entry);
+	}
+	say_done(monitor, id, json_object_to_json_string(list));
+	json_object_put(list);
+}
+
+static void delete_device(struct monitor *monitor, struct json_object *id, const char *device,
+			  const char *fault)
+{
+	if (!has_device(device)) {
+		say_error(monitor, id, "DeviceNotFound", "Device not found");
+		return;
+	}
+	say_done(monitor, id, "{}");
+	if (strcmp(fault, "refuse") == 0)
+		tell_of_device("DEVICE_UNPLUG_GUEST_ERROR", device);
+	else if (strcmp(fault, "ignore") != 0 && remove_device(device))
+		tell_of_device("DEVICE_DELETED", device);
+}
+
+static void press_button(void)
+{
+	tell_event("POWERDOWN", "{}");
+	if (!is_pausing_at_shutdown)
+		end("guest-shutdown", true);
+	is_running = false;
+	tell_event("SHUTDOWN", "{\"guest\": true, \"reason\": \"guest-shutdown\"}");
+	tell_event("STOP", "{}");
+}
+
+static void set_running(bool will_run)
+{
+	if (will_run != is_running)
+		tell_event(will_run ? "RESUME" : "STOP", "{}");
+	is_running = will_run;
+}
+
+/* False: what it answers is what all others do. */
+static bool answer(struct monitor *monitor, const char *command, struct json_object *arguments,
+		   struct json_object *id, const char *fault)
+{
+	if (!strcmp(command, "qom-list")) {
+		list_devices(monitor, id);
+	} else if (!strcmp(command, "device_del")) {
+		delete_device(monitor, id, text_of(arguments, "id"), fault);
+	} else if (!strcmp(command, "query-status")) {
+		say_done(monitor, id,
+			 is_running ? "{\"status\": \"running\", \"running\": true}"
+				    : "{\"status\": \"paused\", \"running\": false}");
+	} else if (!strncmp(command, "query-", 6)) {
+		say_done(monitor, id, "[]");
+	} else if (!strcmp(command, "quit")) {
+		say_done(monitor, id, "{}");
+		end("host-qmp-quit", false);
+	} else if (!strcmp(command, "system_powerdown")) {
+		say_done(monitor, id, "{}");
+		press_button();
+	} else {
+		return false;
+	}
+	return true;
+}
+
+static void take_effect(const char *command, struct json_object *arguments)
+{
+	if (!strcmp(command, "device_add"))
+		add_device(text_of(arguments, "id"));
+	else if (!strcmp(command, "cont") || !strcmp(command, "stop"))
+		set_running(!strcmp(command, "cont"));
+	else if (!strcmp(command, "system_reset"))
+		tell_event("RESET", "{\"guest\": false, \"reason\": \"host-qmp-system-reset\"}");
+	else if (!strcmp(command, "set-action"))
+		is_pausing_at_shutdown = !strcmp(text_of(arguments, "shutdown"), "pause");
+}
+
+static void obey(struct monitor *monitor, struct json_object *message)
+{
+	const char *command = text_of(message, "execute");
+	struct json_object *arguments = json_object_object_get(message, "arguments");
+	struct json_object *id = json_object_object_get(message, "id");
+	char fault[256], class[64], words[192];
+
+	take_fault(command, fault);
+	if (strcmp(fault, "hang") == 0)
+		return;
+	if (strcmp(fault, "exit") == 0)
+		exit(1);
+	if (sscanf(fault, "error %63s %191[^\n]", class, words) == 2) {
+		say_error(monitor, id, class, words);
+		return;
+	}
+	if (!strcmp(command, "qmp_capabilities"))
+		monitor->is_open = true;
+	if (!strcmp(command, "device_add") && has_device(text_of(arguments, "id"))) {
+		say_error(monitor, id, "GenericError", "Duplicate device ID");
+		return;
+	}
+	if (answer(monitor, command, arguments, id, fault))
+		return;
+	say_done(monitor, id, "{}");
+	take_effect(command, arguments);
+}
+
+/* ---- connections ---- */
+
+static void greet(struct monitor *monitor)
+{
+	monitor->fd = accept(monitor->listen_fd, NULL, NULL);
+	json_tokener_reset(monitor->tokener);
+	say(monitor, "{\"QMP\": {\"version\": {\"qemu\": {\"micro\": 0, \"minor\": 0, "
+		     "\"major\": 10}, \"package\": \"\"}, \"capabilities\": []}}");
+}
+
+static void hear(struct monitor *monitor)
+{
+	char text[4096];
+	ssize_t n = recv(monitor->fd, text, sizeof(text), 0);
+	ssize_t at = 0;
+
+	if (n <= 0) {
+		close(monitor->fd);
+		monitor->fd = -1;
+		monitor->is_open = false;
+		return;
+	}
+	while (at < n) {
+		struct json_object *message =
+			json_tokener_parse_ex(monitor->tokener, text + at, (int)(n - at));
+
+		if (!message)
+			break; /* the rest is on its way, or it is the end of a line */
+		at += (ssize_t)json_tokener_get_parse_end(monitor->tokener);
+		obey(monitor, message);
+		json_object_put(message);
+	}
+}
+
+static void serve(void)
+{
+	for (;;) {
+		struct pollfd fds[MONITORS];
+
+		/* one client at a time, as a chardev has */
+		for (int i = 0; i < MONITORS; i++)
+			fds[i] = (struct pollfd){.fd = monitors[i].fd >= 0 ? monitors[i].fd
+									   : monitors[i].listen_fd,
+						 .events = POLLIN};
+		if (poll(fds, MONITORS, -1) < 0)
+			continue;
+		for (int i = 0; i < MONITORS; i++) {
+			if (!fds[i].revents)
+				continue;
+			if (monitors[i].fd >= 0)
+				hear(&monitors[i]);
+			else
+				greet(&monitors[i]);
+		}
+	}
+}
+
+/* ---- its arguments ---- */
+
+static void take_argument(const char *option, char *value)
+{
+	const char *fd = strstr(value, "fd=");
+
+	if (!strcmp(option, "-name") && strstr(value, "guest=")) {
+		name = strstr(value, "guest=") + 6;
+		*strchrnul(name, ',') = '\0';
+	} else if (!strcmp(option, "-chardev") && fd && strstr(value, "charmonitor")) {
+		monitors[0].listen_fd = atoi(fd + 3);
+	} else if (!strcmp(option, "-chardev") && fd && strstr(value, "charevents")) {
+		monitors[1].listen_fd = atoi(fd + 3);
+	} else if (!strcmp(option, "-device") && value[0] == '{') {
+		struct json_object *device = json_tokener_parse(value);
+
+		add_device(text_of(device, "id"));
+		json_object_put(device);
+	}
+}
+
+static void on_term(int number)
+{
+	(void)number;
+	_exit(0);
+}
+
+int main(int argc, char **argv)
+{
+	root = getenv("FAKE_ROOT");
+	if (!root)
+		return 2;
+	if (strstr(argv[0], "swtpm"))
+		return pause();
+	(void)signal(SIGTERM, on_term);
+	for (int i = 0; i < MONITORS; i++) {
+		monitors[i].fd = monitors[i].listen_fd = -1;
+		monitors[i].tokener = json_tokener_new();
+	}
+	for (int i = 1; i + 1 < argc; i++)
+		if (argv[i][0] == '-')
+			take_argument(argv[i], argv[i + 1]);
+	serve();
+	return 0;
+}

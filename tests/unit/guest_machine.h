@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A fake machine that runs guests, for tests of their lives. After cmocka and the C library. */
+#ifndef UNIT_GUEST_MACHINE_H
+#define UNIT_GUEST_MACHINE_H
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <passthru/passthru.h>
+
+#include "domain/definition/complete.h"
+#include "domain/guest/guest.h"
+#include "domain/guest/hotplug.h"
+#include "fake/fake.h"
+#include "fake/guests.h"
+
+#define NVME "0000:01:00.0"
+#define TWIN "0000:02:00.0"
+
+#define GUEST_UUID "11111111-2222-4333-8444-555555555555"
+
+#define HOSTDEV(bus)                                                                               \
+	"<hostdev mode='subsystem' type='pci' managed='yes'><source><address domain='0' "          \
+	"bus='" bus "' slot='0' function='0'/></source></hostdev>"
+
+/* It has a disk, which is lent to it where tests are root's. */
+#define GUEST_XML(devices)                                                                         \
+	"<domain type='qemu'><name>g</name><uuid>" GUEST_UUID "</uuid><memory unit='MiB'>64"       \
+	"</memory><vcpu>1</vcpu><os><type arch='x86_64' machine='q35'>hvm</type></os><devices>"    \
+	"<emulator>/usr/bin/qemu-system-x86_64</emulator>"                                         \
+	"<disk type='file'><driver name='qemu' type='raw'/><source file='/srv/disk.img'/>"         \
+	"<target dev='vda' bus='virtio'/></disk>" devices "</devices></domain>"
+
+/* "nobody" by number where tests are root's, so that there is something to lend. */
+static inline struct confine_user guest_user(void)
+{
+	struct confine_user user = {.name = "nobody", .uid = 65534, .gid = 65534};
+
+	if (geteuid() != 0)
+		user = (struct confine_user){.name = "self", .uid = geteuid(), .gid = getegid()};
+	return user;
+}
+
+static inline struct fake *guest_machine_new(void)
+{
+	char path[4096];
+	struct fake *machine;
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "%s/vtd.json", getenv("MACHINES"));
+	machine = fake_new(path, NULL);
+	fake_guests_begin(machine);
+	(void)snprintf(path, sizeof(path), "%s/srv", fake_root(machine));
+	(void)mkdir(path, 0755);
+	(void)strcat(path, "/disk.img");
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	close(fd);
+	return machine;
+}
+
+static inline void guest_machine_free(struct fake *machine)
+{
+	fake_guests_kill(machine);
+	fake_free(machine);
+}
+
+static inline struct definition *guest_definition(const char *xml)
+{
+	struct definition *definition;
+	struct pt_error err;
+
+	if (definition_parse(xml, 0, &definition, &err) < 0 || live_complete(definition, &err) < 0)
+		fail_msg("%s", err.message);
+	return definition;
+}
+
+static inline int guest_begin(struct pt_host *host, const char *xml, struct guest **ret_guest,
+			      struct pt_error *err)
+{
+	AUTO(auto_definition) struct definition *definition = guest_definition(xml);
+	struct confine_user user = guest_user();
+	struct guest_options options = {.id = 1, .user = &user};
+	struct qmp *events = NULL;
+	int r = guest_start(host, definition, &options, ret_guest, &events, err);
+
+	qmp_close(events);
+	return r;
+}
+
+static inline int guest_attach(struct pt_host *host, struct guest *guest, const char *xml,
+			       struct pt_error *err)
+{
+	AUTO(auto_definition) struct definition *device = NULL;
+	int r = definition_parse_device(xml, 0, &device, err);
+
+	return r < 0 ? r : hotplug_attach(host, guest, device, err);
+}
+
+#endif
