@@ -25,7 +25,8 @@ struct attach {
 	struct definition_hostdev *hostdevs; /* one, or none */
 	size_t hostdev_count;
 	const char *alias;
-	size_t files; /* of the guest's, that were given to it before */
+	size_t files;	    /* of the guest's, that were given to it before */
+	bool is_unanswered; /* QEMU was told, and may have done it */
 };
 
 static int prepare_attach(struct attach *attach, struct pt_error *err)
@@ -110,9 +111,12 @@ static int plug(struct attach *attach, struct pt_error *err)
 {
 	struct guest *guest = attach->guest;
 	size_t hostdevs = count_hostdevs(attach->changed);
-	int r = guest_take(attach->host, &guest->owner, &guest->user, attach->hostdevs,
-			   attach->hostdev_count, err);
+	/* a QEMU that can't be reached was told nothing */
+	int r = guest_connect(guest, GUEST_CALL_MS, err);
 
+	if (!r)
+		r = guest_take(attach->host, &guest->owner, &guest->user, attach->hostdevs,
+			       attach->hostdev_count, err);
 	if (!r)
 		r = guest_set_vfs(attach->host, guest, attach->changed,
 				  definition_find_alias(attach->changed, attach->alias), err);
@@ -121,9 +125,11 @@ static int plug(struct attach *attach, struct pt_error *err)
 				      err);
 	if (!r)
 		r = guest_confine(attach->host, guest, attach->changed, err);
-	if (!r)
-		r = guest_call_all(guest, attach->commands,
-				   memory_start_ms(attach->changed, hostdevs), err);
+	if (r < 0)
+		return r;
+	r = guest_call_all(guest, attach->commands, memory_start_ms(attach->changed, hostdevs),
+			   err);
+	attach->is_unanswered = r == -ETIMEDOUT;
 	return r;
 }
 
@@ -178,7 +184,8 @@ static int attach_prepared(struct attach *attach, struct pt_error *err)
 		tell_if_narrow(attach);
 	if (!r)
 		r = plug(attach, err);
-	if (r == -ETIMEDOUT)
+	/* a driver that hangs is late too, and then QEMU has heard of nothing */
+	if (attach->is_unanswered)
 		return r;
 	if (r < 0) {
 		give_up(attach);
