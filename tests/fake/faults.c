@@ -21,13 +21,11 @@ int fault_errno(const char *name)
 		const char *name;
 		int errnum;
 	} table[] = {
-		{"EACCES", EACCES}, {"EAGAIN", EAGAIN},
-		{"EBUSY", EBUSY},   {"EINVAL", EINVAL},
-		{"EIO", EIO},	    {"ENODEV", ENODEV},
-		{"ENOENT", ENOENT}, {"ENOMEM", ENOMEM},
-		{"ENOSPC", ENOSPC}, {"ENOTTY", ENOTTY},
-		{"EPERM", EPERM},   {"EROFS", EROFS},
-		{"ERANGE", ERANGE}, {"EKEYREJECTED", EKEYREJECTED},
+		{"EACCES", EACCES},	  {"EAGAIN", EAGAIN}, {"EBUSY", EBUSY},
+		{"ETIMEDOUT", ETIMEDOUT}, {"EINVAL", EINVAL}, {"EIO", EIO},
+		{"ENODEV", ENODEV},	  {"ENOENT", ENOENT}, {"ENOMEM", ENOMEM},
+		{"ENOSPC", ENOSPC},	  {"ENOTTY", ENOTTY}, {"EPERM", EPERM},
+		{"EROFS", EROFS},	  {"ERANGE", ERANGE}, {"EKEYREJECTED", EKEYREJECTED},
 	};
 	size_t i;
 
