@@ -388,43 +388,6 @@ static int recover(struct recovery *recovery)
 	return recovery->result;
 }
 
-/*
- * "0000:01:00.0.1474.new": what thread 1474 was about to give its name, as io_replace_at() does.
- * Nobody reads it, but each crash at that instant leaves one more in /run.
- */
-static bool is_leftover(struct pt_host *host, const char *name)
-{
-	const char *end = strstr(name, ".new"), *start = end;
-	char pid[16], path[32];
-	uint64_t number;
-
-	if (!end || end[4])
-		return false;
-	while (start > name && start[-1] != '.')
-		start--;
-	if (text_format(pid, sizeof(pid), "%.*s", (int)(end - start), start) < 0 ||
-	    text_parse_number(pid, 10, INT32_MAX, &number) < 0)
-		return false;
-	/* /proc shows threads too to who asks for one by its number */
-	(void)text_format(path, sizeof(path), "proc/%s", pid);
-	return faccessat(host->root_fd, path, F_OK, 0) < 0 && errno == ENOENT;
-}
-
-static void sweep(struct pt_host *host, const char *directory)
-{
-	AUTO_DIR DIR *dir = NULL;
-	struct dirent *entry;
-	int fd;
-
-	if (io_open_directory_at(host->root_fd, directory, &dir) < 0)
-		return;
-	fd = dirfd(dir);
-	while (fd >= 0 && (entry = readdir(dir))) {
-		if (is_leftover(host, entry->d_name))
-			(void)unlinkat(fd, entry->d_name, 0);
-	}
-}
-
 int recover_devices(struct pt_host *host, const struct pt_address *devices, size_t count,
 		    struct pt_error *err)
 {
@@ -463,7 +426,7 @@ int pt_recover(struct pt_host *host, pt_recover_fn report_fn, void *context, str
 
 	if (r < 0)
 		return r;
-	sweep(host, CLAIM_DIR);
-	sweep(host, JOURNAL_DIR);
+	state_sweep(host, &state_claims);
+	state_sweep(host, &state_journals);
 	return recover(&recovery);
 }

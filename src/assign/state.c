@@ -2,6 +2,7 @@
 #include "assign/state.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -135,6 +136,34 @@ static size_t name_length(const struct state_kind *kind, const char *file)
 	if (length > 4 && !strcmp(file + length - 4, ".new"))
 		return 0;
 	return length - tail;
+}
+
+/* "0000:01:00.0.1474.new": of thread 1474 (io_replace_at()), which is gone. */
+static bool is_leftover(const char *name)
+{
+	const char *end = strstr(name, ".new"), *start = end;
+	char tid[16];
+	uint64_t number;
+
+	if (!end || end[4])
+		return false;
+	while (start > name && start[-1] != '.')
+		start--;
+	if (text_format(tid, sizeof(tid), "%.*s", (int)(end - start), start) < 0 ||
+	    text_parse_number(tid, 10, INT32_MAX, &number) < 0 || !number)
+		return false;
+	return kill((pid_t)number, 0) < 0 && errno == ESRCH;
+}
+
+void state_sweep(struct pt_host *host, const struct state_kind *kind)
+{
+	AUTO_DIR DIR *dir = NULL;
+	const struct dirent *entry;
+
+	(void)io_open_directory_at(host->root_fd, kind->directory, &dir);
+	while (dir && (entry = readdir(dir)))
+		if (is_leftover(entry->d_name))
+			(void)unlinkat(dirfd(dir), entry->d_name, 0);
 }
 
 struct names {

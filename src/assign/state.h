@@ -51,6 +51,12 @@ int state_prepare(struct pt_host *host, struct pt_error *err);
 int state_file_path(const struct state_kind *kind, const char *name, char path[SYSFS_PATH]);
 
 /*
+ * Remove what threads that are no more were about to give the name of such a file. Nobody reads it,
+ * but each crash at that instant leaves one more.
+ */
+void state_sweep(struct pt_host *host, const struct state_kind *kind);
+
+/*
  * Names without suffix, sorted and NULL-terminated, one allocation, freed with free(). Files that
  * are being written ("….new") and hidden ones are left out; no directory is an empty list.
  */

@@ -291,6 +291,19 @@ void pool_add(struct pool *pool, struct job *job)
 		fail(pool, job, -r, strerror(-r));
 }
 
+bool pool_is_idle(struct pool *pool)
+{
+	enum pool_lane lane;
+	bool is_idle;
+
+	(void)pthread_mutex_lock(&pool->lock);
+	is_idle = !pool->waiting_count;
+	for (lane = 0; lane < POOL_LANE_COUNT; lane++)
+		is_idle &= !pool->running[lane];
+	(void)pthread_mutex_unlock(&pool->lock);
+	return is_idle;
+}
+
 bool pool_forget(struct pool *pool, struct job *job)
 {
 	struct queue *queue = &pool->waiting[job->lane];

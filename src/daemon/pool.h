@@ -66,6 +66,9 @@ void pool_free(struct pool *pool); /* NULL is allowed */
 /* Takes the job; from any thread. */
 void pool_add(struct pool *pool, struct job *job);
 
+/* Whether no job waits or is run; those that are done may still wait for the loop. */
+bool pool_is_idle(struct pool *pool);
+
 /* Take back a job that wasn't begun; false when it was. */
 bool pool_forget(struct pool *pool, struct job *job);
 

@@ -23,6 +23,7 @@
 #include "daemon/guests/reboot.h"
 #include "daemon/guests/scope.h"
 #include "daemon/guests/start.h"
+#include "domain/confine/run_files.h"
 #include "domain/guest/hotplug.h"
 
 /* There once what starts with the host was started; /run is empty after a boot. */
@@ -465,6 +466,9 @@ int guests_load(struct guests *guests, struct pt_error *err)
 		return r;
 	if (!host->is_this_machine && !host->machine)
 		return reconnect(guests, err);
+	state_sweep(host, &state_definitions);
+	state_sweep(host, &state_live);
+	guest_sweep_files(host);
 	r = guest_logs_begin(guests);
 	if (r < 0)
 		return pt_fail(err, PT_SYSTEM, -r, "no timer: %s", strerror(-r));

@@ -81,17 +81,50 @@ int guest_make_folder(struct pt_host *host, const char *name, const struct confi
 	return 0;
 }
 
+static const char *const suffixes[] = {"commands", "events", "d"};
+
+#define SOCKET_SUFFIXES 2
+
 void guest_remove_files(struct pt_host *host, const char *name)
 {
-	static const char *const suffixes[] = {"commands", "events"};
 	char path[GUEST_PATH];
 	size_t i;
 
-	for (i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++)
+	for (i = 0; i < SOCKET_SUFFIXES; i++)
 		if (text_format(path, sizeof(path), STORE_LIVE "/%s.%s", name, suffixes[i]) > 0)
 			(void)unlinkat(host->root_fd, path, 0);
 	if (text_format(path, sizeof(path), STORE_LIVE "/%s.d", name) > 0)
 		guest_remove_folder(host->root_fd, path);
+}
+
+/* The name of the guest that a file is of; false for any other file. */
+static bool name_of(const char *file, char name[STORE_NAME])
+{
+	const char *dot = strrchr(file, '.');
+	size_t i;
+
+	for (i = 0; dot && i < sizeof(suffixes) / sizeof(suffixes[0]); i++)
+		if (strcmp(dot + 1, suffixes[i]) == 0)
+			return dot > file &&
+			       text_format(name, STORE_NAME, "%.*s", (int)(dot - file), file) > 0;
+	return false;
+}
+
+void guest_sweep_files(struct pt_host *host)
+{
+	AUTO_DIR DIR *dir = NULL;
+	const struct dirent *entry;
+
+	(void)io_open_directory_at(host->root_fd, STORE_LIVE, &dir);
+	while (dir && (entry = readdir(dir))) {
+		char name[STORE_NAME], record[STORE_NAME + 64];
+
+		if (name_of(entry->d_name, name) &&
+		    text_format(record, sizeof(record), STORE_LIVE "/%s.json", name) > 0 &&
+		    faccessat(host->root_fd, record, F_OK, AT_SYMLINK_NOFOLLOW) < 0 &&
+		    errno == ENOENT)
+			guest_remove_files(host, name);
+	}
 }
 
 /* ---- its log ---- */

@@ -33,6 +33,12 @@ void guest_remove_folder(int root_fd, const char *path);
 /* All of the above. */
 void guest_remove_files(struct pt_host *host, const char *name);
 
+/*
+ * The same for all guests that have no live state: a start was stopped before it had any. Only
+ * while no guest is being started.
+ */
+void guest_sweep_files(struct pt_host *host);
+
 /* Opened for appending, after a line that says what is started; *ret_start is where it ended. */
 int guest_open_log(struct pt_host *host, const char *name, char *const *argv, int *ret_fd,
 		   long long *ret_start, struct pt_error *err);

@@ -41,7 +41,8 @@ void hotplug_forget(struct pt_host *host, struct guest *guest, const char *alias
 
 /*
  * After a restart of the daemon: make the live definition what QEMU really has, finish what was
- * under way, give back what is left over. @removed is called for devices that went meanwhile.
+ * under way, ask again for devices that the guest hasn't let go of, give back what is left over.
+ * @removed is called for devices that went meanwhile.
  */
 int hotplug_reconcile(struct pt_host *host, struct guest *guest,
 		      void (*removed)(void *context, const char *alias), void *context,

@@ -275,6 +275,32 @@ static void settle_removals(struct guest *guest, struct json_object *list,
 	free(hostdevs);
 }
 
+/*
+ * The daemon died while it asked, or while the guest made up its mind: nobody knows whether it was
+ * asked, so it is asked again. What it says to that comes as an event.
+ */
+static void ask_again(struct pt_host *host, struct guest *guest)
+{
+	const struct store_live *record = guest->record;
+	char aliases[STORE_PENDING_MAX][STORE_ALIAS];
+	size_t count = 0;
+
+	for (size_t i = 0; i < record->pending_count; i++)
+		if (record->pending[i].change == STORE_DETACHING)
+			text_copy(aliases[count++], STORE_ALIAS, record->pending[i].alias);
+	for (size_t i = 0; i < count; i++) {
+		struct pt_error err;
+		int r = ask(guest, aliases[i], &err);
+
+		if (r == -ENOENT)
+			r = hotplug_finish(host, guest, aliases[i], &err);
+		else if (r == -EREMOTEIO)
+			pending_remove(guest, aliases[i]);
+		if (r < 0)
+			warn(host, guest, &err);
+	}
+}
+
 int hotplug_reconcile(struct pt_host *host, struct guest *guest,
 		      void (*removed)(void *context, const char *alias), void *context,
 		      struct pt_error *err)
@@ -287,6 +313,7 @@ int hotplug_reconcile(struct pt_host *host, struct guest *guest,
 	settle_attaches(host, guest, list);
 	settle_removals(guest, list, removed, context);
 	json_object_put(list);
+	ask_again(host, guest);
 	r = guest_save(host, guest, err);
 	if (!r)
 		r = guest_give_back_unused(host, guest, err);
