@@ -40,6 +40,14 @@ ONLY = [
      "directories are opened by io_open_directory_at(), which leaks no descriptor"),
 ]
 
+# Guests reach the machine through its door: files below the host's root directory, the rest by
+# struct machine_ops. spawn.c's child has /dev/null.
+DOOR = re.compile(
+    r"(?<![\w.>])(?:open|creat|stat|lstat|access|opendir|mkdir|rmdir|unlink|rename|link|symlink|chown"
+    r"|lchown|chmod|readlink|realpath|statfs|glob|v?fork|exec\w+|[ps]rlimit|setrlimit|getrlimit"
+    r"|if_nametoindex|ioctl)\s*\(|\bAT_FDCWD\b")
+BESIDE_THE_DOOR = ("src/domain/machine/", "src/domain/confine/spawn.c")
+
 PLACES = re.compile(r"/work/|/tmp/w/|/root/\.|/home/[a-z]")
 HOSTS = re.compile(r"https?://([\w.-]+)")
 # Pages that text may point to; the tree names no package host or mirror.
@@ -106,6 +114,15 @@ def words(t):
     t.check("no spaces at the ends of lines", space)
 
 
+def door(t):
+    problems = []
+    for path in tap.files(".c", ".h", under=("src/domain",)):
+        text = tap.without_comments(tap.read(path))
+        problems += ["%s:%d: %s" % (path, text[:m.start()].count("\n") + 1, m.group(0))
+                     for m in DOOR.finditer(text) if not path.startswith(BESIDE_THE_DOOR)]
+    t.check("guests reach the machine through its door (src/domain/machine/machine.h)", problems)
+
+
 def c_rules(t):
     for pattern, places, why in ONLY:
         problems = []
@@ -163,6 +180,7 @@ def main():
     lengths(t)
     words(t)
     c_rules(t)
+    door(t)
     python_rules(t)
     t.finish()
 

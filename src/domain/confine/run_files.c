@@ -30,14 +30,18 @@ int guest_listen(struct pt_host *host, const char *name, enum guest_socket which
 {
 	AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	int r = guest_socket_path(host->root, name, which, address.sun_path, err);
+	char path[GUEST_PATH];
+	int r = guest_socket_path("", name, which, path, err);
 
+	if (!r)
+		r = guest_socket_path(host->root, name, which, address.sun_path, err);
 	if (r < 0)
 		return r;
-	(void)unlink(address.sun_path);
-	/* nobody can connect before it listens, and then it is root's alone */
-	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
-	    chmod(address.sun_path, 0600) < 0 || listen(fd, 1) < 0)
+	(void)unlinkat(host->root_fd, io_relative(path), 0);
+	/* nobody can connect before it listens, and then it is root's alone: a socket's node gets
+	 * the mode that the socket has */
+	if (fd < 0 || fchmod(fd, 0600) < 0 ||
+	    bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, 1) < 0)
 		return pt_fail(err, PT_SYSTEM, errno, "no socket for QEMU's monitor at %s: %s",
 			       address.sun_path, strerror(errno));
 	*ret_fd = TAKE_FD(fd);
