@@ -3,6 +3,7 @@
 #ifndef UNIT_GUEST_MACHINE_H
 #define UNIT_GUEST_MACHINE_H
 
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,24 +36,29 @@
 	"<disk type='file'><driver name='qemu' type='raw'/><source file='/srv/disk.img'/>"         \
 	"<target dev='vda' bus='virtio'/></disk>" devices "</devices></domain>"
 
-/* "nobody" by number where tests are root's, so that there is something to lend. */
+/*
+ * "nobody" where tests are root's, so that there is something to lend, and with a group beside its
+ * own; else whoever runs them.
+ */
 static inline struct confine_user guest_user(void)
 {
-	struct confine_user user = {.name = "nobody", .uid = 65534, .gid = 65534};
+	struct confine_user user = {
+		.name = "nobody", .uid = 65534, .gid = 65534, .groups = {4711}, .group_count = 1};
+	const struct passwd *self = getpwuid(geteuid());
 
-	if (geteuid() != 0)
-		user = (struct confine_user){.name = "self", .uid = geteuid(), .gid = getegid()};
+	if (geteuid() == 0)
+		return user;
+	user = (struct confine_user){.uid = geteuid(), .gid = getegid()};
+	(void)snprintf(user.name, sizeof(user.name), "%s", self ? self->pw_name : "self");
 	return user;
 }
 
-static inline struct fake *guest_machine_new(void)
+/* What guests of these tests need, in a machine that is there. */
+static inline void guest_machine_prepare(struct fake *machine)
 {
 	char path[4096];
-	struct fake *machine;
 	int fd;
 
-	(void)snprintf(path, sizeof(path), "%s/vtd.json", getenv("MACHINES"));
-	machine = fake_new(path, NULL);
 	fake_guests_begin(machine);
 	(void)snprintf(path, sizeof(path), "%s/srv", fake_root(machine));
 	(void)mkdir(path, 0755);
@@ -60,6 +66,16 @@ static inline struct fake *guest_machine_new(void)
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	assert_true(fd >= 0);
 	close(fd);
+}
+
+static inline struct fake *guest_machine_new(void)
+{
+	char path[4096];
+	struct fake *machine;
+
+	(void)snprintf(path, sizeof(path), "%s/vtd.json", getenv("MACHINES"));
+	machine = fake_new(path, NULL);
+	guest_machine_prepare(machine);
 	return machine;
 }
 

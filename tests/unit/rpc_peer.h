@@ -36,6 +36,9 @@ static int64_t now_ms(void)
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
+/* For tests whose machine has more: changes it, and the configuration. */
+static void (*prepare_machine)(struct fake *machine, struct context_config *config);
+
 static int set_up(void **state)
 {
 	struct context_config config = {.ops = &fake_ops, .patience_usec = PATIENCE_MS * 1000};
@@ -47,6 +50,8 @@ static int set_up(void **state)
 	fake = fake_new(path, NULL);
 	config.root = fake_root(fake);
 	config.ops_context = fake;
+	if (prepare_machine)
+		prepare_machine(fake, &config);
 	return daemon_new(&config, &daemon_, &err);
 }
 

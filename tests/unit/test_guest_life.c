@@ -205,7 +205,12 @@ static void test_found_again(void **state)
 		fail_msg("%s", err.message);
 	qmp_close(guest->qmp); /* one connection at a time */
 	guest->qmp = NULL;
+	/* with the groups that let it at files of theirs */
 	assert_int_equal(again->user.uid, guest_user().uid);
+	if (geteuid() == 0) {
+		assert_int_equal(again->user.group_count, 1);
+		assert_int_equal(again->user.groups[0], 4711);
+	}
 	assert_int_equal(guest_call(again, "query-status", NULL, NULL, &err), 0);
 	guest_unref(again);
 	end(guest);

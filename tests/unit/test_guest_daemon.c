@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Guests that run, over libvirt's protocol, on the fake kernel and with a QEMU that answers. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "daemon/guests/load.h"
+#include "unit/guest_machine.h"
+#include "unit/rpc_peer.h"
+
+#define QUIET_USEC 20000
+
+static char user_name[64];
+
+static void prepare(struct fake *machine, struct context_config *config)
+{
+	struct confine_user user = guest_user();
+
+	guest_machine_prepare(machine);
+	(void)snprintf(user_name, sizeof(user_name), "%s", user.name);
+	config->machine = &fake_machine_ops;
+	config->guest_user = user_name;
+	config->unplug_ms = LONG_MS;
+	config->patience_usec = LONG_MS * 1000;
+}
+
+static int set_up_guests(void **state)
+{
+	prepare_machine = prepare;
+	return set_up(state);
+}
+
+static int tear_down_guests(void **state)
+{
+	fake_guests_kill(fake);
+	return tear_down(state);
+}
+
+/* Until nothing is under way, and nothing comes of what was. */
+static void settle(void)
+{
+	while (sd_event_run(daemon_->context->loop, QUIET_USEC) > 0 || !pool_is_idle(daemon_->pool))
+		;
+}
+
+static char *text(const char *string)
+{
+	return (char *)(uintptr_t)string;
+}
+
+static struct domain *find(const char *name)
+{
+	struct domain *domain;
+
+	guests_lock(daemon_->guests);
+	domain = domain_find_name(daemon_->guests, name);
+	guests_unlock(daemon_->guests);
+	return domain;
+}
+
+static bool runs(const char *name)
+{
+	const struct domain *domain = find(name);
+
+	return domain && domain->guest;
+}
+
+static void create(struct peer *peer, const char *xml)
+{
+	struct rpc_text_flags args = {text(xml), 0};
+
+	forget(RPC_DOMAIN_CREATE_XML, ask(peer, RPC_DOMAIN_CREATE_XML, &args));
+}
+
+static rpc_domain the_guest(void)
+{
+	rpc_domain domain = {.name = text("g"), .id = -1};
+
+	memcpy(domain.uuid, find("g")->uuid, 16);
+	return domain;
+}
+
+/* ---- its life ---- */
+
+static void test_created_and_destroyed(void **state)
+{
+	struct peer peer = join_open(false);
+	rpc_domain domain;
+
+	(void)state;
+	create(&peer, GUEST_XML(HOSTDEV("1")));
+	assert_true(runs("g"));
+	domain = the_guest();
+	(void)ask(&peer, RPC_DOMAIN_SUSPEND, &domain);
+	assert_int_equal(find("g")->state, DOMAIN_PAUSED);
+	(void)ask(&peer, RPC_DOMAIN_RESUME, &domain);
+	assert_int_equal(find("g")->state, DOMAIN_RUNNING);
+	(void)ask(&peer, RPC_DOMAIN_DESTROY, &domain);
+	settle();
+	assert_null(find("g"));
+	leave(&peer);
+}
+
+static void test_attached_and_detached(void **state)
+{
+	struct peer peer = join_open(false);
+	struct rpc_domain_text_flags_args args = {.text = text(HOSTDEV("1")), .flags = 1};
+
+	(void)state;
+	create(&peer, GUEST_XML(""));
+	args.domain = the_guest();
+	(void)ask(&peer, RPC_DOMAIN_ATTACH_DEVICE_FLAGS, &args);
+	(void)ask(&peer, RPC_DOMAIN_DETACH_DEVICE_FLAGS, &args);
+	fake_guests_fault(fake, "device_del", "refuse");
+	(void)ask(&peer, RPC_DOMAIN_ATTACH_DEVICE_FLAGS, &args);
+	expect_error(&peer, RPC_DOMAIN_DETACH_DEVICE_FLAGS, &args, 9, "refused to let go");
+	leave(&peer);
+}
+
+/* ---- two who want the same guest ---- */
+
+/*
+ * A transient guest ends while it is created again. Whatever comes first: what was answered with
+ * success is in the list, and runs.
+ */
+static void test_created_while_it_ends(void **state)
+{
+	struct rpc_text_flags args = {text(GUEST_XML("")), 0};
+	struct peer peer = join_open(false);
+
+	(void)state;
+	for (int round = 0; round < 20; round++) {
+		struct rpc_error *error;
+		struct domain *domain;
+		void *result;
+
+		if (!runs("g"))
+			create(&peer, GUEST_XML(""));
+		domain = find("g");
+		assert_int_equal(domain_begin_job(domain, "a test's", 0), 0);
+		assert_int_equal(guest_signal(domain->guest, SIGKILL), 0);
+		/* both wait for the job: the end first, or the call */
+		if (round % 2)
+			(void)sd_event_run(daemon_->context->loop, QUIET_USEC);
+		send_call(&peer, RPC_DOMAIN_CREATE_XML, &args);
+		(void)sd_event_run(daemon_->context->loop, QUIET_USEC);
+		domain_end_job(domain);
+		result = await_result(&peer, RPC_DOMAIN_CREATE_XML, &error);
+		settle();
+		assert_int_equal(runs("g"), result != NULL);
+		if (result)
+			forget(RPC_DOMAIN_CREATE_XML, result);
+		else
+			rpc_free((xdrproc_t)xdr_rpc_error, error);
+	}
+	leave(&peer);
+}
+
+/* ---- with the host ---- */
+
+#define NAMED(name, digit)                                                                         \
+	"<domain type='qemu'><name>" name "</name><uuid>11111111-2222-4333-8444-55555555555" digit \
+	"</uuid><memory unit='MiB'>64</memory><os><type arch='x86_64' machine='q35'>hvm</type>"    \
+	"</os><devices><emulator>/usr/bin/qemu-system-x86_64</emulator></devices></domain>"
+
+static void define_autostart(struct peer *peer, const char *name, const char *xml)
+{
+	struct rpc_text args = {text(xml)};
+	struct rpc_domain_number_args start = {.number = 1};
+
+	forget(RPC_DOMAIN_DEFINE_XML, ask(peer, RPC_DOMAIN_DEFINE_XML, &args));
+	start.domain.name = text(name);
+	memcpy(start.domain.uuid, find(name)->uuid, 16);
+	(void)ask(peer, RPC_DOMAIN_SET_AUTOSTART, &start);
+}
+
+static void restart(void)
+{
+	struct context_config config = daemon_->context->config;
+
+	daemon_free(daemon_);
+	assert_int_equal(daemon_new(&config, &daemon_, NULL), 0);
+	assert_int_equal(guests_load(daemon_->guests, NULL), 0);
+	settle();
+}
+
+#define AUTOSTARTED  STORE_LIVE "/.autostarted"
+#define AUTOSTARTING STORE_LIVE "/.autostarting"
+
+static void put(const char *path)
+{
+	assert_int_equal(io_replace_at(daemon_->context->host->root_fd, path, "", 0, 0600), 0);
+}
+
+static void take_away(const char *path, int flags)
+{
+	(void)unlinkat(daemon_->context->host->root_fd, path, flags);
+}
+
+static void test_started_with_the_host(void **state)
+{
+	struct peer peer = join_open(false);
+
+	(void)state;
+	define_autostart(&peer, "a", NAMED("a", "1"));
+	define_autostart(&peer, "b", NAMED("b", "2"));
+	leave(&peer);
+	restart();
+	assert_true(runs("a") && runs("b"));
+	assert_int_equal(faccessat(daemon_->context->host->root_fd, AUTOSTARTED, F_OK, 0), 0);
+	/* once a boot: what was shut down since stays so */
+	fake_guests_kill(fake);
+	settle();
+	restart();
+	assert_false(runs("a") || runs("b"));
+}
+
+/* The daemon died when it had begun one of two: the other is the next one's to start. */
+static void test_started_with_the_host_in_two_goes(void **state)
+{
+	struct peer peer = join_open(false);
+
+	(void)state;
+	define_autostart(&peer, "a", NAMED("a", "1"));
+	define_autostart(&peer, "b", NAMED("b", "2"));
+	leave(&peer);
+	assert_int_equal(
+		io_make_directories_at(daemon_->context->host->root_fd, AUTOSTARTING, 0755), 0);
+	put(AUTOSTARTING "/a");
+	restart();
+	assert_false(runs("a"));
+	assert_true(runs("b"));
+	assert_int_equal(faccessat(daemon_->context->host->root_fd, AUTOSTARTED, F_OK, 0), 0);
+	take_away(AUTOSTARTING "/a", 0);
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up_guests, tear_down_guests)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_created_and_destroyed),
+		TEST(test_attached_and_detached),
+		TEST(test_created_while_it_ends),
+		TEST(test_started_with_the_host),
+		TEST(test_started_with_the_host_in_two_goes),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
