@@ -4,6 +4,7 @@
  * QEMU does, as far as passthrud asks. Which devices it has stands in fake/qemu/NAME.devices below
  * FAKE_ROOT; what it shall do otherwise in fake/qemu/faults/COMMAND (tests/fake/guests.h).
  */
+#include <fcntl.h>
 #include <json-c/json.h>
 #include <poll.h>
 #include <signal.h>
@@ -13,9 +14,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <termios.h>
 #include <unistd.h>
 
 #define MONITORS    2
+#define CONSOLES    4
 #define DEVICES_MAX 64
 
 struct monitor {
@@ -24,7 +27,15 @@ struct monitor {
 	struct json_tokener *tokener;
 };
 
+/* A serial port's pty: what is written to it comes back. */
+struct console {
+	char id[64];
+	int fd;
+};
+
 static struct monitor monitors[MONITORS];
+static struct console consoles[CONSOLES];
+static size_t console_count;
 static char *devices[DEVICES_MAX];
 static size_t device_count;
 static const char *root, *name = "guest";
@@ -186,6 +197,23 @@ static void list_devices(struct monitor *monitor, struct json_object *id)
 	json_object_put(list);
 }
 
+static void list_consoles(struct monitor *monitor, struct json_object *id)
+{
+	struct json_object *list = json_object_new_array();
+
+	for (size_t i = 0; i < console_count; i++) {
+		struct json_object *entry = json_object_new_object();
+		char path[128];
+
+		(void)snprintf(path, sizeof(path), "pty:%s", ptsname(consoles[i].fd));
+		json_object_object_add(entry, "label", json_object_new_string(consoles[i].id));
+		json_object_object_add(entry, "filename", json_object_new_string(path));
+		json_object_array_add(list, entry);
+	}
+	say_done(monitor, id, json_object_to_json_string(list));
+	json_object_put(list);
+}
+
 static void delete_device(struct monitor *monitor, struct json_object *id, const char *device,
 			  const char *fault)
 {
@@ -229,6 +257,8 @@ static bool answer(struct monitor *monitor, const char *command, struct json_obj
 		say_done(monitor, id,
 			 is_running ? "{\"status\": \"running\", \"running\": true}"
 				    : "{\"status\": \"paused\", \"running\": false}");
+	} else if (!strcmp(command, "query-chardev")) {
+		list_consoles(monitor, id);
 	} else if (!strncmp(command, "query-", 6)) {
 		say_done(monitor, id, "[]");
 	} else if (!strcmp(command, "quit")) {
@@ -317,6 +347,17 @@ static void hear(struct monitor *monitor)
 	}
 }
 
+/* Nobody at the other end is an error of reading, again and again: so it is looked at now and then.
+ */
+static void echo(const struct console *console)
+{
+	char text[256];
+	ssize_t n = read(console->fd, text, sizeof(text));
+
+	if (n > 0 && write(console->fd, text, (size_t)n) < 0)
+		return;
+}
+
 static void serve(void)
 {
 	for (;;) {
@@ -327,8 +368,10 @@ static void serve(void)
 			fds[i] = (struct pollfd){.fd = monitors[i].fd >= 0 ? monitors[i].fd
 									   : monitors[i].listen_fd,
 						 .events = POLLIN};
-		if (poll(fds, MONITORS, -1) < 0)
+		if (poll(fds, MONITORS, console_count ? 20 : -1) < 0)
 			continue;
+		for (size_t i = 0; i < console_count; i++)
+			echo(&consoles[i]);
 		for (int i = 0; i < MONITORS; i++) {
 			if (!fds[i].revents)
 				continue;
@@ -342,6 +385,24 @@ static void serve(void)
 
 /* ---- its arguments ---- */
 
+static void add_console(const char *value)
+{
+	struct console *console = &consoles[console_count];
+	const char *id = strstr(value, "id=");
+	struct termios raw;
+
+	if (!id || console_count == CONSOLES)
+		return;
+	(void)snprintf(console->id, sizeof(console->id), "%.*s", (int)strcspn(id + 3, ","), id + 3);
+	console->fd = posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+	if (console->fd < 0 || grantpt(console->fd) < 0 || unlockpt(console->fd) < 0 ||
+	    tcgetattr(console->fd, &raw) < 0)
+		exit(2);
+	cfmakeraw(&raw);
+	(void)tcsetattr(console->fd, TCSANOW, &raw);
+	console_count++;
+}
+
 static void take_argument(const char *option, char *value)
 {
 	const char *fd = strstr(value, "fd=");
@@ -353,6 +414,8 @@ static void take_argument(const char *option, char *value)
 		monitors[0].listen_fd = atoi(fd + 3);
 	} else if (!strcmp(option, "-chardev") && fd && strstr(value, "charevents")) {
 		monitors[1].listen_fd = atoi(fd + 3);
+	} else if (!strcmp(option, "-chardev") && strncmp(value, "pty,", 4) == 0) {
+		add_console(value);
 	} else if (!strcmp(option, "-device") && value[0] == '{') {
 		struct json_object *device = json_tokener_parse(value);
 
