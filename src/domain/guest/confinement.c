@@ -18,10 +18,21 @@ int guest_confine(struct pt_host *host, const struct guest *guest, const struct 
 	return r;
 }
 
-void guest_confine_again(struct pt_host *host, const struct guest *guest)
+/* The loop is who learns of it first. */
+static bool has_ended(struct guest *guest)
+{
+	bool is_so;
+
+	(void)pthread_mutex_lock(&guest->lock);
+	is_so = guest->has_ended;
+	(void)pthread_mutex_unlock(&guest->lock);
+	return is_so;
+}
+
+void guest_confine_again(struct pt_host *host, struct guest *guest)
 {
 	struct pt_error err;
 
-	if (!guest->has_ended && guest_confine(host, guest, guest->live, &err) < 0)
+	if (!has_ended(guest) && guest_confine(host, guest, guest->live, &err) < 0)
 		host_log(host, PT_LOG_WARNING, "guest %s: %s", guest->name, err.message);
 }

@@ -160,7 +160,7 @@ int guest_confine(struct pt_host *host, const struct guest *guest, const struct 
 		  struct pt_error *err);
 
 /* The same with its live definition; what fails is in the log, for it keeps more, not less. */
-void guest_confine_again(struct pt_host *host, const struct guest *guest);
+void guest_confine_again(struct pt_host *host, struct guest *guest);
 
 struct guest *guest_ref(struct guest *guest);
 void guest_unref(struct guest *guest); /* NULL is allowed */
