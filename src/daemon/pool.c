@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -221,6 +222,7 @@ static int start_thread(struct pool *pool)
 {
 	struct worker *worker = pool->workers;
 	pthread_attr_t attributes;
+	sigset_t all, before;
 	int r;
 
 	while (worker->is_joinable && !worker->has_ended)
@@ -232,7 +234,11 @@ static int start_thread(struct pool *pool)
 	if (r)
 		return -r;
 	(void)pthread_attr_setstacksize(&attributes, STACK_SIZE);
+	/* signals are the loop's: a thread that takes one would end the process by it */
+	(void)sigfillset(&all);
+	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
 	r = pthread_create(&worker->thread, &attributes, work, worker);
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 	(void)pthread_attr_destroy(&attributes);
 	if (r)
 		return -r;

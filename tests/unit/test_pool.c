@@ -1,0 +1,533 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Which jobs run, and which wait: jobs that run until the test lets go of them. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/auto.h"
+#include "daemon/pool.h"
+
+#define PATIENCE_S 30
+#define MANY	   64
+
+/* Of one lane, as pool.c has it. */
+#define READONLY_MOST 4
+static const unsigned int least[POOL_LANE_COUNT] = {1, 4, 2, 2, 1};
+
+struct task {
+	struct job job;
+	bool may_end;
+	bool is_begun, has_ended, is_done;
+	int errnum; /* that it failed with */
+	pid_t thread;
+};
+
+static struct context *context;
+static struct mailbox *mailbox;
+static struct pool *pool;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+/* with the lock */
+static unsigned int running[POOL_LANE_COUNT], running_at_once, most_at_once;
+
+/* ---- jobs ---- */
+
+static void run(struct job *job, struct pt_host *host)
+{
+	struct task *task = CONTAINER_OF(job, struct task, job);
+
+	(void)host;
+	pthread_mutex_lock(&lock);
+	task->is_begun = true;
+	task->thread = gettid();
+	running[job->lane]++;
+	running_at_once++;
+	if (running_at_once > most_at_once)
+		most_at_once = running_at_once;
+	pthread_cond_broadcast(&changed);
+	while (!task->may_end)
+		pthread_cond_wait(&changed, &lock);
+	running[job->lane]--;
+	running_at_once--;
+	task->has_ended = true;
+	pthread_mutex_unlock(&lock);
+}
+
+static void fail(struct job *job, const struct pt_error *err)
+{
+	struct task *task = CONTAINER_OF(job, struct task, job);
+
+	pthread_mutex_lock(&lock);
+	task->errnum = err->errnum;
+	pthread_mutex_unlock(&lock);
+}
+
+static void done(struct job *job)
+{
+	struct task *task = CONTAINER_OF(job, struct task, job);
+
+	assert_false(task->is_done);
+	assert_true(task->has_ended || task->errnum);
+	task->is_done = true;
+}
+
+static struct task task_of(enum pool_lane lane, const void *peer, uid_t uid)
+{
+	return (struct task){.job = {.run = run,
+				     .fail = fail,
+				     .done = done,
+				     .lane = lane,
+				     .peer = peer,
+				     .uid = uid}};
+}
+
+static void add(struct task *task)
+{
+	pool_add(pool, &task->job);
+}
+
+/* @count of them, each of another peer; @users: of how many users, root not among them. */
+static void add_many(struct task *tasks, size_t count, enum pool_lane lane, unsigned int users)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		tasks[i] = task_of(lane, &tasks[i], (uid_t)(1000 + i % users));
+		add(&tasks[i]);
+	}
+}
+
+static void let_go(struct task *tasks, size_t count)
+{
+	size_t i;
+
+	pthread_mutex_lock(&lock);
+	for (i = 0; i < count; i++)
+		tasks[i].may_end = true;
+	pthread_cond_broadcast(&changed);
+	pthread_mutex_unlock(&lock);
+}
+
+/* ---- what became of them ---- */
+
+static struct timespec deadline(void)
+{
+	struct timespec until;
+
+	(void)clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += PATIENCE_S;
+	return until;
+}
+
+static unsigned int count_begun(const struct task *tasks, size_t count)
+{
+	unsigned int begun = 0;
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		begun += tasks[i].is_begun;
+	return begun;
+}
+
+/* Wait until so many of them have begun; false when they don't. */
+static bool begin(const struct task *tasks, size_t count, unsigned int wanted)
+{
+	struct timespec until = deadline();
+	bool is_it;
+	int r = 0;
+
+	pthread_mutex_lock(&lock);
+	while (!(is_it = count_begun(tasks, count) >= wanted) && !r)
+		r = pthread_cond_timedwait(&changed, &lock, &until);
+	pthread_mutex_unlock(&lock);
+	return is_it;
+}
+
+static bool begins(const struct task *task)
+{
+	return begin(task, 1, 1);
+}
+
+static unsigned int begun(const struct task *tasks, size_t count)
+{
+	unsigned int n;
+
+	pthread_mutex_lock(&lock);
+	n = count_begun(tasks, count);
+	pthread_mutex_unlock(&lock);
+	return n;
+}
+
+static bool has_lane(enum pool_lane lane, unsigned int wanted)
+{
+	struct timespec until = deadline();
+	bool is_it;
+	int r = 0;
+
+	pthread_mutex_lock(&lock);
+	while (!(is_it = running[lane] >= wanted) && !r)
+		r = pthread_cond_timedwait(&changed, &lock, &until);
+	pthread_mutex_unlock(&lock);
+	return is_it;
+}
+
+static void await_done(const struct task *tasks, size_t count)
+{
+	struct timespec now, until = deadline();
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		while (!tasks[i].is_done) {
+			assert_true(sd_event_run(context->loop, 1000000) >= 0);
+			(void)clock_gettime(CLOCK_REALTIME, &now);
+			assert_true(now.tv_sec < until.tv_sec);
+		}
+		assert_true(tasks[i].has_ended);
+		assert_int_equal(tasks[i].errnum, 0);
+	}
+}
+
+static void finish(struct task *tasks, size_t count)
+{
+	let_go(tasks, count);
+	await_done(tasks, count);
+}
+
+/* ---- threads ---- */
+
+static int set_up(void **state)
+{
+	/* the jobs look at no machine */
+	struct context_config config = {0};
+	struct pt_error err;
+
+	(void)state;
+	memset(running, 0, sizeof(running));
+	running_at_once = most_at_once = 0;
+	assert_int_equal(context_new(&config, &context, &err), 0);
+	assert_int_equal(mailbox_new(context->loop, &mailbox, &err), 0);
+	return pool_new(context, mailbox, &pool, &err);
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	pool_free(TAKE_POINTER(pool));
+	mailbox_free(mailbox);
+	context_free(context);
+	return 0;
+}
+
+/* ---- enough threads ---- */
+
+/*
+ * One more each time than the time before: sooner or later all threads there are idle, and they
+ * are one too few. They are added faster than a thread wakes.
+ */
+static void check_growing(enum pool_lane lane, size_t most)
+{
+	struct task tasks[POOL_THREADS_MAX];
+	size_t count;
+
+	for (count = 2; count <= most; count++) {
+		add_many(tasks, count, lane, (unsigned int)count);
+		if (!begin(tasks, count, (unsigned int)count))
+			fail_msg("lane %d: %u of %zu run", lane, begun(tasks, count), count);
+		finish(tasks, count);
+		assert_true(pool_is_idle(pool));
+	}
+}
+
+static void test_idle_threads_are_counted_once(void **state)
+{
+	(void)state;
+	check_growing(POOL_END, 7);
+	check_growing(POOL_CHANGE, 10);
+	check_growing(POOL_READ, 8);
+}
+
+/* ---- lanes ---- */
+
+static void test_readonly_delays_nobody(void **state)
+{
+	static struct task flood[MANY];
+	struct task change = task_of(POOL_CHANGE, NULL, 1000), end = task_of(POOL_END, NULL, 1000);
+
+	(void)state;
+	add_many(flood, MANY, POOL_READONLY, 16);
+	assert_true(begin(flood, MANY, READONLY_MOST));
+	add(&change);
+	assert_true(begins(&change));
+	add(&end);
+	assert_true(begins(&end));
+	assert_int_equal(begun(flood, MANY), READONLY_MOST);
+	finish(&change, 1);
+	finish(&end, 1);
+	finish(flood, MANY);
+	assert_true(pool_is_idle(pool));
+}
+
+/* All lanes have more than they can, @first before the others. */
+static void check_full(enum pool_lane first)
+{
+	static struct task tasks[POOL_LANE_COUNT][MANY];
+	enum pool_lane lane;
+	struct task end = task_of(POOL_END, NULL, 1000);
+
+	add_many(tasks[first], MANY, first, MANY);
+	assert_true(has_lane(first, least[first]));
+	for (lane = 0; lane < POOL_LANE_COUNT; lane++)
+		if (lane != first && lane != POOL_END)
+			add_many(tasks[lane], MANY, lane, MANY);
+	for (lane = 0; lane < POOL_LANE_COUNT; lane++)
+		if ((lane == first || lane != POOL_END) && !has_lane(lane, least[lane]))
+			fail_msg("lane %d filled first, and %d hasn't its least", first, lane);
+	add(&end);
+	if (first != POOL_END && !begins(&end))
+		fail_msg("lane %d filled first, and a guest can't be ended", first);
+	finish(&end, 1);
+	for (lane = 0; lane < POOL_LANE_COUNT; lane++)
+		if (lane == first || lane != POOL_END)
+			finish(tasks[lane], MANY);
+	assert_true(pool_is_idle(pool));
+}
+
+static void test_all_lanes_full(void **state)
+{
+	enum pool_lane first;
+
+	(void)state;
+	for (first = 0; first < POOL_LANE_COUNT; first++)
+		check_full(first);
+	assert_in_range(most_at_once, 10, POOL_THREADS_MAX);
+}
+
+/* ---- shares ---- */
+
+/* In one lane jobs are begun in their order: when @other has begun, the rest was passed over. */
+static void check_share(struct task *tasks, size_t count, struct task *other, unsigned int share)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		add(&tasks[i]);
+	add(other);
+	assert_true(begins(other));
+	assert_true(begin(tasks, count, share));
+	assert_int_equal(begun(tasks, count), share);
+	/* as one ends, one begins */
+	finish(tasks, 1);
+	assert_true(begin(tasks, count, share + 1));
+	finish(other, 1);
+	assert_int_equal(begun(tasks, count), share + 1);
+}
+
+static void test_share_of_a_peer(void **state)
+{
+	struct task tasks[POOL_THREADS_MAX], other, end;
+	const size_t count = sizeof(tasks) / sizeof(tasks[0]);
+	char mine, others;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < count; i++)
+		tasks[i] = task_of(POOL_CHANGE, &mine, 0);
+	other = task_of(POOL_CHANGE, &others, 0);
+	check_share(tasks, count, &other, POOL_PEER_MAX);
+	end = task_of(POOL_END, &mine, 0);
+	add(&end);
+	assert_true(begins(&end));
+	finish(&end, 1);
+	finish(tasks, count);
+}
+
+static void test_share_of_a_user(void **state)
+{
+	struct task tasks[POOL_THREADS_MAX], other;
+	const size_t count = sizeof(tasks) / sizeof(tasks[0]);
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < count; i++)
+		tasks[i] = task_of(POOL_CHANGE, &tasks[i], 1000);
+	other = task_of(POOL_CHANGE, &other, 1001);
+	check_share(tasks, count, &other, POOL_USER_MAX);
+	finish(tasks, count);
+	for (i = 0; i < count; i++)
+		tasks[i] = task_of(POOL_READONLY, &tasks[i], 1000);
+	other = task_of(POOL_READONLY, &other, 1001);
+	check_share(tasks, count, &other, POOL_READONLY_USER_MAX);
+	finish(tasks, count);
+}
+
+/* Nor has the daemon itself one. */
+static void test_root_has_no_share(void **state)
+{
+	static const uid_t users[] = {0, POOL_NO_USER};
+	struct task tasks[POOL_USER_MAX + 2];
+	const size_t count = sizeof(tasks) / sizeof(tasks[0]);
+	size_t i, user;
+
+	(void)state;
+	for (user = 0; user < 2; user++) {
+		for (i = 0; i < count; i++) {
+			tasks[i] = task_of(POOL_CHANGE, &tasks[i], users[user]);
+			add(&tasks[i]);
+		}
+		assert_true(begin(tasks, count, count));
+		finish(tasks, count);
+	}
+}
+
+/* ---- signals ---- */
+
+struct masked {
+	struct job job;
+	bool is_blocked, is_done;
+};
+
+static void look_at_mask(struct job *job, struct pt_host *host)
+{
+	struct masked *masked = CONTAINER_OF(job, struct masked, job);
+	sigset_t mask;
+
+	(void)host;
+	(void)pthread_sigmask(SIG_SETMASK, NULL, &mask);
+	masked->is_blocked = sigismember(&mask, SIGTERM) && sigismember(&mask, SIGHUP);
+}
+
+static void done_masked(struct job *job)
+{
+	CONTAINER_OF(job, struct masked, job)->is_done = true;
+}
+
+/* The loop has a handler for SIGTERM, and a thread that takes it would end the process. */
+static void test_threads_take_no_signals(void **state)
+{
+	struct masked masked = {.job = {.run = look_at_mask,
+					.fail = fail,
+					.done = done_masked,
+					.lane = POOL_READ,
+					.uid = POOL_NO_USER}};
+
+	(void)state;
+	pool_add(pool, &masked.job);
+	while (!masked.is_done)
+		assert_true(sd_event_run(context->loop, 1000000) >= 0);
+	assert_true(masked.is_blocked);
+}
+
+/* ---- taken back, and never begun ---- */
+
+static void test_forget(void **state)
+{
+	struct task tasks[POOL_PEER_MAX + 3];
+	const size_t count = sizeof(tasks) / sizeof(tasks[0]);
+	char peer;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < count; i++) {
+		tasks[i] = task_of(POOL_READ, &peer, 1000);
+		add(&tasks[i]);
+	}
+	assert_true(begin(tasks, count, POOL_PEER_MAX));
+	for (i = 0; i < POOL_PEER_MAX; i++)
+		assert_false(pool_forget(pool, &tasks[i].job));
+	/* the last one, then the first, and the one between is left */
+	assert_true(pool_forget(pool, &tasks[count - 1].job));
+	assert_true(pool_forget(pool, &tasks[POOL_PEER_MAX].job));
+	assert_false(pool_forget(pool, &tasks[POOL_PEER_MAX].job));
+	finish(tasks, POOL_PEER_MAX + 2 - 1 - 1);
+	let_go(tasks, count);
+	await_done(&tasks[POOL_PEER_MAX + 1], 1);
+	assert_false(pool_forget(pool, &tasks[POOL_PEER_MAX + 1].job));
+	assert_true(pool_is_idle(pool));
+	assert_false(tasks[POOL_PEER_MAX].is_begun || tasks[POOL_PEER_MAX].is_done);
+	assert_false(tasks[count - 1].is_begun || tasks[count - 1].is_done);
+}
+
+struct ending {
+	struct task tasks[POOL_PEER_MAX + 4];
+	struct task late; /* whose peer has its share, so that it can't begin */
+};
+
+/* Let go of those that run once the pool takes no more. */
+static void *let_go_at_the_end(void *argument)
+{
+	struct ending *ending = argument;
+
+	for (;;) {
+		bool is_over;
+
+		add(&ending->late);
+		pthread_mutex_lock(&lock);
+		is_over = ending->late.errnum;
+		pthread_mutex_unlock(&lock);
+		if (is_over)
+			break;
+		(void)pool_forget(pool, &ending->late.job);
+		(void)usleep(1000);
+	}
+	let_go(ending->tasks, sizeof(ending->tasks) / sizeof(ending->tasks[0]));
+	return NULL;
+}
+
+static void test_end_with_jobs(void **state)
+{
+	static struct ending ending;
+	const size_t count = sizeof(ending.tasks) / sizeof(ending.tasks[0]);
+	pthread_t thread;
+	size_t i;
+
+	(void)state;
+	ending.late = task_of(POOL_CHANGE, &ending, 0);
+	for (i = 0; i < count; i++) {
+		ending.tasks[i] = task_of(POOL_CHANGE, &ending, 0);
+		add(&ending.tasks[i]);
+	}
+	assert_true(begin(ending.tasks, count, POOL_PEER_MAX));
+	assert_int_equal(pthread_create(&thread, NULL, let_go_at_the_end, &ending), 0);
+	pool_free(pool);
+	pool = NULL;
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	for (i = 0; i < count; i++) {
+		const struct task *task = &ending.tasks[i];
+
+		assert_int_equal(task->is_begun, i < POOL_PEER_MAX);
+		assert_int_equal(task->has_ended, i < POOL_PEER_MAX);
+		assert_int_equal(task->errnum, i < POOL_PEER_MAX ? 0 : ECANCELED);
+		assert_true(task->is_done);
+	}
+	assert_int_equal(ending.late.errnum, ECANCELED);
+	assert_true(ending.late.is_done);
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_idle_threads_are_counted_once),
+		TEST(test_readonly_delays_nobody),
+		TEST(test_all_lanes_full),
+		TEST(test_share_of_a_peer),
+		TEST(test_share_of_a_user),
+		TEST(test_root_has_no_share),
+		TEST(test_threads_take_no_signals),
+		TEST(test_forget),
+		TEST(test_end_with_jobs),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
