@@ -63,7 +63,7 @@ static void run(struct job *job, struct pt_host *host)
 	pthread_mutex_unlock(&lock);
 }
 
-static void fail(struct job *job, const struct pt_error *err)
+static void note_failure(struct job *job, const struct pt_error *err)
 {
 	struct task *task = CONTAINER_OF(job, struct task, job);
 
@@ -84,7 +84,7 @@ static void done(struct job *job)
 static struct task task_of(enum pool_lane lane, const void *peer, uid_t uid)
 {
 	return (struct task){.job = {.run = run,
-				     .fail = fail,
+				     .fail = note_failure,
 				     .done = done,
 				     .lane = lane,
 				     .peer = peer,
@@ -295,10 +295,11 @@ static void check_full(enum pool_lane first)
 	add(&end);
 	if (first != POOL_END && !begins(&end))
 		fail_msg("lane %d filled first, and a guest can't be ended", first);
-	finish(&end, 1);
+	let_go(&end, 1);
 	for (lane = 0; lane < POOL_LANE_COUNT; lane++)
 		if (lane == first || lane != POOL_END)
 			finish(tasks[lane], MANY);
+	await_done(&end, 1);
 	assert_true(pool_is_idle(pool));
 }
 
@@ -415,7 +416,7 @@ static void done_masked(struct job *job)
 static void test_threads_take_no_signals(void **state)
 {
 	struct masked masked = {.job = {.run = look_at_mask,
-					.fail = fail,
+					.fail = note_failure,
 					.done = done_masked,
 					.lane = POOL_READ,
 					.uid = POOL_NO_USER}};
