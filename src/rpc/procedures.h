@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The procedures that are served, each with the types of what comes in and what goes
- * out. Which function answers is the daemon's matter (daemon/handlers.h).
+ * out. Which function answers is the daemon's matter (daemon/handlers/handlers.h).
  */
 #ifndef RPC_PROCEDURES_H
 #define RPC_PROCEDURES_H
