@@ -6,8 +6,8 @@
  * All state is in the tree, so that it works across processes (helpers, tests that
  * fork and kill). A write made by one process is finished as a kernel finishes it,
  * unless that very process is killed in the middle. Where fake and kernel
- * disagree, the fake is wrong; tests/unit/test_reactions.c has the table of its reactions, and tests/flow
- * holds both to the same scenarios.
+ * disagree, the fake is wrong; tests/unit/test_reactions.c has the table of its reactions, and
+ *tests/flow holds both to the same scenarios.
  *
  * What it knows: bind, unbind, drivers_probe, drivers_autoprobe, driver_override,
  * reset, sriov_numvfs, remove, rescan, modules, VFIO groups and hot reset. It knows no
