@@ -46,7 +46,7 @@
 
 static struct fake *fake;
 static struct daemon *daemon_;
-static char socket_path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+static char socket_path[96]; /* "-ro" behind it is an address too */
 static char user_name[64];
 
 struct client_thread {
