@@ -82,7 +82,8 @@ const struct cli_verb cli_verbs[] = {
 		.run = verb_run,
 		.options =
 			"  --device DEVICE     detach, reset and hand over; may be given several times\n"
-			"  --driver NAME       as for detach\n" CHANGE_OPTIONS,
+			"  --driver NAME       as for detach\n"
+			"  --no-reset          also a device that can't be reset\n" CHANGE_OPTIONS,
 		.may_change = true,
 	},
 	{
@@ -120,7 +121,8 @@ const struct cli_verb cli_verbs[] = {
 			"  --driver NAME       the driver to have them, instead of vfio-pci\n"
 			"  --now               detach them now, too\n"
 			"  --force --reason WHY  although the host needs the device\n"
-			"  --apply             without devices: bind what is persisted (done at boot)\n" DEVICE_OPTIONS,
+			"  --apply             without devices: bind what is persisted (done at boot)\n"
+			"  --udev DEVICE       with --apply: this device alone, for the udev rule\n" DEVICE_OPTIONS,
 		.may_change = true,
 	},
 	{

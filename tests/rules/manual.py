@@ -29,9 +29,51 @@ def verbs():
     return re.findall(r"\.name = \"([\w-]+)\"", rows.group(1)) if rows else []
 
 
+def doubles(path):
+    """Sections of a page that are there twice, and what is described twice as an item of its own."""
+    text = tap.read(path)
+    titles = re.findall(r"^#+ (.+)$", text, re.M)
+    # an item is a line of its own above an indented text: *list* [_device_...]
+    items = [words.split("*")[1] for words in re.findall(r"^(\*[^\n]+)\n\t", text, re.M)]
+    for what, found in (("section", titles), ("item", items)):
+        for name in sorted({n for n in found if found.count(n) > 1}):
+            yield "%s: the %s %s is there %d times" % (path, what, name, found.count(name))
+
+
+def daemon_options():
+    """Options of passthrud: (page, usage(), table of getopt_long())."""
+    page = tap.read("man/passthrud.8.scd").split("\n# OPTIONS")[1].split("\n# ")[0]
+    source = tap.read("src/daemon/main.c")
+    lines = [line for line in page.split("\n") if line.startswith("*-")]
+    return (set(re.findall(r"\*--([\w-]+)\*", "\n".join(lines))),
+            set(re.findall(r'^\s*"  (?:--[\w-]+, )?--([\w-]+)', source, re.M)) |
+            set(re.findall(r'"  --[\w-]+, --([\w-]+)', source)) |
+            set(re.findall(r'"  --([\w-]+),', source)),
+            set(re.findall(r'\{"([\w-]+)", (?:no|required|optional)_argument', source)))
+
+
+def verb_options():
+    """Options of passthru: (page, help). "=" and what follows belongs to the option's value."""
+    page = tap.read("man/passthru.1.scd").split("\n# FILES")[0]
+    helps = tap.read("src/cli/verbs.c") + tap.read("src/cli/cli.c") + tap.read("src/cli/guests.c")
+    texts = " ".join(re.findall(r'"((?:[^"\\]|\\.)*)"', helps))
+    return (set(re.findall(r"\*--([a-z][\w-]+)\*", page)),
+            set(re.findall(r"(?<![\w-])--([a-z][\w-]+)", texts)))
+
+
 def main():
     t = tap.Tap()
+    t.check("nothing is described twice",
+            [d for p in tap.tracked() if p.endswith(".scd") for d in doubles(p)])
+    page, usage, table = daemon_options()
+    t.check("passthrud's options are the same in its page, its help and its table",
+            ["--%s: %s" % (o, ", ".join(where for where, has in
+                                       (("page", page), ("help", usage), ("table", table)) if o in has))
+             for o in sorted(page | usage | table) if not (o in page and o in usage and o in table)])
     man = tap.read("man/passthru.1.scd")
+    page, helped = verb_options()
+    t.check("passthru's options are the same in its page and in the help of its verbs",
+            ["--%s: only in the %s" % (o, "page" if o in page else "help") for o in sorted(page ^ helped)])
     have, said = reasons(), documented(man)
     problems = ["status %d: the program has %s, the page %s" % (
         n, sorted(have.get(n, ())), sorted(said.get(n, ())))
