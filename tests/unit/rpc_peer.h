@@ -186,8 +186,8 @@ static void forget(int32_t procedure, void *result)
 }
 
 /* Ask, and expect an error of this code that says @phrase. */
-static void expect_error(struct peer *peer, int32_t procedure, const void *args, int code,
-			 const char *phrase)
+static __attribute__((unused)) void expect_error(struct peer *peer, int32_t procedure,
+						 const void *args, int code, const char *phrase)
 {
 	struct rpc_error *error;
 

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Many clients at once, and more than there is room for. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <signal.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "daemon/server.h"
+#include "unit/rpc_peer.h"
+
+#define READERS	     64
+#define NVME	     "pci_0000_01_00_0"
+#define ROUNDS	     100
+#define DESCRIPTORS  40 /* that are left when nobody can be accepted any more */
+#define CONNECTIONS  100
+#define SOCKET_GROUP 4711
+
+/* ---- lanes ---- */
+
+/* Takes the answers that are there; how many. */
+static unsigned int take_answers(struct peer *peer)
+{
+	unsigned int count = 0;
+	struct frame frame;
+
+	for (;;) {
+		unsigned char *at;
+		size_t room;
+		ssize_t n;
+
+		while (frame_buffer_take(&peer->input, &frame) == 1)
+			count++;
+		assert_int_equal(frame_buffer_space(&peer->input, &at, &room), 0);
+		n = recv(peer->fd, at, room, MSG_DONTWAIT);
+		if (n <= 0)
+			return count;
+		frame_buffer_added(&peer->input, (size_t)n);
+	}
+}
+
+/* What everybody may ask doesn't delay a change: most of it is still to be answered then. */
+static void test_readers_dont_delay_a_change(void **state)
+{
+	static struct peer readers[READERS];
+	struct peer admin = join_open(false);
+	struct rpc_list_args all = {.is_list_wanted = 1};
+	struct rpc_name nvme = named(NVME);
+	unsigned int answered = 0;
+
+	(void)state;
+	for (size_t i = 0; i < READERS; i++)
+		readers[i] = join_open(true);
+	for (size_t i = 0; i < READERS; i++)
+		for (int n = 0; n < CALLS_PER_CLIENT_MAX; n++)
+			send_call(&readers[i], RPC_LIST_ALL_NODE_DEVICES, &all);
+	for (size_t i = 0; i < READERS; i++)
+		turn();
+	(void)ask(&admin, RPC_NODE_DEVICE_DETTACH, &nvme);
+	for (size_t i = 0; i < READERS; i++)
+		answered += take_answers(&readers[i]);
+	if (answered > READERS * CALLS_PER_CLIENT_MAX / 2)
+		fail_msg("%u of %d calls were answered before the change", answered,
+			 READERS * CALLS_PER_CLIENT_MAX);
+	for (size_t i = 0; i < READERS; i++)
+		leave(&readers[i]);
+	leave(&admin);
+}
+
+/* ---- no descriptors ---- */
+
+static int connect_to(const char *path)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	(void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
+static bool comes_to_rest(void)
+{
+	for (int i = 0; i < ROUNDS; i++)
+		if (sd_event_run(daemon_->context->loop, 0) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * Clients are another process's: here the daemon alone runs short. The queue of the socket keeps
+ * those who can't be accepted, and the loop must not turn round and round for them.
+ */
+static void test_no_descriptors(void **state)
+{
+	char path[96];
+	struct rlimit limit, few;
+	int fds[CONNECTIONS], pipes[2], byte = 0;
+	unsigned int before;
+	pid_t pid;
+
+	(void)state;
+	(void)snprintf(path, sizeof(path), "%s/sock", fake_root(fake));
+	assert_int_equal(server_listen_at(daemon_->server, path, getgid(), NULL), 0);
+	assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
+	pid = fork();
+	if (pid == 0) {
+		for (int i = 0; i < CONNECTIONS; i++)
+			fds[i] = connect_to(path);
+		(void)!write(pipes[1], fds, 1);
+		pause();
+		_exit(0);
+	}
+	assert_int_equal(read(pipes[0], &byte, 1), 1);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	few = limit;
+	few.rlim_cur = DESCRIPTORS;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	assert_true(comes_to_rest());
+	before = daemon_->clients->count;
+	assert_true(before > 0 && before < DESCRIPTORS);
+	/* once there is room again, those who waited are served */
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	while (daemon_->clients->count < CONNECTIONS)
+		turn();
+	(void)kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	close(pipes[0]);
+	close(pipes[1]);
+	while (daemon_->clients->count)
+		turn();
+}
+
+/* Its rights are right before anybody can connect, whatever the umask is, which stays as it was. */
+static void test_socket(void **state)
+{
+	const gid_t gid = geteuid() == 0 ? SOCKET_GROUP : getgid();
+	const mode_t mask = umask(0);
+	char path[96], readonly[100];
+	struct stat st;
+
+	(void)state;
+	(void)snprintf(path, sizeof(path), "%s/sock", fake_root(fake));
+	(void)snprintf(readonly, sizeof(readonly), "%s-ro", path);
+	assert_int_equal(server_listen_at(daemon_->server, path, gid, NULL), 0);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0660);
+	assert_int_equal(st.st_gid, gid);
+	assert_int_equal(stat(readonly, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0666);
+	assert_int_equal(umask(mask), 0);
+}
+
+/* Nobody is dropped for being slow here. */
+static void be_patient(struct fake *machine, struct context_config *config)
+{
+	(void)machine;
+	config->patience_usec = LONG_MS * (uint64_t)1000;
+}
+
+static int set_up_patiently(void **state)
+{
+	prepare_machine = be_patient;
+	return set_up(state);
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up_patiently, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_readers_dont_delay_a_change),
+		TEST(test_no_descriptors),
+		TEST(test_socket),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
