@@ -24,7 +24,7 @@ def comments(text):
 
 
 def exists(name):
-    return any(os.path.exists(os.path.join(top, name))
+    return any(os.path.exists(os.path.join(tap.ROOT, top, name))
                for top in (".", "src", "src/domain", "src/daemon", "include", "tests"))
 
 
