@@ -159,11 +159,14 @@ void state_sweep(struct pt_host *host, const struct state_kind *kind)
 {
 	AUTO_DIR DIR *dir = NULL;
 	const struct dirent *entry;
+	int fd;
 
-	(void)io_open_directory_at(host->root_fd, kind->directory, &dir);
-	while (dir && (entry = readdir(dir)))
+	if (io_open_directory_at(host->root_fd, kind->directory, &dir) < 0)
+		return;
+	fd = dirfd(dir);
+	while (fd >= 0 && (entry = readdir(dir)))
 		if (is_leftover(entry->d_name))
-			(void)unlinkat(dirfd(dir), entry->d_name, 0);
+			(void)unlinkat(fd, entry->d_name, 0);
 }
 
 struct names {

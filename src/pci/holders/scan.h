@@ -102,9 +102,9 @@ struct holder_share {
 
 struct holder_scan {
 	struct pt_host *host;
-	bool has_procfs;      /* the root's /proc is the kernel's: fds can be followed */
-	bool has_missing;     /* a target with is_interface_missing */
-	int error;	      /* the first failure that isn't something vanishing: -ENOMEM */
+	bool has_procfs;  /* the root's /proc is the kernel's: fds can be followed */
+	bool has_missing; /* a target with is_interface_missing */
+	int error;	  /* the first failure that isn't something vanishing: -ENOMEM */
 	struct arena memory;
 	struct holder_target *targets;
 	size_t target_count;
