@@ -127,7 +127,8 @@ static void say(struct monitor *monitor, const char *format, ...)
 	va_start(args, format);
 	n = vsnprintf(text, sizeof(text) - 2, format, args);
 	va_end(args);
-	(void)memcpy(text + n, "\r\n", 2);
+	text[n] = '\r';
+	text[n + 1] = '\n';
 	if (monitor->fd >= 0)
 		(void)send(monitor->fd, text, (size_t)n + 2, MSG_NOSIGNAL);
 }
