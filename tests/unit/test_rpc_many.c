@@ -73,7 +73,7 @@ static void test_readers_dont_delay_a_change(void **state)
 	(void)ask(&admin, RPC_NODE_DEVICE_DETTACH, &nvme);
 	for (size_t i = 0; i < READERS; i++)
 		answered += take_answers(&readers[i]);
-	if (answered > READERS * CALLS_PER_CLIENT_MAX / 2)
+	if (answered > READERS * CALLS_PER_CLIENT_MAX / 8 * 7)
 		fail_msg("%u of %d calls were answered before the change", answered,
 			 READERS * CALLS_PER_CLIENT_MAX);
 	for (size_t i = 0; i < READERS; i++)
