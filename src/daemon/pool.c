@@ -40,9 +40,9 @@ struct worker {
 struct pool {
 	const struct context *context;
 	struct mailbox *mailbox;
-	pthread_mutex_t lock;			 /* of all below */
-	pthread_cond_t work;			 /* something waits, or it is over */
-	struct worker workers[POOL_THREADS_MAX]; /* the first one stays */
+	pthread_mutex_t lock; /* of all below */
+	pthread_cond_t work;  /* something waits, or it is over */
+	struct worker workers[POOL_THREADS_MAX];
 	struct queue waiting[POOL_LANE_COUNT];
 	unsigned int waiting_count;
 	unsigned int count, idle; /* threads; an idle one that was woken is idle until it runs */
@@ -174,6 +174,15 @@ static void run(struct pool *pool, struct pt_host **host, struct job *job)
 		job->run(job, *host);
 }
 
+/*
+ * Whether an idle thread may end. Not while a job waits: it counts on the threads that there were
+ * when it was added. Nor the last idle one, for it is the one that POOL_END can always have.
+ */
+static bool may_end(const struct pool *pool)
+{
+	return pool->is_over || (!pool->waiting_count && pool->idle);
+}
+
 /* The index of modules is most of what a host has. */
 static void let_go(struct pt_host **host)
 {
@@ -196,7 +205,7 @@ static void *work(void *argument)
 		if (!job) {
 			if (host)
 				let_go(&host);
-			if (pool->is_over || self != pool->workers)
+			if (may_end(pool))
 				break;
 			continue;
 		}

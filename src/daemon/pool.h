@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Threads for what takes time: resets and rebinding take seconds, and reading a sleeping device
- * wakes it. They come when they are needed and go when they are idle, but for one, which stays. A
- * job is run to its end, whoever has lost interest in it.
+ * wakes it. They come when they are needed and go when they are idle, but for one idle thread,
+ * which stays. A job is run to its end, whoever has lost interest in it.
  *
  * Each job is in a lane, and each lane always has some threads that the others can't take from it:
  * nobody who only looks delays a change, and a guest can be ended whatever else is under way.

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -254,6 +255,70 @@ static void test_idle_threads_are_counted_once(void **state)
 	check_growing(POOL_END, 7);
 	check_growing(POOL_CHANGE, 10);
 	check_growing(POOL_READ, 8);
+}
+
+/* ---- idle threads ---- */
+
+static unsigned int count_threads(void)
+{
+	AUTO_DIR DIR *dir = opendir("/proc/self/task");
+	const struct dirent *entry;
+	unsigned int count = 0;
+
+	assert_non_null(dir);
+	while ((entry = readdir(dir)))
+		count += entry->d_name[0] != '.';
+	return count;
+}
+
+static void outlast_idle_threads(void)
+{
+	(void)sleep(POOL_IDLE_S + 1);
+}
+
+/* Ending a guest must not depend on whether a thread can be started just then. */
+static void test_a_thread_stays_for_ends(void **state)
+{
+	const unsigned int others = count_threads() - 1; /* the pool has its first one */
+	struct task tasks[3];
+
+	(void)state;
+	add_many(tasks, 3, POOL_CHANGE, 3);
+	assert_true(begin(tasks, 3, 3));
+	outlast_idle_threads();
+	assert_int_equal(count_threads() - others, 3 + 1);
+	finish(tasks, 3);
+}
+
+/*
+ * Two wait, one for its peer's share, one for its lane, and one job's end makes room for both,
+ * however long they have waited.
+ */
+static void test_end_makes_room_for_two(void **state)
+{
+	struct task of_peer[POOL_PEER_MAX], others[READONLY_MOST - 1], waiting[2];
+	char peer, other;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < POOL_PEER_MAX; i++)
+		of_peer[i] = task_of(i ? POOL_READ : POOL_READONLY, &peer, 0);
+	for (i = 0; i < POOL_PEER_MAX; i++)
+		add(&of_peer[i]);
+	add_many(others, READONLY_MOST - 1, POOL_READONLY, READONLY_MOST - 1);
+	assert_true(begin(of_peer, POOL_PEER_MAX, POOL_PEER_MAX));
+	assert_true(begin(others, READONLY_MOST - 1, READONLY_MOST - 1));
+	waiting[0] = task_of(POOL_READ, &peer, 0);
+	waiting[1] = task_of(POOL_READONLY, &other, 0);
+	add(&waiting[0]);
+	add(&waiting[1]);
+	outlast_idle_threads();
+	assert_int_equal(begun(waiting, 2), 0);
+	finish(of_peer, 1);
+	assert_true(begin(waiting, 2, 2));
+	finish(waiting, 2);
+	finish(&of_peer[1], POOL_PEER_MAX - 1);
+	finish(others, READONLY_MOST - 1);
 }
 
 /* ---- lanes ---- */
@@ -519,6 +584,8 @@ static void test_end_with_jobs(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(test_a_thread_stays_for_ends),
+		TEST(test_end_makes_room_for_two),
 		TEST(test_idle_threads_are_counted_once),
 		TEST(test_readonly_delays_nobody),
 		TEST(test_all_lanes_full),
