@@ -125,6 +125,7 @@ static int fake_write(struct pt_host *host, const char *path, const char *data, 
 	struct stat st;
 	int r;
 
+	memory_forbid_in_helper();
 	/* links are followed as open() does, "devices/ADDRESS/driver/unbind" among them */
 	if (!realpath(tree_path(fake, link, "%s", path), real))
 		return -errno;
@@ -161,17 +162,20 @@ static int fake_write(struct pt_host *host, const char *path, const char *data, 
 
 static int fake_load_module(struct pt_host *host, const char *name, char said[HOST_SAID])
 {
+	memory_forbid_in_helper();
 	return driver_load_module(host->ops_context, name, said);
 }
 
 static int fake_hot_reset_info(struct pt_host *host, const struct pt_address *address,
 			       struct pt_address *affected, size_t max, size_t *ret_count)
 {
+	memory_forbid_in_helper();
 	return reset_hot_info(host->ops_context, address, affected, max, ret_count);
 }
 
 static int fake_hot_reset(struct pt_host *host, const struct pt_address *address)
 {
+	memory_forbid_in_helper();
 	return reset_hot(host->ops_context, address);
 }
 
@@ -201,6 +205,7 @@ static struct fake *open_tree(const char *tree)
 	char real[PATH_MAX];
 	struct pt_error err;
 
+	memory_watch();
 	if (!fake || !realpath(tree, real) || !text_copy(fake->root, sizeof(fake->root), real))
 		tree_die("%s: %s", tree, strerror(errno));
 	if (pt_host_new(fake->root, &fake->host, &err) < 0)

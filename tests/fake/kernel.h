@@ -104,4 +104,10 @@ struct kept *reuse_remember(const char *recording, const char *root);
 /* A trial is over: its tree, which moves away, is for the next. */
 void reuse_give(struct kept *kept);
 
+/* ---- memory.c ---- */
+
+void memory_watch(void);
+/* From here on, should this be a helper process. */
+void memory_forbid_in_helper(void);
+
 #endif

@@ -163,7 +163,7 @@ int reset_write(const struct fake *fake, const struct function *function, const 
 
 struct set {
 	const struct function *function;
-	struct function members[64];
+	struct pt_address members[64]; /* a helper's stack has no room for whole functions */
 	size_t count;
 };
 
@@ -185,7 +185,7 @@ static void visit_member(const struct fake *fake, const struct function *functio
 		return;
 	if (set->count == sizeof(set->members) / sizeof(set->members[0]))
 		tree_die("bus with too many functions");
-	set->members[set->count++] = *function;
+	set->members[set->count++] = function->address;
 }
 
 static bool has_vfio_driver(const struct function *function)
@@ -254,32 +254,39 @@ int reset_hot_info(const struct fake *fake, const struct pt_address *address,
 		   struct pt_address *affected, size_t max, size_t *ret_count)
 {
 	struct function function;
-	struct set *set = malloc(sizeof(*set));
+	struct set set;
 	size_t i;
-	int r;
+	int r = find_set(fake, address, &function, &set);
 
-	if (!set)
-		return -ENOMEM;
-	r = find_set(fake, address, &function, set);
-	if (r == 0 && set->count > max)
+	if (r == 0 && set.count > max)
 		r = -E2BIG;
-	for (i = 0; r == 0 && i < set->count; i++)
-		affected[i] = set->members[i].address;
+	for (i = 0; r == 0 && i < set.count; i++)
+		affected[i] = set.members[i];
 	if (r == 0)
-		*ret_count = set->count;
-	free(set);
+		*ret_count = set.count;
 	return r;
+}
+
+static void find_member(const struct fake *fake, const struct set *set, size_t i,
+			struct function *ret_member)
+{
+	char text[PT_ADDRESS_TEXT];
+
+	if (!function_find(fake, pt_address_format(&set->members[i], text), ret_member))
+		tree_die("%s has gone", text);
 }
 
 static int reset_set(const struct fake *fake, const struct function *function,
 		     const struct set *set)
 {
 	char what[FAULT_SIZE];
+	struct function member;
 	size_t i;
 	int r;
 
 	for (i = 0; i < set->count; i++) {
-		r = open_device(fake, &set->members[i]);
+		find_member(fake, set, i, &member);
+		r = open_device(fake, &member);
 		if (r < 0)
 			return r;
 	}
@@ -287,9 +294,11 @@ static int reset_set(const struct fake *fake, const struct function *function,
 	if (r < 0 || !strcmp(what, "lie"))
 		return r;
 	for (i = 0; i < set->count; i++) {
-		bool is_asked = !strcmp(set->members[i].name, function->name);
-		int failed = finish(fake, &set->members[i], "vfio-hot", is_asked ? what : "");
+		bool is_asked = pt_address_compare(&set->members[i], &function->address) == 0;
+		int failed;
 
+		find_member(fake, set, i, &member);
+		failed = finish(fake, &member, "vfio-hot", is_asked ? what : "");
 		if (failed < 0)
 			r = failed;
 	}
@@ -299,18 +308,14 @@ static int reset_set(const struct fake *fake, const struct function *function,
 int reset_hot(const struct fake *fake, const struct pt_address *address)
 {
 	struct function function;
-	struct set *set = malloc(sizeof(*set));
-	int r;
+	struct set set;
+	int r = find_set(fake, address, &function, &set);
 
-	if (!set)
-		return -ENOMEM;
-	r = find_set(fake, address, &function, set);
 	if (r == 0) {
 		int lock = device_lock(fake, &function);
 
-		r = reset_set(fake, &function, set);
+		r = reset_set(fake, &function, &set);
 		close(lock);
 	}
-	free(set);
 	return r;
 }

@@ -3,17 +3,19 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <dirent.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/auto.h"
 #include "base/io.h"
+#include "base/text.h"
 
 void tree_die(const char *format, ...)
 {
@@ -78,19 +80,22 @@ void tree_make_directories(const char *path)
 		tree_die("mkdir %s: %s", path, strerror(-r));
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	(void)remove(path);
-	return 0;
-}
-
 void tree_remove(const char *path)
 {
-	if (nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS) < 0 && errno != ENOENT)
-		tree_die("remove %s: %s", path, strerror(errno));
+	struct tree_names names = {NULL, 0};
+	char below[TREE_PATH];
+	size_t i;
+
+	if (tree_is_directory(path))
+		names = tree_list(path);
+	for (i = 0; i < names.count; i++) {
+		if (text_format(below, sizeof(below), "%s/%s", path, names.names[i]) < 0)
+			tree_die("remove %s: path too long", path);
+		tree_remove(below);
+	}
+	tree_free_names(&names);
+	/* as far as it goes: what was removed meanwhile is gone as well */
+	(void)remove(path);
 }
 
 static void write_new(const char *path, const void *data, size_t size, unsigned int mode)
@@ -136,14 +141,19 @@ void tree_write_text(const struct fake *fake, const char *path, unsigned int mod
 
 void tree_append(const char *path, const char *format, ...)
 {
-	AUTO_FILE FILE *file = fopen(path, "ae");
+	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
+	char text[4096];
 	va_list args;
+	int n;
 
-	if (!file)
-		tree_die("%s: %s", path, strerror(errno));
 	va_start(args, format);
-	(void)vfprintf(file, format, args);
+	n = vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
+	if (n < 0 || (size_t)n >= sizeof(text))
+		tree_die("%s: text too long", path);
+	if (fd < 0 || write(fd, text, (size_t)n) != n)
+		tree_die("%s: %s", path, strerror(errno));
+	close(fd);
 }
 
 long tree_read_bytes(const char *path, void *data, size_t size)
@@ -202,38 +212,86 @@ void tree_link(const struct fake *fake, const char *path, const char *target)
 		tree_die("link %s: %s", path, strerror(errno));
 }
 
+/*
+ * What is read and listed here is so in helper processes too, which are forked from programs with
+ * many threads: malloc()'s lock may be held there for ever, so the memory comes from the kernel.
+ */
+#define NAMES_MAX  4096
+#define NAMES_SIZE (NAMES_MAX * (sizeof(char *) + 32))
+
 static int compare_names(const void *a, const void *b)
 {
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+/* By halves, in place: qsort() takes memory. */
+static void sort_names(char **names, size_t count)
+{
+	size_t step, i, j;
+
+	for (step = count / 2; step > 0; step /= 2)
+		for (i = step; i < count; i++)
+			for (j = i; j >= step && compare_names(&names[j - step], &names[j]) > 0;
+			     j -= step) {
+				char *name = names[j];
+
+				names[j] = names[j - step];
+				names[j - step] = name;
+			}
+}
+
+/* As getdents64(2) says. */
+struct directory_entry {
+	uint64_t inode;
+	int64_t offset;
+	unsigned short length;
+	unsigned char type;
+	char name[];
+};
+
+static void add_name(struct tree_names *names, char **text, const char *name)
+{
+	size_t size = strlen(name) + 1;
+
+	if (!strcmp(name, ".") || !strcmp(name, ".."))
+		return;
+	if (names->count == NAMES_MAX || size > (size_t)((char *)names->names + NAMES_SIZE - *text))
+		tree_die("a directory has too many names");
+	names->names[names->count++] = memcpy(*text, name, size);
+	*text += size;
+}
+
 struct tree_names tree_list(const char *directory)
 {
 	struct tree_names names = {NULL, 0};
-	AUTO_DIR DIR *dir = opendir(directory);
-	struct dirent *entry;
+	char entries[4096] __attribute__((aligned(8))), *text;
+	int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	ssize_t size, at;
 
-	while (dir && (entry = readdir(dir))) {
-		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
-			continue;
-		names.names = realloc(names.names, (names.count + 1) * sizeof(*names.names));
-		if (!names.names)
-			tree_die("out of memory");
-		names.names[names.count] = strdup(entry->d_name);
-		if (!names.names[names.count++])
-			tree_die("out of memory");
-	}
-	if (names.count)
-		qsort(names.names, names.count, sizeof(*names.names), compare_names);
+	if (fd < 0)
+		return names;
+	names.names =
+		mmap(NULL, NAMES_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (names.names == MAP_FAILED)
+		tree_die("out of memory");
+	text = (char *)(names.names + NAMES_MAX);
+	while ((size = getdents64(fd, entries, sizeof(entries))) > 0)
+		for (at = 0; at < size;) {
+			const struct directory_entry *entry = (const void *)(entries + at);
+
+			add_name(&names, &text, entry->name);
+			at += entry->length;
+		}
+	close(fd);
+	sort_names(names.names, names.count);
 	return names;
 }
 
 void tree_free_names(struct tree_names *names)
 {
-	while (names->count)
-		free(names->names[--names->count]);
-	free(names->names);
-	names->names = NULL;
+	if (names->names)
+		(void)munmap(names->names, NAMES_SIZE);
+	*names = (struct tree_names){NULL, 0};
 }
 
 int tree_lock(const struct fake *fake, const char *name)
