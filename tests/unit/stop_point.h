@@ -76,19 +76,15 @@ static inline bool stop_is_change(const struct __ptrace_syscall_info *info)
 }
 
 /*
- * Follow the child @pid, which has begun with stop_here(), and kill it before its change number
- * @point (from 0). True when it ended by itself, with *ret_status; *ret_points is how many there
- * were.
+ * Let the child @pid, which has begun with stop_here(), run on to the next system call that
+ * @is_wanted, or any if NULL. False when it ended before, with *ret_status.
  */
-static inline bool stop_follow(pid_t pid, size_t point, size_t *ret_points, int *ret_status)
+static inline bool stop_next(pid_t pid, bool (*is_wanted)(const struct __ptrace_syscall_info *info),
+			     int *ret_status)
 {
 	struct __ptrace_syscall_info info;
-	size_t count = 0;
 	int status, deliver = 0;
 
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFSTOPPED(status));
-	assert_int_equal(ptrace(PTRACE_SETOPTIONS, pid, NULL, PTRACE_O_TRACESYSGOOD), 0);
 	for (;;) {
 		assert_int_equal(ptrace(PTRACE_SYSCALL, pid, NULL, deliver), 0);
 		deliver = 0;
@@ -99,9 +95,35 @@ static inline bool stop_follow(pid_t pid, size_t point, size_t *ret_points, int 
 			deliver = WSTOPSIG(status);
 			continue;
 		}
-		if (ptrace(PTRACE_GET_SYSCALL_INFO, pid, sizeof(info), &info) <= 0 ||
-		    info.op != PTRACE_SYSCALL_INFO_ENTRY || !stop_is_change(&info))
-			continue;
+		if (ptrace(PTRACE_GET_SYSCALL_INFO, pid, sizeof(info), &info) > 0 &&
+		    info.op == PTRACE_SYSCALL_INFO_ENTRY && (!is_wanted || is_wanted(&info)))
+			return true;
+	}
+	*ret_status = status;
+	return false;
+}
+
+/* Before the first stop_next(). */
+static inline void stop_begin(pid_t pid)
+{
+	int status;
+
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSTOPPED(status));
+	assert_int_equal(ptrace(PTRACE_SETOPTIONS, pid, NULL, PTRACE_O_TRACESYSGOOD), 0);
+}
+
+/*
+ * Follow the child @pid, and kill it before its change number @point (from 0). True when it ended
+ * by itself, with *ret_status; *ret_points is how many there were.
+ */
+static inline bool stop_follow(pid_t pid, size_t point, size_t *ret_points, int *ret_status)
+{
+	size_t count = 0;
+	int status;
+
+	stop_begin(pid);
+	while (stop_next(pid, stop_is_change, ret_status)) {
 		if (count++ != point)
 			continue;
 		assert_int_equal(kill(pid, SIGKILL), 0);
@@ -109,7 +131,6 @@ static inline bool stop_follow(pid_t pid, size_t point, size_t *ret_points, int 
 		return false;
 	}
 	*ret_points = count;
-	*ret_status = status;
 	return true;
 }
 

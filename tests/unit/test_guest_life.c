@@ -14,6 +14,7 @@
 #include "base/io.h"
 #include "guest_machine.h"
 #include "pci/binding.h"
+#include "stop_point.h"
 
 static struct fake *fake;
 static struct pt_host *host;
@@ -216,6 +217,69 @@ static void test_found_again(void **state)
 	end(guest);
 }
 
+/* ---- one that ends meanwhile ---- */
+
+enum found { ENDED, ADOPTED, UNUSABLE };
+
+static _Noreturn void adopt(void)
+{
+	struct guest *guest = NULL;
+	struct store_live *record;
+	int r;
+
+	if (store_read_live(host, "g", &record, NULL) < 0)
+		_exit(UNUSABLE);
+	stop_here();
+	r = guest_adopt(host, record, &guest, NULL);
+	_exit(!r ? ADOPTED : r == -ESRCH ? ENDED : UNUSABLE);
+}
+
+/* Its QEMU ends before system call number @point of the adoption; false without such a call. */
+static bool adopt_while_it_ends(size_t point, enum found *ret_found)
+{
+	struct guest *guest = begin(GUEST_XML(HOSTDEV("1")));
+	const pid_t pid = fork();
+	bool has_ended = false;
+	size_t count = 0;
+	int status = 0;
+
+	assert_true(pid >= 0);
+	if (!pid)
+		adopt();
+	stop_begin(pid);
+	while (stop_next(pid, NULL, &status)) {
+		if (count++ != point)
+			continue;
+		assert_int_equal(guest_signal(guest, SIGKILL), 0);
+		assert_true(guest_wait_end(guest, 30000));
+		/* as for a daemon that isn't its parent, nothing of it is left to be seen */
+		assert_int_equal(waitpid(guest->owner.pid, NULL, 0), guest->owner.pid);
+		has_ended = true;
+	}
+	assert_true(WIFEXITED(status));
+	*ret_found = (enum found)WEXITSTATUS(status);
+	(void)guest_signal(guest, SIGKILL);
+	assert_true(guest_wait_end(guest, 30000));
+	assert_int_equal(guest_end(host, guest, NULL), 0);
+	guest_unref(guest);
+	return has_ended;
+}
+
+/* Whatever is read of a process that ends, the guest has ended: it isn't one that can't be used. */
+static void test_ends_while_it_is_found(void **state)
+{
+	enum found found = ENDED;
+	size_t point;
+
+	(void)state;
+	for (point = 0; adopt_while_it_ends(point, &found); point++)
+		if (found == UNUSABLE)
+			fail_msg("it ended before system call %zu, and can't be used", point);
+	assert_int_equal(found, ADOPTED);
+	assert_true(point > 5);
+	print_message("# adoption: ended at each of %zu system calls\n", point);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
@@ -227,6 +291,7 @@ int main(void)
 		TEST(test_plugging_in_refused),
 		TEST(test_plugging_in_a_stuck_device),
 		TEST(test_found_again),
+		TEST(test_ends_while_it_is_found),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

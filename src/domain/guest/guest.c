@@ -67,18 +67,15 @@ int guest_signal(const struct guest *guest, int number)
 
 bool guest_wait_end(const struct guest *guest, unsigned int timeout_ms)
 {
-	int64_t deadline = clock_now_ms() + timeout_ms, left;
 	struct pollfd poll_fd = {.fd = guest->pidfd, .events = POLLIN};
+	int64_t deadline = clock_now_ms() + timeout_ms, left = timeout_ms;
+	int r;
 
-	while ((left = deadline - clock_now_ms()) >= 0) {
-		int r = poll(&poll_fd, 1, (int)left);
-
-		if (r > 0)
-			return true;
-		if (r < 0 && errno != EINTR)
-			break;
+	while ((r = poll(&poll_fd, 1, (int)left)) < 0 && errno == EINTR) {
+		left = deadline - clock_now_ms();
+		left = left > 0 ? left : 0;
 	}
-	return poll(&poll_fd, 1, 0) > 0;
+	return r > 0;
 }
 
 /* A zombie is a living process to whoever looks in /proc. */
@@ -119,10 +116,12 @@ int guest_adopt(struct pt_host *host, struct store_live *record, struct guest **
 	guest->pidfd = (int)syscall(SYS_pidfd_open, record->pid, 0);
 	if (guest->pidfd < 0 || !pt_owner_is_alive(host, &guest->owner) || guest_wait_end(guest, 0))
 		return pt_fail(err, PT_SYSTEM, ESRCH, "its process has ended");
-	r = definition_parse(record->xml, DEFINITION_LIVE, &guest->live, err);
-	if (r < 0)
-		return r;
 	r = guest_process_user(host, record->pid, &guest->user, err);
+	/* it may end at any time, and then nothing can be read of it */
+	if (r < 0 && guest_wait_end(guest, 0))
+		return pt_fail(err, PT_SYSTEM, ESRCH, "its process has ended");
+	if (!r)
+		r = definition_parse(record->xml, DEFINITION_LIVE, &guest->live, err);
 	if (r < 0)
 		return r;
 	guest->record = record;
