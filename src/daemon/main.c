@@ -23,8 +23,6 @@
 
 #define SOCKETS_MAX 16
 
-AUTO_DEFINE(daemon, struct daemon *, daemon_free)
-
 struct options {
 	const char *sockets[SOCKETS_MAX];
 	size_t count;
