@@ -2,14 +2,12 @@
 #include <string.h>
 
 #include "assign/audit.h"
+#include "assign/auto.h"
 #include "assign/lock.h"
 #include "assign/operation.h"
 #include "assign/plan.h"
 #include "assign/recover.h"
-#include "base/auto.h"
 #include "pci/host.h"
-
-AUTO_DEFINE(plan, struct pt_plan *, pt_plan_free)
 
 /* All refusals, a line each; the first one's reason is the error's. */
 static int fail_refused(const struct pt_plan *plan, struct pt_error *err)

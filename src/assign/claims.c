@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "assign/auto.h"
 #include "assign/claim.h"
 #include "assign/journal.h"
 #include "base/auto.h"
@@ -14,8 +15,6 @@ struct pt_claims {
 	struct state_unreadables
 		unreadables; /* claims, then journals, each in the order of names */
 };
-
-AUTO_DEFINE(claims, struct pt_claims *, pt_claims_free)
 
 static int compare_claims(const void *a, const void *b)
 {

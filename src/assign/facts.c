@@ -12,8 +12,6 @@
 #include "pci/modules.h"
 #include "pci/snapshot.h"
 
-AUTO_DEFINE(facts, struct facts *, facts_free)
-
 static bool needs_reset(enum pt_verb verb)
 {
 	return verb == PT_RESET || verb == PT_TAKE || verb == PT_GIVE_BACK;

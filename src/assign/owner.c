@@ -2,7 +2,10 @@
 #include "assign/owner.h"
 
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
+#include "base/auto.h"
 #include "base/io.h"
 #include "base/text.h"
 #include "pci/host.h"
@@ -89,7 +92,8 @@ static int read_field(const char *p, int index, uint64_t *ret_value)
 	return text_parse_number(number, 10, UINT64_MAX, ret_value);
 }
 
-int owner_read_start(struct pt_host *host, pid_t pid, uint64_t *ret_start_time)
+static int read_process(struct pt_host *host, pid_t pid, uint64_t *ret_start_time,
+			bool *ret_is_zombie)
 {
 	char path[64], text[1024];
 	uint64_t threads;
@@ -97,6 +101,8 @@ int owner_read_start(struct pt_host *host, pid_t pid, uint64_t *ret_start_time)
 	ssize_t len;
 	int r;
 
+	if (pid <= 0)
+		return -ESRCH;
 	(void)text_format(path, sizeof(path), "proc/%ld/stat", (long)pid);
 	len = io_read_text_at(host->root_fd, path, text, sizeof(text));
 	if (len == -ENOENT)
@@ -108,12 +114,52 @@ int owner_read_start(struct pt_host *host, pid_t pid, uint64_t *ret_start_time)
 	if (!name || strlen(name) < 4)
 		return -EBADMSG;
 	r = read_field(name, 20, &threads);
+	if (!r)
+		r = read_field(name, 22, ret_start_time);
+	/* a leader that ended before its threads looks the same */
+	if (!r)
+		*ret_is_zombie = strchr("ZXx", name[2]) && threads <= 1;
+	return r;
+}
+
+int owner_read_start(struct pt_host *host, pid_t pid, uint64_t *ret_start_time)
+{
+	uint64_t start_time;
+	bool is_zombie;
+	int r = read_process(host, pid, &start_time, &is_zombie);
+
 	if (r < 0)
 		return r;
-	/* dead and not waited for yet; a leader that ended before its threads looks the same */
-	if (strchr("ZXx", name[2]) && threads <= 1)
+	if (is_zombie)
 		return -ESRCH;
-	return read_field(name, 22, ret_start_time);
+	*ret_start_time = start_time;
+	return 0;
+}
+
+int owner_check_process(struct pt_host *host, pid_t pid, uint64_t start_time)
+{
+	uint64_t now;
+	bool is_zombie;
+	int r = read_process(host, pid, &now, &is_zombie);
+
+	if (r < 0)
+		return r;
+	if (now != start_time)
+		return -ESRCH;
+	return is_zombie ? -ECHILD : 0;
+}
+
+int owner_open_process(struct pt_host *host, pid_t pid, uint64_t start_time)
+{
+	/* the descriptor first: then the process that is compared can't be another one */
+	AUTO_CLOSE int pidfd = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+	int errnum = pidfd < 0 ? errno : 0;
+	int r = owner_check_process(host, pid, start_time);
+
+	/* where the pid is a thread's by now, there is no descriptor either */
+	if (r < 0 && r != -ECHILD)
+		return r;
+	return errnum ? -errnum : TAKE_FD(pidfd);
 }
 
 int pt_owner_of_process(struct pt_host *host, pid_t pid, const char *name,
@@ -131,12 +177,11 @@ int pt_owner_of_process(struct pt_host *host, pid_t pid, const char *name,
 
 bool pt_owner_is_alive(struct pt_host *host, const struct pt_owner *owner)
 {
-	uint64_t start_time;
 	int r;
 
 	if (owner->kind == PT_OWNER_MANUAL)
 		return true;
-	r = owner_read_start(host, owner->pid, &start_time);
+	r = owner_check_process(host, owner->pid, owner->start_time);
 	/* who can't be looked at isn't dead for that */
-	return r < 0 ? r != -ESRCH : start_time == owner->start_time;
+	return r != -ESRCH && r != -ECHILD;
 }

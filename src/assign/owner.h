@@ -14,6 +14,16 @@
  */
 int owner_read_start(struct pt_host *host, pid_t pid, uint64_t *ret_start_time);
 
+/*
+ * Whether the process @pid that started at @start_time lives: -ECHILD when it has ended and its
+ * parent hasn't waited for it (a zombie), -ESRCH when it is gone, or its pid is another's by now.
+ * Any other error says nothing about that.
+ */
+int owner_check_process(struct pt_host *host, pid_t pid, uint64_t start_time);
+
+/* A pidfd of that process, which may be a zombie (then it can be read, as poll() says it). */
+int owner_open_process(struct pt_host *host, pid_t pid, uint64_t start_time);
+
 /* The same one? Its name is for people: pid and start time tell processes apart. */
 bool owner_is_same(const struct pt_owner *a, const struct pt_owner *b);
 

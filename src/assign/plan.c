@@ -7,11 +7,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "assign/auto.h"
 #include "base/auto.h"
 #include "base/text.h"
-
-AUTO_DEFINE(plan, struct pt_plan *, pt_plan_free)
-AUTO_DEFINE(facts, struct facts *, facts_free)
 
 /* load, claim, override, unbind, probe, reset: no verb needs more for one device */
 #define STEPS_PER_DEVICE 6

@@ -11,6 +11,7 @@
 #include <passthru/plan.h>
 
 #include "assign/step.h"
+#include "base/auto.h"
 
 /* What a plan must know of one requested device. */
 struct device_facts {
@@ -54,6 +55,7 @@ struct pt_plan {
 int facts_read(struct pt_host *host, const struct pt_request *request, struct facts **ret_facts,
 	       struct pt_error *err);
 void facts_free(struct facts *facts);
+AUTO_DEFINE(facts, struct facts *, facts_free)
 
 /* Pure. Fails only for want of memory; refusals are part of the plan. */
 int plan_build(const struct facts *facts, const struct pt_request *request,

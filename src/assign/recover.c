@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "assign/audit.h"
+#include "assign/auto.h"
 #include "assign/claim.h"
 #include "assign/lock.h"
 #include "assign/operation.h"
@@ -20,8 +21,6 @@
 #include "pci/holders/holders.h"
 #include "pci/host.h"
 #include "pci/sysfs.h"
-
-AUTO_DEFINE(claims, struct pt_claims *, pt_claims_free)
 
 struct recovery {
 	struct pt_host *host;

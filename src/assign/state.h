@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * State files: what must be remembered, one file a thing, replaced whole. This is the only reader
- * and writer of them; what stands in them is for claim.c, journal.c, persist_file.c and
+ * and writer of them; what stands in them is for claim.c, journal.c, persist/file.c and
  * domain/store*.c.
  *
  * A file that can't be read concerns its own device or guest alone, so reading tells why and
@@ -42,7 +42,7 @@ struct state_kind {
 
 extern const struct state_kind state_claims;	/* by address, claim.c */
 extern const struct state_kind state_journals;	/* by thread, journal.c */
-extern const struct state_kind state_persisted; /* by address, persist_file.c */
+extern const struct state_kind state_persisted; /* by address, persist/file.c */
 
 /* Make the directories below STATE_DIR; PT_STORAGE says why not, before anything is changed. */
 int state_prepare(struct pt_host *host, struct pt_error *err);

@@ -8,12 +8,9 @@
 
 #include "assign/lock.h"
 #include "assign/owner.h"
-#include "base/auto.h"
 #include "base/text.h"
+#include "pci/auto.h"
 #include "pci/snapshot.h"
-
-AUTO_DEFINE(snapshot, struct pt_snapshot *, pt_snapshot_free)
-AUTO_DEFINE(reset, struct pt_reset *, pt_reset_free)
 
 /* ---- claim, release ---- */
 

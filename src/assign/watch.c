@@ -14,6 +14,7 @@
 #include "assign/owner.h"
 #include "base/auto.h"
 #include "base/text.h"
+#include "pci/auto.h"
 #include "pci/host.h"
 #include "pci/kmsg.h"
 #include "pci/uevents.h"
@@ -41,7 +42,6 @@ static const char *const kind_names[] = {
 };
 
 AUTO_DEFINE(watch, struct pt_watch *, pt_watch_free)
-AUTO_DEFINE(snapshot, struct pt_snapshot *, pt_snapshot_free)
 
 const char *pt_event_kind_name(enum pt_event_kind kind)
 {

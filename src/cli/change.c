@@ -5,10 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/auto.h"
+#include "cli/auto.h"
 #include "cli/change.h"
-
-AUTO_DEFINE(plan, struct pt_plan *, pt_plan_free)
 
 enum change_option {
 	OPTION_DOMAIN = 256,

@@ -171,7 +171,7 @@ static int print_help(struct cli *cli)
 		"  --color WHEN        auto (on a terminal), always or never\n"
 		"  --root DIR          read another machine, whose sys, proc and run are below DIR\n"
 		"  -v, --verbose       tell each step; -vv: each file\n"
-		"  --help              also: passthru VERB --help\n"
+		"  -h, --help          also: passthru VERB --help\n"
 		"  --version\n\n"
 		"The exit status tells why something was refused: see passthru(1).\n");
 	return 0;

@@ -9,10 +9,9 @@
 #include "base/auto.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "cli/auto.h"
 #include "cli/cli.h"
 #include "cli/print.h"
-
-AUTO_DEFINE(snapshot, struct pt_snapshot *, pt_snapshot_free)
 
 /* What a function must be to be listed. */
 struct filter {

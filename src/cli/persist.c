@@ -6,13 +6,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/auto.h"
 #include "base/text.h"
+#include "cli/auto.h"
 #include "cli/change.h"
 #include "cli/print.h"
-
-AUTO_DEFINE(list, struct pt_persist_list *, pt_persist_free)
-AUTO_DEFINE(snapshot, struct pt_snapshot *, pt_snapshot_free)
 
 enum {
 	OPTION_DOMAIN = 256,
@@ -166,7 +163,7 @@ static void print_persisted(struct cli *cli, const struct pt_persisted *persiste
 
 int verb_persisted(struct cli *cli, int argc, char **argv)
 {
-	AUTO(auto_list) struct pt_persist_list *list = NULL;
+	AUTO(auto_persist_list) struct pt_persist_list *list = NULL;
 	const struct pt_unreadable *file;
 	struct pt_error err;
 	size_t i;
@@ -294,7 +291,7 @@ static void tell_persisted(struct cli *cli, const struct pt_snapshot *snapshot,
 
 static int tell_all(struct cli *cli, const struct words *words)
 {
-	AUTO(auto_list) struct pt_persist_list *list = NULL;
+	AUTO(auto_persist_list) struct pt_persist_list *list = NULL;
 	AUTO(auto_snapshot) struct pt_snapshot *snapshot = NULL;
 	struct json_object *array = cli->is_json ? json_object_new_array() : NULL;
 	struct pt_error err;

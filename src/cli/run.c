@@ -12,9 +12,8 @@
 #include "base/auto.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "cli/auto.h"
 #include "cli/change.h"
-
-AUTO_DEFINE(claims, struct pt_claims *, pt_claims_free)
 
 struct run {
 	struct cli_devices devices;

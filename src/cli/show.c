@@ -8,12 +8,9 @@
 #include "base/auto.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "cli/auto.h"
 #include "cli/cli.h"
 #include "cli/print.h"
-
-AUTO_DEFINE(snapshot, struct pt_snapshot *, pt_snapshot_free)
-AUTO_DEFINE(details, struct pt_details *, pt_details_free)
-AUTO_DEFINE(reset, struct pt_reset *, pt_reset_free)
 
 /* One device on its way to the output. */
 struct shown {

@@ -3,12 +3,9 @@
 #include <string.h>
 #include <time.h>
 
-#include "base/auto.h"
 #include "base/text.h"
+#include "cli/auto.h"
 #include "cli/print.h"
-
-AUTO_DEFINE(claims, struct pt_claims *, pt_claims_free)
-AUTO_DEFINE(snapshot, struct pt_snapshot *, pt_snapshot_free)
 
 static const char *owner_kind(const struct pt_owner *owner)
 {

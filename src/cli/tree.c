@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/auto.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "cli/auto.h"
 #include "cli/cli.h"
 #include "cli/print.h"
 
@@ -16,8 +16,6 @@
 #define INDENT 3
 
 #define DEPTH_MAX 64
-
-AUTO_DEFINE(snapshot, struct pt_snapshot *, pt_snapshot_free)
 
 /* A function, or the root bus above the first ones. */
 struct node {

@@ -88,7 +88,7 @@ const struct cli_verb cli_verbs[] = {
 	},
 	{
 		.name = "status",
-		.arguments = "[DEVICE…]",
+		.arguments = "",
 		.summary = "which devices are taken, by whom and since when",
 		.run = verb_status,
 	},

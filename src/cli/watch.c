@@ -11,10 +11,9 @@
 #include "base/auto.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "cli/auto.h"
 #include "cli/cli.h"
 #include "cli/print.h"
-
-AUTO_DEFINE(watch, struct pt_watch *, pt_watch_free)
 
 static const char *owner_words(const struct pt_owner *owner, char *buffer, size_t size)
 {

@@ -17,8 +17,6 @@
 #include "daemon/pool.h"
 #include "daemon/server.h"
 
-AUTO_DEFINE(daemon, struct daemon *, daemon_free)
-
 /* Each family of procedures, and what it works on. */
 static void serve(struct daemon *daemon)
 {

@@ -6,6 +6,7 @@
 #ifndef DAEMON_DAEMON_H
 #define DAEMON_DAEMON_H
 
+#include "base/auto.h"
 #include "daemon/context.h"
 
 struct daemon {
@@ -27,5 +28,6 @@ int daemon_new(const struct context_config *config, struct daemon **ret_daemon,
 
 /* Drops all clients; operations under way are waited for. NULL is allowed. */
 void daemon_free(struct daemon *daemon);
+AUTO_DEFINE(daemon, struct daemon *, daemon_free)
 
 #endif

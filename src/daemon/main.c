@@ -23,8 +23,6 @@
 
 #define SOCKETS_MAX 16
 
-AUTO_DEFINE(daemon, struct daemon *, daemon_free)
-
 struct options {
 	const char *sockets[SOCKETS_MAX];
 	size_t count;
@@ -46,8 +44,8 @@ static int usage(FILE *out)
 		"  --guest-user NAME whom guests run as (passthru-qemu, or else libvirt-qemu or\n"
 		"                    qemu, where there is such a user)\n"
 		"  --unplug-timeout SECONDS  how long unplugging waits for a guest (10)\n"
-		"  --verbose         say more; twice: much more\n"
-		"  --version, --help\n"
+		"  -v, --verbose     say more; twice: much more\n"
+		"  --version, -h, --help\n"
 		"\n"
 		"virsh -c 'qemu+unix:///system?socket=" SOCKET "' nodedev-list --tree\n",
 		out);

@@ -18,6 +18,7 @@
 #include "base/error.h"
 #include "base/io.h"
 #include "base/text.h"
+#include "pci/auto.h"
 #include "pci/sysfs.h"
 #include "pci/uevent_text.h"
 
@@ -26,8 +27,6 @@
 
 /* From SYSFS_DEVICES up to sys, as the entries there are linked. */
 #define UP_TO_SYS "../../../"
-
-AUTO_DEFINE(snapshot, struct pt_snapshot *, pt_snapshot_free)
 
 /* ---- one function ---- */
 

@@ -431,13 +431,26 @@ static void on_term(int number)
 	_exit(0);
 }
 
+/* swtpm --terminate: it ends when QEMU has, the other end of its socket. */
+static int serve_as_tpm(int argc, char **argv)
+{
+	static const char control[] = "type=unixio,clientfd=";
+	char byte;
+
+	for (int i = 1; i < argc; i++)
+		if (strncmp(argv[i], control, sizeof(control) - 1) == 0)
+			while (read(atoi(argv[i] + sizeof(control) - 1), &byte, 1) > 0)
+				;
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	root = getenv("FAKE_ROOT");
 	if (!root)
 		return 2;
 	if (strstr(argv[0], "swtpm"))
-		return pause();
+		return serve_as_tpm(argc, argv);
 	(void)signal(SIGTERM, on_term);
 	for (int i = 0; i < MONITORS; i++) {
 		monitors[i].fd = monitors[i].listen_fd = -1;

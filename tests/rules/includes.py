@@ -51,6 +51,9 @@ PUBLIC = {
     "claim": "assign", "state": "assign", "persist": "assign", "plan": "assign", "watch": "assign",
 }
 
+# Lines that the tree of docs/architecture.md may have.
+PAGE_LINES = 60
+
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', re.M)
 
 
@@ -100,6 +103,18 @@ def circles():
     return sorted(", ".join(sorted(c)) for c in found if len(c) > CIRCLE_MAX)
 
 
+def picture():
+    """The lines of the tree in docs/architecture.md, and which rooms of src/ they name."""
+    text = tap.read("docs/architecture.md").split("\n## The tree\n")[1].split("```")[1]
+    rooms, above = [], []
+    for indent, name in re.findall(r"^( *)([a-z_]+)/ ", text.split("\nsrc/\n")[1], re.M):
+        if not indent:
+            break
+        above[len(indent) // 2 - 1:] = [name]
+        rooms.append("/".join(above))
+    return text.strip().split("\n"), rooms
+
+
 def main():
     t = tap.Tap()
     sources = tap.files(".c", ".h", under=("src",))
@@ -109,6 +124,16 @@ def main():
     for room in rooms:
         t.check("src/" + room, [p for s in sources if room_of(s[len("src/"):]) == room
                                 for p in problems_of(s)])
+    lines, drawn = picture()
+    with_rooms = {r.split("/")[0] for r in rooms}     # src/domain is nothing but its rooms
+    t.check("the picture of docs/architecture.md has every room, once, and no other",
+            sorted(set(drawn) ^ (set(rooms) | with_rooms)) +
+            ["%s: %d times" % (r, drawn.count(r)) for r in set(drawn) if drawn.count(r) > 1])
+    t.check("rooms see only what is above them in the picture",
+            ["%s sees %s" % (r, seen) for r in drawn for seen in SEES.get(r, ())
+             if seen in drawn and drawn.index(seen) > drawn.index(r)])
+    t.check("the picture fits one page",
+            ["%d lines" % len(lines)] if len(lines) > PAGE_LINES else [])
     t.check("no circle of more than %d modules" % CIRCLE_MAX, circles())
     t.check("every public header belongs to a plane",
             [h for h in tap.public_headers()

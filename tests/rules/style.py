@@ -27,7 +27,7 @@ ONLY = [
      "the library does not look at the environment"),
     (r"\b(?:exit|abort|printf|puts|putchar|perror|vprintf)\s*\(", ("src/cli/", "src/daemon/"),
      "the library never exits and never prints"),
-    # a buffer that was measured, or words that are checked; live_files.c quotes paths in messages, which pt_fail() cleans
+    # a buffer that was measured, or words that are checked; files.c quotes paths in messages, which pt_fail() cleans
     (r"\(void\)\s*v?snprintf\s*\(",
      ("src/base/text.c", "src/domain/confine/files.c", "src/domain/command_line/parts.c",
       "src/pci/holders/scan.c"),
@@ -49,6 +49,8 @@ DOOR = re.compile(
     r"|lchown|chmod|readlink|realpath|statfs|glob|v?fork|exec\w+|[ps]rlimit|setrlimit|getrlimit"
     r"|if_nametoindex|ioctl)\s*\(|\bAT_FDCWD\b")
 BESIDE_THE_DOOR = ("src/domain/machine/", "src/domain/confine/spawn.c")
+
+AUTO_DEFINED = re.compile(r"^AUTO_DEFINE\((\w+),\s*([^,]+),", re.M)
 
 PLACES = re.compile(r"/work/|/tmp/w/|/root/\.|/home/[a-z]")
 HOSTS = re.compile(r"https?://([\w.-]+)")
@@ -125,6 +127,34 @@ def door(t):
     t.check("guests reach the machine through its door (src/domain/machine/machine.h)", problems)
 
 
+def double_autos(texts):
+    """What two files of {path: text} AUTO_DEFINE. The command sees only the public API, so it has
+    its own for that API's types (src/cli/auto.h)."""
+    where = {}
+    for path, text in sorted(texts.items()):
+        plane = "cli" if path.startswith("src/cli/") else "library"
+        for name, kind in AUTO_DEFINED.findall(text):
+            for what in ("the name " + name, "the type " + re.sub(r"\s", "", kind)):
+                where.setdefault((plane, what), []).append(path)
+    return ["%s: %s" % (what, ", ".join(paths)) for (_, what), paths in sorted(where.items())
+            if len(paths) > 1]
+
+
+def auto_rules(t):
+    one = "AUTO_DEFINE(%s, %s *, %s)\n"
+    seen = double_autos({
+        "src/pci/a.c": one % ("claims", "struct a", "f") + one % ("x", "struct b", "f"),
+        "src/pci/b.c": one % ("claims", "struct c", "f") + one % ("y", "struct b", "f"),
+        "src/cli/c.c": one % ("claims", "struct a", "f"),
+    })
+    expected = ["the name claims: src/pci/a.c, src/pci/b.c",
+                "the type structb*: src/pci/a.c, src/pci/b.c"]
+    t.check("the rule finds a name and a type that are defined twice",
+            [] if seen == expected else seen or ["nothing"])
+    t.check("no two files AUTO_DEFINE the same type or name: a plane's are in its auto.h",
+            double_autos({p: tap.read(p) for p in tap.files(".c", ".h", under=("src",))}))
+
+
 def c_rules(t):
     for pattern, places, why in ONLY:
         problems = []
@@ -182,6 +212,7 @@ def main():
     lengths(t)
     words(t)
     c_rules(t)
+    auto_rules(t)
     door(t)
     python_rules(t)
     t.finish()

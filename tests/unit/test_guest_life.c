@@ -280,6 +280,91 @@ static void test_ends_while_it_is_found(void **state)
 	print_message("# adoption: ended at each of %zu system calls\n", point);
 }
 
+/* Nobody can say that its process has ended, so it isn't taken for that. */
+static void test_found_again_but_not_seen(void **state)
+{
+	struct guest *guest = begin(GUEST_XML("")), *again = NULL;
+	AUTO(auto_store_live) struct store_live *record = NULL;
+	struct pt_error err;
+	char path[64];
+
+	(void)state;
+	assert_int_equal(store_read_live(host, "g", &record, &err), 0);
+	(void)snprintf(path, sizeof(path), "proc/%ld", (long)record->pid);
+	assert_int_equal(unlinkat(host->root_fd, path, 0), 0);
+	assert_int_equal(guest_adopt(host, record, &again, &err), -ESRCH);
+	(void)strcat(path, "/stat");
+	assert_int_equal(io_make_directories_at(host->root_fd, path, 0755), 0);
+	assert_int_equal(guest_adopt(host, record, &again, &err), -EISDIR);
+	assert_null(again);
+	end(guest);
+}
+
+#define TPM "<tpm model='tpm-crb'><backend type='emulator' version='2.0'/></tpm>"
+
+/* A guest with a TPM, and which process that is. */
+static struct guest *begin_with_tpm(pid_t *ret_tpm)
+{
+	struct guest *guest;
+
+	assert_int_equal(io_make_directories_at(host->root_fd, "usr/bin", 0755), 0);
+	assert_int_equal(io_replace_at(host->root_fd, "usr/bin/swtpm", "", 0, 0755), 0);
+	guest = begin(GUEST_XML(TPM));
+	*ret_tpm = guest->record->tpm_pid;
+	assert_true(*ret_tpm > 0);
+	assert_int_equal(kill(*ret_tpm, 0), 0);
+	return guest;
+}
+
+/* Its TPM ends by itself, mostly before anybody looks, and is a child to be waited for. */
+static void test_tpm_leaves_no_zombie(void **state)
+{
+	siginfo_t info;
+	pid_t tpm;
+	struct guest *guest = begin_with_tpm(&tpm);
+
+	(void)state;
+	assert_int_equal(guest_signal(guest, SIGKILL), 0);
+	assert_int_equal(waitid(P_PID, (id_t)tpm, &info, WEXITED | WNOWAIT), 0);
+	end(guest);
+	assert_int_equal(kill(tpm, 0), -1);
+
+	/* it failed while the guest ran */
+	guest = begin_with_tpm(&tpm);
+	assert_int_equal(kill(tpm, SIGKILL), 0);
+	assert_int_equal(waitid(P_PID, (id_t)tpm, &info, WEXITED | WNOWAIT), 0);
+	end(guest);
+	assert_int_equal(kill(tpm, 0), -1);
+}
+
+/* One that doesn't end is ended. */
+static void test_tpm_that_hangs(void **state)
+{
+	pid_t tpm;
+	struct guest *guest = begin_with_tpm(&tpm);
+
+	(void)state;
+	assert_int_equal(kill(tpm, SIGSTOP), 0);
+	end(guest);
+	assert_int_equal(kill(tpm, 0), -1);
+}
+
+/* A start that fails after its TPM runs. */
+static void test_tpm_of_a_start_that_fails(void **state)
+{
+	struct guest *guest = NULL;
+	struct pt_error err;
+	siginfo_t info;
+	pid_t tpm;
+
+	(void)state;
+	end(begin_with_tpm(&tpm));
+	fake_guests_fault(fake, "cont", "exit");
+	assert_true(guest_begin(host, GUEST_XML(TPM), &guest, &err) < 0);
+	assert_int_equal(waitid(P_ALL, 0, &info, WEXITED | WNOHANG), -1);
+	assert_int_equal(errno, ECHILD);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
@@ -292,6 +377,10 @@ int main(void)
 		TEST(test_plugging_in_a_stuck_device),
 		TEST(test_found_again),
 		TEST(test_ends_while_it_is_found),
+		TEST(test_found_again_but_not_seen),
+		TEST(test_tpm_leaves_no_zombie),
+		TEST(test_tpm_that_hangs),
+		TEST(test_tpm_of_a_start_that_fails),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -232,39 +232,6 @@ static void test_journal_of_another(void **state)
 
 /* ---- which owner is dead ---- */
 
-static void write_stat(const char *state, int threads, const char *start)
-{
-	char text[256];
-	int size = snprintf(text, sizeof(text),
-			    "4242 (a) Z b) %s 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 %d 0 %s 0 0\n",
-			    state, threads, start);
-
-	assert_int_equal(io_make_directories_at(host->root_fd, "proc/4242", 0755), 0);
-	assert_int_equal(io_replace_at(host->root_fd, "proc/4242/stat", text, (size_t)size, 0644),
-			 0);
-}
-
-static void test_owner_alive(void **state)
-{
-	(void)state;
-	assert_false(pt_owner_is_alive(host, &first));
-	write_stat("S", 1, "1");
-	assert_true(pt_owner_is_alive(host, &first));
-	write_stat("S", 1, "2");
-	assert_false(pt_owner_is_alive(host, &first));
-	write_stat("Z", 1, "1");
-	assert_false(pt_owner_is_alive(host, &first));
-	/* its first thread has ended, another goes on */
-	write_stat("Z", 2, "1");
-	assert_true(pt_owner_is_alive(host, &first));
-	/* unreadable, for whatever reason, is not gone */
-	assert_int_equal(unlinkat(host->root_fd, "proc/4242/stat", 0), 0);
-	assert_int_equal(mkdirat(host->root_fd, "proc/4242/stat", 0755), 0);
-	assert_true(pt_owner_is_alive(host, &first));
-	assert_int_equal(unlinkat(host->root_fd, "proc/4242/stat", AT_REMOVEDIR), 0);
-	assert_false(pt_owner_is_alive(host, &first));
-}
-
 static void keep_warning(void *context, enum pt_log_level level, const char *message)
 {
 	if (level == PT_LOG_WARNING)
@@ -301,7 +268,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_resume_marks, make, unmake),
 		cmocka_unit_test_setup_teardown(test_workers_journals, make, unmake),
 		cmocka_unit_test_setup_teardown(test_journal_of_another, make, unmake),
-		cmocka_unit_test_setup_teardown(test_owner_alive, make, unmake),
 		cmocka_unit_test_setup_teardown(test_other_namespace, make, unmake),
 	};
 

@@ -18,17 +18,16 @@
 #include <passthru/holders.h>
 
 #include "assign/audit.h"
+#include "assign/auto.h"
 #include "assign/claim.h"
 #include "assign/lock.h"
 #include "assign/persist/persist.h"
 #include "assign/recover.h"
 #include "base/auto.h"
 #include "base/text.h"
+#include "pci/auto.h"
 #include "pci/binding.h"
 #include "pci/host.h"
-
-AUTO_DEFINE(list, struct pt_persist_list *, pt_persist_free)
-AUTO_DEFINE(holders, struct pt_holders *, pt_holders_free)
 
 #define WORDS 512
 
@@ -313,7 +312,7 @@ static void report_unreadable(struct application *app, const struct pt_unreadabl
 int pt_persist_apply(struct pt_host *host, const struct pt_address *only, bool may_take,
 		     pt_persist_fn report, void *context, struct pt_error *err)
 {
-	AUTO(auto_list) struct pt_persist_list *list = NULL;
+	AUTO(auto_persist_list) struct pt_persist_list *list = NULL;
 	AUTO_FREE bool *is_done = NULL;
 	struct application app = {
 		.host = host,

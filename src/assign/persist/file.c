@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "assign/auto.h"
 #include "assign/persist/persist.h"
 #include "base/auto.h"
 #include "base/text.h"
@@ -22,8 +23,6 @@ const struct state_kind state_persisted = {
 	.is_lasting = true,
 	.next = "put it right, or remove it with passthru unpersist",
 };
-
-AUTO_DEFINE(list, struct pt_persist_list *, pt_persist_free)
 
 /* ---- JSON ---- */
 
@@ -254,7 +253,7 @@ static int compare_items(const void *a, const void *b)
 
 int persist_load(struct pt_host *host, struct pt_persist_list **ret_list, struct pt_error *err)
 {
-	AUTO(auto_list) struct pt_persist_list *list = calloc(1, sizeof(*list));
+	AUTO(auto_persist_list) struct pt_persist_list *list = calloc(1, sizeof(*list));
 	AUTO_FREE char **names = NULL;
 	size_t i;
 	int r;

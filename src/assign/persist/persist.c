@@ -10,16 +10,15 @@
 #include <passthru/holders.h>
 
 #include "assign/audit.h"
+#include "assign/auto.h"
 #include "base/auto.h"
 #include "base/text.h"
+#include "pci/auto.h"
 #include "pci/binding.h"
 #include "pci/host.h"
 #include "pci/sysfs.h"
 
 #define DEFAULT_DRIVER "vfio-pci"
-
-AUTO_DEFINE(list, struct pt_persist_list *, pt_persist_free)
-AUTO_DEFINE(holders, struct pt_holders *, pt_holders_free)
 
 static const char *const state_names[] = {
 	[PT_PERSIST_APPLIED] = "applied", [PT_PERSIST_PENDING] = "pending",
@@ -176,7 +175,7 @@ static int examine_all(struct pt_host *host, struct pt_persist_list *list, struc
 
 int pt_persist_read(struct pt_host *host, struct pt_persist_list **ret_list, struct pt_error *err)
 {
-	AUTO(auto_list) struct pt_persist_list *list = NULL;
+	AUTO(auto_persist_list) struct pt_persist_list *list = NULL;
 	int r = persist_load(host, &list, err);
 
 	if (!r)
@@ -195,7 +194,7 @@ static bool is_now_at(const struct pt_persisted *persisted, const struct pt_addr
 
 bool pt_persist_has(struct pt_host *host, const struct pt_address *address)
 {
-	AUTO(auto_list) struct pt_persist_list *list = NULL;
+	AUTO(auto_persist_list) struct pt_persist_list *list = NULL;
 	size_t i;
 
 	if (persist_load(host, &list, NULL) < 0 || examine_all(host, list, NULL) < 0)
@@ -408,7 +407,7 @@ static int store_all(struct pt_host *host, const struct pt_persist_list *list,
 static int add_all(struct pt_host *host, const struct pt_persist_request *request,
 		   struct pt_error *err)
 {
-	AUTO(auto_list) struct pt_persist_list *list = NULL;
+	AUTO(auto_persist_list) struct pt_persist_list *list = NULL;
 	AUTO_FREE struct pt_persisted *made = calloc(request->count, sizeof(*made));
 	int64_t now = (int64_t)time(NULL);
 	int result = 0, r;
@@ -480,7 +479,7 @@ static int remove_one(struct pt_host *host, const struct pt_persist_list *list,
 int pt_persist_remove(struct pt_host *host, const struct pt_address *devices, size_t count,
 		      size_t *ret_removed, struct pt_error *err)
 {
-	AUTO(auto_list) struct pt_persist_list *list = NULL;
+	AUTO(auto_persist_list) struct pt_persist_list *list = NULL;
 	struct audit audit = {.verb = "unpersist", .devices = devices, .count = count};
 	struct pt_error problem = {0};
 	size_t i, removed = 0;

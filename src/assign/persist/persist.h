@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Persisted devices on disk: etc/passthru/devices.d/ADDRESS.json, one JSON object a
- * file, replaced whole and synced. persist_file.c reads and writes them, persist.c says what has
- * become of them, persist_apply.c gives them to their drivers.
+ * file, replaced whole and synced. file.c reads and writes them, persist.c says what has
+ * become of them, apply.c gives them to their drivers.
  */
 #ifndef ASSIGN_PERSIST_PERSIST_H
 #define ASSIGN_PERSIST_PERSIST_H

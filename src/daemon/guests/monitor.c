@@ -297,7 +297,7 @@ static int watch_tpm(const struct context *context, struct monitor *monitor)
 
 	if (fd < 0) {
 		/* it ended while no daemon was there to see it */
-		if (monitor->guest->record->tpm_pid)
+		if (fd == -ESRCH && monitor->guest->record->tpm_pid)
 			(void)on_tpm_check(NULL, 0, monitor);
 		return 0;
 	}

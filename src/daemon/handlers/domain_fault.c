@@ -4,9 +4,7 @@
 #include <passthru/claim.h>
 #include <string.h>
 
-#include "base/auto.h"
-
-AUTO_DEFINE(claims, struct pt_claims *, pt_claims_free)
+#include "assign/auto.h"
 
 int fault_no_domain(struct fault *fault, const unsigned char uuid[16], const char *name)
 {

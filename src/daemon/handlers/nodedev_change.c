@@ -9,16 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/auto.h"
+#include "assign/auto.h"
 #include "base/text.h"
 #include "daemon/handlers/handlers.h"
 #include "daemon/call.h"
 #include "daemon/log.h"
 #include "daemon/handlers/resolve.h"
-
-AUTO_DEFINE(plan, struct pt_plan *, pt_plan_free)
-AUTO_DEFINE(claims, struct pt_claims *, pt_claims_free)
-AUTO_DEFINE(snapshot, struct pt_snapshot *, pt_snapshot_free)
+#include "pci/auto.h"
 
 /* What libvirt calls the driver that we choose by device. */
 #define DRIVER_VFIO "vfio"

@@ -107,7 +107,7 @@ void line_panic(struct command_line *line, const xmlNode *node)
 	struct json_object *object;
 
 	if (model && strcmp(model, "hyperv") == 0)
-		return; /* a feature of the processor: command_line_cpu.c */
+		return; /* a feature of the processor: cpu.c */
 	object = line_device(
 		line, model && strcmp(model, "pvpanic") == 0 ? "pvpanic-pci" : "pvpanic", node);
 	if (model && strcmp(model, "pvpanic") == 0)

@@ -103,29 +103,29 @@ int cpuset_parse(const char *text, bool ret_set[CPUSET_MAX]);
 
 /* ---- the files of it ---- */
 
-void line_machine(struct command_line *line);			  /* command_line_machine.c */
-void line_memory(struct command_line *line);			  /* command_line_memory.c */
+void line_machine(struct command_line *line);			  /* machine.c */
+void line_memory(struct command_line *line);			  /* memory.c */
 const char *line_memory_backend(const struct command_line *line); /* "pc.ram", NULL with NUMA */
-void line_cpu(struct command_line *line);			  /* command_line_cpu.c */
-void line_system(struct command_line *line);			  /* command_line_system.c */
-void line_controllers(struct command_line *line);		  /* command_line_pci.c */
+void line_cpu(struct command_line *line);			  /* cpu.c */
+void line_system(struct command_line *line);			  /* system.c */
+void line_controllers(struct command_line *line);		  /* pci.c */
 void line_pci_address(struct command_line *line, struct json_object *object, const xmlNode *node);
 void line_boot_order(struct command_line *line, struct json_object *object, const xmlNode *node);
 void line_hostdev(struct command_line *line, const xmlNode *node);
-void line_disk(struct command_line *line, const xmlNode *node);	     /* command_line_disk.c */
-void line_interface(struct command_line *line, const xmlNode *node); /* command_line_net.c */
-void line_serial(struct command_line *line, const xmlNode *node);    /* command_line_char.c */
+void line_disk(struct command_line *line, const xmlNode *node);	     /* disk.c */
+void line_interface(struct command_line *line, const xmlNode *node); /* net.c */
+void line_serial(struct command_line *line, const xmlNode *node);    /* char.c */
 void line_console(struct command_line *line, const xmlNode *node);
 void line_channel(struct command_line *line, const xmlNode *node);
 void line_redirdev(struct command_line *line, const xmlNode *node);
 void line_tpm(struct command_line *line, const xmlNode *node);
 void line_monitors(struct command_line *line);
-void line_graphics(struct command_line *line, const xmlNode *node); /* command_line_display.c */
+void line_graphics(struct command_line *line, const xmlNode *node); /* display.c */
 void line_video(struct command_line *line, const xmlNode *node);
 void line_audio(struct command_line *line, const xmlNode *node);
 void line_sound(struct command_line *line, const xmlNode *node);
 void line_input(struct command_line *line, const xmlNode *node);
-void line_iommu(struct command_line *line, const xmlNode *node); /* command_line_devices.c */
+void line_iommu(struct command_line *line, const xmlNode *node); /* devices.c */
 void line_rng(struct command_line *line, const xmlNode *node);
 void line_watchdog(struct command_line *line, const xmlNode *node);
 void line_memballoon(struct command_line *line, const xmlNode *node);

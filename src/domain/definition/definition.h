@@ -2,7 +2,7 @@
 /*
  * A guest's definition in libvirt's XML (libvirt.org/formatdomain.html). The document itself is
  * kept: what went in comes out, in the same order. What isn't in the table of supported
- * elements (definition_table.c) is refused with its path, never ignored.
+ * elements (table.c) is refused with its path, never ignored.
  *
  * Errors: PT_INVALID with errnum
  *	EINVAL		not XML, or not a definition: something missing, malformed, there twice

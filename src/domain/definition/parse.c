@@ -10,8 +10,7 @@
 #include "domain/definition/definition.h"
 #include "domain/definition/xml_node.h"
 
-AUTO_DEFINE(context, xmlParserCtxt *, xmlFreeParserCtxt)
-AUTO_DEFINE(doc, xmlDoc *, xmlFreeDoc)
+AUTO_DEFINE(parser, xmlParserCtxt *, xmlFreeParserCtxt)
 
 /* A document type is where entities come from, and no definition has one. */
 static void refuse_document_type(void *context, const xmlChar *name, const xmlChar *external,
@@ -82,7 +81,7 @@ int tree_parse(const char *text, xmlDoc **ret_doc, struct pt_error *err)
 	 */
 	const int options = XML_PARSE_NONET | XML_PARSE_NOENT | XML_PARSE_NOCDATA |
 			    XML_PARSE_NOERROR | XML_PARSE_NOWARNING | XML_PARSE_BIG_LINES;
-	AUTO(auto_context) xmlParserCtxt *context = NULL;
+	AUTO(auto_parser) xmlParserCtxt *context = NULL;
 	AUTO(auto_doc) xmlDoc *doc = NULL;
 	size_t len = strnlen(text, DEFINITION_MAX_TEXT + 1);
 	xmlNode *root;

@@ -8,7 +8,10 @@
 
 #include <libxml/tree.h>
 
+#include "base/auto.h"
 #include "base/error.h"
+
+AUTO_DEFINE(doc, xmlDoc *, xmlFreeDoc)
 
 /* Elements, attributes and texts only; each run of text is one node. */
 int tree_parse(const char *text, xmlDoc **ret_doc, struct pt_error *err);

@@ -65,7 +65,7 @@ const char *node_attribute(const xmlNode *node, const char *name)
 
 	if (!attribute)
 		return NULL;
-	/* one text node: the parser joined them (definition_parse.c) */
+	/* one text node: the parser joined them (parse.c) */
 	return attribute->children && attribute->children->content
 		       ? (const char *)attribute->children->content
 		       : "";

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "assign/auto.h"
 #include "assign/claim.h"
 #include "assign/lock.h"
 #include "assign/owner.h"
@@ -13,9 +14,7 @@
 #include "base/text.h"
 #include "domain/guest/guest.h"
 #include "domain/store/devices.h"
-
-AUTO_DEFINE(claims, struct pt_claims *, pt_claims_free)
-AUTO_DEFINE(snapshot, struct pt_snapshot *, pt_snapshot_free)
+#include "pci/auto.h"
 
 /* How long to try giving back what another process is working on. */
 #define GIVE_BACK_TRIES	  50

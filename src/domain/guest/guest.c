@@ -87,7 +87,7 @@ static void reap(const struct guest *guest)
 		(void)waitid(P_PIDFD, (id_t)guest->pidfd, &info, WEXITED | WNOHANG);
 }
 
-static struct pt_owner owner_of(const struct store_live *record)
+struct pt_owner guest_owner(const struct store_live *record)
 {
 	struct pt_owner owner = {
 		.kind = PT_OWNER_DOMAIN, .pid = record->pid, .start_time = record->start_time};
@@ -104,18 +104,20 @@ int guest_adopt(struct pt_host *host, struct store_live *record, struct guest **
 
 	if (!guest)
 		return pt_fail_memory(err);
-	guest->owner = (struct pt_owner){
-		.kind = PT_OWNER_DOMAIN, .pid = record->pid, .start_time = record->start_time};
-	text_copy(guest->owner.name, sizeof(guest->owner.name), record->name);
+	guest->owner = guest_owner(record);
 	text_copy(guest->name, sizeof(guest->name), record->name);
 	guest->id = record->id;
 	guest->root = strdup(host->root);
 	if (!guest->root)
 		return pt_fail_memory(err);
-	/* the descriptor first: then the process that is compared can't be another one */
-	guest->pidfd = (int)syscall(SYS_pidfd_open, record->pid, 0);
-	if (guest->pidfd < 0 || !pt_owner_is_alive(host, &guest->owner) || guest_wait_end(guest, 0))
+	r = owner_open_process(host, record->pid, record->start_time);
+	if (r >= 0)
+		guest->pidfd = r;
+	if (r == -ESRCH || (r >= 0 && guest_wait_end(guest, 0)))
 		return pt_fail(err, PT_SYSTEM, ESRCH, "its process has ended");
+	if (r < 0)
+		return pt_fail(err, PT_SYSTEM, -r, "its process %ld can't be looked at: %s",
+			       (long)record->pid, strerror(-r));
 	r = guest_process_user(host, record->pid, &guest->user, err);
 	/* it may end at any time, and then nothing can be read of it */
 	if (r < 0 && guest_wait_end(guest, 0))
@@ -207,7 +209,7 @@ int guest_end(struct pt_host *host, struct guest *guest, struct pt_error *err)
 int guest_forget(struct pt_host *host, const struct store_live *record, struct pt_error *err)
 {
 	AUTO(auto_definition) struct definition *live = NULL;
-	const struct pt_owner owner = owner_of(record);
+	const struct pt_owner owner = guest_owner(record);
 	int r;
 
 	swtpm_end(host, record);

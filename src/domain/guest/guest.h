@@ -166,6 +166,9 @@ struct guest *guest_ref(struct guest *guest);
 void guest_unref(struct guest *guest); /* NULL is allowed */
 AUTO_DEFINE(guest, struct guest *, guest_unref)
 
+/* In whose name the devices of @record's guest are claimed. */
+struct pt_owner guest_owner(const struct store_live *record);
+
 /* For guest_start(): an empty one. */
 struct guest *guest_new(void);
 

@@ -229,12 +229,9 @@ static int hold(struct start *start, struct pt_error *err)
 	if (pidfd < 0)
 		return pt_fail(err, PT_SYSTEM, errno, "no descriptor: %s", strerror(errno));
 	guest->pidfd = pidfd;
-	guest->owner = (struct pt_owner){.kind = PT_OWNER_DOMAIN,
-					 .pid = start->spawn.pid,
-					 .start_time = start->spawn.start_time};
-	text_copy(guest->owner.name, sizeof(guest->owner.name), guest->name);
 	guest->record->pid = start->spawn.pid;
 	guest->record->start_time = start->spawn.start_time;
+	guest->owner = guest_owner(guest->record);
 	return guest_save(start->host, guest, err);
 }
 

@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "domain/definition/topology.h"
 #include "domain/definition/xml_node.h"
+#include "pci/auto.h"
 #include "pci/bars.h"
 
 #define MIB ((uint64_t)1 << 20)
@@ -23,8 +24,6 @@
 
 /* Below 4 GiB there is memory too, and what is above begins after it: never more than this. */
 #define HOLE (4 * GIB)
-
-AUTO_DEFINE(snapshot, struct pt_snapshot *, pt_snapshot_free)
 
 static uint64_t round_up(uint64_t size)
 {

@@ -16,8 +16,6 @@
 #include "domain/resources/bridge.h"
 #include "domain/definition/xml_node.h"
 
-AUTO_DEFINE(doc, xmlDoc *, xmlFreeDoc)
-
 /* A network with many fixed leases is some KiB. */
 #define NETWORK_MAX ((size_t)1024 * 1024)
 

@@ -173,19 +173,7 @@ int swtpm_hold(struct pt_host *host, const struct definition *live, const struct
 
 int swtpm_open(struct pt_host *host, const struct store_live *record)
 {
-	AUTO_CLOSE int pidfd = -1;
-	uint64_t start_time;
-
-	if (record->tpm_pid <= 0)
-		return -ESRCH;
-	/* the descriptor first: then the process that is compared can't be another one */
-	pidfd = (int)syscall(SYS_pidfd_open, record->tpm_pid, 0);
-	if (pidfd < 0)
-		return -errno;
-	if (owner_read_start(host, record->tpm_pid, &start_time) < 0 ||
-	    start_time != record->tpm_start_time)
-		return -ESRCH;
-	return TAKE_FD(pidfd);
+	return owner_open_process(host, record->tpm_pid, record->tpm_start_time);
 }
 
 static bool has_ended(int pidfd, int timeout_ms)

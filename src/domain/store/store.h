@@ -78,7 +78,7 @@ struct store_live {
 	uint64_t start_time; /* as in struct pt_owner */
 	enum store_phase phase;
 	int64_t since; /* seconds since the epoch */
-	pid_t tpm_pid; /* of its swtpm (swtpm.h); 0: none */
+	pid_t tpm_pid; /* of its swtpm (resources/tpm.h); 0: none */
 	uint64_t tpm_start_time;
 	struct store_pending pending[STORE_PENDING_MAX];
 	size_t pending_count;

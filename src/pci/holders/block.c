@@ -413,7 +413,7 @@ bool holders_expand_block(struct block_scan *blocks, const struct block_place *f
 	is_used |= add_users(blocks, &place, NULL);
 	is_used |= expand_uppers(blocks, &place);
 	is_used |= expand_partitions(blocks, &place);
-	/* a filesystem without a mount is mounted out of sight: holders_process.c looks for it */
+	/* a filesystem without a mount is mounted out of sight: process.c looks for it */
 	node.is_settled = is_used;
 	is_used |= node.filesystem != NULL;
 	holders_add_node(scan, &node);

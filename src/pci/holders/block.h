@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The block stack, shared by holders_block.c (what is built on a device) and holders_storage.c. */
+/* The block stack, shared by block.c (what is built on a device) and storage.c. */
 #ifndef PCI_HOLDERS_BLOCK_H
 #define PCI_HOLDERS_BLOCK_H
 

@@ -255,7 +255,7 @@ static void read_interface(struct net_scan *nets, size_t target, const char *nam
 /*
  * A NIC's driver without an interface: one that doesn't make any, or they were moved to
  * another network namespace. A container shows its own in its own /sys;
- * that needs a process in it, and holders_process.c looks there.
+ * that needs a process in it, and process.c looks there.
  */
 static void read_missing(struct holder_scan *scan, size_t target)
 {

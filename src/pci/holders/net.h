@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Network users of a function, shared by holders_net.c and holders_socket.c. */
+/* Network users of a function, shared by net.c and socket.c. */
 #ifndef PCI_HOLDERS_NET_H
 #define PCI_HOLDERS_NET_H
 

@@ -7,14 +7,14 @@
  * and only when there is something to look for. A scan first collects what lies below
  * each function in sysfs, then asks who uses it:
  *
- *	holders_walk.c     nodes, block devices and interfaces below a function
- *	holders_block.c    partitions, dm, md, bcache, loop, filesystems, swap
- *	holders_storage.c  who else has a block device: zpool, cache set, target
- *	holders_net.c      addresses, routes, bridges
- *	holders_socket.c   packet and AF_XDP sockets
- *	holders_console.c  framebuffers, the VT console, serial consoles
- *	holders_process.c  open nodes, guests, mounts of other namespaces
- *	holders_text.c     parsers of /proc, which touch nothing
+ *	walk.c     nodes, block devices and interfaces below a function
+ *	block.c    partitions, dm, md, bcache, loop, filesystems, swap
+ *	storage.c  who else has a block device: zpool, cache set, target
+ *	net.c      addresses, routes, bridges
+ *	socket.c   packet and AF_XDP sockets
+ *	console.c  framebuffers, the VT console, serial consoles
+ *	process.c  open nodes, guests, mounts of other namespaces
+ *	text.c     parsers of /proc, which touch nothing
  *
  * Everything may vanish while it is read; what vanished holds nothing.
  */
