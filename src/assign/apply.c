@@ -53,7 +53,7 @@ static int apply_locked(struct pt_host *host, const struct pt_request *request,
 		return fail_refused(plan, err);
 	if (expected && !same_steps(plan, expected))
 		return pt_fail(err, PT_BUSY, EBUSY,
-			       "the machine has changed since the plan was made: plan again");
+			       "the machine has changed since the plan was made: make a new plan");
 	for (i = 0; i < plan->notice_count; i++)
 		host_log(host, PT_LOG_NOTICE, "%s", plan->notices[i]);
 	return operation_run(host, request->verb, plan->steps, plan->step_count, err);

@@ -246,7 +246,10 @@ void audit_write(struct pt_host *host, const struct audit *audit)
 	if (!audit_format(audit, line, sizeof(line)))
 		return;
 	if (!write_journal(host, audit, &caller, line) && !write_syslog(host, audit, &caller, line))
-		host_log(host, PT_LOG_INFO, "no log takes this: %s", line);
+		host_log(host, PT_LOG_INFO,
+			 "neither journald nor syslog accepted this record: "
+			 "%s",
+			 line);
 }
 
 void audit_operation(struct pt_host *host, const struct pt_request *request, int result,

@@ -14,8 +14,8 @@ const struct state_kind state_claims = {
 	.max = STATE_FILE_MAX,
 	.directory_mode = 0755,
 	.mode = 0644,
-	.next = "look at the file; remove it when you know the device's state, then run passthru "
-		"reattach",
+	.next = "inspect the file; once you know the state of the device, remove the file and run "
+		"passthru reattach",
 };
 
 static const char *const state_names[] = {
@@ -131,7 +131,7 @@ int claim_load(struct pt_host *host, const struct pt_address *address, struct pt
 	if (!r)
 		r = claim_parse(text, size, &claim, err);
 	if (!r && pt_address_compare(&claim.address, address) != 0)
-		r = pt_fail(err, PT_CORRUPT, EBADMSG, "it is about another device");
+		r = pt_fail(err, PT_CORRUPT, EBADMSG, "it describes another device");
 	if (!r)
 		*ret_claim = claim;
 	return r;

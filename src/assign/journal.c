@@ -25,7 +25,8 @@ const struct state_kind state_journals = {
 	.max = STATE_FILE_MAX,
 	.directory_mode = 0755,
 	.mode = 0644,
-	.next = "look which devices it names, see to them (passthru list), then remove it",
+	.next = "find the devices that it names, check their state (passthru list), then remove "
+		"the file",
 };
 
 static struct json_object *to_json(enum pt_verb verb, const struct step *steps, size_t count)
@@ -179,7 +180,7 @@ int journal_parse(const char *text, size_t size, struct journal *ret_journal, st
 	int r;
 
 	if (!newline)
-		return pt_fail(err, PT_CORRUPT, EBADMSG, "it ends early");
+		return pt_fail(err, PT_CORRUPT, EBADMSG, "it is truncated");
 	json_size = (size_t)(newline - text);
 	r = json_parse(text, json_size, STATE_FILE_MAX, STATE_DEPTH, &object, err);
 	if (!r)

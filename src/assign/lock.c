@@ -49,8 +49,9 @@ static int fail_busy(struct pt_error *err, int fd, const char *name)
 	text[strcspn(text, "\n")] = '\0';
 	return pt_fail(
 		err, PT_BUSY, EBUSY,
-		"another process%s%s%s is changing a device of %s right now: wait for it, or "
-		"look with passthru status",
+		"another request%s%s%s is changing a device of %s: try again when it has finished. "
+		"To see the state:\n"
+		"  passthru status",
 		*text ? " (" : "", text, *text ? ")" : "", name);
 }
 
@@ -95,8 +96,10 @@ int locks_take(struct pt_host *host, const struct pt_address *addresses, size_t 
 
 	locks->count = 0;
 	if (count > LOCK_MAX)
-		return pt_fail(err, PT_INVALID, E2BIG, "%zu devices at once; at most %d", count,
-			       LOCK_MAX);
+		return pt_fail(err, PT_INVALID, E2BIG,
+			       "%zu devices in one request: the maximum is "
+			       "%d",
+			       count, LOCK_MAX);
 	for (i = 0; i < count; i++) {
 		entries[i].address = addresses[i];
 		lock_name(host, &addresses[i], entries[i].name);

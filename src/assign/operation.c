@@ -136,11 +136,12 @@ static void undo_from(struct operation *op, size_t begun, const struct step *onl
 		if (!op->result)
 			op->result = pt_fail(op->err, err.reason, err.errnum,
 					     "an interrupted operation could not be undone");
-		pt_error_append(
-			op->err,
-			"\nPutting %s back as it was failed too: %s\npassthru recover tries "
-			"again.",
-			text, err.message);
+		pt_error_append(op->err,
+				"\n"
+				"Restoring %s failed too: %s\n"
+				"To try again:\n"
+				"  passthru recover",
+				text, err.message);
 	}
 }
 
@@ -197,9 +198,10 @@ static bool take_failure(struct operation *op, size_t index, const struct pt_err
 			return goes_on;
 		hold(op, index, false, is_like);
 		mark_all(op, step, is_like, PT_CLAIM_QUARANTINED, err->message);
-		pt_error_append(op->err, "\nIt is in quarantine now: kept from guests and host "
-					 "drivers until a passthru reset succeeds, or passthru "
-					 "release --quarantine.");
+		pt_error_append(op->err, "\n"
+					 "The device is in quarantine: no guest and no host driver "
+					 "gets it until passthru reset succeeds, or passthru "
+					 "release --quarantine lifts the quarantine.");
 	} else if (goes_on) {
 		keep_back(op, index, is_like, err->message);
 	}

@@ -28,7 +28,7 @@ const char *owner_format(const struct pt_owner *owner, char buffer[128])
 		(void)text_format(buffer, 128, "guest %s", owner->name);
 		break;
 	default:
-		text_copy(buffer, 128, "nobody (detached by hand)");
+		text_copy(buffer, 128, "nobody (detached manually)");
 	}
 	return buffer;
 }
@@ -168,7 +168,7 @@ int pt_owner_of_process(struct pt_host *host, pid_t pid, const char *name,
 	struct pt_owner owner = {.kind = PT_OWNER_PROCESS, .pid = pid};
 
 	if (owner_read_start(host, pid, &owner.start_time) < 0)
-		return pt_fail(err, PT_INVALID, ESRCH, "there is no process %ld", (long)pid);
+		return pt_fail(err, PT_INVALID, ESRCH, "process %ld does not exist", (long)pid);
 	(void)text_copy(owner.name, sizeof(owner.name), name);
 	text_clean(owner.name);
 	*ret_owner = owner;

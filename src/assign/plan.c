@@ -364,11 +364,11 @@ static int check_request(const struct pt_request *request, struct pt_error *err)
 	if (!request->count)
 		return pt_fail(err, PT_INVALID, EINVAL, "no device named");
 	if (request->is_forced && (!request->why || !*request->why))
-		return pt_fail(err, PT_INVALID, EINVAL, "force needs a reason");
+		return pt_fail(err, PT_INVALID, EINVAL, "--force needs a reason");
 	if (request->driver &&
 	    (!*request->driver || strpbrk(request->driver, "/\n") || request->driver[0] == '.' ||
 	     strlen(request->driver) >= BINDING_NAME))
-		return pt_fail(err, PT_INVALID, EINVAL, "\"%.64s\" is not a driver's name",
+		return pt_fail(err, PT_INVALID, EINVAL, "\"%.64s\" is not a driver name",
 			       request->driver);
 	for (i = 0; i < request->count; i++) {
 		for (k = 0; k < i; k++) {

@@ -18,10 +18,10 @@ static int refuse_missing(struct pt_plan *plan, const struct device_facts *devic
 {
 	char text[PT_ADDRESS_TEXT];
 
-	return plan_add_refusal(
-		plan, PT_NO_DEVICE, &device->address,
-		"no PCI function %s on this host: passthru list shows what there is",
-		pt_address_format(&device->address, text));
+	return plan_add_refusal(plan, PT_NO_DEVICE, &device->address,
+				"this host has no PCI function %s. To see all devices:\n"
+				"  passthru list",
+				pt_address_format(&device->address, text));
 }
 
 static int refuse_unassignable(struct pt_plan *plan, const struct facts *facts,
@@ -32,22 +32,24 @@ static int refuse_unassignable(struct pt_plan *plan, const struct facts *facts,
 	pt_address_format(&device->address, text);
 	if (pt_function_kind(device->function) == PT_BRIDGE)
 		return plan_add_refusal(plan, PT_UNSUITABLE, &device->address,
-					"%s is a bridge, which stays with the host: assign the "
-					"functions below it (passthru tree)",
+					"%s is a bridge, and bridges stay with the host. Assign "
+					"the devices below it. To see them:\n"
+					"  passthru tree",
 					text);
 	if (plan->request.verb != PT_DETACH && plan->request.verb != PT_TAKE)
 		return 0;
 	if (!facts->has_iommu)
 		return plan_add_refusal(plan, PT_NO_IOMMU, &device->address,
-					"the kernel uses no IOMMU, so %s can't be isolated: enable "
-					"VT-d or AMD-Vi in the firmware's setup, and boot with "
-					"intel_iommu=on on Intel",
+					"%s can't be isolated, because the kernel uses no IOMMU: "
+					"enable VT-d or AMD-Vi in the firmware setup; on Intel, "
+					"also boot with intel_iommu=on",
 					text);
 	if (device->function->iommu_group < 0)
 		return plan_add_refusal(
 			plan, PT_NO_GROUP, &device->address,
-			"%s is in no IOMMU group, so it can't be isolated: the "
-			"IOMMU doesn't cover it (passthru tree shows what it covers)",
+			"%s can't be isolated, because it is in no IOMMU group: no IOMMU covers "
+			"it. To see the groups:\n"
+			"  passthru tree",
 			text);
 	return 0;
 }
@@ -67,7 +69,7 @@ static int refuse_unreadable(struct pt_plan *plan, const struct facts *facts,
 		return 0;
 	return plan_add_refusal(
 		plan, PT_CORRUPT, &device->address,
-		"%s%s%s: nobody knows who has %s, because %s can't be read (%s): %s",
+		"%s%s%s: the owner of %s is unknown, because %s is unreadable (%s): %s",
 		pt_address_format(&device->address, text), relation,
 		*relation ? pt_address_format(other, other_text) : "", *relation ? "that" : "it",
 		file->path, file->why, file->next);
@@ -85,10 +87,9 @@ static int refuse_claimed(struct pt_plan *plan, const struct facts *facts,
 	(void)facts;
 	if (!device->has_claim) {
 		if (request->verb == PT_GIVE_BACK)
-			return plan_add_refusal(
-				plan, PT_INVALID, &device->address,
-				"%s is not claimed, so there is nothing to give back",
-				pt_address_format(&device->address, text));
+			return plan_add_refusal(plan, PT_INVALID, &device->address,
+						"%s is not claimed: there is nothing to return",
+						pt_address_format(&device->address, text));
 		return 0;
 	}
 	pt_address_format(&device->address, text);
@@ -97,14 +98,15 @@ static int refuse_claimed(struct pt_plan *plan, const struct facts *facts,
 	    !request->is_quarantine_lifted)
 		return plan_add_refusal(
 			plan, PT_QUARANTINED, &device->address,
-			"%s is in quarantine (%s): try passthru reset %s; or give it "
-			"back as it is with passthru release --quarantine %s",
+			"%s is in quarantine (%s). Reset it, or return it to the host as it is:\n"
+			"  passthru reset %s\n"
+			"  passthru release --quarantine %s",
 			text, claim->why, text, text);
 	if (claim->state == PT_CLAIM_STUCK)
 		return plan_add_refusal(
 			plan, PT_DRIVER_STUCK, &device->address,
-			"%s is stuck (%s): passthru recover goes on once the driver "
-			"returns; if it never does, only a reboot helps",
+			"%s is stuck (%s). passthru recover resumes when the driver returns; if it "
+			"never returns, reboot the host",
 			text, claim->why);
 	/* what a person has by now is no longer anyone's to give back */
 	if (claim->owner.kind == PT_OWNER_MANUAL && request->verb != PT_GIVE_BACK)
@@ -114,8 +116,10 @@ static int refuse_claimed(struct pt_plan *plan, const struct facts *facts,
 		return 0;
 	return plan_add_refusal(plan, PT_CLAIMED, &device->address, "%s is in use by %s: %s", text,
 				owner,
-				device->is_owner_alive ? "stop that first, or take another device"
-						       : "which is gone; run passthru recover");
+				device->is_owner_alive ? "stop it first, or choose another device"
+						       : "this owner has ended without returning "
+							 "it. Run:\n"
+							 "  passthru recover");
 }
 
 static int refuse_unreadable_vfs(struct pt_plan *plan, const struct facts *facts,
@@ -152,8 +156,8 @@ static int refuse_vf_claims(struct pt_plan *plan, const struct facts *facts,
 			continue;
 		r = plan_add_refusal(
 			plan, PT_CLAIMED, &device->address,
-			"%s is the physical function of %s, which is claimed by %s: give "
-			"that back first",
+			"%s is the physical function of %s, which is claimed by %s: return the "
+			"virtual function first",
 			pt_address_format(&device->address, text),
 			pt_address_format(&claim->address, vf_text),
 			owner_format(&claim->owner, owner));
@@ -206,9 +210,9 @@ static int refuse_held(struct pt_plan *plan, const struct device_facts *device)
 	return plan_add_refusal(plan, PT_IN_USE, &device->address,
 				"%s is in use and can't be %s:%s\n%s",
 				pt_address_format(&device->address, text), verb, list,
-				is_guest ? "Stop what uses it."
-					 : "Free it as said, or lose that with --force "
-					   "--reason TEXT.");
+				is_guest ? "Stop the user of the device first."
+					 : "Stop using it as shown, or override with --force "
+					   "--reason TEXT (unsaved data is lost).");
 }
 
 /*
@@ -230,19 +234,19 @@ static int refuse_unseen(struct pt_plan *plan, const struct facts *facts,
 	pt_address_format(&device->address, text);
 	if (!facts->is_root && pt_holders_is_unprivileged(device->holders))
 		return plan_add_notice(plan,
-				       "%s may be in use by more than is told here: only root "
-				       "can see %s. Ask again as root.",
+				       "%s may have more users than shown here: only root can see "
+				       "%s. Run this command as root to see all users.",
 				       text, unseen);
 	if (is_return || plan->request.is_forced)
 		return plan_add_notice(plan,
-				       "%s may be in use by more than is told here: this process "
-				       "can't see %s",
+				       "%s may have more users than shown here: this process can't "
+				       "see %s",
 				       text, unseen);
 	return plan_add_refusal(
 		plan, PT_IN_USE, &device->address,
-		"%s may be in use: this process can't see %s. Run passthru where it "
-		"sees the whole host; or make sure that nothing uses the device, "
-		"and say so with --force --reason TEXT.",
+		"%s may be in use: this process can't see %s. Run passthru on the host itself, "
+		"outside of containers; or check that nothing uses the device, and override with "
+		"--force --reason TEXT.",
 		text, unseen);
 }
 
@@ -293,13 +297,15 @@ static int refuse_group(struct pt_plan *plan, const struct facts *facts,
 	if (plan->request.verb == PT_DETACH)
 		return plan_add_notice(
 			plan,
-			"%s shares IOMMU group %d with %s: no guest can have it before "
-			"those are free too: passthru detach%s",
+			"%s shares IOMMU group %d with %s. No guest can use it until those are "
+			"detached too:\n"
+			"  passthru detach%s",
 			text, group->number, list, words);
 	return plan_add_refusal(
 		plan, PT_GROUP_NOT_VIABLE, &device->address,
-		"%s shares IOMMU group %d with %s, and a group is handed out whole: "
-		"assign them together, or free them with passthru detach%s",
+		"%s shares IOMMU group %d with %s. All devices of an IOMMU group go to the same "
+		"guest. Add them to the command, or detach them first:\n"
+		"  passthru detach%s",
 		text, group->number, list, words);
 }
 
@@ -325,8 +331,8 @@ static int refuse_group_claims(struct pt_plan *plan, const struct facts *facts,
 			continue;
 		r = plan_add_refusal(
 			plan, PT_CLAIMED, &device->address,
-			"%s shares IOMMU group %d with %s, which is in use by %s: only one "
-			"guest can have a group",
+			"%s shares IOMMU group %d with %s, which is in use by %s. All devices of "
+			"an IOMMU group go to the same guest.",
 			pt_address_format(&device->address, text), group->number,
 			pt_address_format(address, other), owner_format(&claim->owner, owner));
 	}
@@ -361,8 +367,8 @@ static int refuse_reset_set(struct pt_plan *plan, const struct facts *facts,
 		return 0;
 	return plan_add_refusal(
 		plan, PT_RESET_UNAVAILABLE, &device->address,
-		"%s can't be reset without affecting other devices: a bus reset also "
-		"takes down%s; name them too, they must be assigned together",
+		"%s can't be reset alone: a bus reset also resets%s. Add them to the command: they "
+		"must be assigned together.",
 		pt_address_format(&device->address, text), words);
 }
 
@@ -377,8 +383,8 @@ static int refuse_reset(struct pt_plan *plan, const struct facts *facts,
 	    !pt_driver_is_vfio(device->binding.driver))
 		return plan_add_refusal(
 			plan, PT_RESET_UNAVAILABLE, &device->address,
-			"%s can't be reset by itself, and the reset of its bus goes "
-			"through VFIO: detach it, and all that shares the bus, first",
+			"%s can't be reset alone, and a bus reset needs VFIO: detach all devices "
+			"on its bus first, then reset them together",
 			text);
 	if (reset->scope == PT_RESET_BUS)
 		return refuse_reset_set(plan, facts, device);
@@ -386,17 +392,16 @@ static int refuse_reset(struct pt_plan *plan, const struct facts *facts,
 		return 0;
 	if (plan->request.verb == PT_TAKE && plan->request.is_unreset_allowed)
 		return plan_add_notice(plan,
-				       "%s has no reset: what a guest leaves in it, the next user "
-				       "finds",
+				       "%s has no reset: its data and state stay in it for the "
+				       "next user",
 				       text);
 	return plan_add_refusal(
 		plan, PT_RESET_UNAVAILABLE, &device->address,
-		"%s can't be reset: the kernel knows no reset for it, and it is on a "
-		"root bus, where there is none to fall back on%s",
+		"%s can't be reset: the kernel has no reset method for it, and devices on a root "
+		"bus have no bus reset%s",
 		text,
 		plan->request.verb == PT_TAKE
-			? "; a guest would find, and leave, whatever state it is in "
-			  "(--no-reset accepts that)"
+			? ". Data of one guest could reach the next; accept that with --no-reset."
 			: "");
 }
 
@@ -407,8 +412,9 @@ static int notice_persisted(struct pt_plan *plan, const struct device_facts *dev
 	pt_address_format(&device->address, text);
 	return plan_add_notice(
 		plan,
-		"%s is kept from the host again from the next boot on, unless you say "
-		"passthru unpersist %s",
+		"%s is persisted: from the next boot on it is kept from the host again. To end "
+		"that:\n"
+		"  passthru unpersist %s",
 		text, text);
 }
 
@@ -424,7 +430,9 @@ int plan_refuse(struct pt_plan *plan, const struct facts *facts, const struct de
 	    device->has_claim) {
 		char text[PT_ADDRESS_TEXT];
 
-		return plan_add_notice(plan, "%s has left the machine: its claim is forgotten",
+		return plan_add_notice(plan,
+				       "%s was removed from the machine: its claim is "
+				       "deleted",
 				       pt_address_format(&device->address, text));
 	}
 	if (!device->function)

@@ -252,7 +252,10 @@ static void give_back(struct recovery *recovery, const struct pt_claims *claims,
 		r = give_back_locked(recovery, &request, &err);
 	if (r < 0)
 		take_error(recovery, r, &err);
-	(void)text_format(what, sizeof(what), "given back: %s is gone", owner_format(owner, name));
+	(void)text_format(what, sizeof(what),
+			  "returned to the host: %s has "
+			  "ended",
+			  owner_format(owner, name));
 	if (request.count)
 		report(recovery, devices, request.count, what, r, &err);
 	locks_drop(recovery->host, &locks);
@@ -283,7 +286,9 @@ static void forget_if_gone(struct recovery *recovery, const struct pt_claim *cla
 		r = claim_remove(recovery->host, &claim->address, &err);
 		if (r < 0)
 			take_error(recovery, r, &err);
-		report(recovery, &claim->address, 1, "has left the machine: its claim is forgotten",
+		report(recovery, &claim->address, 1,
+		       "was removed from the machine: its claim is "
+		       "deleted",
 		       r, &err);
 	}
 	locks_drop(recovery->host, &locks);
@@ -297,8 +302,8 @@ static void look_at_rest(struct recovery *recovery, const struct pt_claim *claim
 	forget_if_gone(recovery, claim);
 	if (is_without_owner(recovery, claim) && !holders_see_all_processes(recovery->host))
 		host_log(recovery->host, PT_LOG_WARNING,
-			 "%s: %s can't be seen from inside this container, so nobody knows whether "
-			 "it is gone: run passthru recover on the host itself",
+			 "%s: processes outside of this container are invisible, so %s may still "
+			 "be running. Run passthru recover on the host itself",
 			 pt_address_format(&claim->address, text),
 			 owner_format(&claim->owner, name));
 }
@@ -410,8 +415,9 @@ int recover_check(struct pt_host *host, const struct pt_address *devices, size_t
 			continue;
 		if (is_asked_for(&recovery, &journal))
 			r = pt_fail(err, PT_BUSY, EBUSY,
-				    "an operation on this device was interrupted and is not put "
-				    "right yet: passthru recover says what is in the way");
+				    "an operation on this device was interrupted and is not "
+				    "recovered yet. To recover it, or to see what prevents that:\n"
+				    "  passthru recover");
 		journal_free(&journal);
 	}
 	return r;

@@ -27,8 +27,7 @@ int state_fail(struct pt_error *err, int errnum, const char *what)
 		pt_error_append(err, ": make room in /%.*s (df /%.*s), then try again", top, what,
 				top, what);
 	else if (errnum == EROFS)
-		pt_error_append(err,
-				": passthru must note what it does there; remount /%.*s read-write",
+		pt_error_append(err, ": passthru keeps its records there; remount /%.*s read-write",
 				top, what);
 	return -errnum;
 }
@@ -254,7 +253,7 @@ static int fail_read(struct pt_error *err, const struct state_kind *kind, int er
 		return pt_fail(err, PT_CORRUPT, errnum, "it is larger than %zu bytes", kind->max);
 	case ELOOP:
 		return pt_fail(err, PT_CORRUPT, errnum, "it is a symbolic link%s",
-			       kind->is_lasting ? " that leads nowhere" : "");
+			       kind->is_lasting ? " to a missing file" : "");
 	default:
 		return pt_fail(err, PT_STORAGE, errnum, "%s", strerror(errnum));
 	}
@@ -287,9 +286,9 @@ int state_read(struct pt_host *host, const struct state_kind *kind, const char *
 		return fail_read(err, kind, -r);
 	fd = open_file(host, kind, path);
 	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISDIR(st.st_mode))
-		return pt_fail(err, PT_CORRUPT, EISDIR, "it is a directory, and no regular file");
+		return pt_fail(err, PT_CORRUPT, EISDIR, "it is a directory, not a regular file");
 	if (fd == -EISDIR || (fd >= 0 && fstat(fd, &st) == 0 && !S_ISREG(st.st_mode)))
-		return pt_fail(err, PT_CORRUPT, EBADMSG, "it is no regular file");
+		return pt_fail(err, PT_CORRUPT, EBADMSG, "it is not a regular file");
 	r = fd < 0 ? fd : io_read_all(fd, kind->max, ret_text, ret_size);
 	return r < 0 ? fail_read(err, kind, -r) : 0;
 }
@@ -392,7 +391,7 @@ int state_get_override(struct json_object *object, const char *key, char buffer[
 	if (!text)
 		return pt_fail(err, PT_CORRUPT, EBADMSG, "\"%s\" is missing", key);
 	if (strchr(text, '\n'))
-		return pt_fail(err, PT_CORRUPT, EBADMSG, "\"%s\" has a newline in it", key);
+		return pt_fail(err, PT_CORRUPT, EBADMSG, "\"%s\" contains a newline", key);
 	if (strlen(text) >= BINDING_NAME)
 		return pt_fail(err, PT_CORRUPT, EBADMSG, "\"%s\" is too long", key);
 	(void)text_copy(buffer, BINDING_NAME, text);
@@ -407,7 +406,7 @@ int state_get_driver(struct json_object *object, const char *key, char buffer[BI
 	if (r < 0)
 		return r;
 	if (strchr(buffer, '/') || buffer[0] == '.')
-		return pt_fail(err, PT_CORRUPT, EBADMSG, "\"%s\" is not a driver's name", key);
+		return pt_fail(err, PT_CORRUPT, EBADMSG, "\"%s\" is not a driver name", key);
 	return 0;
 }
 

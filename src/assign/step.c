@@ -195,8 +195,8 @@ static int check_reset_set(struct pt_host *host, const struct step *step,
 		if (!r &&
 		    !(is_claimed && is_other_claimed && owner_is_same(&ours.owner, &theirs.owner)))
 			r = pt_fail(err, PT_RESET_UNAVAILABLE, EBUSY,
-				    "%s can't be reset without affecting other devices: its bus "
-				    "reset also takes down %s; they must be assigned together",
+				    "%s can't be reset alone: a bus reset also resets %s; they "
+				    "must be assigned together",
 				    pt_address_format(&step->address, text),
 				    pt_address_format(address, other));
 	}
@@ -281,9 +281,9 @@ const char *step_describe(const struct step *step, char *buffer, size_t size)
 	switch (step->kind) {
 	case STEP_CLAIM:
 		if (step->new_claim.owner.kind == PT_OWNER_MANUAL)
-			(void)text_format(buffer, size, "note that it is detached by hand");
+			(void)text_format(buffer, size, "record that it was detached manually");
 		else
-			(void)text_format(buffer, size, "note that %s has it",
+			(void)text_format(buffer, size, "reserve it for %s",
 					  owner_format(&step->new_claim.owner, owner));
 		break;
 	case STEP_LOAD:
@@ -298,14 +298,15 @@ const char *step_describe(const struct step *step, char *buffer, size_t size)
 		(void)text_format(buffer, size, "unbind from %s", step->from.driver);
 		break;
 	case STEP_PROBE:
-		(void)text_format(buffer, size, "bind to %s",
-				  strcmp(to, STEP_ANY_DRIVER) ? to : "the driver the kernel picks");
+		(void)text_format(
+			buffer, size, "bind to %s",
+			strcmp(to, STEP_ANY_DRIVER) ? to : "the driver that the kernel chooses");
 		break;
 	case STEP_RESET:
-		(void)text_format(buffer, size, "reset, check that it answers as before");
+		(void)text_format(buffer, size, "reset, then check that it responds as before");
 		break;
 	default:
-		(void)text_format(buffer, size, "forget the claim");
+		(void)text_format(buffer, size, "delete the claim");
 	}
 	return buffer;
 }
@@ -317,9 +318,9 @@ const char *step_describe_done(const struct step *step, const char *note, char *
 	else if (step->kind == STEP_PROBE && *note)
 		(void)text_format(buffer, size, "bound to %s", note);
 	else if (step->kind == STEP_PROBE)
-		(void)text_format(buffer, size, "no driver wants it");
+		(void)text_format(buffer, size, "no driver matched");
 	else if (step->kind == STEP_RESET)
-		(void)text_format(buffer, size, "reset by %s, answers as before", note);
+		(void)text_format(buffer, size, "reset by %s, responds as before", note);
 	else
 		return step_describe(step, buffer, size);
 	return buffer;
@@ -404,7 +405,7 @@ int step_from_json(struct json_object *object, struct step *ret_step, struct pt_
 	if ((step.kind == STEP_CLAIM && !has_new) ||
 	    (has_new && pt_address_compare(&step.new_claim.address, &step.address)) ||
 	    (step.had_claim && pt_address_compare(&step.old_claim.address, &step.address)))
-		return pt_fail(err, PT_CORRUPT, EBADMSG, "a step without its claim");
+		return pt_fail(err, PT_CORRUPT, EBADMSG, "a step has no claim");
 	*ret_step = step;
 	return 0;
 }

@@ -60,7 +60,7 @@ static int add_source(struct pt_watch *watch, int fd)
 
 static void silent(struct pt_watch *watch, const char *what, const char *why)
 {
-	host_log(watch->host, PT_LOG_NOTICE, "not watched: %s: %s", what, why);
+	host_log(watch->host, PT_LOG_NOTICE, "%s are not watched: %s", what, why);
 }
 
 static int open_uevents(struct pt_watch *watch)
@@ -193,11 +193,11 @@ static int next_uevent(struct pt_watch *watch, struct pt_event *event)
 		[UEVENT_LOST] = PT_EVENT_LOST,
 	};
 	static const char *const words[] = {
-		[UEVENT_ADD] = "appeared",
-		[UEVENT_REMOVE] = "left the machine",
-		[UEVENT_BIND] = "bound to",
-		[UEVENT_UNBIND] = "its driver has let go",
-		[UEVENT_LOST] = "events of the kernel were lost",
+		[UEVENT_ADD] = "added to the machine",
+		[UEVENT_REMOVE] = "removed from the machine",
+		[UEVENT_BIND] = "to",
+		[UEVENT_UNBIND] = "from its driver",
+		[UEVENT_LOST] = "kernel events were lost",
 	};
 	struct uevent_news news;
 	int r = watch->uevents ? uevents_next(watch->uevents, &news) : 0;
@@ -247,8 +247,7 @@ static int next_kmsg(struct pt_watch *watch, struct pt_event *event)
 			continue;
 		if (len < 0 && errno == EPIPE) { /* overwritten before it was read */
 			begin_event(event, PT_EVENT_LOST);
-			text_copy(event->words, sizeof(event->words),
-				  "messages of the kernel were lost");
+			text_copy(event->words, sizeof(event->words), "kernel messages were lost");
 			return 1;
 		}
 		if (len <= 0)
@@ -272,7 +271,9 @@ static void describe_claim(struct pt_event *event)
 	char owner[128];
 
 	if (!event->has_claim)
-		text_copy(event->words, sizeof(event->words), "no claim on it any more");
+		text_copy(event->words, sizeof(event->words), "no owner");
+	else if (event->claim.state == PT_CLAIM_HELD && event->claim.owner.kind == PT_OWNER_MANUAL)
+		text_copy(event->words, sizeof(event->words), "detached manually");
 	else
 		(void)text_format(event->words, sizeof(event->words), "%s: %s",
 				  pt_claim_state_name(event->claim.state),
@@ -287,7 +288,7 @@ static bool take_claim_news(struct pt_watch *watch, const struct inotify_event *
 
 	if (news->mask & IN_Q_OVERFLOW) {
 		begin_event(event, PT_EVENT_LOST);
-		text_copy(event->words, sizeof(event->words), "changes of claims were lost");
+		text_copy(event->words, sizeof(event->words), "claim changes were lost");
 		return true;
 	}
 	/* files being written have longer names */

@@ -110,7 +110,7 @@ static int parse(struct cli *cli, int argc, char **argv, struct words *words)
 	if (!words->devices.count)
 		return cli_usage(cli, "%s: which device?", argv[0]);
 	if (words->request.is_forced && !words->request.why)
-		return cli_usage(cli, "%s: --force needs --reason TEXT, which is kept in the log",
+		return cli_usage(cli, "%s: --force needs --reason TEXT; the reason is logged",
 				 argv[0]);
 	words->request.devices = words->devices.addresses;
 	words->request.count = words->devices.count;
@@ -194,7 +194,7 @@ int cli_request_apply(struct cli *cli, const struct pt_request *request, FILE *o
 		return cli_print_json(&shown, object);
 	}
 	if (!report.is_open && !cli->is_verbose)
-		(void)fprintf(out, "Nothing to do: the %s already as asked.\n",
+		(void)fprintf(out, "Nothing to do: the %s already in the requested state.\n",
 			      request->count > 1 ? "devices are" : "device is");
 	return 0;
 }
@@ -249,7 +249,8 @@ static void print_plan(struct cli *cli, const struct pt_plan *plan)
 	if (pt_plan_refusal_count(plan))
 		return;
 	if (!pt_plan_step_count(plan)) {
-		(void)fprintf(cli->out, "Nothing to do: all is as asked already.\n");
+		(void)fprintf(cli->out, "Nothing to do: all devices are already in the requested "
+					"state.\n");
 		return;
 	}
 	for (i = 0; i < pt_plan_step_count(plan); i++) {
@@ -290,7 +291,7 @@ static int change(struct cli *cli, enum pt_verb verb, bool is_dry_run, int argc,
 	(void)pt_owner_of_process(cli->host, getpid(), "QEMU", &words.request.owner, NULL);
 
 	if (!status && words.is_quarantine)
-		status = cli_usage(cli, "%s: --quarantine goes with release", argv[0]);
+		status = cli_usage(cli, "%s: only release takes --quarantine", argv[0]);
 	if (!status)
 		status = words.is_dry_run ? cli_show_plan(cli, &words.request)
 					  : cli_request_apply(cli, &words.request, cli->out);
@@ -319,9 +320,8 @@ int verb_release(struct cli *cli, int argc, char **argv)
 	int status = parse(cli, argc, argv, &words);
 
 	if (!status && !words.is_quarantine)
-		status =
-			cli_usage(cli, "release: say --quarantine, and know that the device failed "
-				       "its reset");
+		status = cli_usage(cli, "release needs --quarantine: the device failed its reset "
+					"and may misbehave");
 	if (!status)
 		status = words.is_dry_run ? cli_show_plan(cli, &words.request)
 					  : cli_request_apply(cli, &words.request, cli->out);
@@ -343,10 +343,10 @@ int verb_plan(struct cli *cli, int argc, char **argv)
 	size_t i;
 
 	if (argc < 2)
-		return cli_usage(cli, "plan: of which verb? detach, reattach, reset or run");
+		return cli_usage(cli, "plan needs a verb: detach, reattach, reset or run");
 	for (i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
 		if (!strcmp(argv[1], verbs[i].name))
 			return change(cli, verbs[i].verb, true, argc - 1, argv + 1);
 	}
-	return cli_usage(cli, "plan: \"%s\" is not detach, reattach, reset or run", argv[1]);
+	return cli_usage(cli, "plan: \"%s\" is none of detach, reattach, reset and run", argv[1]);
 }

@@ -125,14 +125,15 @@ int cli_usage(struct cli *cli, const char *format, ...)
 	(void)text_vformat(err.message, sizeof(err.message), format, args);
 	va_end(args);
 	text_clean_lines(err.message);
-	pt_error_append(&err, "\nsee: passthru --help");
+	pt_error_append(&err, "\n"
+			      "See: passthru --help");
 	return cli_fail(cli, &err);
 }
 
 int cli_bad_option(struct cli *cli, char **argv, int c)
 {
-	return cli_usage(cli, c == ':' ? "%s: %s needs a value" : "%s: there is no option %s",
-			 argv[0], argv[optind - 1]);
+	return cli_usage(cli, c == ':' ? "%s: %s needs a value" : "%s: unknown option %s", argv[0],
+			 argv[optind - 1]);
 }
 
 static void print_log(void *context, enum pt_log_level level, const char *message)
@@ -162,18 +163,18 @@ static int print_help(struct cli *cli)
 		      "Hands PCI devices of this host to virtual machines and takes them back.\n\n"
 		      "usage: passthru [OPTION…] VERB [DEVICE…]\n\n");
 	print_verbs(cli, false);
-	(void)fprintf(cli->out, "\nas virsh spells them:\n");
+	(void)fprintf(cli->out, "\n"
+				"virsh spellings:\n");
 	print_verbs(cli, true);
-	(void)fprintf(
-		cli->out,
-		"\na DEVICE is written 0000:65:00.0, 65:00.0 or pci_0000_65_00_0\n\n"
-		"  --json              output for programs, errors too\n"
-		"  --color WHEN        auto (on a terminal), always or never\n"
-		"  --root DIR          read another machine, whose sys, proc and run are below DIR\n"
-		"  -v, --verbose       tell each step; -vv: each file\n"
-		"  -h, --help          also: passthru VERB --help\n"
-		"  --version\n\n"
-		"The exit status tells why something was refused: see passthru(1).\n");
+	(void)fprintf(cli->out,
+		      "\nA DEVICE is written 0000:65:00.0, 65:00.0 or pci_0000_65_00_0\n\n"
+		      "  --json              output for programs, also for errors\n"
+		      "  --color WHEN        auto (on a terminal), always or never\n"
+		      "  --root DIR          read the recording of another machine below DIR\n"
+		      "  -v, --verbose       print each step; -vv: also each file access\n"
+		      "  -h, --help          also: passthru VERB --help\n"
+		      "  --version\n\n"
+		      "The exit status gives the reason for a refusal: see passthru(1).\n");
 	return 0;
 }
 
@@ -234,9 +235,8 @@ static int unknown_verb(struct cli *cli, const char *word)
 		}
 	}
 	if (nearest)
-		return cli_usage(cli, "there is no verb \"%s\"; did you mean \"%s\"?", word,
-				 nearest);
-	return cli_usage(cli, "there is no verb \"%s\"", word);
+		return cli_usage(cli, "unknown verb \"%s\"; did you mean \"%s\"?", word, nearest);
+	return cli_usage(cli, "unknown verb \"%s\"", word);
 }
 
 /* ---- the command line ---- */
@@ -325,7 +325,7 @@ static int run_verb(struct cli *cli, const struct cli_verb *verb, const char *ro
 	int status;
 
 	if (root && verb->may_change)
-		return cli_usage(cli, "%s changes a machine, and --root only reads one",
+		return cli_usage(cli, "%s changes the machine, but --root is for reading only",
 				 verb->name);
 	if (root && pt_host_new(root, &cli->host, &err) < 0) {
 		cli->host = here;
@@ -370,10 +370,10 @@ int cli_main(struct cli *cli, int argc, char **argv)
 	if (!count && globals.wants_help)
 		return print_help(cli);
 	if (!count)
-		return cli_usage(cli, "what shall be done? passthru list shows the PCI devices");
+		return cli_usage(cli, "a verb is missing. To see the PCI devices: passthru list");
 	verb = find_verb(words[0]);
 	if (!verb && words[0][0] == '-')
-		return cli_usage(cli, "there is no option %s", words[0]);
+		return cli_usage(cli, "unknown option %s", words[0]);
 	if (!verb)
 		return unknown_verb(cli, words[0]);
 	if (globals.wants_help)

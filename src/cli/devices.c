@@ -62,10 +62,9 @@ static int make_up(struct cli_devices *devices, struct pt_error *err)
 
 	for (i = 0; i < FIELDS; i++)
 		if (missing & BIT(i))
-			return pt_fail(
-				err, PT_INVALID, EINVAL,
-				"%s is missing: --bus, --slot and --function make up a device",
-				fields[i].name);
+			return pt_fail(err, PT_INVALID, EINVAL,
+				       "%s is missing: a device needs --bus, --slot and --function",
+				       fields[i].name);
 	address = (struct pt_address){
 		.domain = devices->decimal_seen & BIT(DOMAIN) ? decimal[DOMAIN] : 0,
 		.bus = (uint8_t)decimal[BUS],
@@ -94,11 +93,10 @@ int cli_devices_decimal(struct cli_devices *devices, char field, const char *dig
 			return r;
 	}
 	if (text_parse_number(digits, 10, fields[i].max, &value) < 0)
-		return pt_fail(
-			err, PT_INVALID, EINVAL,
-			"%s %s: this takes a decimal number from 0 to %u; for hex, write the "
-			"whole address as 0000:65:00.0",
-			fields[i].name, digits, fields[i].max);
+		return pt_fail(err, PT_INVALID, EINVAL,
+			       "%s %s: not a decimal number from 0 to %u; for hex, write the whole "
+			       "address as 0000:65:00.0",
+			       fields[i].name, digits, fields[i].max);
 	devices->decimal[i] = (unsigned int)value;
 	devices->decimal_seen |= BIT(i);
 	return devices->decimal_seen == BIT(FIELDS) - 1 ? make_up(devices, err) : 0;
@@ -138,7 +136,7 @@ const struct pt_function *cli_find_function(const struct pt_snapshot *snapshot,
 
 	if (function)
 		return function;
-	(void)pt_fail(err, PT_NO_DEVICE, ENODEV, "%s: there is no such PCI function",
+	(void)pt_fail(err, PT_NO_DEVICE, ENODEV, "%s: this host has no such PCI function",
 		      pt_address_format(address, text));
 	for (i = 0; i < count; i++) {
 		unsigned int d = distance(address, &pt_snapshot_at(snapshot, i)->address);
@@ -151,11 +149,13 @@ const struct pt_function *cli_find_function(const struct pt_snapshot *snapshot,
 			continue;
 		pt_error_append(err, "%s%s",
 				named++	    ? ", "
-				: best == 1 ? "; in that slot there is "
-				: best == 2 ? "; in another domain there is "
-					    : "; on that bus there is ",
+				: best == 1 ? "; the same slot has "
+				: best == 2 ? "; another domain has "
+					    : "; the same bus has ",
 				pt_address_format(&function->address, text));
 	}
-	pt_error_append(err, "\nsee what there is with: passthru list");
+	pt_error_append(err, "\n"
+			     "To see all devices:\n"
+			     "  passthru list");
 	return NULL;
 }

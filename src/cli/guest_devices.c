@@ -75,10 +75,15 @@ static int parse(struct work *work, int argc, char **argv)
 		if (cli_devices_add(&work->devices, argv[optind], &err) < 0)
 			return cli_fail(cli, &err);
 	if (!work->guest)
-		return cli_usage(cli, "%s: which guest? %s NAME; passthru guests lists them",
+		return cli_usage(cli,
+				 "%s: name a guest with %s NAME. To see all guests:\n"
+				 "  passthru guests",
 				 argv[0], strcmp(argv[0], "attach") ? "--from" : "--to");
 	if (!work->devices.count)
-		return cli_usage(cli, "%s: which device? passthru list shows them", argv[0]);
+		return cli_usage(cli,
+				 "%s: name a device. To see all devices:\n"
+				 "  passthru list",
+				 argv[0]);
 	return 0;
 }
 
@@ -142,8 +147,9 @@ static int fail_pending(const struct work *work, const struct pt_address *addres
 
 	return pt_fail(
 		err, PT_UNPLUG_PENDING, ETIMEDOUT,
-		"%s: %s was asked for it and hasn't let go. The request stays: passthru guests "
-		"shows when the device has left it. Ask again, or stop the guest",
+		"%s: %s has not released the device; the unplug request is still pending. Stop the "
+		"guest to force the release, or see the state with:\n"
+		"  passthru guests",
 		pt_address_format(address, text), work->guest);
 }
 
@@ -193,10 +199,10 @@ static void tell(struct work *work, const struct pt_address *address, const char
 	char text[PT_ADDRESS_TEXT];
 
 	if (!work->cli->is_json)
-		(void)fprintf(
-			work->cli->out, "%s%s%s: %s %s%s\n", cli_bold(work->cli),
-			pt_address_format(address, text), cli_plain(work->cli), what, work->guest,
-			work->flags & VIR_DOMAIN_AFFECT_LIVE ? "" : ", from its next start on");
+		(void)fprintf(work->cli->out, "%s%s%s: %s %s%s\n", cli_bold(work->cli),
+			      pt_address_format(address, text), cli_plain(work->cli), what,
+			      work->guest,
+			      work->flags & VIR_DOMAIN_AFFECT_LIVE ? "" : ", from its next start");
 }
 
 /* All or none: those that came before the one that failed are taken out again. */
@@ -210,7 +216,11 @@ static int attach_all(struct work *work, struct pt_error *err)
 		r = attach_one(work, &work->devices.addresses[done], err);
 	for (i = 0; r && i < done; i++)
 		if (detach_one(work, &work->devices.addresses[i], &undo) < 0)
-			pt_error_append(err, "\ntaking the others out again: %s", undo.message);
+			pt_error_append(err,
+					"\n"
+					"Detaching the other devices again failed: "
+					"%s",
+					undo.message);
 	for (i = 0; !r && i < done; i++)
 		tell(work, &work->devices.addresses[i], "attached to");
 	return r;

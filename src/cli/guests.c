@@ -116,7 +116,7 @@ static int list_guests(struct cli *cli, struct virt *virt)
 
 	count = virt->call.virConnectListAllDomains(virt->connection, &domains, 0);
 	if (count < 0)
-		r = virt_fail(virt, &err, "listing the guests");
+		r = virt_fail(virt, &err, "can't list the guests");
 	if (!r && !array && count)
 		(void)fprintf(cli->out, "%s%-20s  %-13s  %s%s\n", cli_dim(cli), "GUEST", "STATE",
 			      "DEVICES", cli_plain(cli));
@@ -170,9 +170,9 @@ static int stop_guest(struct virt *virt, virDomainPtr domain, bool is_forced, un
 	while ((r = is_off(virt, domain, err)) == 0) {
 		if (clock_now_ms() >= until)
 			return pt_fail(err, PT_BUSY, ETIMEDOUT,
-				       "%s was asked to shut down and is still running after %u s: "
-				       "wait longer (--timeout S), or pull its plug: passthru stop "
-				       "--force %s",
+				       "%s is still running %u s after the shutdown request. Wait "
+				       "longer (--timeout S), or power it off:\n"
+				       "  passthru stop --force %s",
 				       name, seconds, name);
 		clock_sleep_ms(STOP_LOOK_MS);
 	}
@@ -250,7 +250,10 @@ int verb_start_stop(struct cli *cli, int argc, char **argv)
 	if (status)
 		return status;
 	if (optind + 1 != argc)
-		return cli_usage(cli, "%s: which guest? passthru guests lists them", argv[0]);
+		return cli_usage(cli,
+				 "%s: name a guest. To see all guests:\n"
+				 "  passthru guests",
+				 argv[0]);
 	r = virt_open(options.uri, &virt, &err);
 	if (r < 0)
 		return cli_fail(cli, &err);

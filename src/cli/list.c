@@ -84,7 +84,7 @@ static int parse_id(const char *text, struct filter *filter, struct pt_error *er
 			return 0;
 	}
 	return pt_fail(err, PT_INVALID, EINVAL,
-		       "--id %s: write it as 8086:10d3, 8086:* or *:10d3 (hex)", text);
+		       "--id %s: expected hex ids such as 8086:10d3, 8086:* or *:10d3", text);
 }
 
 static int parse_group(const char *text, struct filter *filter, struct pt_error *err)
@@ -93,7 +93,7 @@ static int parse_group(const char *text, struct filter *filter, struct pt_error 
 
 	if (text_parse_number(text, 10, INT_MAX, &number) < 0)
 		return pt_fail(err, PT_INVALID, EINVAL,
-			       "--group %s: this takes the number of an IOMMU group", text);
+			       "--group %s: expected the number of an IOMMU group", text);
 	filter->group = (int)number;
 	return 0;
 }
@@ -211,7 +211,7 @@ static int print_table(struct cli *cli, const struct pt_function *const *functio
 	size_t i;
 
 	if (!count) {
-		(void)fprintf(cli->err, "passthru: no PCI function is like that\n");
+		(void)fprintf(cli->err, "No device matches.\n");
 		return 0;
 	}
 	measure(functions, count, &columns);
@@ -344,7 +344,7 @@ static int virsh_list(struct cli *cli, int argc, char **argv)
 		if (c == 't')
 			is_tree = true;
 		else if (strcmp(optarg, "pci") != 0)
-			return cli_usage(cli, "--cap %s: only pci devices are listed here", optarg);
+			return cli_usage(cli, "--cap %s: passthru lists only pci devices", optarg);
 	}
 	if (optind < argc)
 		return cli_usage(cli, "%s takes no %s", argv[0], argv[optind]);

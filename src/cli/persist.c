@@ -96,7 +96,7 @@ static int parse(struct cli *cli, int argc, char **argv, struct words *words)
 	words->request.devices = words->devices.addresses;
 	words->request.count = words->devices.count;
 	if (words->request.is_forced && !words->request.why)
-		return cli_usage(cli, "%s: --force needs --reason TEXT, which is kept in the log",
+		return cli_usage(cli, "%s: --force needs --reason TEXT; the reason is logged",
 				 argv[0]);
 	return 0;
 }
@@ -212,8 +212,8 @@ static void note_missing_rule(struct cli *cli)
 		if (access(places[i], F_OK) == 0)
 			return;
 	}
-	(void)fprintf(cli->err, "passthru: 60-passthru.rules is not installed among udev's rules: "
-				"nothing will be done at boot until it is\n");
+	(void)fprintf(cli->err, "Warning: the udev rule 60-passthru.rules is not installed, so "
+				"this has no effect at boot.\n");
 }
 
 /* The copy in the initramfs is what counts there, until it is made anew. */
@@ -227,7 +227,10 @@ static void note_initramfs(struct cli *cli)
 	else if (access("/usr/lib/dracut/modules.d/90passthru", F_OK) == 0)
 		command = "dracut -f";
 	if (command)
-		(void)fprintf(cli->out, "The initramfs has a copy of this; renew it with: %s\n",
+		(void)fprintf(cli->out,
+			      "The initramfs contains a copy of the persisted devices. "
+			      "Update it:\n"
+			      "  %s\n",
 			      command);
 }
 
@@ -262,8 +265,8 @@ static void note_group(struct cli *cli, const struct pt_snapshot *snapshot,
 			continue;
 		(void)fprintf(
 			cli->out,
-			"  %s shares its IOMMU group: with a host driver on that, no guest can "
-			"have %s\n",
+			"  %s is in the same IOMMU group: while a host driver uses it, no guest "
+			"can use %s\n",
 			pt_address_format(&member->address, other),
 			pt_address_format(address, text));
 	}
@@ -276,17 +279,17 @@ static void tell_persisted(struct cli *cli, const struct pt_snapshot *snapshot,
 	bool is_applied = persisted->state == PT_PERSIST_APPLIED;
 
 	pt_address_format(&persisted->address, text);
-	(void)fprintf(cli->out, "%s%s%s: for %s at each boot, %s now\n", cli_bold(cli), text,
+	(void)fprintf(cli->out, "%s%s%s: at each boot: %s, now: %s\n", cli_bold(cli), text,
 		      cli_plain(cli), persisted->driver, persisted->words);
-	(void)fprintf(cli->out, "  it is %s, slot %s\n",
+	(void)fprintf(cli->out, "  identity: %s, slot %s\n",
 		      pt_identity_format(&persisted->identity, identity), persisted->identity.slot);
 	if (!*persisted->identity.serial)
 		(void)fprintf(cli->out,
-			      "  without a serial number it can't be told from another of "
-			      "its model\n");
+			      "  no serial number: passthru can't tell it from another device of "
+			      "the same model\n");
 	note_group(cli, snapshot, list, &persisted->address);
 	if (!is_applied)
-		(void)fprintf(cli->out, "  to take it now: passthru detach %s\n", text);
+		(void)fprintf(cli->out, "  to detach it now: passthru detach %s\n", text);
 }
 
 static int tell_all(struct cli *cli, const struct words *words)
@@ -403,8 +406,8 @@ static int persist(struct cli *cli, const struct words *words)
 		return cli_fail(cli, &err);
 	status = words->is_now ? detach_now(cli, words) : 0;
 	if (status)
-		(void)fprintf(cli->err, "passthru: persisted all the same: the next boot keeps the "
-					"devices from the host\n");
+		(void)fprintf(cli->err, "passthru: the devices are persisted nevertheless: the "
+					"next boot keeps them from the host\n");
 	return status ? status : tell_all(cli, words);
 }
 
@@ -415,11 +418,13 @@ int verb_persist(struct cli *cli, int argc, char **argv)
 
 	if (!status && words.is_apply) {
 		status = words.devices.count
-				 ? cli_usage(cli, "%s: --apply applies all that is persisted",
+				 ? cli_usage(cli,
+					     "%s: --apply takes no devices: it applies all "
+					     "that are persisted",
 					     argv[0])
 				 : apply(cli, &words);
 	} else if (!status && words.udev) {
-		status = cli_usage(cli, "%s: --udev goes with --apply", argv[0]);
+		status = cli_usage(cli, "%s: --udev needs --apply", argv[0]);
 	} else if (!status && !words.devices.count) {
 		status = cli_usage(cli, "%s: which device?", argv[0]);
 	} else if (!status) {
@@ -444,12 +449,12 @@ static int unpersist(struct cli *cli, const struct words *words)
 		return cli_print_json(cli, object);
 	}
 	if (!removed) {
-		(void)fprintf(cli->out, "Nothing to do: not persisted.\n");
+		(void)fprintf(cli->out, "Nothing to do: no such device is persisted.\n");
 		return 0;
 	}
 	(void)fprintf(cli->out,
-		      "The host may drive %s again from the next boot on; to give a device "
-		      "back now: passthru reattach\n",
+		      "From the next boot on, host drivers can bind %s again. To return a device "
+		      "now: passthru reattach DEVICE\n",
 		      removed == 1 ? "it" : "them");
 	note_initramfs(cli);
 	return 0;

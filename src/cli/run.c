@@ -110,12 +110,12 @@ static int parse(struct cli *cli, int argc, char **argv, struct run *run)
 			return cli_fail(cli, &err);
 	}
 	if (!run->devices.count)
-		return cli_usage(cli, "run: which device? --device 0000:65:00.0");
+		return cli_usage(cli, "run: name a device: --device 0000:65:00.0");
 	if (optind >= argc && !run->is_dry_run)
-		return cli_usage(cli, "run: no command: passthru run --device … -- "
+		return cli_usage(cli, "run: the command is missing: passthru run --device … -- "
 				      "qemu-system-x86_64 …");
 	if (run->request.is_forced && !run->request.why)
-		return cli_usage(cli, "run: --force needs --reason TEXT, which is kept in the log");
+		return cli_usage(cli, "run: --force needs --reason TEXT; the reason is logged");
 	run->request.verb = PT_TAKE;
 	run->request.devices = run->devices.addresses;
 	run->request.count = run->devices.count;
@@ -356,7 +356,7 @@ int verb_run(struct cli *cli, int argc, char **argv)
 	if (!status && run.is_dry_run)
 		status = cli_show_plan(cli, &run.request);
 	else if (!status && !is_program(argv[optind]))
-		status = cli_usage(cli, "run: %s: no such program in PATH", argv[optind]);
+		status = cli_usage(cli, "run: %s: program not found in PATH", argv[optind]);
 	else if (!status && make_command(&run, argv + optind, argc - optind) < 0)
 		status = cli_usage(cli, "out of memory");
 	else if (!status)

@@ -131,7 +131,7 @@ static void print_place(const struct shown *shown)
 		print_line(shown, "NUMA node", "%d", details->numa_node);
 	print_line(shown, "Power state", "%s", details->power_state);
 	if (details->is_boot_vga)
-		print_line(shown, "Boot display", "the firmware drew on it");
+		print_line(shown, "Boot display", "used by the firmware at boot");
 }
 
 static void print_driver(const struct shown *shown)
@@ -143,10 +143,10 @@ static void print_driver(const struct shown *shown)
 		   pt_driver_is_vfio(driver) ? cli_green(shown->cli) : "", driver ? driver : "none",
 		   cli_plain(shown->cli));
 	if (details->is_stuck)
-		print_line(shown, "", "%sits code hangs in the kernel and keeps the device%s",
+		print_line(shown, "", "%sthe driver hangs in the kernel and holds the device%s",
 			   cli_red(shown->cli), cli_plain(shown->cli));
 	if (details->driver_override)
-		print_line(shown, "Override", "%s: no other driver binds",
+		print_line(shown, "Override", "%s: no other driver can bind",
 			   details->driver_override);
 	/* a driver of none of the kernel's lists is built in, without aliases */
 	if (*details->candidates)
@@ -185,7 +185,9 @@ static void print_group(const struct shown *shown)
 	size_t i, blocking = 0, driver = 1;
 
 	if (!group) {
-		print_line(shown, "IOMMU group", "%snone: it can't be given to a guest%s",
+		print_line(shown, "IOMMU group",
+			   "%snone: the device can't be assigned to a "
+			   "guest%s",
 			   cli_yellow(shown->cli), cli_plain(shown->cli));
 		return;
 	}
@@ -199,11 +201,11 @@ static void print_group(const struct shown *shown)
 			driver = strlen(member->driver);
 	}
 	if (group->count == 1) {
-		print_line(shown, "IOMMU group", "%d, its own", group->number);
+		print_line(shown, "IOMMU group", "%d, not shared", group->number);
 		return;
 	}
 	print_line(shown, "IOMMU group", "%d, shared; %s", group->number,
-		   blocking ? "to give it to a guest, free what blocks it:" : "nothing blocks it:");
+		   blocking ? "detach the devices that block it first:" : "no device blocks it:");
 	for (i = 0; i < group->count; i++)
 		if (group->members[i] != shown->function)
 			print_member(shown, group->members[i], driver);
@@ -275,18 +277,17 @@ static void print_reset(const struct shown *shown)
 	if (pt_function_kind(shown->function) == PT_BRIDGE)
 		return;
 	if (reset->scope == PT_RESET_NONE)
-		print_line(shown, "Reset", "%snone is possible%s", cli_yellow(shown->cli),
+		print_line(shown, "Reset", "%snot possible%s", cli_yellow(shown->cli),
 			   cli_plain(shown->cli));
 	else if (reset->affected_count < 2)
-		print_line(shown, "Reset", "%s, of this function alone", reset->method);
+		print_line(shown, "Reset", "%s, resets this function only", reset->method);
 	else if (reset->scope == PT_RESET_BUS)
-		print_line(shown, "Reset", "%s, of the bus: %sit must be assigned together with%s",
+		print_line(shown, "Reset", "%s, resets the bus: %sassign it together with%s",
 			   reset->method, cli_yellow(shown->cli), cli_plain(shown->cli));
 	else if (takes_vfs)
-		print_line(shown, "Reset", "%s, which takes its virtual functions down too",
-			   reset->method);
+		print_line(shown, "Reset", "%s, also resets its virtual functions", reset->method);
 	else
-		print_line(shown, "Reset", "%s, which takes these down too:", reset->method);
+		print_line(shown, "Reset", "%s, also resets:", reset->method);
 	if (reset->affected_count > 1 && !takes_vfs) {
 		begin(shown, "");
 		for (i = 0; i < reset->affected_count; i++)
@@ -489,7 +490,10 @@ static int parse(struct cli *cli, int argc, char **argv, struct show *show)
 	if (cli_devices_finish(&show->devices, &err) < 0)
 		return cli_fail(cli, &err);
 	if (!show->devices.count)
-		return cli_usage(cli, "%s: which device? passthru list shows them", argv[0]);
+		return cli_usage(cli,
+				 "%s: name a device. To see all devices:\n"
+				 "  passthru list",
+				 argv[0]);
 	if (cli->is_json && show->form != FORM_TEXT)
 		return cli_usage(cli, "--json and --xml exclude each other");
 	return 0;

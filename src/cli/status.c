@@ -45,7 +45,7 @@ static struct json_object *claim_to_json(struct cli *cli, const struct pt_claim 
 static void format_owner(struct cli *cli, const struct pt_claim *claim, char *buffer, size_t size)
 {
 	if (claim->owner.kind == PT_OWNER_MANUAL)
-		(void)text_format(buffer, size, "by hand");
+		(void)text_format(buffer, size, "manual");
 	else if (claim->owner.kind == PT_OWNER_DOMAIN)
 		(void)text_format(buffer, size, "guest %s", claim->owner.name);
 	else
@@ -81,9 +81,9 @@ static void print_claim(struct cli *cli, const struct pt_claim *claim, bool is_p
 	if (*claim->why)
 		(void)fprintf(cli->out, "              %s\n", cleaned(claim->why, why));
 	if (!is_present)
-		(void)fprintf(cli->out, "              It has left the machine%s\n",
+		(void)fprintf(cli->out, "              The device was removed from the machine%s\n",
 			      claim->owner.kind == PT_OWNER_MANUAL
-				      ? ": passthru recover forgets this claim."
+				      ? "; passthru recover deletes this claim."
 				      : ".");
 }
 
@@ -180,6 +180,6 @@ int verb_recover(struct cli *cli, int argc, char **argv)
 	if (recovered.list)
 		return cli_print_json(cli, recovered.list);
 	if (!recovered.count)
-		(void)fprintf(cli->out, "Nothing to put right.\n");
+		(void)fprintf(cli->out, "Nothing to recover.\n");
 	return 0;
 }

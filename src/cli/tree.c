@@ -336,7 +336,9 @@ int verb_tree(struct cli *cli, int argc, char **argv)
 		tree.shows_all = true;
 	}
 	if (optind < argc)
-		return cli_usage(cli, "tree takes no devices: passthru list %s shows one",
+		return cli_usage(cli,
+				 "tree takes no devices. To see one device:\n"
+				 "  passthru list %s",
 				 argv[optind]);
 	if (pt_snapshot_read(cli->host, &snapshot, &err) < 0)
 		return cli_fail(cli, &err);

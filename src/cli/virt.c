@@ -25,8 +25,8 @@ static int open_library(const char *const *names, void **ret_library, struct pt_
 			return 0;
 	}
 	return pt_fail(err, PT_SYSTEM, ENOENT,
-		       "%s isn't on this host, and the verbs for guests need it: install libvirt's "
-		       "client library (Debian: libvirt0)",
+		       "%s is not installed, but the guest verbs need it: install libvirt's client "
+		       "library (Debian: libvirt0)",
 		       names[0]);
 }
 
@@ -89,8 +89,8 @@ int virt_open(const char *uri, struct virt *ret_virt, struct pt_error *err)
 		virt.call.virSetErrorFunc(NULL, be_quiet);
 		virt.connection = virt.call.virConnectOpen(choose_uri(uri));
 		if (!virt.connection) {
-			r = virt_fail(&virt, err, "no connection to what runs guests");
-			pt_error_append(err, ". Is passthrud (or libvirtd) running?");
+			r = virt_fail(&virt, err, "can't connect to passthrud or libvirtd");
+			pt_error_append(err, ". Is it running?");
 		}
 	}
 	if (r) {
@@ -187,7 +187,7 @@ static int add_hostdev(const xmlNode *node, struct cli_devices *devices, struct 
 	    !parse_field(node, "bus", 0xff, &bus) || !parse_field(node, "slot", 0x1f, &slot) ||
 	    !parse_field(node, "function", 7, &function))
 		return pt_fail(err, PT_CORRUPT, EBADMSG,
-			       "a hostdev's address in the guest's definition doesn't parse");
+			       "the address of a hostdev in the guest's definition is invalid");
 	(void)pt_address_format(&(struct pt_address){.domain = (uint32_t)domain,
 						     .bus = (uint8_t)bus,
 						     .device = (uint8_t)slot,
@@ -233,7 +233,10 @@ int virt_read_hostdevs(struct virt *virt, virDomainPtr domain, unsigned int flag
 		virt->call.xmlReadMemory(text, (int)strlen(text), "guest.xml", NULL,
 					 XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
 	if (!document)
-		return pt_fail(err, PT_CORRUPT, EBADMSG, "%s: its definition isn't XML", name);
+		return pt_fail(err, PT_CORRUPT, EBADMSG,
+			       "%s: its definition is not valid "
+			       "XML",
+			       name);
 	r = read_nodes(virt, document, &devices, err);
 	virt->call.xmlFreeDoc(document);
 	if (r)

@@ -18,7 +18,7 @@
 static const char *owner_words(const struct pt_owner *owner, char *buffer, size_t size)
 {
 	if (owner->kind == PT_OWNER_MANUAL)
-		(void)text_format(buffer, size, "detached by hand");
+		(void)text_format(buffer, size, "detached manually");
 	else if (owner->kind == PT_OWNER_DOMAIN)
 		(void)text_format(buffer, size, "guest %s", owner->name);
 	else
@@ -177,7 +177,7 @@ static int watch(struct cli *cli, const struct cli_devices *devices)
 		return cli_fail(cli, &err);
 	}
 	if (!cli->is_json)
-		(void)fprintf(cli->err, "passthru: watching; Ctrl-C ends it\n");
+		(void)fprintf(cli->err, "passthru: watching devices; press Ctrl-C to stop\n");
 	return loop(cli, watch, devices, signal_fd);
 }
 
@@ -189,7 +189,7 @@ int verb_watch(struct cli *cli, int argc, char **argv)
 
 	for (i = 1; i < argc && status < 0; i++) {
 		if (argv[i][0] == '-')
-			status = cli_usage(cli, "%s: there is no option %s", argv[0], argv[i]);
+			status = cli_usage(cli, "%s: unknown option %s", argv[0], argv[i]);
 		else if (cli_devices_add(&devices, argv[i], &err) < 0)
 			status = cli_fail(cli, &err);
 	}

@@ -10,8 +10,9 @@ static int is_left_out(struct cli *cli, char **argv)
 	struct pt_error err;
 
 	pt_fail(&err, PT_SYSTEM, ENOSYS,
-		"%s: this passthru was built without the verbs for guests (-Dguests=false). "
-		"Build it with them:\n  ./dev build",
+		"%s: this passthru was built without the guest verbs (-Dguests=false). To build it "
+		"with them:\n"
+		"  ./dev build",
 		argv[0]);
 	return cli_fail(cli, &err);
 }

@@ -61,9 +61,9 @@ int binding_read_driver(struct pt_host *host, const struct pt_address *address,
 	pt_address_format(address, text);
 	if (r == -ENODEV)
 		return pt_fail(err, PT_DEVICE_GONE, ENODEV,
-			       "%s: the device left the machine while it was worked on", text);
+			       "%s: the device was removed during the operation", text);
 	if (r < 0)
-		return pt_fail(err, PT_SYSTEM, -r, "%s: can't read which driver it has: %s", text,
+		return pt_fail(err, PT_SYSTEM, -r, "%s: can't read its driver: %s", text,
 			       strerror(-r));
 	return 0;
 }
@@ -94,9 +94,9 @@ static int read_settled_driver(struct pt_host *host, const struct pt_address *ad
 	}
 	return pt_fail(
 		err, PT_DRIVER_STUCK, ETIMEDOUT,
-		"%s: %s is letting go of it and has not finished within %u.%u s: an unbind by "
-		"someone else, or an earlier one, hangs in the kernel. If it is a VFIO driver, "
-		"end the guest that has the device; see dmesg for what else it waits for",
+		"%s: an earlier unbind from %s, or one by another program, hangs in the kernel: it "
+		"has not finished within %u.%u s. If that is a VFIO driver, stop the guest that "
+		"uses the device; otherwise dmesg may show the cause",
 		pt_address_format(address, text), driver, deadline_ms / 1000,
 		deadline_ms % 1000 / 100);
 }
@@ -145,8 +145,8 @@ static int fail_override(struct pt_host *host, const struct helper_attempt *atte
 	pt_address_format(attempt->address, text);
 	if (attempt->result == -ENOENT)
 		return pt_fail(err, PT_SYSTEM, ENOENT,
-			       "%s: the kernel offers no driver_override file for it; without one "
-			       "a single device can't be given to another driver (Linux 3.16 and "
+			       "%s: the kernel has no driver_override file for it, which passthru "
+			       "needs to change the driver of a single device (Linux 3.16 and "
 			       "later have it)",
 			       text);
 	return pt_fail(err, PT_SYSTEM, -attempt->result, "%s: can't %s: %s", text, attempt->what,
@@ -166,12 +166,12 @@ int binding_read(struct pt_host *host, const struct pt_address *address,
 
 	r = read_driver(host, address, binding.driver, NULL);
 	if (r == -ENODEV)
-		return pt_fail(
-			err, PT_NO_DEVICE, ENODEV,
-			"%s: there is no such PCI device on this host (see \"passthru list\")",
-			pt_address_format(address, text));
+		return pt_fail(err, PT_NO_DEVICE, ENODEV,
+			       "%s: this host has no such PCI device. To see all devices:\n"
+			       "  passthru list",
+			       pt_address_format(address, text));
 	if (r < 0)
-		return pt_fail(err, PT_SYSTEM, -r, "%s: can't read which driver it has: %s",
+		return pt_fail(err, PT_SYSTEM, -r, "%s: can't read its driver: %s",
 			       pt_address_format(address, text), strerror(-r));
 	r = sysfs_device_path(job.path, address, "driver_override");
 	assert(r == 0);
@@ -211,7 +211,7 @@ int binding_set_override(struct pt_host *host, const struct pt_address *address,
 	if (strcmp(job.value, driver))
 		return pt_fail(
 			err, PT_SYSTEM, EIO,
-			"%s: driver_override was set to \"%s\" and reads \"%s\": someone else "
+			"%s: driver_override was set to \"%s\" but reads \"%s\": another program "
 			"(driverctl, libvirt, a udev rule) sets it at the same time",
 			pt_address_format(address, text), driver, job.value);
 	return 0;
@@ -230,20 +230,19 @@ static int fail_unbind(struct pt_host *host, const struct helper_attempt *attemp
 	pt_address_format(attempt->address, text);
 	if (strcmp(driver_now, attempt->driver))
 		return pt_fail(err, PT_DRIVER_REFUSED, EBUSY,
-			       "%s: %s let go of it, but %s has taken it since: someone else binds "
-			       "it at the same time (driverctl, libvirt, a udev rule)",
+			       "%s: unbound from %s, but then bound to %s: another program "
+			       "(driverctl, libvirt, a udev rule) binds it at the same time",
 			       text, attempt->driver, driver_now);
 	if (attempt->result == -ENOENT)
-		return pt_fail(
-			err, PT_DRIVER_REFUSED, ENOENT,
-			"%s: %s can't be made to let go of it: this driver has no unbind file",
-			text, attempt->driver);
+		return pt_fail(err, PT_DRIVER_REFUSED, ENOENT,
+			       "%s: can't be unbound from %s: this driver has no unbind file", text,
+			       attempt->driver);
 	if (attempt->result == 0)
 		return pt_fail(err, PT_DRIVER_REFUSED, EBUSY,
-			       "%s: unbinding it from %s was accepted, yet %s has it still (or "
-			       "again)",
+			       "%s: the kernel accepted the unbind from %s, but the device is "
+			       "still (or again) bound to %s",
 			       text, attempt->driver, attempt->driver);
-	return pt_fail(err, PT_DRIVER_REFUSED, -attempt->result, "%s: %s did not let go of it: %s",
+	return pt_fail(err, PT_DRIVER_REFUSED, -attempt->result, "%s: can't be unbound from %s: %s",
 		       text, attempt->driver, strerror(-attempt->result));
 }
 
@@ -336,35 +335,38 @@ static int fail_probe(struct pt_host *host, const struct probe_job *job, const c
 	pt_address_format(attempt->address, text);
 	if (*now)
 		return pt_fail(err, PT_DRIVER_REFUSED, EBUSY,
-			       "%s: the kernel gave it to %s, not to %s", text, now, job->driver);
+			       "%s: the kernel bound it to %s instead of "
+			       "%s",
+			       text, now, job->driver);
 	if (*job->override && strcmp(job->override, job->driver))
 		return pt_fail(err, PT_DRIVER_REFUSED, ENODEV,
-			       "%s: driver_override is \"%s\", so %s can't have it", text,
+			       "%s: driver_override is \"%s\", so it can't be bound to %s", text,
 			       job->override, job->driver);
 	/* the one thing that drivers_probe doesn't pass over in silence, and that as EINVAL */
 	if (!*job->driver)
 		return pt_fail(
 			err, PT_DRIVER_REFUSED, -attempt->result,
-			"%s: the kernel keeps host drivers from it (%s): a guest has another "
-			"device of its IOMMU group. End that guest, or give it this one too",
+			"%s: the kernel binds no host driver to it (%s), because a guest uses "
+			"another device of its IOMMU group. Stop that guest, or assign this device "
+			"to it too",
 			text, strerrorname_np(-attempt->result));
 	errnum = job->bind_result < 0 ? -job->bind_result : EIO;
 	return pt_fail(err, PT_DRIVER_REFUSED, errnum,
-		       "%s: %s refused it: %s (%s). The kernel's log (dmesg) may say more", text,
-		       job->driver,
+		       "%s: %s refused the device: %s (%s). The kernel log (dmesg) may tell "
+		       "more",
+		       text, job->driver,
 		       job->bind_result < 0
 			       ? binding_words(host, attempt->address, job->driver, errnum)
-			       : "bound, and let go of it at once",
+			       : "the device was bound and unbound again at once",
 		       strerrorname_np(errnum));
 }
 
 static int fail_unregistered(const char *address, const char *driver, struct pt_error *err)
 {
-	return pt_fail(
-		err, pt_driver_is_vfio(driver) ? PT_NO_VFIO : PT_DRIVER_REFUSED, ENOENT,
-		"%s: no driver \"%s\" is registered in the kernel: load its module (modprobe "
-		"%s)",
-		address, driver, driver);
+	return pt_fail(err, pt_driver_is_vfio(driver) ? PT_NO_VFIO : PT_DRIVER_REFUSED, ENOENT,
+		       "%s: the kernel has no driver \"%s\". Load its module:\n"
+		       "  modprobe %s",
+		       address, driver, driver);
 }
 
 static int run_probe(struct pt_host *host, const struct pt_address *address, const char *driver,
@@ -410,7 +412,8 @@ int binding_probe(struct pt_host *host, const struct pt_address *address, const 
 	if (*now && (!*driver || !strcmp(now, driver)))
 		return 0;
 	if (*now)
-		return pt_fail(err, PT_DRIVER_REFUSED, EBUSY, "%s: %s can't have it while %s does",
+		return pt_fail(err, PT_DRIVER_REFUSED, EBUSY,
+			       "%s: can't be bound to %s while it is bound to %s",
 			       pt_address_format(address, text), driver, now);
 	if (*driver && !binding_has_driver(host, driver))
 		return fail_unregistered(pt_address_format(address, text), driver, err);

@@ -22,7 +22,7 @@ bool binding_is_driver_name(const char *driver)
 
 int binding_fail_driver_name(const char *driver, struct pt_error *err)
 {
-	return pt_fail(err, PT_INVALID, EINVAL, "\"%.64s\" can't be the name of a driver", driver);
+	return pt_fail(err, PT_INVALID, EINVAL, "\"%.64s\" is not a driver name", driver);
 }
 
 /* vfio-pci says EINVAL for several reasons; some of them can be looked up. */
@@ -33,12 +33,12 @@ static const char *vfio_invalid_words(struct pt_host *host, const struct pt_addr
 
 	if (sysfs_device_path(path, address, "config") == 0 &&
 	    header_read(host, path, &header) == 0 && header_is_bridge(&header))
-		return "it is a bridge, and those stay with the host";
+		return "it is a bridge, and bridges stay with the host";
 	if (sysfs_device_path(path, address, "iommu_group") == 0 &&
 	    faccessat(host->root_fd, path, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
-		return "it is in no IOMMU group: the IOMMU is off (firmware setting, or kernel "
-		       "parameter intel_iommu=on), or does not cover it";
-	return "the device is on the driver's denylist, or its IOMMU can't keep memory coherent";
+		return "it is in no IOMMU group: the IOMMU is off (check the firmware setup and "
+		       "the kernel parameter intel_iommu=on), or does not cover it";
+	return "the device is on the driver's denylist, or its IOMMU can't enforce cache coherency";
 }
 
 /* igbvf, ixgbevf and others ask the physical function, which answers only while it is up. */
@@ -48,10 +48,10 @@ static const char *refused_words(struct pt_host *host, const struct pt_address *
 
 	if (sysfs_device_path(path, address, "physfn") == 0 &&
 	    faccessat(host->root_fd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-		return "it does not know this device, or found none there that works; a virtual "
-		       "function often works only while the interface of its physical function "
-		       "is up (ip link set NAME up)";
-	return "it does not know this device, or found none there that works";
+		return "it does not support this device, or the device does not work; a virtual "
+		       "function often works only while the interface of its physical function is "
+		       "up (ip link set NAME up)";
+	return "it does not support this device, or the device does not work";
 }
 
 const char *binding_words(struct pt_host *host, const struct pt_address *address,
@@ -65,16 +65,16 @@ const char *binding_words(struct pt_host *host, const struct pt_address *address
 			       : refused_words(host, address);
 	case EINVAL:
 		return is_vfio ? vfio_invalid_words(host, address)
-			       : "the device was not as the driver expects";
+			       : "the device is not in the state that the driver expects";
 	case EBUSY:
-		return is_vfio ? "virtual functions of it are enabled, or something else of the "
-				 "kernel's uses it"
-			       : "another device of its IOMMU group is in a guest, or its resources "
+		return is_vfio ? "its virtual functions are enabled, or another part of the kernel "
+				 "uses it"
+			       : "a guest uses another device of its IOMMU group, or its resources "
 				 "are in use";
 	case EAGAIN:
-		return "it waits for another driver to come first (deferred probe)";
+		return "it waits for another driver (deferred probe)";
 	case ENOENT:
-		return "the driver has no bind file, or was unloaded meanwhile";
+		return "the driver has no bind file, or has just been unloaded";
 	default:
 		return strerror(errnum);
 	}
@@ -121,30 +121,31 @@ static int fail_load(struct pt_host *host, const struct load_job *job, int errnu
 	enum pt_reason reason = is_vfio ? PT_NO_VFIO : PT_DRIVER_REFUSED;
 
 	if (errnum == EPERM || errnum == EACCES)
-		return pt_fail(err, PT_NOT_PERMITTED, errnum, "module %s may not be loaded: %s",
-			       driver,
+		return pt_fail(err, PT_NOT_PERMITTED, errnum,
+			       "loading module %s is not permitted: %s", driver,
 			       geteuid() ? "run as root"
-					 : "forbidden even to root (a container, kernel lockdown, "
-					   "or kernel.modules_disabled=1): run \"modprobe\" for it "
-					   "on the host, early");
+					 : "forbidden even to root (by a container, kernel "
+					   "lockdown or kernel.modules_disabled=1); run modprobe "
+					   "on the host itself, early in the boot");
 	if (errnum == EKEYREJECTED || errnum == ENOKEY)
 		return pt_fail(err, reason, errnum,
-			       "module %s is not signed by a key that this kernel trusts (Secure "
-			       "Boot): install the distribution's own build of it",
+			       "module %s is not signed with a key that this kernel trusts (Secure "
+			       "Boot): install the module of your distribution",
 			       driver);
 	if (errnum == ENOENT && !has_modules(host))
 		return pt_fail(err, reason, errnum,
-			       "there is no module %s, nor any for the running kernel: was the "
-			       "kernel package upgraded? Reboot into the installed kernel",
+			       "module %s does not exist, and no modules of the running kernel are "
+			       "installed: if the kernel package was upgraded, reboot into the "
+			       "installed kernel",
 			       driver);
 	if (errnum == ENOENT && is_vfio)
 		return pt_fail(
 			err, reason, errnum,
-			"this kernel has no %s, neither built in nor as a module "
+			"this kernel has no driver %s, neither built in nor as a module "
 			"(CONFIG_VFIO_PCI): install the full kernel or its module package "
 			"(linux-modules-extra-… on Ubuntu, kernel-modules on Fedora; Debian's "
-			"linux-image-amd64 has it, some cloud kernels do not), then "
-			"\"modprobe %s\"",
+			"linux-image-amd64 has it, some cloud kernels do not), then run:\n"
+			"  modprobe %s",
 			driver, driver);
 	if (errnum == ENOENT)
 		return pt_fail(
@@ -152,8 +153,10 @@ static int fail_load(struct pt_host *host, const struct load_job *job, int errnu
 			"this kernel has no driver \"%s\", neither built in nor as a module of "
 			"that name",
 			driver);
-	return pt_fail(err, reason, errnum, "module %s did not load: %s; see dmesg", driver,
-		       job->said[0] ? job->said : strerror(errnum));
+	return pt_fail(err, reason, errnum,
+		       "loading module %s failed: %s. The kernel log (dmesg) "
+		       "may tell more",
+		       driver, job->said[0] ? job->said : strerror(errnum));
 }
 
 int binding_load_driver(struct pt_host *host, const char *driver, unsigned int deadline_ms,
@@ -172,8 +175,9 @@ int binding_load_driver(struct pt_host *host, const char *driver, unsigned int d
 	if (r == -ETIMEDOUT)
 		return pt_fail(err, pt_driver_is_vfio(driver) ? PT_NO_VFIO : PT_DRIVER_REFUSED,
 			       ETIMEDOUT,
-			       "module %s has not been loaded within %u.%u s; modprobe is left "
-			       "waiting (below pid %ld), see dmesg for what it waits for",
+			       "loading module %s has not finished within %u.%u s; modprobe still "
+			       "waits (child of pid %ld). The kernel log (dmesg) may show the "
+			       "cause",
 			       driver, deadline_ms / 1000, deadline_ms % 1000 / 100, (long)helper);
 	if (job.said[0])
 		host_log(host, PT_LOG_DEBUG, "%s", job.said);
@@ -182,6 +186,6 @@ int binding_load_driver(struct pt_host *host, const char *driver, unsigned int d
 	if (binding_has_driver(host, driver))
 		return 0;
 	return pt_fail(err, pt_driver_is_vfio(driver) ? PT_NO_VFIO : PT_DRIVER_REFUSED, ENOENT,
-		       "module %s is loaded, but no PCI driver \"%s\" came with it", driver,
+		       "module %s is loaded, but it registers no PCI driver \"%s\"", driver,
 		       driver);
 }

@@ -202,7 +202,10 @@ static int read_config(struct reader *reader, bool *ret_has_vpd, struct pt_error
 	len = r < 0 ? r : io_read_at(reader->host->root_fd, path, bytes, sizeof(bytes));
 	pt_address_format(reader->address, text);
 	if (len == -ENOENT || len == -ENODEV)
-		return pt_fail(err, PT_DEVICE_GONE, ENODEV, "%s left while it was read", text);
+		return pt_fail(err, PT_DEVICE_GONE, ENODEV,
+			       "%s was removed while it was "
+			       "read",
+			       text);
 	if (len < 0)
 		return pt_fail(err, PT_SYSTEM, (int)-len, "%s: configuration space: %s", text,
 			       strerror((int)-len));
@@ -210,13 +213,13 @@ static int read_config(struct reader *reader, bool *ret_has_vpd, struct pt_error
 	if (r == -ENODEV)
 		return pt_fail(
 			err, PT_DEVICE_GONE, ENODEV,
-			"%s doesn't answer: its configuration space reads all ones. It was "
-			"unplugged, has lost power or hangs; take it out of the kernel's list "
-			"with: echo 1 > /sys/bus/pci/devices/%s/remove",
+			"%s does not respond: its configuration space reads all ones. It was "
+			"unplugged, has no power, or hangs. To remove it from the kernel's list:\n"
+			"  echo 1 > /sys/bus/pci/devices/%s/remove",
 			text, text);
 	if (r < 0)
 		return pt_fail(err, PT_SYSTEM, EIO,
-			       "%s: only %zd bytes of its configuration space can be read", text,
+			       "%s: only %zd bytes of its configuration space are readable", text,
 			       len);
 	reader->facts->is_config_whole = len > CONFIG_HEADER_SIZE;
 	*ret_has_vpd = config->has_vpd;
@@ -392,10 +395,10 @@ int pt_details_read(struct pt_host *host, const struct pt_address *address,
 	int r;
 
 	if (!sysfs_has_device(host, address))
-		return pt_fail(
-			err, PT_NO_DEVICE, ENODEV,
-			"%s: there is no such PCI function; passthru list shows those there are",
-			pt_address_format(address, text));
+		return pt_fail(err, PT_NO_DEVICE, ENODEV,
+			       "%s: this host has no such PCI function. To see all devices:\n"
+			       "  passthru list",
+			       pt_address_format(address, text));
 	details = calloc(1, sizeof(*details));
 	if (!details)
 		return pt_fail_memory(err);

@@ -130,16 +130,16 @@ static int fail_header(struct pt_host *host, const struct pt_address *address, i
 	pt_address_format(address, text);
 	if (r != -ETIMEDOUT && !sysfs_has_device(host, address))
 		return pt_fail(err, PT_DEVICE_GONE, ENODEV,
-			       "%s: the device left the machine during its reset", text);
+			       "%s: the device was removed during its reset", text);
 	if (r != -ETIMEDOUT)
 		return pt_fail(err, PT_RESET_FAILED, -r,
 			       "%s: its configuration space can't be read after the reset: %s",
 			       text, strerror(-r));
 	if (header_is_silent(header))
 		return pt_fail(err, PT_RESET_FAILED, EIO,
-			       "%s: the device does not answer after the reset: its configuration "
-			       "space reads %08x %08x. Some need the power taken away (suspend the "
-			       "machine or switch it off and on)",
+			       "%s: the device does not respond after the reset: its configuration "
+			       "space reads %08x %08x. Some devices need a power cycle: suspend "
+			       "the machine, or switch it off and on",
 			       text, get(header, 0, 4), get(header, 4, 4));
 	return 0;
 }
@@ -177,12 +177,11 @@ int header_wait_ids(struct pt_host *host, const struct pt_address *address, uint
 	r = fail_header(host, address, r, &header, err);
 	if (r < 0)
 		return r;
-	return pt_fail(
-		err, PT_RESET_FAILED, EIO,
-		"%s: configuration space reads %04x:%04x where %04x:%04x was: another device, "
-		"or one that lost its firmware",
-		pt_address_format(address, text), get(&header, 0, 2), get(&header, 2, 2), vendor_id,
-		device_id);
+	return pt_fail(err, PT_RESET_FAILED, EIO,
+		       "%s: its configuration space reads %04x:%04x after the reset, before it was "
+		       "%04x:%04x: this is another device, or the device has lost its firmware",
+		       pt_address_format(address, text), get(&header, 0, 2), get(&header, 2, 2),
+		       vendor_id, device_id);
 }
 
 struct expected {

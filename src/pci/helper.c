@@ -392,22 +392,22 @@ static int explain_stuck(const struct helper_attempt *attempt, const char *addre
 
 	if (attempt->result == -EOWNERDEAD)
 		return pt_fail(err, PT_DRIVER_STUCK, EOWNERDEAD,
-			       "%s: the helper process (pid %ld) died during \"%s\": %s's code "
-			       "crashed, or someone killed it. Look into the kernel's log (dmesg); "
-			       "after a crash the device is locked until the next boot",
+			       "%s: the helper process (pid %ld) died during \"%s\": it was "
+			       "killed, or the code of %s crashed. Check the kernel log (dmesg); "
+			       "after a crash the device stays locked until the next boot",
 			       address, (long)attempt->helper, attempt->what, driver);
 	pt_fail(err, PT_DRIVER_STUCK, ETIMEDOUT,
-		"%s: %s has not returned from \"%s\" within %u.%u s. The helper process (pid %ld) is "
-		"left waiting in the kernel and holds the device's lock. ",
+		"%s: %s has not returned from \"%s\" within %u.%u s. The helper process (pid %ld) "
+		"still waits in the kernel and holds the device's lock. ",
 		address, driver, attempt->what, attempt->deadline_ms / 1000,
 		attempt->deadline_ms % 1000 / 100, (long)attempt->helper);
 	if (strstr(attempt->driver, "vfio"))
 		pt_error_append(err,
-				"VFIO waits for the guest that has the device: end that guest");
+				"VFIO waits for the guest that uses the device: stop that guest");
 	else
 		pt_error_append(err,
-				"See /proc/%ld/stack and dmesg for what it waits for; if it never "
-				"ends, only a reboot frees the device",
+				"/proc/%ld/stack and dmesg show the cause; if the wait never ends, "
+				"only a reboot frees the device",
 				(long)attempt->helper);
 	return -ETIMEDOUT;
 }
@@ -422,13 +422,13 @@ int helper_explain(struct pt_host *host, const struct helper_attempt *attempt, s
 		return explain_stuck(attempt, address, err);
 	if (!sysfs_has_device(host, attempt->address))
 		return pt_fail(err, PT_DEVICE_GONE, ENODEV,
-			       "%s: the device left the machine during \"%s\" (pulled, removed "
+			       "%s: the device was removed during \"%s\" (unplugged, removed "
 			       "through sysfs, or its link went down)",
 			       address, attempt->what);
 	if (r == -EROFS)
 		return pt_fail(err, PT_NOT_PERMITTED, EROFS,
-			       "%s: can't %s, /sys is read-only here (a container?): run it on "
-			       "the host itself, or with /sys mounted read-write",
+			       "%s: can't %s: /sys is read-only here. If this is a container, run "
+			       "the command on the host itself, or mount /sys read-write",
 			       address, attempt->what);
 	if ((r == -EACCES || r == -EPERM) && geteuid() != 0)
 		return pt_fail(err, PT_NOT_PERMITTED, -r,
@@ -437,8 +437,8 @@ int helper_explain(struct pt_host *host, const struct helper_attempt *attempt, s
 	if (r == -EACCES || r == -EPERM)
 		return pt_fail(
 			err, PT_NOT_PERMITTED, -r,
-			"%s: the kernel does not permit \"%s\" even to root: a security "
-			"module (SELinux, AppArmor), a container or kernel lockdown forbids it",
+			"%s: the kernel forbids \"%s\" even to root, because of a security module "
+			"(SELinux, AppArmor), a container or kernel lockdown",
 			address, attempt->what);
 	return 0;
 }

@@ -139,7 +139,7 @@ static int read_config(struct pt_host *host, const struct pt_address *address,
 	r = len < 0 ? (int)len : config_parse(bytes, (size_t)len, config);
 	if (r == -ENODEV || r == -ENOENT)
 		return pt_fail(err, PT_DEVICE_GONE, ENODEV,
-			       "%s doesn't answer: what it is can't be read", text);
+			       "%s does not respond: its identity can't be read", text);
 	if (r < 0)
 		return pt_fail(err, PT_SYSTEM, -r, "%s: configuration space: %s", text,
 			       strerror(-r));
@@ -164,7 +164,7 @@ int pt_identity_read(struct pt_host *host, const struct pt_address *address,
 	pt_address_format(address, text);
 	r = read_slot(host, address, identity.slot);
 	if (r == -ENOENT)
-		return pt_fail(err, PT_NO_DEVICE, ENODEV, "%s: there is no such PCI function",
+		return pt_fail(err, PT_NO_DEVICE, ENODEV, "%s: this host has no such PCI function",
 			       text);
 	len = r < 0 ? r : sysfs_read(host, address, "uevent", uevent_text, sizeof(uevent_text));
 	if (len < 0)
@@ -227,14 +227,18 @@ enum pt_identity_match pt_identity_compare(const struct pt_identity *was,
 		pt_identity_format(was, old);
 		pt_identity_format(is, now);
 		if (text)
-			(void)text_format(text, size, "another device: was %s, is %s%s", old, now,
-					  strcmp(old, now) ? "" : " of another class or revision");
+			(void)text_format(text, size,
+					  "another device: expected %s, found "
+					  "%s%s",
+					  old, now,
+					  strcmp(old, now) ? ""
+							   : " with another class or revision");
 		return PT_IDENTITY_OTHER;
 	}
 	if (!*was->slot || !*is->slot || !strcmp(was->slot, is->slot))
 		return PT_IDENTITY_SAME;
 	if (text)
-		(void)text_format(text, size, "%s in another slot: was in %s, is in %s",
+		(void)text_format(text, size, "%s in another slot: expected in %s, found in %s",
 				  has_serial ? "the same device" : "a device of the same model",
 				  was->slot, is->slot);
 	return PT_IDENTITY_MOVED;
@@ -301,5 +305,5 @@ int pt_identity_find(struct pt_host *host, const struct pt_snapshot *snapshot,
 	}
 	return pt_fail(err, PT_NO_DEVICE, ENODEV, "%s is not in this machine%s%s",
 		       pt_identity_format(identity, words),
-		       used ? "; it may be one of the same model at " : "", likes);
+		       used ? "; devices of the same model are at " : "", likes);
 }

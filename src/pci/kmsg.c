@@ -103,7 +103,7 @@ static bool parse_dpc(const char *text, struct kmsg_error *error)
 	if (!strstr(text, ": DPC: containment event") || !parse_device(text, error))
 		return false;
 	error->kind = KMSG_BUS_ERROR;
-	put_words(error, "fatal", "the port has cut off what is below it (DPC)");
+	put_words(error, "fatal", "the port has disabled its link (DPC)");
 	return true;
 }
 

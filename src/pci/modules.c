@@ -214,7 +214,10 @@ static int read_lists(struct pt_host *host, struct modules *modules)
 		return 0;
 	r = find_directory(host, directory);
 	if (r < 0) {
-		host_log(host, PT_LOG_INFO, "no list of this kernel's modules: %s", strerror(-r));
+		host_log(host, PT_LOG_INFO,
+			 "can't read the list of this kernel's modules: "
+			 "%s",
+			 strerror(-r));
 		modules->has_lists = true;
 		return 0;
 	}
@@ -494,7 +497,7 @@ int modules_load(struct pt_host *host, const char *name, char said[HOST_SAID])
 		r = helper_exec(path, argv, said, HOST_SAID);
 	close(root_fd);
 	if (r == -ENOENT) {
-		(void)text_format(said, HOST_SAID, "there is no %s (install kmod)", path);
+		(void)text_format(said, HOST_SAID, "%s is missing: install kmod", path);
 		return -ENOEXEC;
 	}
 	said[strcspn(said, "\n")] = '\0';

@@ -39,7 +39,9 @@ static struct names *names_open(struct pt_host *host)
 	names->udev = udev_new();
 	names->hwdb = names->udev ? udev_hwdb_new(names->udev) : NULL;
 	if (!names->hwdb)
-		host_log(host, PT_LOG_INFO, "no hardware database: devices stay without names");
+		host_log(host, PT_LOG_INFO,
+			 "no hardware database is installed: devices are shown "
+			 "without names");
 	host->hwdb = names;
 	return names;
 }

@@ -531,8 +531,8 @@ static int fail_unreadable(const struct pt_address *address, int r, struct pt_er
 	pt_address_format(address, text);
 	if (r == -ENOENT || r == -ENODEV)
 		return pt_fail(err, PT_NO_DEVICE, ENODEV,
-			       "%s: there is no such PCI function; passthru list shows those "
-			       "there are",
+			       "%s: this host has no such PCI function. To see all devices:\n"
+			       "  passthru list",
 			       text);
 	return pt_fail(err, PT_SYSTEM, -r, "%s: its files under /sys can't be read: %s", text,
 		       strerror(-r));

@@ -145,7 +145,8 @@ static bool choose_method(struct pt_host *host, const struct pt_snapshot *snapsh
 			break;
 		}
 		host_log(host, PT_LOG_DEBUG,
-			 "%s: reset method \"%s\" is listed but won't work beside %s",
+			 "%s: reset method \"%s\" is listed, but does not work because %s is on "
+			 "the same bus",
 			 pt_address_format(&function->address, text[0]), word,
 			 pt_address_format(&neighbour->address, text[1]));
 	}
@@ -163,10 +164,10 @@ int pt_reset_choose(struct pt_host *host, const struct pt_snapshot *snapshot,
 	bool has_list;
 
 	if (!function)
-		return pt_fail(
-			err, PT_NO_DEVICE, ENODEV,
-			"%s: there is no such PCI device on this host (see \"passthru list\")",
-			pt_address_format(address, text));
+		return pt_fail(err, PT_NO_DEVICE, ENODEV,
+			       "%s: this host has no such PCI device. To see all devices:\n"
+			       "  passthru list",
+			       pt_address_format(address, text));
 	has_list = choose_method(host, snapshot, function, method);
 	if (*method) {
 		scope = PT_RESET_FUNCTION;
@@ -248,14 +249,14 @@ static int fail_function(struct pt_host *host, const struct helper_attempt *atte
 	case -ENOTTY:
 		return pt_fail(
 			err, PT_RESET_UNAVAILABLE, ENOTTY,
-			"%s: the kernel has no way to reset it alone (reset by \"%s\" does not "
-			"apply, ENOTTY)",
+			"%s: the kernel can't reset this function alone (reset method \"%s\" does "
+			"not apply, ENOTTY)",
 			text, method);
 	case -EAGAIN:
 	case -EBUSY:
 		return pt_fail(err, PT_RESET_FAILED, -attempt->result,
-			       "%s: reset by \"%s\": something else of the kernel's works on the "
-			       "device (%s); try again",
+			       "%s: reset by \"%s\": another part of the kernel uses the device "
+			       "(%s); try again",
 			       text, method, strerror(-attempt->result));
 	default:
 		return pt_fail(err, PT_RESET_FAILED, -attempt->result, "%s: reset by \"%s\": %s",
@@ -344,20 +345,20 @@ static const char *hot_words(int errnum)
 {
 	switch (errnum) {
 	case EBUSY:
-		return "a guest or other VFIO user has the device or its group open";
+		return "a guest or another VFIO user has the device or its group open";
 	case EAGAIN:
-		return "something else of the kernel's works on one of the devices; try again";
+		return "another part of the kernel uses one of the devices; try again";
 	case EPERM:
-		return "VFIO does not hand out the group: another member is on a host driver, or "
-		       "there is no interrupt remapping";
+		return "VFIO refuses the IOMMU group: another device of the group is on a host "
+		       "driver, or interrupt remapping is missing";
 	case EINVAL:
-		return "another device on the bus is in use by someone else";
+		return "another device on the bus is in use";
 	case EOPNOTSUPP:
-		return "this kernel offers VFIO through IOMMUFD only (no /dev/vfio groups), which "
-		       "passthru can't use for that yet";
+		return "this kernel offers VFIO through IOMMUFD only (without /dev/vfio groups), "
+		       "which passthru does not support for a bus reset yet";
 	case ENOENT:
-		return "a VFIO group's file in /dev/vfio is missing: not all devices on the bus are "
-		       "on a VFIO driver";
+		return "the file of a VFIO group is missing in /dev/vfio: not all devices on the "
+		       "bus are on a VFIO driver";
 	default:
 		return strerror(errnum);
 	}
@@ -379,8 +380,8 @@ static int fail_hot(struct pt_host *host, const struct helper_attempt *attempt,
 	if (attempt->result == -ENOTTY || attempt->result == -ENODEV)
 		return pt_fail(
 			err, PT_RESET_UNAVAILABLE, -attempt->result,
-			"%s: the kernel refuses to reset its bus (a quirk of a device on it, or "
-			"of the bridge above)",
+			"%s: the kernel refuses to reset its bus (a quirk of a device on the bus, "
+			"or of the bridge above)",
 			text);
 	return pt_fail(err, job->is_asked ? PT_RESET_FAILED : PT_RESET_UNAVAILABLE,
 		       -attempt->result, "%s: bus reset through VFIO: %s (%s)", text,
@@ -421,8 +422,8 @@ static int run_hot(struct pt_host *host, const struct pt_address *address,
 	pt_address_format(address, text[0]);
 	if (reset->affected_count > VFIO_AFFECTED_MAX)
 		return pt_fail(err, PT_RESET_UNAVAILABLE, E2BIG,
-			       "%s: %zu functions on its bus and below are more than can be reset "
-			       "together",
+			       "%s: there are %zu functions on its bus and below, more than can be "
+			       "reset together",
 			       text[0], reset->affected_count);
 	memcpy(job.foreseen, reset->affected, reset->affected_count * sizeof(job.foreseen[0]));
 	host_log(host, PT_LOG_DEBUG, "%s: bus reset through VFIO", text[0]);
@@ -432,12 +433,13 @@ static int run_hot(struct pt_host *host, const struct pt_address *address,
 		return fail_hot(host, &attempt, &job, err);
 	if (job.is_wider)
 		return pt_fail(err, PT_RESET_UNAVAILABLE, EBUSY,
-			       "%s: the kernel says that a bus reset would take down %s too, which "
-			       "was not foreseen; it was not done",
+			       "%s: the kernel reports that a bus reset also resets %s, which the "
+			       "plan does not include. Nothing was reset",
 			       text[0], pt_address_format(&job.unexpected, text[1]));
 	if (job.count != reset->affected_count)
 		host_log(host, PT_LOG_NOTICE,
-			 "%s: the kernel counts %zu functions for the bus reset, the topology %zu",
+			 "%s: the bus reset affects %zu functions according to the kernel, %zu "
+			 "according to the topology",
 			 text[0], job.count, reset->affected_count);
 	return 0;
 }
@@ -471,7 +473,7 @@ int reset_apply_within(struct pt_host *host, const struct pt_address *address,
 	char text[PT_ADDRESS_TEXT];
 
 	if (!sysfs_has_device(host, address))
-		return pt_fail(err, PT_DEVICE_GONE, ENODEV, "%s: the device is gone",
+		return pt_fail(err, PT_DEVICE_GONE, ENODEV, "%s: the device was removed",
 			       pt_address_format(address, text));
 	switch (reset->scope) {
 	case PT_RESET_FUNCTION:
@@ -483,8 +485,8 @@ int reset_apply_within(struct pt_host *host, const struct pt_address *address,
 	}
 	return pt_fail(
 		err, PT_RESET_UNAVAILABLE, ENOTTY,
-		"%s: there is no way to reset it (no reset method, and no bridge above it whose "
-		"bus could be reset)",
+		"%s: can't be reset: the kernel has no reset method for it, and there is no bridge "
+		"above it whose bus could be reset",
 		pt_address_format(address, text));
 }
 

@@ -34,7 +34,7 @@ int uevents_open(struct pt_host *host, struct uevents **ret_uevents, struct pt_e
 
 	if (!host->is_this_machine)
 		return pt_fail(err, PT_SYSTEM, ENOTSUP,
-			       "events come from this machine's kernel only");
+			       "events are available from this machine's kernel only");
 	uevents = calloc(1, sizeof(*uevents));
 	if (!uevents)
 		return pt_fail_memory(err);
@@ -44,12 +44,12 @@ int uevents_open(struct pt_host *host, struct uevents **ret_uevents, struct pt_e
 	errno = ENOMEM;
 	uevents->monitor = udev_monitor_new_from_netlink(uevents->udev, "kernel");
 	if (!uevents->monitor)
-		return pt_fail(err, PT_SYSTEM, errno, "the kernel's events: %s", strerror(errno));
+		return pt_fail(err, PT_SYSTEM, errno, "kernel events: %s", strerror(errno));
 	(void)udev_monitor_filter_add_match_subsystem_devtype(uevents->monitor, "pci", NULL);
 	/* only root may make it larger than the system's limit */
 	(void)udev_monitor_set_receive_buffer_size(uevents->monitor, BUFFER_SIZE);
 	if (udev_monitor_enable_receiving(uevents->monitor) < 0)
-		return pt_fail(err, PT_SYSTEM, EIO, "the kernel's events can't be received");
+		return pt_fail(err, PT_SYSTEM, EIO, "kernel events can't be received");
 	*ret_uevents = TAKE_POINTER(uevents);
 	return 0;
 }

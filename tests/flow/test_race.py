@@ -28,7 +28,7 @@ def problems_of(part):
     # 16: the other has it, 17: the other is just taking it; or one came after the other
     if "BOTH" in part or statuses not in ([0, 0], [0, 16], [0, 17]):
         return [part]
-    if statuses[1] and "in use by sh (pid " not in part and "right now" not in part:
+    if statuses[1] and "in use by sh (pid " not in part and "another request" not in part:
         return ["the second wasn't told: " + part]
     return []
 

@@ -40,7 +40,7 @@ def test_an_unreadable_claim(world, text):
     world.passthru("recover").fails(27, CLAIMS + NOWHERE)
     world.passthru("reattach", NVME).ok()
     for verb in ("detach", "reattach", "reset"):
-        world.passthru(verb, NOWHERE).fails(27, CLAIMS + NOWHERE, "remove it")
+        world.passthru(verb, NOWHERE).fails(27, CLAIMS + NOWHERE, "remove the file")
     world.sh("rm '%s'" % place(world, CLAIMS + NOWHERE))
     world.passthru("recover").ok()
     assert world.snapshot() == before
@@ -84,7 +84,7 @@ def test_one_of_two_that_were_lent(world):
     """The command's end gives back what it can."""
     at = place(world, CLAIMS + NVME)
     r = world.passthru("run", "--device", NVME, "--device", TWIN, "--", "sh", "-c", "echo { >'%s'" % at)
-    r.fails(27, CLAIMS + NVME, "remove it")
+    r.fails(27, CLAIMS + NVME, "remove the file")
     assert world.driver(TWIN) == "nvme" and not world.exists(CLAIMS + TWIN)
     assert world.driver(NVME) == "vfio-pci"
     world.sh("rm '%s'" % at)

@@ -45,9 +45,9 @@ def test_a_card_is_pulled_while_claimed_by_hand(watch):             # noqa: F811
     # seen to leave, with the claim it leaves behind
     assert watch.wait("left", card)["owner"]["kind"] == "manual"
     assert not status(world)[card]["present"]
-    assert "It has left the machine: passthru recover forgets this claim" in (
+    assert "The device was removed from the machine; passthru recover deletes this claim" in (
         world.passthru("status").ok().out)
-    assert "%s: has left the machine: its claim is forgotten" % card in (
+    assert "%s: was removed from the machine: its claim is deleted" % card in (
         world.passthru("recover").ok().out)
     assert status(world) == {} and world.claims() == []
 
@@ -61,7 +61,7 @@ def test_a_card_is_pulled_from_a_running_command(watch):            # noqa: F811
                  world.driver(card) == "vfio-pci")
     assert not status(world)[card]["present"] and status(world)[card]["owner"]["alive"]
     # what a living owner has is left to it
-    assert world.passthru("recover").ok().out == "Nothing to put right.\n"
+    assert world.passthru("recover").ok().out == "Nothing to recover.\n"
     world.sh("kill $(cat /run/faults.pid); while kill -0 $(cat /run/faults.pid); do sleep 0.2; "
              "done 2>/dev/null")
     assert status(world) == {}, world.read("/run/faults.out")
@@ -92,7 +92,7 @@ def check_killed(world, card):
     world.sh("kill -9 %s; while kill -0 %s 2>/dev/null; do sleep 0.1; done" % (ours, qemu))
     assert not status(world)[card]["owner"]["alive"]
     assert "gone" in world.passthru("status").ok().out
-    assert "%s: given back: " % card in world.passthru("recover").ok().out
+    assert "%s: returned to the host: " % card in world.passthru("recover").ok().out
     assert world.snapshot() == before
 
 
@@ -205,7 +205,7 @@ def test_the_power_is_cut(installed):                               # noqa: F811
     assert after["functions"].pop(NIC) == ("vfio-pci", "vfio-pci")
     before["functions"].pop(NIC)
     assert after == before
-    assert world.passthru("recover").ok().out == "Nothing to put right.\n"
+    assert world.passthru("recover").ok().out == "Nothing to recover.\n"
     assert status(world) == {}
     world.passthru("unpersist", NIC).ok()
     world.passthru("reattach", NIC).ok()

@@ -355,7 +355,7 @@ def test_guest(host):
                               % NVME, "ls -l /proc/$PID/fd | grep -q /dev/vfio/%s" % group) as pid:
                 found = only(host.holders(NVME), "guest",
                              "guest lab-guest (qemu-system-x86, pid %s)" % pid,
-                             "IOMMU group " + group, "shut guest lab-guest down")
+                             "IOMMU group " + group, "shut down guest lab-guest")
                 assert found.pid == pid
 
 

@@ -263,7 +263,8 @@ static void test_recovery(void **state)
 	assert_int_equal(pt_request_apply(host, &request, &err), 0);
 	next_has(journal, "PASSTHRU_VERB", "take");
 	assert_int_equal(pt_recover(host, NULL, NULL, &err), 0);
-	next_has(journal, "MESSAGE", "recover " DRIVE ": given back: qemu (pid 1) is gone");
+	next_has(journal, "MESSAGE",
+		 "recover " DRIVE ": returned to the host: qemu (pid 1) has ended");
 	/* nothing to put right is nothing to tell */
 	assert_int_equal(pt_recover(host, NULL, NULL, &err), 0);
 	assert_true(recv(journal, &status, sizeof(status), 0) < 0);

@@ -124,7 +124,7 @@ static void test_probe(void **state)
 	assert_int_equal(binding_probe(host, &edu, "", LONG, &err), 0);
 	assert_state(EDU, "", "");
 	assert_failure(binding_probe(host, &edu, "nvme", LONG, &err), &err, PT_DRIVER_REFUSED,
-		       "does not know this device");
+		       "does not support this device");
 	/* drivers of virtual functions give the same errno for another reason */
 	assert_int_equal(
 		host->ops->write(host, "sys/bus/pci/devices/0000:03:00.0/sriov_numvfs", "1", 1), 0);
@@ -137,7 +137,7 @@ static void test_probe(void **state)
 	assert_failure(binding_probe(host, &edu, "no-such", LONG, &err), &err, PT_DRIVER_REFUSED,
 		       "modprobe no-such");
 	assert_failure(binding_probe(host, &nvme, "igb", LONG, &err), &err, PT_DRIVER_REFUSED,
-		       "while nvme does");
+		       "while it is bound to nvme");
 	assert_int_equal(binding_set_override(host, &edu, "vfio-pci", &err), 0);
 	assert_failure(binding_probe(host, &edu, "nvme", LONG, &err), &err, PT_DRIVER_REFUSED,
 		       "driver_override is \"vfio-pci\"");
@@ -193,9 +193,9 @@ static void test_group_in_use(void **state)
 	assert_int_equal(binding_unbind(host, &b, LONG, &err), 0);
 	fake_open_group(fake, 8, true);
 	assert_failure(binding_probe(host, &b, "e1000", LONG, &err), &err, PT_DRIVER_REFUSED,
-		       "in a guest");
+		       "a guest uses another device");
 	assert_failure(binding_probe(host, &b, "", LONG, &err), &err, PT_DRIVER_REFUSED,
-		       "End that guest");
+		       "Stop that guest");
 	assert_state(NIC_B, "", "");
 	/* what came to VFIO after the guest had opened the group is not in its hands */
 	assert_int_equal(binding_set_override(host, &b, "vfio-pci", &err), 0);
@@ -203,9 +203,9 @@ static void test_group_in_use(void **state)
 	assert_int_equal(binding_unbind(host, &b, LONG, &err), 0);
 	/* VFIO does not let go of what the guest has */
 	assert_failure(binding_unbind(host, &a, SHORT, &err), &err, PT_DRIVER_STUCK,
-		       "end that guest");
+		       "stop that guest");
 	assert_failure(binding_probe(host, &a, "e1000", SHORT, &err), &err, PT_DRIVER_STUCK,
-		       "is letting go");
+		       "an earlier unbind from");
 	fake_open_group(fake, 8, false);
 	/* the unbind left behind comes to its end now */
 	assert_int_equal(binding_unbind(host, &a, LONG, &err), 0);
@@ -226,11 +226,11 @@ static void test_bad_names(void **state)
 	(void)state;
 	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		assert_failure(binding_set_override(host, &address, names[i], &err), &err,
-			       PT_INVALID, "name of a driver");
+			       PT_INVALID, "not a driver name");
 		assert_failure(binding_probe(host, &address, names[i], LONG, &err), &err,
-			       PT_INVALID, "name of a driver");
+			       PT_INVALID, "not a driver name");
 		assert_failure(binding_load_driver(host, names[i], LONG, &err), &err, PT_INVALID,
-			       "name of a driver");
+			       "not a driver name");
 		assert_false(binding_has_driver(host, names[i]));
 	}
 	assert_false(binding_has_driver(host, ""));
@@ -285,27 +285,27 @@ struct fault {
 };
 
 static const struct fault faults[] = {
-	{"override", "EACCES", OVERRIDE, PT_NOT_PERMITTED, "not permit", "nvme", ""},
+	{"override", "EACCES", OVERRIDE, PT_NOT_PERMITTED, "the kernel forbids", "nvme", ""},
 	{"override", "EIO", OVERRIDE, PT_SYSTEM, "set driver_override", "nvme", ""},
 	{"override", "ENOMEM", OVERRIDE, PT_SYSTEM, "set driver_override", "nvme", ""},
 	{"override", "lie", OVERRIDE, PT_SYSTEM, "reads \"\"", "nvme", ""},
-	{"override", "gone", OVERRIDE, PT_DEVICE_GONE, "left the machine", GONE, ""},
-	{"unbind", "EPERM", UNBIND, PT_NOT_PERMITTED, "not permit", "nvme", ""},
-	{"unbind", "EBUSY", UNBIND, PT_DRIVER_REFUSED, "nvme did not let go", "nvme", ""},
-	{"unbind", "EIO", UNBIND, PT_DRIVER_REFUSED, "nvme did not let go", "nvme", ""},
-	{"unbind", "ENODEV", UNBIND, PT_DRIVER_REFUSED, "nvme did not let go", "nvme", ""},
-	{"unbind", "lie", UNBIND, PT_DRIVER_REFUSED, "was accepted, yet nvme", "nvme", ""},
-	{"unbind", "steal pcieport", UNBIND, PT_DRIVER_REFUSED, "pcieport has taken it", "pcieport",
-	 ""},
-	{"unbind", "gone", UNBIND, PT_DEVICE_GONE, "left the machine", GONE, ""},
+	{"override", "gone", OVERRIDE, PT_DEVICE_GONE, "was removed", GONE, ""},
+	{"unbind", "EPERM", UNBIND, PT_NOT_PERMITTED, "the kernel forbids", "nvme", ""},
+	{"unbind", "EBUSY", UNBIND, PT_DRIVER_REFUSED, "be unbound from nvme", "nvme", ""},
+	{"unbind", "EIO", UNBIND, PT_DRIVER_REFUSED, "be unbound from nvme", "nvme", ""},
+	{"unbind", "ENODEV", UNBIND, PT_DRIVER_REFUSED, "be unbound from nvme", "nvme", ""},
+	{"unbind", "lie", UNBIND, PT_DRIVER_REFUSED, "accepted the unbind from nvme", "nvme", ""},
+	{"unbind", "steal pcieport", UNBIND, PT_DRIVER_REFUSED, "then bound to pcieport",
+	 "pcieport", ""},
+	{"unbind", "gone", UNBIND, PT_DEVICE_GONE, "was removed", GONE, ""},
 	{"unbind", "crash", UNBIND, PT_DRIVER_STUCK, "died", "", NULL},
 	{"unbind", "hang", UNBIND, PT_DRIVER_STUCK, "nvme has not returned", "", NULL},
-	{"probe", "refuse", PROBE, PT_DRIVER_REFUSED, "does not know", "", ""},
+	{"probe", "refuse", PROBE, PT_DRIVER_REFUSED, "does not support", "", ""},
 	{"probe", "refuse EIO", PROBE, PT_DRIVER_REFUSED, "Input/output error", "", ""},
 	{"probe", "refuse EAGAIN", PROBE, PT_DRIVER_REFUSED, "deferred probe", "", ""},
-	{"probe", "EPERM", PROBE, PT_NOT_PERMITTED, "not permit", "", ""},
-	{"probe", "lie", PROBE, PT_DRIVER_REFUSED, "let go of it at once", "", ""},
-	{"probe", "gone", PROBE, PT_DEVICE_GONE, "left the machine", GONE, ""},
+	{"probe", "EPERM", PROBE, PT_NOT_PERMITTED, "the kernel forbids", "", ""},
+	{"probe", "lie", PROBE, PT_DRIVER_REFUSED, "unbound again at once", "", ""},
+	{"probe", "gone", PROBE, PT_DEVICE_GONE, "was removed", GONE, ""},
 	{"probe", "crash", PROBE, PT_DRIVER_STUCK, "died", "nvme", NULL},
 	{"probe", "hang", PROBE, PT_DRIVER_STUCK, "nvme has not returned", "nvme", NULL},
 };
@@ -398,9 +398,9 @@ static void test_hang_that_ends(void **state)
 	assert_int_equal(binding_read_driver(host, &address, driver, &err), 0);
 	assert_string_equal(driver, "nvme");
 	assert_failure(binding_unbind(host, &address, SHORT, &err), &err, PT_DRIVER_STUCK,
-		       "is letting go");
+		       "an earlier unbind from");
 	assert_failure(binding_probe(host, &address, "nvme", SHORT, &err), &err, PT_DRIVER_STUCK,
-		       "is letting go");
+		       "an earlier unbind from");
 	fake_fault(fake, NVME, "unbind", NULL);
 	for (i = 0; i < 500; i++) {
 		assert_int_equal(binding_read_driver(host, &address, driver, &err), 0);
@@ -468,10 +468,10 @@ static void test_load(void **state)
 		       "Secure Boot");
 	fake_fault(fake, "module", "vfio-pci", "hang");
 	assert_failure(binding_load_driver(host, "vfio-pci", SHORT, &err), &err, PT_NO_VFIO,
-		       "modprobe is left waiting");
+		       "modprobe still waits");
 	fake_fault(fake, "module", "vfio-pci", "EIO");
 	assert_failure(binding_load_driver(host, "vfio-pci", LONG, &err), &err, PT_NO_VFIO,
-		       "did not load");
+		       "loading module vfio-pci failed");
 	assert_failure(binding_load_driver(host, "no-such", LONG, &err), &err, PT_DRIVER_REFUSED,
 		       "no-such");
 	assert_false(binding_has_driver(host, "vfio-pci"));

@@ -146,10 +146,10 @@ static void test_no_files(void **state)
 	(void)state;
 	assert_int_equal(claim_write(host, &good, NULL), 0);
 	assert_int_equal(mkdirat(host->root_fd, path, 0755), 0);
-	only_bad("/" CLAIM_DIR "/" BAD, "no regular file");
+	only_bad("/" CLAIM_DIR "/" BAD, "not a regular file");
 	assert_int_equal(unlinkat(host->root_fd, path, AT_REMOVEDIR), 0);
 	assert_int_equal(mkfifoat(host->root_fd, path, 0644), 0);
-	only_bad("/" CLAIM_DIR "/" BAD, "no regular file");
+	only_bad("/" CLAIM_DIR "/" BAD, "not a regular file");
 	assert_int_equal(unlinkat(host->root_fd, path, 0), 0);
 	assert_int_equal(symlinkat(GOOD, host->root_fd, path), 0);
 	only_bad("/" CLAIM_DIR "/" BAD, "symbolic link");

@@ -80,7 +80,7 @@ static void test_start_and_stop(void **state)
 	expect("stop --force gamer", 0, "");
 	expect("start gamer", 1, "gamer: internal error: Domain 'gamer' is already running");
 	expect("start nosuch", 29, "nosuch: Domain not found");
-	expect("start", 2, "which guest?");
+	expect("start", 2, "name a guest");
 	expect("start --force gamer", 2, "start has no option --force");
 	expect("stop --timeout never gamer", 2, "--timeout takes seconds");
 }
@@ -92,8 +92,8 @@ static void test_attach(void **state)
 	/* libvirt's own words, after the device they are about */
 	expect("attach 01:00.0 --to gamer --config", 1, "0000:01:00.0: unsupported flags");
 	expect("attach 01:00.0 --to nosuch", 29, "Domain not found");
-	expect("attach 01:00.0", 2, "attach: which guest? --to NAME");
-	expect("attach --to gamer", 2, "which device?");
+	expect("attach 01:00.0", 2, "attach: name a guest with --to NAME");
+	expect("attach --to gamer", 2, "name a device");
 	expect("attach 1:0 --to gamer", 2, "1:0");
 }
 
@@ -103,7 +103,7 @@ static void test_detach_from(void **state)
 	expect("detach-from 65:00.1 --from gamer --live", 1,
 	       "0000:65:00.1: this function is not supported by the connection driver");
 	expect("detach-from 65:00.1 65:00.1 --from gamer", 2, "named twice");
-	expect("detach-from 65:00.1", 2, "detach-from: which guest? --from NAME");
+	expect("detach-from 65:00.1", 2, "detach-from: name a guest with --from NAME");
 }
 
 static void test_no_connection(void **state)
@@ -113,8 +113,8 @@ static void test_no_connection(void **state)
 	(void)state;
 	memcpy(kept, uri, sizeof(uri));
 	(void)snprintf(uri, sizeof(uri), "qemu+unix:///system?socket=/nonexistent/socket");
-	expect("guests", 1, "no connection to what runs guests: ");
-	expect("guests", 1, "Is passthrud (or libvirtd) running?");
+	expect("guests", 1, "can't connect to passthrud or libvirtd: ");
+	expect("guests", 1, "Is it running?");
 	memcpy(uri, kept, sizeof(uri));
 }
 

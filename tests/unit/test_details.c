@@ -472,11 +472,11 @@ static void test_load(void **state)
 	assert_int_equal(binding_load_driver(empty.host, "vfio-pci", 20000, &err), 0);
 	put_modprobe(empty.host, "#!/bin/sh\necho out of order >&2; exit 1\n");
 	assert_int_equal(binding_load_driver(empty.host, "other", 20000, &err), -EIO);
-	assert_non_null(strstr(err.message, "module other did not load: out of order; see dmesg"));
+	assert_non_null(strstr(err.message, "loading module other failed: out of order. "));
 	/* there, but none that can be run */
 	assert_int_equal(unlinkat(empty.host->root_fd, "sbin/modprobe", 0), 0);
 	assert_int_equal(modules_load(empty.host, "vfio-pci", said), -ENOEXEC);
-	assert_non_null(strstr(said, "sbin/modprobe (install kmod)"));
+	assert_non_null(strstr(said, "sbin/modprobe is missing"));
 	close_empty(&empty);
 }
 

@@ -305,7 +305,7 @@ static void test_unreadable_files(void **state)
 	is_unreadable(&peer, "other", "/" STORE_DEFINITIONS "/other.xml: ", "called elsewhere");
 	is_unreadable(&peer, "twin",
 		      "/" STORE_DEFINITIONS "/twin.xml: ", "guest live has the same UUID");
-	is_unreadable(&peer, "fifo", "/" STORE_DEFINITIONS "/fifo.xml: ", "no regular file");
+	is_unreadable(&peer, "fifo", "/" STORE_DEFINITIONS "/fifo.xml: ", "not a regular file");
 	assert_int_equal(number(&peer, RPC_NUM_OF_DEFINED_DOMAINS, NULL), 8);
 	/* it may run: its definition isn't changed either */
 	expect_error(&peer, RPC_DOMAIN_DEFINE_XML_FLAGS, &args, 55, "/live.json");

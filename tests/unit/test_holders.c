@@ -147,7 +147,7 @@ static void guest_by_group(void **state)
 	put_command_line(91, plain, sizeof(plain));
 	tree_process(92, "else", "/dev/vfio/70");
 	tree_expect("0000:01:00.1", "guest|dpdk-testpmd (pid 91)|IOMMU group 7|kill 91",
-		    "guest|guest web (qemu-system-x86, pid 90)|IOMMU group 7|shut guest web down",
+		    "guest|guest web (qemu-system-x86, pid 90)|IOMMU group 7|shut down guest web",
 		    NULL);
 }
 

@@ -129,8 +129,9 @@ static void test_compare(void **state)
 	strcpy(other.serial, "dsn:02");
 	assert_int_equal(pt_identity_compare(&card, &other, words, sizeof(words)),
 			 PT_IDENTITY_OTHER);
-	assert_string_equal(words, "another device: was 8086:10c9, serial number 01, is 8086:10c9, "
-				   "serial number 02");
+	assert_string_equal(
+		words, "another device: expected 8086:10c9, serial number 01, found 8086:10c9, "
+		       "serial number 02");
 	other = card;
 	other.device_id = 0x10d3;
 	assert_int_equal(pt_identity_compare(&card, &other, words, sizeof(words)),

@@ -35,8 +35,7 @@ static const struct example examples[] = {
 	 "(Fatal), type=Inaccessible, (Unregistered Agent ID)",
 	 KMSG_BUS_ERROR, "0000:04:00.1", true, "fatal: Inaccessible, (Unregistered Agent ID)"},
 	{"4,1,1,-;pcieport 0000:00:04.0: DPC: containment event, status:0x1f01 source:0x0000",
-	 KMSG_BUS_ERROR, "0000:00:04.0", true,
-	 "fatal: the port has cut off what is below it (DPC)"},
+	 KMSG_BUS_ERROR, "0000:00:04.0", true, "fatal: the port has disabled its link (DPC)"},
 	{"3,1,1,-;DMAR: [DMA Write NO_PASID] Request device [05:00.0] fault addr 0xe000000 "
 	 "[fault reason 0x05] PTE Write access is not set",
 	 KMSG_DMA_FAULT, "0000:05:00.0", false,

@@ -386,7 +386,7 @@ static void test_claimed(void **state)
 	assert_int_equal(pt_request_apply(host, &request, &err), 0);
 	assert_int_equal(binding_set_override(host, &nic, "", &err), 0);
 	assert_int_equal(pt_persist_apply(host, NULL, true, tell, &told, &err), 0);
-	assert_string_equal(told.words, "claimed, left to its owner");
+	assert_string_equal(told.words, "claimed: its owner keeps it");
 	override_is(host, NIC, "");
 	fake_free(fake);
 }

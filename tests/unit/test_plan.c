@@ -167,7 +167,7 @@ static void test_its_virtual_function_is_claimed(void **state)
 		fail_msg("%s", err.message);
 	assert_refused(fake, PT_DETACH, "03:00.0", PT_CLAIMED,
 		       "is the physical function of 0000:03:10.0, which is claimed by nobody "
-		       "(detached by hand)");
+		       "(detached manually)");
 	fd = openat(host->root_fd, CLAIM_DIR "/0000:03:10.0", O_WRONLY | O_TRUNC);
 	assert_true(fd >= 0);
 	assert_int_equal(close(fd), 0);
@@ -328,7 +328,7 @@ static void test_unprivileged(void **state)
 		assert_int_equal(chmod(fake_root(fake), 0755), 0);
 		assert_int_equal(seteuid(65534), 0);
 	}
-	assert_noticed(fake, PT_DETACH, "06:00.0", "Ask again as root");
+	assert_noticed(fake, PT_DETACH, "06:00.0", "Run this command as root");
 	if (is_root)
 		assert_int_equal(seteuid(0), 0);
 }
@@ -337,7 +337,7 @@ static void test_unprivileged(void **state)
 static void count_call(void *context, const struct pt_address *address, const char *what)
 {
 	assert_int_equal(address->bus, 1);
-	assert_string_equal(what, "has left the machine: its claim is forgotten");
+	assert_string_equal(what, "was removed from the machine: its claim is deleted");
 	(*(int *)context)++;
 }
 

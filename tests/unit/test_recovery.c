@@ -251,7 +251,7 @@ static void test_other_namespace(void **state)
 	pt_host_set_log(host, keep_warning, warning);
 	recover();
 	pt_host_set_log(host, NULL, NULL);
-	assert_non_null(strstr(warning, "can't be seen from inside this container"));
+	assert_non_null(strstr(warning, "processes outside of this container are invisible"));
 	assert_binding(NVME, "vfio-pci", "vfio-pci");
 	assert_true(read_claim(NVME, &claim));
 	assert_int_equal(claim.owner.kind, PT_OWNER_PROCESS);

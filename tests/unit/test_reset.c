@@ -232,7 +232,7 @@ static void test_function(void **state)
 	assert_int_equal(reset(EDU, LONG, &err), 0);
 	assert_int_equal(fake_resets(fake, EDU, method), 1);
 	assert_string_equal(method, "bus");
-	assert_failure(reset(NORESET, LONG, &err), &err, PT_RESET_UNAVAILABLE, "no way to reset");
+	assert_failure(reset(NORESET, LONG, &err), &err, PT_RESET_UNAVAILABLE, "no reset method");
 	/* the ids in a VF's configuration space read ffff */
 	write_file(IGB, "sriov_numvfs", "1");
 	assert_int_equal(reset(VF0, LONG, &err), 0);
@@ -249,7 +249,7 @@ static const struct {
 	{"ENOTTY", PT_RESET_UNAVAILABLE, "flr"},
 	{"EAGAIN", PT_RESET_FAILED, "try again"},
 	{"EBUSY", PT_RESET_FAILED, "try again"},
-	{"EPERM", PT_NOT_PERMITTED, "not permit"},
+	{"EPERM", PT_NOT_PERMITTED, "the kernel forbids"},
 	{"ffff", PT_RESET_FAILED, "ffffffff"},
 	{"dead ENOTTY", PT_RESET_FAILED, "ffffffff"},
 	{"change", PT_RESET_FAILED, "BAR 0 reads 00000000, before it was fe600004"},
@@ -300,8 +300,8 @@ static void test_silent_before(void **state)
 
 	(void)state;
 	fake_fault(fake, NVME, "reset", "once ffff");
-	assert_failure(reset(NVME, LONG, &err), &err, PT_RESET_FAILED, "does not answer");
-	assert_failure(reset(NVME, LONG, &err), &err, PT_RESET_FAILED, "does not answer");
+	assert_failure(reset(NVME, LONG, &err), &err, PT_RESET_FAILED, "does not respond");
+	assert_failure(reset(NVME, LONG, &err), &err, PT_RESET_FAILED, "does not respond");
 	assert_int_equal(fake_resets(fake, NVME, NULL), 2);
 }
 
@@ -315,7 +315,7 @@ static void test_verify(void **state)
 	assert_int_equal(reset_verify(host, &nvme, 0x1b36, 0x0010, &err), 0);
 	assert_int_equal(reset_verify(host, &vf, 0x8086, 0x10ca, &err), 0);
 	assert_failure(reset_verify(host, &nvme, 0x8086, 0x0010, &err), &err, PT_RESET_FAILED,
-		       "reads 1b36:0010 where 8086:0010 was");
+		       "reads 1b36:0010 after the reset, before it was 8086:0010");
 }
 
 /* ---- a bus, through VFIO ---- */

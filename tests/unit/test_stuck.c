@@ -164,7 +164,7 @@ static void test_double_fault(void **state)
 	assert_true(pt_recover(host, NULL, NULL, &err) < 0);
 	assert_int_equal(err.reason, PT_SYSTEM);
 	assert_non_null(strstr(err.message, "an interrupted operation could not be undone\n"
-					    "Putting " NVME " back as it was failed too: "));
+					    "Restoring " NVME " failed too: "));
 	assert_non_null(strstr(err.message, "set driver_override"));
 	assert_binding(TWIN, "nvme", "");
 	fake_fault(fake, NVME, "override", NULL);

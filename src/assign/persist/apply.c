@@ -92,8 +92,8 @@ static int refuse_held(struct pt_host *host, const struct pt_persisted *persiste
 		return r;
 	holder = pt_holders_at(holders, 0);
 	return pt_fail(err, PT_IN_USE, EBUSY,
-		       "%s: %s had it first, and %s %s is on it: it stays there; if the "
-		       "initramfs loads that driver, passthru belongs in it",
+		       "%s stays on %s: that driver bound it first, and %s %s uses it. If the "
+		       "initramfs loads that driver, add passthru to the initramfs",
 		       pt_address_format(&persisted->now, text), persisted->driver_now,
 		       pt_holder_kind_name(holder->kind), holder->what);
 }
@@ -106,8 +106,8 @@ static int take_from(struct application *app, struct pt_persisted *persisted, st
 
 	if (!app->may_take)
 		return pt_fail(err, PT_IN_USE, EBUSY,
-			       "%s is on %s, and is taken from it at the next boot, or by: "
-			       "passthru detach %s",
+			       "%s is on %s. The next boot detaches it; to detach it now:\n"
+			       "  passthru detach %s",
 			       pt_address_format(&persisted->now, text), persisted->driver_now,
 			       text);
 	r = refuse_held(app->host, persisted, err);
@@ -141,7 +141,7 @@ static int bind_locked(struct application *app, struct pt_persisted *persisted, 
 	text_copy(persisted->driver_now, sizeof(persisted->driver_now), persisted->driver);
 	persisted->state = PT_PERSIST_APPLIED;
 	if (*before && strcmp(before, persisted->driver) != 0)
-		(void)text_format(words, WORDS, "taken from %s, bound to %s", before,
+		(void)text_format(words, WORDS, "unbound from %s, bound to %s", before,
 				  persisted->driver);
 	else
 		(void)text_format(words, WORDS, "bound to %s", persisted->driver);
@@ -189,7 +189,7 @@ static int change(struct application *app, struct pt_persisted *persisted, bool 
 	if (!r)
 		r = claim_read(host, &persisted->now, &is_claimed, &claim, err);
 	if (!r && is_claimed)
-		(void)text_format(words, WORDS, "claimed, left to its owner");
+		(void)text_format(words, WORDS, "claimed: its owner keeps it");
 	else if (!r && (app->may_take || !*binding.driver || !is_binding))
 		r = set_override(app, persisted, &binding, err);
 	if (!r && !is_claimed && is_binding)
@@ -223,10 +223,14 @@ static int fail_identity(const struct pt_persisted *persisted, struct pt_error *
 	(void)pt_fail(err, PT_IDENTITY, ENODEV, "%s: %s.", text, persisted->words);
 	if (persisted->is_there)
 		pt_error_append(err,
-				" To keep it from the host where it is now: passthru persist %s",
+				" To persist it at its new address:\n"
+				"  passthru persist %s",
 				pt_address_format(&persisted->now, now));
 	else
-		pt_error_append(err, " To forget it: passthru unpersist %s", text);
+		pt_error_append(err,
+				" To remove the entry:\n"
+				"  passthru unpersist %s",
+				text);
 	return -ENODEV;
 }
 

@@ -21,7 +21,7 @@ const struct state_kind state_persisted = {
 	.directory_mode = 0755,
 	.mode = 0644,
 	.is_lasting = true,
-	.next = "put it right, or remove it with passthru unpersist",
+	.next = "correct the file, or remove it with passthru unpersist",
 };
 
 /* ---- JSON ---- */
@@ -135,7 +135,7 @@ int persist_get_identity(struct json_object *object, struct pt_identity *ret_ide
 			      &identity.is_serial_known, err);
 	/* "SOURCE:…", as pt_identity_format() relies on */
 	if (!r && *identity.serial && !strchr(identity.serial, ':'))
-		r = pt_fail(err, PT_CORRUPT, EBADMSG, "\"serial\" doesn't say where it is from");
+		r = pt_fail(err, PT_CORRUPT, EBADMSG, "\"serial\" does not begin with its source");
 	if (!r)
 		r = get_bytes(object, "slot", identity.slot, sizeof(identity.slot), &has_slot, err);
 	if (!r && !has_slot)
@@ -211,7 +211,7 @@ static int load(struct pt_host *host, const struct pt_address *address, const ch
 	if (!r)
 		r = persist_parse(text, size, persisted, err);
 	if (!r && pt_address_compare(&persisted->address, address) != 0)
-		r = pt_fail(err, PT_CORRUPT, EBADMSG, "it is about another device");
+		r = pt_fail(err, PT_CORRUPT, EBADMSG, "it describes another device");
 	return r;
 }
 

@@ -83,7 +83,9 @@ static int examine_found(struct pt_host *host, struct pt_persisted *persisted, s
 	(void)text_format(persisted->words, sizeof(persisted->words), "%s %s%s%s",
 			  persisted->state == PT_PERSIST_APPLIED ? "on" : "still on",
 			  *persisted->driver_now ? persisted->driver_now : "no driver",
-			  is_elsewhere ? "; the same slot has another bus number now: " : "",
+			  is_elsewhere ? "; the bus number of its slot has changed, its address is "
+					 "now "
+				       : "",
 			  is_elsewhere ? pt_address_format(&persisted->now, text) : "");
 	return 0;
 }
@@ -256,7 +258,8 @@ static void refuse_held(struct pt_host *host, const struct pt_address *address, 
 		if (!is_lasting(holder->kind))
 			continue;
 		(void)text_format(line, sizeof(line),
-				  "%s: %s %s%s%s%s is on it: the next boot would miss that",
+				  "%s: the host uses it for %s %s%s%s%s, which would be missing "
+				  "after the next boot",
 				  pt_address_format(address, text),
 				  pt_holder_kind_name(holder->kind), holder->what,
 				  *holder->through ? " (through " : "", holder->through,
@@ -291,8 +294,9 @@ static void refuse_other(const struct pt_persist_list *list, const struct pt_per
 					sizeof(difference)) != PT_IDENTITY_OTHER)
 			continue;
 		(void)text_format(line, sizeof(line),
-				  "%s: another device is persisted at this address (%s); first: "
-				  "passthru unpersist %s",
+				  "%s: another device is persisted at this address (%s). Remove "
+				  "that entry first:\n"
+				  "  passthru unpersist %s",
 				  text, difference, text);
 		refuse(err, result, PT_IDENTITY, EEXIST, line);
 	}
@@ -313,8 +317,8 @@ static void check_one(struct pt_host *host, const struct pt_persist_request *req
 	}
 	if (is_bridge(host, &made->address)) {
 		(void)text_format(line, sizeof(line),
-				  "%s is a bridge: it stays with the host, and what is below it "
-				  "is assigned",
+				  "%s is a bridge, and bridges stay with the host: persist the "
+				  "devices below it",
 				  text);
 		refuse(err, result, PT_UNSUITABLE, EINVAL, line);
 		return;
@@ -335,11 +339,11 @@ static int check_request(const struct pt_persist_request *request, struct pt_err
 	if (!request->count)
 		return pt_fail(err, PT_INVALID, EINVAL, "no device named");
 	if (request->is_forced && (!request->why || !*request->why))
-		return pt_fail(err, PT_INVALID, EINVAL, "force needs a reason");
+		return pt_fail(err, PT_INVALID, EINVAL, "--force needs a reason");
 	if (request->driver && !is_guest_driver(request->driver))
 		return pt_fail(err, PT_INVALID, EINVAL,
-			       "\"%s\" is no driver for guests: vfio-pci, its variants, pci-stub "
-			       "and uio_pci_generic are",
+			       "\"%s\" does not keep a device for guests: use vfio-pci, one of its "
+			       "variants, pci-stub or uio_pci_generic",
 			       request->driver);
 	return 0;
 }
@@ -428,7 +432,8 @@ static int add_all(struct pt_host *host, const struct pt_persist_request *reques
 		check_one(host, request, list, &made[i], &result, err);
 	}
 	if (result == -EBUSY)
-		pt_error_append(err, "\nTo persist it all the same: --force --reason TEXT");
+		pt_error_append(err, "\n"
+				     "To override: --force --reason TEXT");
 	return result ? result : store_all(host, list, made, request->count, err);
 }
 

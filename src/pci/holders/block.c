@@ -396,7 +396,7 @@ bool holders_expand_block(struct block_scan *blocks, const struct block_place *f
 	if (was_seen(blocks, &place) || scan->error)
 		return true;
 	if (place.depth > HOLDERS_DEPTH_MAX) {
-		holders_unseen(scan, place.target, "what is stacked on it, which is too deep");
+		holders_unseen(scan, place.target, "all devices stacked on it (too many levels)");
 		return true;
 	}
 	if (!holders_read_file(scan, numbers, sizeof(numbers), "sys/class/block/%s/dev",
@@ -444,11 +444,8 @@ static void add_share(struct block_scan *blocks, const struct holder_share *shar
 				  scan->targets[share->target].prefix);
 	}
 	if (!is_mounted)
-		holders_unseen(
-			scan, share->target,
-			holders_text(scan,
-				     "who has its share %s, which is mounted nowhere in sight",
-				     share->tag));
+		holders_unseen(scan, share->target,
+			       holders_text(scan, "whether its share %s is mounted", share->tag));
 }
 
 void holders_read_blocks(struct holder_scan *scan)
@@ -471,7 +468,7 @@ void holders_read_blocks(struct holder_scan *scan)
 	read_loops(&blocks);
 	for (i = 0; i < scan->target_count; i++)
 		if (!mounts)
-			holders_unseen(scan, i, "the mounts of this machine, /proc/1/mountinfo");
+			holders_unseen(scan, i, "the mounts of this machine (/proc/1/mountinfo)");
 	for (i = 0; i < scan->block_count; i++) {
 		const struct holder_block *block = &scan->blocks[i];
 

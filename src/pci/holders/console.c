@@ -174,7 +174,7 @@ static void read_boot_framebuffers(struct holder_scan *scan)
 				continue;
 			if (!region.end)
 				holders_unprivileged(scan, i,
-						     "the addresses of the boot framebuffer");
+						     "the address range of the boot framebuffer");
 			else if (is_in_bar(scan, i, &region))
 				holders_add(
 					scan, i, PT_HOLDER_CONSOLE, 0,

@@ -204,7 +204,7 @@ static int add_target(struct holder_scan *scan, const struct pt_address *address
 	struct pt_holders *holders;
 
 	if (!sysfs_has_device(scan->host, address))
-		return pt_fail(err, PT_NO_DEVICE, ENODEV, "%s: no such PCI device",
+		return pt_fail(err, PT_NO_DEVICE, ENODEV, "%s: this host has no such PCI device",
 			       pt_address_format(address, text));
 	holders = calloc(1, sizeof(*holders));
 	if (!holders)

@@ -128,7 +128,7 @@ static void read_addresses(struct net_scan *nets)
 	}
 	for (i = 0; i < nets->scan->interface_count; i++)
 		holders_unseen(nets->scan, nets->scan->interfaces[i].target,
-			       "which interface has an address that belongs to no network");
+			       "which interface has an address without a network");
 }
 
 static void read_addresses6(struct net_scan *nets)

@@ -111,7 +111,7 @@ static void add_guest(struct holder_scan *scan, struct process *process,
 		holders_add(
 			scan, node->target, PT_HOLDER_GUEST, process->pid,
 			holders_text(scan, "guest %s (%s, pid %d)", guest, program, process->pid),
-			node->through, holders_text(scan, "shut guest %s down", guest));
+			node->through, holders_text(scan, "shut down guest %s", guest));
 	else
 		holders_add(scan, node->target, PT_HOLDER_GUEST, process->pid,
 			    holders_text(scan, "%s (pid %d)", program, process->pid), node->through,
@@ -426,7 +426,7 @@ static void look_at_process(struct process_scan *processes, int proc_fd, const c
 	r = look_at_files(scan, &process);
 	if (r == -EACCES || r == -EPERM)
 		miss_processes(scan, holders_unprivileged,
-			       "what processes of other users have open");
+			       "the open files of other users' processes");
 	if (processes->has_unsettled && is_new_namespace(scan, &processes->mounts, &process, "mnt"))
 		look_at_mounts(scan, &process);
 	if (scan->has_missing && is_new_namespace(scan, &processes->networks, &process, "net"))
@@ -464,7 +464,7 @@ void holders_read_processes(struct holder_scan *scan)
 		close(fd);
 	if (!dir || !holders_see_all_processes(scan->host))
 		miss_processes(scan, holders_unseen,
-			       "processes outside of this container (its pid namespace)");
+			       "processes outside of this container (PID namespace)");
 	for (i = 0; i < scan->node_count; i++)
 		processes.has_unsettled |= scan->nodes[i].is_block && !scan->nodes[i].is_settled;
 	while (dir && !scan->error && (entry = readdir(dir)))
@@ -483,7 +483,9 @@ void holders_read_rest(struct holder_scan *scan)
 
 		if (node->filesystem && !node->is_settled)
 			holders_add(scan, node->target, PT_HOLDER_FILESYSTEM, 0,
-				    holders_text(scan, "%s, mounted where it can't be seen",
+				    holders_text(scan,
+						 "%s, mounted in a place invisible to this "
+						 "process",
 						 node->filesystem),
 				    node->through, "");
 	}
@@ -501,7 +503,7 @@ void holders_read_rest(struct holder_scan *scan)
 		if (target->is_interface_missing && !target->has_interface &&
 		    !target->may_lack_interface && !target->holders->is_unprivileged)
 			holders_unseen(scan, i,
-				       "its network interface, which no process's network "
-				       "namespace has");
+				       "its network interface, which is in the network namespace "
+				       "of no process");
 	}
 }

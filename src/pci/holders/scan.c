@@ -189,7 +189,7 @@ char *holders_read_proc(struct holder_scan *scan, const char *path)
 	if (r == -ENOMEM)
 		scan->error = r;
 	for (i = 0; r == -EFBIG && i < scan->target_count; i++)
-		holders_unseen(scan, i, holders_text(scan, "/%s, which is too long", path));
+		holders_unseen(scan, i, holders_text(scan, "/%s (too long)", path));
 	return r < 0 ? NULL : text;
 }
 

@@ -51,7 +51,7 @@ static bool read_zpool(struct block_scan *blocks, const struct block_place *plac
 	if (!holders_read_file(scan, database, sizeof(database), "run/udev/data/b%u:%u",
 			       place->major, place->minor)) {
 		holders_unseen(scan, place->target,
-			       "which pool it is part of (udev's database lacks it)");
+			       "its storage pool (udev's database has no entry)");
 		return false;
 	}
 	if (!text_find_value(database, "E:ID_FS_TYPE", type, sizeof(type)) ||

@@ -178,7 +178,7 @@ static void walk(struct holder_scan *scan, size_t target, int parent_fd, const c
 	if (depth && io_read_text_at(fd, "uevent", uevent, sizeof(uevent)) >= 0)
 		classify(scan, target, fd, path, uevent);
 	if (depth == HOLDERS_DEPTH_MAX) {
-		holders_unseen(scan, target, "what is below it in sysfs, which is too deep");
+		holders_unseen(scan, target, "everything below it in sysfs (too many levels)");
 		return;
 	}
 	while (!scan->error && (entry = readdir(dir)))
