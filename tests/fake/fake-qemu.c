@@ -310,8 +310,11 @@ static void obey(struct monitor *monitor, struct json_object *message)
 	}
 	if (answer(monitor, command, arguments, id, fault))
 		return;
-	say_done(monitor, id, "{}");
+	/* as QEMU does, which tells what a command has led to before it answers */
 	take_effect(command, arguments);
+	say_done(monitor, id, "{}");
+	if (sscanf(fault, "late %63s", class) == 1)
+		tell_event(class, "{}");
 }
 
 /* ---- connections ---- */

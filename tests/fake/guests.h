@@ -9,6 +9,7 @@
  *		error CLASS WORDS   it refuses
  *		hang		    it doesn't answer
  *		exit		    it ends
+ *		late EVENT	    it obeys, and then tells of EVENT, as if that came late
  *		refuse, ignore	    device_del: the guest says no, or nothing
  *		"once " before any of these takes the fault away when it strikes
  *	fake/vfs/NETDEV-INDEX	  "MAC VLAN" of a virtual function

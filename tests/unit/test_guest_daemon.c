@@ -114,6 +114,46 @@ static void test_created_and_destroyed(void **state)
 	leave(&peer);
 }
 
+static int state_of_guest(void)
+{
+	settle();
+	return find("g")->state;
+}
+
+/* Events come on a connection of their own, when what they tell of may be over. */
+static void test_events_that_come_late(void **state)
+{
+	struct peer peer = join_open(false);
+	rpc_domain domain;
+
+	(void)state;
+	create(&peer, GUEST_XML(""));
+	domain = the_guest();
+	fake_guests_fault(fake, "stop", "late RESUME");
+	(void)ask(&peer, RPC_DOMAIN_SUSPEND, &domain);
+	assert_int_equal(state_of_guest(), DOMAIN_PAUSED);
+	fake_guests_fault(fake, "cont", "late STOP");
+	(void)ask(&peer, RPC_DOMAIN_RESUME, &domain);
+	assert_int_equal(state_of_guest(), DOMAIN_RUNNING);
+	leave(&peer);
+}
+
+/* Nobody asked for it. */
+static void test_stops_by_itself(void **state)
+{
+	struct peer peer = join_open(false);
+	struct guest *guest;
+
+	(void)state;
+	create(&peer, GUEST_XML(""));
+	guest = find("g")->guest;
+	assert_int_equal(guest_call(guest, "stop", NULL, NULL, NULL), 0);
+	assert_int_equal(state_of_guest(), DOMAIN_PAUSED);
+	assert_int_equal(guest_call(guest, "cont", NULL, NULL, NULL), 0);
+	assert_int_equal(state_of_guest(), DOMAIN_RUNNING);
+	leave(&peer);
+}
+
 static void test_attached_and_detached(void **state)
 {
 	struct peer peer = join_open(false);
@@ -253,6 +293,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_created_and_destroyed),
+		TEST(test_events_that_come_late),
+		TEST(test_stops_by_itself),
 		TEST(test_attached_and_detached),
 		TEST(test_created_while_it_ends),
 		TEST(test_started_with_the_host),

@@ -271,11 +271,6 @@ static unsigned int count_threads(void)
 	return count;
 }
 
-static void outlast_idle_threads(void)
-{
-	(void)sleep(POOL_IDLE_S + 1);
-}
-
 /* Ending a guest must not depend on whether a thread can be started just then. */
 static void test_a_thread_stays_for_ends(void **state)
 {
@@ -285,7 +280,7 @@ static void test_a_thread_stays_for_ends(void **state)
 	(void)state;
 	add_many(tasks, 3, POOL_CHANGE, 3);
 	assert_true(begin(tasks, 3, 3));
-	outlast_idle_threads();
+	(void)sleep(POOL_IDLE_S + 1);
 	assert_int_equal(count_threads() - others, 3 + 1);
 	finish(tasks, 3);
 }
@@ -312,7 +307,7 @@ static void test_end_makes_room_for_two(void **state)
 	waiting[1] = task_of(POOL_READONLY, &other, 0);
 	add(&waiting[0]);
 	add(&waiting[1]);
-	outlast_idle_threads();
+	(void)sleep(POOL_IDLE_S + 1);
 	assert_int_equal(begun(waiting, 2), 0);
 	finish(of_peer, 1);
 	assert_true(begin(waiting, 2, 2));

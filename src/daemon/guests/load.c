@@ -90,18 +90,14 @@ static void tell_removed(void *context, const char *alias)
 
 static int read_state(struct domain *domain, struct guest *guest, struct pt_error *err)
 {
-	struct json_object *answer = NULL, *status = NULL;
-	int r = guest_call(guest, "query-status", NULL, &answer, err);
-	bool is_running, is_rebooting = false;
+	char status[GUEST_STATUS];
+	int r = guest_read_status(guest, status, err);
+	bool is_running, is_rebooting;
 
 	if (r < 0)
 		return r;
-	(void)json_object_object_get_ex(answer, "status", &status);
-	is_running = json_object_is_type(status, json_type_string) &&
-		     !strcmp(json_object_get_string(status), "running");
-	if (json_object_is_type(status, json_type_string))
-		is_rebooting = reboot_resume(domain, guest, json_object_get_string(status));
-	json_object_put(answer);
+	is_running = !strcmp(status, "running");
+	is_rebooting = reboot_resume(domain, guest, status);
 	guests_lock(domain->guests);
 	if (is_running || is_rebooting)
 		domain_set_state(domain, DOMAIN_RUNNING, DOMAIN_RUNNING_BOOTED);

@@ -94,6 +94,66 @@ static void do_refused(struct pt_host *host, struct domain *domain, struct guest
 	domain_end_job(domain);
 }
 
+/* Any other is on the way to something that has an event of its own. */
+static const struct run_state {
+	const char *name;
+	enum domain_state state;
+	int reason;
+} run_states[] = {
+	{"running", DOMAIN_RUNNING, DOMAIN_RUNNING_UNPAUSED},
+	{"paused", DOMAIN_PAUSED, DOMAIN_PAUSED_USER},
+	{"io-error", DOMAIN_PAUSED, DOMAIN_PAUSED_IO_ERROR},
+};
+
+static const struct run_state *find_run_state(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(run_states) / sizeof(run_states[0]); i++)
+		if (!strcmp(run_states[i].name, name))
+			return &run_states[i];
+	return NULL;
+}
+
+/* True when it is another one than before. */
+static bool take_run_state(struct domain *domain, const struct run_state *now)
+{
+	bool is_change;
+
+	guests_lock(domain->guests);
+	is_change = domain->state != now->state && domain->reboot != DOMAIN_REBOOT_UNDER_WAY &&
+		    (domain->state == DOMAIN_RUNNING || domain->state == DOMAIN_PAUSED);
+	if (is_change)
+		domain_set_state(domain, now->state, now->reason);
+	guests_unlock(domain->guests);
+	return is_change;
+}
+
+/*
+ * QEMU has stopped or resumed: by itself, for want of room on a disk say, or because a client
+ * asked, whose call may be over long before the event comes. So the event isn't the state: with the
+ * job, which clients' calls have too, QEMU is asked for that.
+ */
+static void do_read_state(struct pt_host *host, struct domain *domain, struct guest *guest,
+			  const char *alias)
+{
+	const struct run_state *now = NULL;
+	char status[GUEST_STATUS];
+
+	(void)host;
+	(void)alias;
+	if (!domain_await_job(domain, guest, "reading the state"))
+		return;
+	if (guest_read_status(guest, status, NULL) == 0)
+		now = find_run_state(status);
+	if (now && take_run_state(domain, now))
+		domain_event_lifecycle(domain,
+				       now->state == DOMAIN_RUNNING ? DOMAIN_EVENT_RESUMED
+								    : DOMAIN_EVENT_SUSPENDED,
+				       0);
+	domain_end_job(domain);
+}
+
 /* ---- QEMU's events ---- */
 
 static void set_state(struct monitor *monitor, enum domain_state state, int reason)
@@ -114,23 +174,24 @@ static bool is_in_state(const struct monitor *monitor, enum domain_state state)
 	return is_so;
 }
 
+static void read_state(struct monitor *monitor)
+{
+	guests_work(monitor->domain->guests, do_read_state, monitor->domain, monitor->guest, NULL);
+}
+
 static void on_stop(struct monitor *monitor, const struct qmp_event *event)
 {
 	(void)event;
 	/* QEMU stops the processors on its way out too */
-	if (!is_in_state(monitor, DOMAIN_RUNNING) || reboot_is_under_way(monitor->domain))
-		return;
-	set_state(monitor, DOMAIN_PAUSED, DOMAIN_PAUSED_USER);
-	domain_event_lifecycle(monitor->domain, DOMAIN_EVENT_SUSPENDED, 0);
+	if (is_in_state(monitor, DOMAIN_RUNNING) && !reboot_is_under_way(monitor->domain))
+		read_state(monitor);
 }
 
 static void on_resume(struct monitor *monitor, const struct qmp_event *event)
 {
 	(void)event;
-	if (is_in_state(monitor, DOMAIN_RUNNING))
-		return; /* the start itself */
-	set_state(monitor, DOMAIN_RUNNING, DOMAIN_RUNNING_UNPAUSED);
-	domain_event_lifecycle(monitor->domain, DOMAIN_EVENT_RESUMED, 0);
+	if (!is_in_state(monitor, DOMAIN_RUNNING)) /* else the start itself */
+		read_state(monitor);
 }
 
 static void on_shutdown(struct monitor *monitor, const struct qmp_event *event)

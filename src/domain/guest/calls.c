@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* QMP commands that were made elsewhere (command_line.h). */
+#include <errno.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "domain/guest/guest.h"
 
 /* What takes back each thing that plugging in makes beside the device. */
@@ -63,5 +65,20 @@ int guest_call_all(struct guest *guest, struct json_object *commands, unsigned i
 	}
 	while (r < 0 && r != -ETIMEDOUT && done)
 		undo_command(guest, json_object_array_get_idx(commands, --done));
+	return r;
+}
+
+int guest_read_status(struct guest *guest, char status[GUEST_STATUS], struct pt_error *err)
+{
+	struct json_object *answer = NULL, *name = NULL;
+	int r = guest_call(guest, "query-status", NULL, &answer, err);
+
+	if (r < 0)
+		return r;
+	(void)json_object_object_get_ex(answer, "status", &name);
+	if (!json_object_is_type(name, json_type_string) ||
+	    !text_copy(status, GUEST_STATUS, json_object_get_string(name)))
+		r = pt_fail(err, PT_SYSTEM, EPROTO, "QEMU's answer to query-status has no status");
+	json_object_put(answer);
 	return r;
 }

@@ -98,6 +98,10 @@ int guest_connect_events(const struct guest *guest, unsigned int timeout_ms,
 int guest_call(struct guest *guest, const char *command, struct json_object *arguments,
 	       struct json_object **ret_answer, struct pt_error *err);
 
+/* What QEMU says of its processors: "running", "paused", "io-error"…: RunState in its QAPI. */
+#define GUEST_STATUS 32
+int guest_read_status(struct guest *guest, char status[GUEST_STATUS], struct pt_error *err);
+
 /*
  * Call all of {"execute": …, "arguments": …} in order; when one fails, those before it are undone
  * in the reverse order, unless QEMU didn't answer at all.
