@@ -71,9 +71,8 @@ static int parse(struct work *work, int argc, char **argv)
 		else if (text_parse_number(optarg, 10, 86400, &work->timeout_s) < 0)
 			return cli_usage(cli, "--timeout takes seconds, not \"%s\"", optarg);
 	}
-	for (; optind < argc; optind++)
-		if (cli_devices_add(&work->devices, argv[optind], &err) < 0)
-			return cli_fail(cli, &err);
+	if (cli_devices_add_rest(&work->devices, argc, argv, &err) < 0)
+		return cli_fail(cli, &err);
 	if (!work->guest)
 		return cli_usage(cli, "%s: which guest? %s NAME; passthru guests lists them",
 				 argv[0], strcmp(argv[0], "attach") ? "--from" : "--to");
