@@ -101,11 +101,7 @@ static int parse(struct cli *cli, int argc, char **argv, struct words *words)
 		if (r < 0)
 			return cli_fail(cli, &err);
 	}
-	for (; optind < argc; optind++) {
-		if (cli_devices_add(&words->devices, argv[optind], &err) < 0)
-			return cli_fail(cli, &err);
-	}
-	if (cli_devices_finish(&words->devices, &err) < 0)
+	if (cli_devices_add_rest(&words->devices, argc, argv, &err) < 0)
 		return cli_fail(cli, &err);
 	if (!words->devices.count)
 		return cli_usage(cli, "%s: which device?", argv[0]);

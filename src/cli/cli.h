@@ -71,14 +71,14 @@ struct cli_devices {
  * Read devices in every spelling (pt_address_parse(), and the seed's decimal
  * --domain/--bus/--slot/--function, which make one device together; the domain may be left out).
  * The option parsing of a verb calls cli_devices_add() for each word, cli_devices_decimal()
- * for each decimal field with 'd', 'b', 's' or 'f', and cli_devices_finish() at the end. A device
+ * for each decimal field with 'd', 'b', 's' or 'f', and cli_devices_add_rest() at the end. A device
  * named twice is refused.
  */
 int cli_devices_add(struct cli_devices *devices, const char *word, struct pt_error *err);
 int cli_devices_decimal(struct cli_devices *devices, char field, const char *digits,
 			struct pt_error *err);
-/* After the last word: the decimal fields must have made up a device. */
-int cli_devices_finish(struct cli_devices *devices, struct pt_error *err);
+/* After getopt_long(): the words from optind on; the decimal fields must have made up a device. */
+int cli_devices_add_rest(struct cli_devices *devices, int argc, char **argv, struct pt_error *err);
 void cli_devices_free(struct cli_devices *devices);
 
 /* The function at @address; NULL with PT_NO_DEVICE and what may have been meant instead. */

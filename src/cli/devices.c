@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
+#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -102,9 +103,13 @@ int cli_devices_decimal(struct cli_devices *devices, char field, const char *dig
 	return devices->decimal_seen == BIT(FIELDS) - 1 ? make_up(devices, err) : 0;
 }
 
-int cli_devices_finish(struct cli_devices *devices, struct pt_error *err)
+int cli_devices_add_rest(struct cli_devices *devices, int argc, char **argv, struct pt_error *err)
 {
-	return devices->decimal_seen ? make_up(devices, err) : 0;
+	int r = 0;
+
+	for (; !r && optind < argc; optind++)
+		r = cli_devices_add(devices, argv[optind], err);
+	return !r && devices->decimal_seen ? make_up(devices, err) : r;
 }
 
 void cli_devices_free(struct cli_devices *devices)

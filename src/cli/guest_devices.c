@@ -71,9 +71,8 @@ static int parse(struct work *work, int argc, char **argv)
 		else if (text_parse_number(optarg, 10, 86400, &work->timeout_s) < 0)
 			return cli_usage(cli, "--timeout takes seconds, not \"%s\"", optarg);
 	}
-	for (; optind < argc; optind++)
-		if (cli_devices_add(&work->devices, argv[optind], &err) < 0)
-			return cli_fail(cli, &err);
+	if (cli_devices_add_rest(&work->devices, argc, argv, &err) < 0)
+		return cli_fail(cli, &err);
 	if (!work->guest)
 		return cli_usage(cli,
 				 "%s: name a guest with %s NAME. To see all guests:\n"

@@ -290,9 +290,8 @@ static int parse_list(struct cli *cli, int argc, char **argv, struct filter *fil
 		if (take_option(c, filter, &err) < 0)
 			return cli_fail(cli, &err);
 	}
-	for (; optind < argc; optind++)
-		if (cli_devices_add(&filter->devices, argv[optind], &err) < 0)
-			return cli_fail(cli, &err);
+	if (cli_devices_add_rest(&filter->devices, argc, argv, &err) < 0)
+		return cli_fail(cli, &err);
 	return 0;
 }
 

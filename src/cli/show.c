@@ -484,10 +484,7 @@ static int parse(struct cli *cli, int argc, char **argv, struct show *show)
 		if (take_option(c, show, &err) < 0)
 			return cli_fail(cli, &err);
 	}
-	for (; optind < argc; optind++)
-		if (cli_devices_add(&show->devices, argv[optind], &err) < 0)
-			return cli_fail(cli, &err);
-	if (cli_devices_finish(&show->devices, &err) < 0)
+	if (cli_devices_add_rest(&show->devices, argc, argv, &err) < 0)
 		return cli_fail(cli, &err);
 	if (!show->devices.count)
 		return cli_usage(cli,
