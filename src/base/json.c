@@ -149,7 +149,9 @@ int json_parse(const char *text, size_t size, size_t max, int depth, struct json
 		return fail_grammar(text, scan.at, err);
 	/* json-c keeps the last of two with one key */
 	if (count_members(value) != scan.members)
-		return pt_fail(err, PT_CORRUPT, EBADMSG, "an object has two members of one name");
+		return pt_fail(err, PT_CORRUPT, EBADMSG,
+			       "an object has two members with the same "
+			       "name");
 	*ret_value = TAKE_POINTER(value);
 	return 0;
 }
@@ -186,7 +188,7 @@ int json_get_text(struct json_object *object, const char *key, bool is_required,
 		return pt_fail(err, PT_CORRUPT, EBADMSG, "\"%s\" is missing", key);
 	text = value ? whole_text(value) : "";
 	if (!text)
-		return pt_fail(err, PT_CORRUPT, EBADMSG, "\"%s\" has a NUL in it", key);
+		return pt_fail(err, PT_CORRUPT, EBADMSG, "\"%s\" contains a NUL", key);
 	if (strlen(text) >= size)
 		return pt_fail(err, PT_CORRUPT, EBADMSG, "\"%s\" is too long", key);
 	(void)text_copy(buffer, size, text);
@@ -235,7 +237,7 @@ int json_get_word(struct json_object *object, const char *key, const char *const
 		}
 	}
 	return pt_fail(err, PT_CORRUPT, EBADMSG,
-		       "\"%s\" is \"%s\", which this version doesn't know", key, text);
+		       "\"%s\" is \"%s\", which this version does not know", key, text);
 }
 
 int json_get_long_text(struct json_object *object, const char *key, char **ret_text,
@@ -249,7 +251,7 @@ int json_get_long_text(struct json_object *object, const char *key, char **ret_t
 		return pt_fail(err, PT_CORRUPT, EBADMSG, "\"%s\" is not a string", key);
 	text = value ? whole_text(value) : NULL;
 	if (value && !text)
-		return pt_fail(err, PT_CORRUPT, EBADMSG, "\"%s\" has a NUL in it", key);
+		return pt_fail(err, PT_CORRUPT, EBADMSG, "\"%s\" contains a NUL", key);
 	copy = text ? strdup(text) : NULL;
 	if (text && !copy)
 		return pt_fail_memory(err);
@@ -277,10 +279,14 @@ int json_get_objects(struct json_object *object, const char *key, size_t max,
 	if (get(object, key, json_type_array, &array) < 0)
 		return pt_fail(err, PT_CORRUPT, EBADMSG, "\"%s\" is not a list", key);
 	if (array && json_object_array_length(array) > max)
-		return pt_fail(err, PT_CORRUPT, E2BIG, "\"%s\" holds more than %zu", key, max);
+		return pt_fail(err, PT_CORRUPT, E2BIG,
+			       "\"%s\" has more than %zu "
+			       "elements",
+			       key, max);
 	for (i = 0; array && i < json_object_array_length(array); i++)
 		if (!json_object_is_type(json_object_array_get_idx(array, i), json_type_object))
-			return pt_fail(err, PT_CORRUPT, EBADMSG, "\"%s\" holds no objects", key);
+			return pt_fail(err, PT_CORRUPT, EBADMSG,
+				       "\"%s\" has elements that are not objects", key);
 	*ret_array = array;
 	return 0;
 }
@@ -327,7 +333,11 @@ int json_get_bytes(struct json_object *object, const char *key, char **ret_text,
 	r = decode_hex(hex, ret_text);
 	if (r == -ENOMEM)
 		return pt_fail_memory(err);
-	return r < 0 ? pt_fail(err, PT_CORRUPT, EBADMSG, "\"%s\" is not bytes in hex", hex_key) : 0;
+	return r < 0 ? pt_fail(err, PT_CORRUPT, EBADMSG,
+			       "\"%s\" is not hex-encoded "
+			       "bytes",
+			       hex_key)
+		     : 0;
 }
 
 int json_set_bytes(struct json_object *object, const char *key, const char *text)

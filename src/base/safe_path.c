@@ -370,7 +370,7 @@ static void explain_way(const struct safe_path *path, char way[PATH_MAX])
 		name_user(path->redirector, user);
 		(void)text_format(way, PATH_MAX,
 				  "its path goes through %.400s, which belongs to user %s%s, who "
-				  "could lead it to any file",
+				  "could redirect it to any file",
 				  path->redirected, user,
 				  path->has_others ? ", and then through another user's" : "");
 		return;
@@ -378,7 +378,7 @@ static void explain_way(const struct safe_path *path, char way[PATH_MAX])
 	(void)text_format(
 		way, PATH_MAX,
 		"the link %.400s is on a filesystem that a user may have mounted (nosuid), and "
-		"leads out of it",
+		"points outside of it",
 		path->foreign);
 }
 
@@ -391,9 +391,9 @@ void safe_path_explain(const struct safe_path *path, const char *named, enum saf
 	if (is_object && path->is_shared_link && !path->is_redirectable) {
 		(void)text_format(
 			words, SAFE_PATH_WORDS,
-			"%.500s isn't used: users other than its owner may write to its "
-			"directory, and the file has %lu names, of which they may have made "
-			"this one. Copy the file, or let the kernel forbid that: sysctl "
+			"%.500s is not used: the file has %lu hard links, and other users may "
+			"write to its directory, so another user may have created this one. Copy "
+			"the file, or let the kernel forbid such links: sysctl "
 			"fs.protected_hardlinks=1",
 			named, (unsigned long)path->st.st_nlink);
 		return;
@@ -403,11 +403,12 @@ void safe_path_explain(const struct safe_path *path, const char *named, enum saf
 	name_user(path->redirector, redirector);
 	if (is_object && path->is_redirectable && safe_path_has_trusted_parent(path))
 		(void)text_format(next, sizeof(next),
-				  ", or let the file be that user's: chown %s %.400s", redirector,
-				  path->real);
+				  ", or change the owner of the file to that user: chown %s "
+				  "%.400s",
+				  redirector, path->real);
 	(void)text_format(
 		words, SAFE_PATH_WORDS,
-		"%.500s isn't used: %s; now it leads to %.400s, %s belongs to user %s. Name a "
+		"%.500s is not used: %s; it now leads to %.400s, %s belongs to user %s. Name a "
 		"path that only root can change%s",
 		named, way, path->real, is_object ? "which" : "whose directory", owner, next);
 }

@@ -70,7 +70,8 @@ bool calls_have(const struct calls *calls, int32_t procedure)
 
 int call_fail_memory(struct call *call)
 {
-	return fault_set(&call->fault, FAULT_NO_MEMORY, FAULT_FROM_NONE, "passthrud has none left");
+	return fault_set(&call->fault, FAULT_NO_MEMORY, FAULT_FROM_NONE,
+			 "passthrud has no memory left");
 }
 
 int call_answer_text(struct call *call, char *text)
@@ -102,7 +103,7 @@ static void answer_fault(struct client *client, const struct frame_header *heade
 	log_message(PT_LOG_INFO, "client %d: procedure %d: %s", (int)client->pid, header->procedure,
 		    fault->detail);
 	if (fault_write(fault, header, FRAME_REPLY, &bytes) < 0)
-		client_drop(client, "no memory for an answer");
+		client_drop(client, "no memory for a reply");
 	else
 		client_send(client, &bytes);
 }
@@ -118,11 +119,11 @@ static void answer_result(struct call *call)
 	r = frame_write(&header, call->procedure->result, call->result, &bytes);
 	if (r == -EMSGSIZE) {
 		(void)fault_set(&call->fault, FAULT_RPC, FAULT_FROM_RPC,
-				"the answer of %s is longer than the protocol allows",
+				"the reply to %s is longer than the protocol allows",
 				call->procedure->name);
 		answer_fault(call->client, &call->header, &call->fault);
 	} else if (r < 0) {
-		client_drop(call->client, "no memory for an answer");
+		client_drop(call->client, "no memory for a reply");
 	} else {
 		client_send(call->client, &bytes);
 	}
@@ -310,7 +311,9 @@ static void receive_call(struct client *client, const struct frame *frame)
 	r = decode(call, frame);
 	if (r < 0) {
 		refuse(client, &frame->header, r == -ENOMEM ? FAULT_NO_MEMORY : FAULT_RPC,
-		       r == -ENOMEM ? "passthrud has none left" : "the arguments can't be decoded");
+		       r == -ENOMEM ? "passthrud has no memory "
+				      "left"
+				    : "the arguments can't be decoded");
 		call_free(call);
 		return;
 	}
@@ -336,7 +339,7 @@ static void receive_keepalive(struct client *client, const struct frame *frame)
 		return; /* a pong: that it came is all it says */
 	header.procedure = RPC_KEEPALIVE_PONG;
 	if (frame_write(&header, NULL, NULL, &bytes) < 0)
-		client_drop(client, "no memory for an answer");
+		client_drop(client, "no memory for a reply");
 	else
 		client_send(client, &bytes);
 }

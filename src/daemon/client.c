@@ -76,9 +76,9 @@ static void check_deadlines(struct clients *clients, uint64_t now_usec)
 	for (client = clients->first; client; client = client->next) {
 		if (client->is_dead || !client->deadline_usec || client->deadline_usec > now_usec)
 			continue;
-		client_drop(client, client->unsent     ? "it doesn't take its answers"
-				    : !client->is_open ? "it didn't open its connection"
-						       : "it didn't finish a message");
+		client_drop(client, client->unsent     ? "it does not read its replies"
+				    : !client->is_open ? "it did not open its connection"
+						       : "it did not complete a message");
 	}
 }
 
@@ -150,7 +150,7 @@ void client_send(struct client *client, const struct frame_bytes *frame)
 	if ((size_t)n < frame->size) {
 		unsent = calloc(1, sizeof(*unsent));
 		if (!unsent) {
-			client_drop(client, "no memory for an answer");
+			client_drop(client, "no memory for a reply");
 			return;
 		}
 		unsent->sent = (size_t)n;
@@ -176,7 +176,7 @@ void client_send_message(struct client *client, int32_t procedure, xdrproc_t enc
 	struct frame_bytes bytes;
 
 	if (client->unsent_size > CLIENT_MESSAGES_MAX)
-		client_drop(client, "it doesn't take its events");
+		client_drop(client, "it does not read its events");
 	else if (frame_write(&header, encode, payload, &bytes) < 0)
 		client_drop(client, "no memory for an event");
 	else
@@ -196,7 +196,7 @@ static void handle_frames(struct client *client)
 		client->clients->ops->receive(client, &frame);
 	}
 	if (r < 0)
-		client_drop(client, "a message of an impossible length");
+		client_drop(client, "a message of an invalid length");
 	else if (!frame_buffer_is_partial(&client->input))
 		frame_buffer_free(&client->input); /* idle connections cost next to nothing */
 	update(client);
@@ -210,7 +210,7 @@ static void receive(struct client *client)
 	int r = frame_buffer_space(&client->input, &at, &size);
 
 	if (r < 0) {
-		client_drop(client, r == -EPROTO ? "a message of an impossible length"
+		client_drop(client, r == -EPROTO ? "a message of an invalid length"
 						 : "no memory for a message");
 		return;
 	}
@@ -332,7 +332,7 @@ void client_drop(struct client *client, const char *why)
 		log_message(PT_LOG_NOTICE, "client %d of user %u dropped: %s", (int)client->pid,
 			    (unsigned int)client->user->uid, why);
 	else
-		log_message(PT_LOG_DEBUG, "client %d left", (int)client->pid);
+		log_message(PT_LOG_DEBUG, "client %d disconnected", (int)client->pid);
 	client->is_dead = true;
 	clients->has_dead = true;
 	(void)sd_event_source_set_enabled(clients->sweep, SD_EVENT_ONESHOT);
@@ -378,7 +378,7 @@ int client_new(struct clients *clients, int fd, bool is_readonly, struct pt_erro
 	if (r < 0) {
 		if (client->user)
 			leave_user(clients, client->user);
-		return pt_fail(err, PT_SYSTEM, -r, "a client can't be served: %s", strerror(-r));
+		return pt_fail(err, PT_SYSTEM, -r, "can't serve a client: %s", strerror(-r));
 	}
 	client->clients = clients;
 	client->fd = TAKE_FD(own);
@@ -441,7 +441,10 @@ int clients_new(const struct context *context, const struct client_ops *ops, voi
 	if (r >= 0)
 		r = sd_event_source_set_enabled(clients->sweep, SD_EVENT_OFF);
 	if (r < 0)
-		return pt_fail(err, PT_SYSTEM, -r, "no timer for clients: %s", strerror(-r));
+		return pt_fail(err, PT_SYSTEM, -r,
+			       "can't create a timer for clients: "
+			       "%s",
+			       strerror(-r));
 	*ret_clients = TAKE_POINTER(clients);
 	return 0;
 }

@@ -58,7 +58,7 @@ int context_new(const struct context_config *config, struct context **ret_contex
 		context->config.patience_usec = CONTEXT_PATIENCE_USEC;
 	r = sd_event_new(&context->loop);
 	if (r < 0)
-		return pt_fail(err, PT_SYSTEM, -r, "no event loop: %s", strerror(-r));
+		return pt_fail(err, PT_SYSTEM, -r, "can't create an event loop: %s", strerror(-r));
 	r = context_open_host(context, &context->host, err);
 	if (r < 0)
 		return r;

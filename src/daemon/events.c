@@ -82,7 +82,7 @@ int events_new(struct clients *clients, struct events **ret_events, struct pt_er
 	if (r >= 0)
 		r = sd_event_source_set_enabled(events->sweep, SD_EVENT_OFF);
 	if (r < 0)
-		return pt_fail(err, PT_SYSTEM, -r, "no events: %s", strerror(-r));
+		return pt_fail(err, PT_SYSTEM, -r, "events can't be delivered: %s", strerror(-r));
 	*ret_events = TAKE_POINTER(events);
 	return 0;
 }

@@ -31,7 +31,7 @@ void mailbox_post(struct mailbox *mailbox, struct letter *letter)
 	/* can't block, the counter would have to be at its top; with the lock, for once it is
 	 * opened nothing says that the mailbox stays */
 	if (write(mailbox->wake_fd, &one, sizeof(one)) < 0)
-		log_message(PT_LOG_WARNING, "the loop can't be woken: %s", strerror(errno));
+		log_message(PT_LOG_WARNING, "can't wake the event loop: %s", strerror(errno));
 	(void)pthread_mutex_unlock(&mailbox->lock);
 }
 
@@ -76,7 +76,10 @@ int mailbox_new(sd_event *loop, struct mailbox **ret_mailbox, struct pt_error *e
 						   EPOLLIN, on_letter, mailbox);
 	if (r < 0) {
 		mailbox_free(mailbox);
-		return pt_fail(err, PT_SYSTEM, -r, "threads can't wake the loop: %s", strerror(-r));
+		return pt_fail(err, PT_SYSTEM, -r,
+			       "can't create the event that wakes the event "
+			       "loop: %s",
+			       strerror(-r));
 	}
 	*ret_mailbox = mailbox;
 	return 0;

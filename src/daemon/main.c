@@ -32,23 +32,22 @@ struct options {
 
 static int usage(FILE *out)
 {
-	(void)fputs(
-		"usage: passthrud [OPTION…]\n"
-		"\n"
-		"  --socket PATH     listen at PATH, and read-only at PATH-ro (" SOCKET ");\n"
-		"                    may be given several times\n"
-		"  --libvirt-socket  listen also where libvirt's clients look:\n"
-		"                    " LIBVIRT_SOCKET ", " LIBVIRT_ANY_SOCKET "\n"
-		"  --group NAME      who may change devices, beside root\n"
-		"                    (passthru, or else libvirt, where there is such a group)\n"
-		"  --guest-user NAME whom guests run as (passthru-qemu, or else libvirt-qemu or\n"
-		"                    qemu, where there is such a user)\n"
-		"  --unplug-timeout SECONDS  how long unplugging waits for a guest (10)\n"
-		"  -v, --verbose     say more; twice: much more\n"
-		"  --version, -h, --help\n"
-		"\n"
-		"virsh -c 'qemu+unix:///system?socket=" SOCKET "' nodedev-list --tree\n",
-		out);
+	(void)fputs("usage: passthrud [OPTION…]\n"
+		    "\n"
+		    "  --socket PATH     listen at PATH, and read-only at PATH-ro (" SOCKET ");\n"
+		    "                    may be repeated\n"
+		    "  --libvirt-socket  also listen at the socket of libvirt's clients:\n"
+		    "                    " LIBVIRT_SOCKET ", " LIBVIRT_ANY_SOCKET "\n"
+		    "  --group NAME      group that may change devices, besides root\n"
+		    "                    (default: passthru, or libvirt, if it exists)\n"
+		    "  --guest-user NAME user that guests run as (default: the first of\n"
+		    "                    passthru-qemu, libvirt-qemu and qemu that exists)\n"
+		    "  --unplug-timeout SECONDS  how long an unplug waits (default: 10)\n"
+		    "  -v, --verbose     log more; twice: log everything\n"
+		    "  --version, -h, --help\n"
+		    "\n"
+		    "virsh -c 'qemu+unix:///system?socket=" SOCKET "' nodedev-list --tree\n",
+		    out);
 	return out == stdout ? EXIT_SUCCESS : 2;
 }
 
@@ -119,7 +118,10 @@ static int choose_group(const struct options *options, gid_t *ret_gid, struct pt
 	const struct group *group = getgrnam(options->group ? options->group : "passthru");
 
 	if (!group && options->group)
-		return pt_fail(err, PT_INVALID, ENOENT, "there is no group \"%s\"", options->group);
+		return pt_fail(err, PT_INVALID, ENOENT,
+			       "group \"%s\" does not "
+			       "exist",
+			       options->group);
 	if (!group)
 		group = getgrnam("libvirt");
 	*ret_gid = group ? group->gr_gid : 0;
@@ -146,7 +148,7 @@ static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *inf
 	(void)source;
 	(void)info;
 	(void)context;
-	log_message(PT_LOG_NOTICE, "nothing to reload");
+	log_message(PT_LOG_NOTICE, "there is no configuration to reload");
 	return 0;
 }
 
@@ -191,7 +193,7 @@ static int serve(const struct options *options, struct pt_error *err)
 		return r;
 	r = prepare_signals(daemon);
 	if (r < 0)
-		return pt_fail(err, PT_SYSTEM, -r, "signals can't be handled: %s", strerror(-r));
+		return pt_fail(err, PT_SYSTEM, -r, "can't handle signals: %s", strerror(-r));
 	r = guests_load(daemon->guests, err);
 	if (r == 0)
 		r = listen_all(daemon, options, err);
@@ -200,9 +202,10 @@ static int serve(const struct options *options, struct pt_error *err)
 	(void)sd_notify(false, "READY=1");
 	log_message(PT_LOG_INFO, "ready");
 	r = sd_event_loop(daemon->context->loop);
-	(void)sd_notify(false, "STOPPING=1\nSTATUS=Finishing what is under way");
+	(void)sd_notify(false, "STOPPING=1\n"
+			       "STATUS=Finishing running requests");
 	if (r < 0)
-		return pt_fail(err, PT_SYSTEM, -r, "the event loop broke: %s", strerror(-r));
+		return pt_fail(err, PT_SYSTEM, -r, "the event loop failed: %s", strerror(-r));
 	return 0;
 }
 

@@ -269,7 +269,7 @@ static void fail(struct pool *pool, struct job *job, int errnum, const char *why
 {
 	struct pt_error err;
 
-	(void)pt_fail(&err, PT_SYSTEM, errnum, "no thread for this: %s", why);
+	(void)pt_fail(&err, PT_SYSTEM, errnum, "can't create a thread for this request: %s", why);
 	job->fail(job, &err);
 	mailbox_post(pool->mailbox, &job->letter);
 }
@@ -388,7 +388,7 @@ int pool_new(const struct context *context, struct mailbox *mailbox, struct pool
 	(void)pthread_mutex_unlock(&pool->lock);
 	if (r < 0) {
 		pool_free(pool);
-		return pt_fail(err, PT_SYSTEM, -r, "no threads: %s", strerror(-r));
+		return pt_fail(err, PT_SYSTEM, -r, "can't create threads: %s", strerror(-r));
 	}
 	*ret_pool = pool;
 	return 0;

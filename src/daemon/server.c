@@ -63,8 +63,8 @@ static void pause_accepting(struct server *server, int errnum)
 {
 	if (!server->has_paused)
 		log_message(PT_LOG_WARNING,
-			    "new clients must wait: %s; more descriptors: LimitNOFILE= of "
-			    "passthrud.service, or ulimit -n",
+			    "new clients must wait: %s; to allow more descriptors, set "
+			    "LimitNOFILE= in passthrud.service, or ulimit -n",
 			    strerror(errnum));
 	server->has_paused = true;
 	set_listening(server, false);
@@ -81,7 +81,7 @@ static void log_turned_away(struct server *server, uid_t uid)
 	if (server->turned_away_usec && now - server->turned_away_usec < SERVER_PAUSE_USEC)
 		return;
 	server->turned_away_usec = now;
-	log_message(PT_LOG_NOTICE, "too many clients: one of user %u is turned away",
+	log_message(PT_LOG_NOTICE, "too many clients: a client of user %u was rejected",
 		    (unsigned int)uid);
 }
 
@@ -147,7 +147,7 @@ static int add(struct server *server, int fd, bool is_readonly, const char *path
 				      EPOLLIN, on_connection, listener);
 	if (r < 0) {
 		free_listener(listener);
-		return pt_fail(err, PT_SYSTEM, -r, "can't listen: %s", strerror(-r));
+		return pt_fail(err, PT_SYSTEM, -r, "can't listen on the socket: %s", strerror(-r));
 	}
 	listener->next = server->listeners;
 	server->listeners = listener;
@@ -204,7 +204,9 @@ static int listen_one(struct server *server, const char *path, bool is_readonly,
 
 	if (fd == -EADDRINUSE)
 		return pt_fail(err, PT_BUSY, EADDRINUSE,
-			       "%s: another daemon listens there; stop it first", path);
+			       "%s: another daemon listens on this socket; stop that daemon "
+			       "first",
+			       path);
 	if (fd < 0)
 		return pt_fail(err, fd == -EACCES ? PT_NOT_PERMITTED : PT_SYSTEM, -fd, "%s: %s",
 			       path, strerror(-fd));
@@ -221,10 +223,10 @@ int server_listen_at(struct server *server, const char *path, gid_t gid, struct 
 		return pt_fail_memory(err);
 	if (text_format(readonly_path, sizeof(readonly_path), "%s" READONLY_SUFFIX, path) < 0)
 		return pt_fail(err, PT_INVALID, ENAMETOOLONG,
-			       "%s: too long for the path of a socket", path);
+			       "%s: the path is too long for a socket", path);
 	r = io_make_directories_at(AT_FDCWD, dirname(copy), 0755);
 	if (r < 0)
-		return pt_fail(err, PT_SYSTEM, -r, "%s: its folder can't be made: %s", path,
+		return pt_fail(err, PT_SYSTEM, -r, "%s: can't create its directory: %s", path,
 			       strerror(-r));
 	r = listen_one(server, path, false, gid, err);
 	if (r < 0)
@@ -275,7 +277,10 @@ int server_new(struct clients *clients, struct server **ret_server, struct pt_er
 		r = sd_event_source_set_enabled(server->pause, SD_EVENT_OFF);
 	if (r < 0) {
 		server_free(server);
-		return pt_fail(err, PT_SYSTEM, -r, "no timer for sockets: %s", strerror(-r));
+		return pt_fail(err, PT_SYSTEM, -r,
+			       "can't create a timer for sockets: "
+			       "%s",
+			       strerror(-r));
 	}
 	*ret_server = server;
 	return 0;

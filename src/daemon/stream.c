@@ -140,7 +140,7 @@ void stream_break(struct stream *stream, const char *why)
 	struct frame_bytes frame;
 	struct fault fault;
 
-	log_message(PT_LOG_INFO, "client %d: its stream ends: %s", (int)client->pid, why);
+	log_message(PT_LOG_INFO, "client %d: stream aborted: %s", (int)client->pid, why);
 	stream_free(stream);
 	(void)fault_set(&fault, FAULT_FAILED, FAULT_FROM_STREAMS, "%s", why);
 	if (fault_write(&fault, &header, FRAME_STREAM, &frame) < 0)
@@ -244,7 +244,7 @@ void stream_receive(struct client *client, const struct frame *frame)
 		stream = stream->next;
 	if (!stream) {
 		/* those of a stream that was refused, or ended, may still be on their way */
-		log_message(PT_LOG_DEBUG, "client %d: a packet of no stream ignored",
+		log_message(PT_LOG_DEBUG, "client %d: packet without a stream ignored",
 			    (int)client->pid);
 		return;
 	}
@@ -282,7 +282,7 @@ int stream_new(struct client *client, const struct frame_header *header, int fd,
 		return pt_fail(err, PT_BUSY, EBUSY, "a connection can have at most %d streams",
 			       STREAMS_PER_CLIENT_MAX);
 	if (fstat(fd, &st) < 0)
-		return pt_fail(err, PT_SYSTEM, errno, "a terminal can't be looked at: %s",
+		return pt_fail(err, PT_SYSTEM, errno, "can't read the state of a terminal: %s",
 			       strerror(errno));
 	stream = calloc(1, sizeof(*stream));
 	if (!stream)
@@ -291,7 +291,7 @@ int stream_new(struct client *client, const struct frame_header *header, int fd,
 	r = sd_event_add_io(client->clients->context->loop, &stream->io, fd, stream->watched,
 			    on_terminal, stream);
 	if (r < 0)
-		return pt_fail(err, PT_SYSTEM, -r, "a terminal can't be watched: %s", strerror(-r));
+		return pt_fail(err, PT_SYSTEM, -r, "can't watch a terminal: %s", strerror(-r));
 	stream->client = client;
 	stream->header = *header;
 	stream->terminal = st.st_rdev;

@@ -35,20 +35,20 @@ static int fail_lost(struct qmp *qmp, struct pt_error *err)
 {
 	qmp->is_lost = true;
 	return pt_fail(err, PT_SYSTEM, ECONNRESET,
-		       "QEMU has closed its monitor: it has ended; its log says why");
+		       "QEMU closed its monitor, so it has ended; its log may tell the cause");
 }
 
 static int fail_protocol(struct qmp *qmp, struct pt_error *err, const char *what)
 {
 	qmp->is_lost = true;
-	return pt_fail(err, PT_SYSTEM, EPROTO, "QEMU's monitor sent %s; not listening any more",
+	return pt_fail(err, PT_SYSTEM, EPROTO, "QEMU's monitor sent %s; the connection was closed",
 		       what);
 }
 
 static int fail_late(struct pt_error *err, const char *what)
 {
 	return pt_fail(err, PT_SYSTEM, ETIMEDOUT,
-		       "no answer from QEMU to %s in time; it may still do it", what);
+		       "QEMU did not reply to %s in time; it may still execute the command", what);
 }
 
 /* 0 when @events came, -ETIMEDOUT. */
@@ -142,7 +142,7 @@ static int receive(struct qmp *qmp, struct pt_error *err)
 	if (r == -ENOMEM)
 		return pt_fail_memory(err);
 	if (r < 0)
-		return fail_protocol(qmp, err, "a message without end");
+		return fail_protocol(qmp, err, "a message that is too long");
 	do
 		n = recv(qmp->fd, at, size, MSG_DONTWAIT);
 	while (n < 0 && errno == EINTR);
@@ -171,7 +171,7 @@ static int next_message(struct qmp *qmp, struct json_object **ret_message, struc
 		if (r == -ENOMEM)
 			return pt_fail_memory(err);
 		if (r < 0)
-			return fail_protocol(qmp, err, "what isn't a JSON object");
+			return fail_protocol(qmp, err, "a message that is not a JSON object");
 		kind = message_kind(message);
 		if (kind == MESSAGE_EVENT) {
 			keep_event(qmp, message, size);
@@ -179,7 +179,7 @@ static int next_message(struct qmp *qmp, struct json_object **ret_message, struc
 		}
 		if (kind < 0) {
 			json_object_put(message);
-			return fail_protocol(qmp, err, "a message of no known kind");
+			return fail_protocol(qmp, err, "a message of an unknown kind");
 		}
 		*ret_message = message;
 		return kind;
@@ -370,7 +370,7 @@ int qmp_wait_event(struct qmp *qmp, bool (*match)(const struct qmp_event *event,
 			return r;
 		if (wait_for(qmp, POLLIN, deadline) < 0)
 			return pt_fail(err, PT_SYSTEM, ETIMEDOUT,
-				       "the event waited for didn't come from QEMU in time");
+				       "QEMU did not send the expected event in time");
 		r = receive(qmp, err);
 		if (r < 0 && r != -EAGAIN && !qmp->is_lost)
 			return r;
@@ -444,7 +444,7 @@ int qmp_open(int fd, unsigned int timeout_ms, struct qmp **ret_qmp, struct pt_er
 	if (r < 0)
 		return r;
 	if (r != MESSAGE_GREETING)
-		return fail_protocol(qmp, err, "something else than its greeting");
+		return fail_protocol(qmp, err, "a message other than its greeting");
 	qmp->version = version_of(greeting);
 	left = deadline - clock_now_ms();
 	r = qmp_call(qmp, "qmp_capabilities", NULL, left > 0 ? (unsigned int)left : 0, NULL, err);
@@ -461,14 +461,17 @@ int qmp_connect(const char *path, unsigned int timeout_ms, struct qmp **ret_qmp,
 	AUTO_CLOSE int fd = -1;
 
 	if (!text_copy(address.sun_path, sizeof(address.sun_path), path))
-		return pt_fail(err, PT_SYSTEM, ENAMETOOLONG, "%s: too long for a socket", path);
+		return pt_fail(err, PT_SYSTEM, ENAMETOOLONG,
+			       "%s: the path is too long for a socket", path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
-		return pt_fail(err, PT_SYSTEM, errno, "no socket to reach QEMU by: %s",
+		return pt_fail(err, PT_SYSTEM, errno,
+			       "can't create a socket for QEMU's monitor: "
+			       "%s",
 			       strerror(errno));
 	/* doesn't block: EAGAIN when too many wait to be taken */
 	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
-		return pt_fail(err, PT_SYSTEM, errno, "%s: no QEMU listens there: %s", path,
+		return pt_fail(err, PT_SYSTEM, errno, "%s: can't connect to QEMU: %s", path,
 			       strerror(errno));
 	return qmp_open(TAKE_FD(fd), timeout_ms, ret_qmp, err);
 }

@@ -45,7 +45,7 @@ def test_another_card_in_the_slot(bay, daemon, guests):     # noqa: F811
     assert card == bay.plug("hp1", MAC_B)
     before = bay.world.snapshot()
     words = daemon.virsh_fails("start", "d1")
-    assert "%s isn't the device that guest d1 was defined with" % card in words
+    assert "%s is not the device that guest d1 was defined with" % card in words
     assert "is not in this machine" in words and "define the guest again" in words
     assert bay.world.snapshot() == before
 
@@ -202,7 +202,7 @@ def test_mac_and_vlan_of_a_vf(world, daemon, guests):     # noqa: F811
         guests.wait_for(lambda: vf() == before)
         guests.wait_for(lambda: world.driver(address) is None)
         guests.define("d3", vf_interface(EDU), words="stay")
-        assert "no SR-IOV virtual function" in daemon.virsh_fails("start", "d3")
+        assert "is not an SR-IOV virtual function" in daemon.virsh_fails("start", "d3")
     finally:
         world.sh("echo 0 >%s/sriov_numvfs; echo 1 >%s/sriov_drivers_autoprobe" % (at_pf, at_pf))
 
@@ -225,4 +225,4 @@ def test_a_node_that_is_denied(world, daemon, guests):     # noqa: F811
         path = guests.write_xml("d2")
         daemon.sh("sed -i \"s/type='qemu'/type='kvm'/\" %s" % path)
         daemon.virsh("define", path)
-        assert "domain@type='kvm': /dev/kvm isn't there" in daemon.virsh_fails("start", "d2")
+        assert "domain@type='kvm': /dev/kvm does not exist" in daemon.virsh_fails("start", "d2")

@@ -147,7 +147,7 @@ def test_large_bars(world, daemon, guests, large_card):
     daemon.sh("sed -i \"s,<cpu mode.*</cpu>,%s,\" %s" % (few.replace("'", "\\\"") , path))
     daemon.virsh("define", path)
     words = daemon.virsh_fails("start", "d3")
-    assert "4 GiB of addresses" in words and "32 address bits" in words, words
+    assert "4 GiB of address space" in words and "32 address bits" in words, words
     assert world.snapshot() == before
 
 

@@ -59,7 +59,7 @@ def test_an_emulated_tpm(world, daemon, guests):     # noqa: F811
     assert daemon.sh("stat -c '%%U %%a' %s" % path).out.split() == ["passthru-qemu", "600"]
     # neither the daemon's end nor a new one is anything to it
     restart(daemon)
-    guests.wait_for(lambda: "was found again" in daemon.sh("cat /tmp/passthrud.log").out)
+    guests.wait_for(lambda: "is still running" in daemon.sh("cat /tmp/passthrud.log").out)
     daemon.virsh("destroy", "d1")
     assert daemon.sh("kill -0 %d" % tpm, check=False).status != 0
     assert "mutually exclusive" in daemon.virsh_fails("undefine", "d1", "--tpm", "--keep-tpm")
@@ -221,7 +221,7 @@ def test_what_a_definition_may_have(world, daemon, guests):     # noqa: F811
     card = hostdev(EDU, guest="<rom file='/tmp/hw/rom'/>")
     g = define_with(guests, "d1", ABOVE, DEVICES + card, words="stay")
     words = daemon.virsh_fails("start", "d1")
-    assert "takes 32 pages of 2048 KiB, and 8 are free on nodes 0" in words, words
+    assert "needs 32 pages of 2048 KiB, but only 8 are free on nodes 0" in words, words
     assert world.snapshot() == before
     daemon.sh("echo 40 >%s" % PAGES)
     try:

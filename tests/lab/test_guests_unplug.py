@@ -27,7 +27,7 @@ def test_a_guest_that_ignores_it(world, daemon, guests):
     path = guests.write_device(hostdev(EDU))
     for again in (False, True):
         words = daemon.virsh_fails("detach-device", "d1", path, "--live")
-        assert "has not let go of hostdev0" in words and "the request stays pending" in words
+        assert "has not released hostdev0" in words and "request is still pending" in words
         assert world.driver(EDU) == "vfio-pci" and "<hostdev" in daemon.virsh("dumpxml", "d1")
     assert "unplug ignored" in g.serial()
     assert json.loads(daemon.sh("cat /run/passthru/guests/d1.json").out)["pending"]
@@ -43,7 +43,7 @@ def test_stray_dma_is_told(world, daemon, guests, watch):
     assert event["owner"] == {"kind": "domain", "name": "d1", "pid": g.pid()}
     assert "0xe000000" in event["words"]
     guests.wait_for(lambda: re.search(
-        "guest d1: %s: the IOMMU stopped its DMA: .*0xe000000" % EDU, log(daemon)))
+        "guest d1: %s: the IOMMU blocked a DMA: .*0xe000000" % EDU, log(daemon)))
     daemon.virsh("destroy", "d1")
 
 
@@ -103,7 +103,7 @@ def test_a_state_that_cant_be_used(world, daemon, guests):
     sockets = "ls /run/passthru/guests/d1.commands /run/passthru/guests/d1.events"
     replace_daemon(daemon, "cp /run/passthru/guests/d1.json /tmp/d1.kept; " + CHANGE_STATE %
                    'state["xml"] = state["xml"].replace("<devices>", "<devices><warp/>")')
-    assert "guest d1 can't be used" in log(daemon) and "domain/devices/warp" in log(daemon)
+    assert "guest d1 is unusable" in log(daemon) and "domain/devices/warp" in log(daemon)
     assert daemon.virsh("domstate", "d1").strip() == "no state"
     for verb in ("start", "destroy", "undefine"):
         assert "/run/passthru/guests/d1.json" in daemon.virsh_fails(verb, "d1")
@@ -151,7 +151,7 @@ def test_the_card_is_pulled(world, daemon, guests, lab_machine, lets_go):
         g.wait("guest: hotplug released")
         assert daemon.virsh("domstate", "d1").strip() == "running"
         assert "<hostdev" not in daemon.virsh("dumpxml", "d1")
-        assert "guest d1 let go of hostdev0" in log(daemon)
+        assert "guest d1 released hostdev0" in log(daemon)
         # the slot in the guest is free again
         path = guests.write_device(hostdev(TWIN))
         daemon.virsh("attach-device", "d1", path, "--live")

@@ -46,7 +46,7 @@ def test_disk_through_a_link(daemon, guests, alice):
     daemon.virsh("destroy", "paths")
     assert daemon.sh("stat -c %U /srv/alice/data.img").out == "alice\n"
     hers(daemon, "rm data.img; ln -s /etc/victim data.img")
-    assert "now it leads to /etc/victim, which belongs to user root" in refused(
+    assert "it now leads to /etc/victim, which belongs to user root" in refused(
         daemon, "start", "paths")
     # nor by plugging it in
     daemon.virsh("undefine", "paths")

@@ -95,7 +95,7 @@ static void what_is_not_prepared(void **state)
 	static const char *const cases[][2] = {
 		{DEVICES("<interface type='bridge'><source bridge='b'/></interface>"),
 		 "no tap was opened"},
-		{DEVICES("<graphics type='spice' autoport='yes'/>"), "hasn't been chosen"},
+		{DEVICES("<graphics type='spice' autoport='yes'/>"), "none was chosen"},
 	};
 	const struct command_line_files files = {.commands = {.fd = 7}, .events = {.fd = 8}};
 
@@ -142,10 +142,10 @@ static const struct {
 	 -EOPNOTSUPP, "domain/cpu@mode='host-passthrough' needs domain@type='kvm'"},
 	{DOMAIN("<vcpu>4</vcpu><cpu><topology sockets='1' cores='2' threads='1'/></cpu>"), -EINVAL,
 	 "CPU topology doesn't match maximum vcpu count"},
-	{DOMAIN("<vcpu current='3'>2</vcpu>"), -EINVAL, "domain/vcpu@current is more"},
+	{DOMAIN("<vcpu current='3'>2</vcpu>"), -EINVAL, "domain/vcpu@current is larger"},
 	{DOMAIN("<cpu mode='custom'/>"), -EINVAL, "domain/cpu/model is missing"},
 	{DOMAIN("<cpu><numa><cell id='0' cpus='0' memory='1'/></numa></cpu>"), -EINVAL,
-	 "its cells have 1 KiB of memory together"},
+	 "the cells have 1 KiB of memory in total"},
 	{DOMAIN("<features><hyperv><vendor_id state='on' value='a,b'/></hyperv></features>"),
 	 -EINVAL, "vendor_id@value"},
 	{DOMAIN("<sysinfo type='smbios'><system><entry name='odd'>x</entry></system></sysinfo>"), 0,
@@ -163,17 +163,17 @@ static const struct {
 		 "</disk>"),
 	 -EOPNOTSUPP, "io='native' needs cache='none'"},
 	{DOMAIN("<currentMemory>32768</currentMemory>"), -EOPNOTSUPP, "needs <memballoon model="},
-	{DEVICES("<input type='tablet' bus='ps2'/>"), -EOPNOTSUPP, "a tablet is on the bus usb"},
+	{DEVICES("<input type='tablet' bus='ps2'/>"), -EOPNOTSUPP, "a tablet needs the bus usb"},
 	{DEVICES("<shmem name='a'><model type='ivshmem-plain'/><size>3</size></shmem>"), -EINVAL,
 	 "power of two"},
 	{DEVICES("<iommu model='intel'><driver intremap='on'/></iommu>"), -EOPNOTSUPP,
 	 "needs <ioapic driver='qemu'/>"},
 	{DEVICES("<interface type='user'><model type='e1000e'/><mtu size='9000'/></interface>"),
-	 -EOPNOTSUPP, "mtu goes with the model virtio only"},
+	 -EOPNOTSUPP, "mtu needs the model virtio"},
 	{DEVICES("<controller type='pci' index='1' model='pcie-to-pci-bridge'><address type='pci' "
 		 "bus='2' slot='1'/></controller><controller type='pci' index='2' "
 		 "model='pcie-to-pci-bridge'><address type='pci' bus='1' slot='1'/></controller>"),
-	 -EINVAL, "in a circle"},
+	 -EINVAL, "form a loop"},
 };
 
 static void refusals(void **state)
@@ -490,7 +490,7 @@ static void what_can_not_be_plugged(void **state)
 					   node_find(definition_root(live), "devices/controller"),
 					   &nothing, &plug, &err),
 			 -EOPNOTSUPP);
-	assert_non_null(strstr(err.message, "can't be plugged into a running guest"));
+	assert_non_null(strstr(err.message, "can't be hot-plugged"));
 	assert_null(plug);
 }
 

@@ -218,28 +218,28 @@ static const struct {
 	{"<domain/>", -EINVAL, "domain@type is missing"},
 	{"<network/>", -EINVAL, "<network>, not <domain>"},
 	{"", -EINVAL, "XML"},
-	{"<domain", -EINVAL, "line 1: this isn't XML"},
+	{"<domain", -EINVAL, "line 1: invalid XML"},
 	{"<!DOCTYPE d [<!ENTITY a 'b'>]><domain type='kvm'><name>&a;</name></domain>", -EOPNOTSUPP,
 	 "<!DOCTYPE>"},
-	{"<domain type='kvm'><name>&amp;&a;</name></domain>", -EINVAL, "isn't XML"},
+	{"<domain type='kvm'><name>&amp;&a;</name></domain>", -EINVAL, "invalid XML"},
 	{"<domain type='kvm'><memory>65536</memory></domain>", -EINVAL, "missing domain name"},
 	{"<domain type='kvm'><name>a/b</name></domain>", -EINVAL, "domain/name"},
 	{"<domain type='kvm'><name>..</name></domain>", -EINVAL, "domain/name"},
 	{"<domain type='kvm'><name>g</name><os><type>hvm</type></os></domain>", -EINVAL,
 	 "domain/memory is missing"},
 	{"<domain type='kvm'><name>g</name><memory unit='TiB'>99999999999</memory></domain>",
-	 -EINVAL, "domain/memory: '99999999999 TiB' is more"},
+	 -EINVAL, "domain/memory: '99999999999 TiB' is larger"},
 	{"<domain type='kvm'><name>g</name><memory>65536</memory></domain>", -EINVAL,
 	 "domain/os/type is missing"},
 	{DOMAIN("<currentMemory>65537</currentMemory>"), -EINVAL, "domain/currentMemory is more"},
 	{DOMAIN("<vcpu>0</vcpu>"), -EINVAL, "domain/vcpu is '0', which isn't a number from 1"},
 	{DOMAIN("<vcpu>two</vcpu>"), -EINVAL, "domain/vcpu is 'two'"},
-	{DOMAIN("<vcpu>1</vcpu><vcpu>2</vcpu>"), -EINVAL, "domain/vcpu is there more than once"},
+	{DOMAIN("<vcpu>1</vcpu><vcpu>2</vcpu>"), -EINVAL, "domain/vcpu occurs more than once"},
 	{DOMAIN("<uuid>123</uuid>"), -EINVAL, "domain/uuid is '123', which isn't a UUID"},
 	{DOMAIN("<features>text<acpi/></features>"), -EINVAL, "domain/features is 'text'"},
 	{DOMAIN("<features><acpi/>text</features>"), -EINVAL, "domain/features is 'text'"},
 	{DOMAIN("<memoryBacking><hugepages><page size='3' unit='M'/></hugepages></memoryBacking>"),
-	 -EINVAL, "isn't a power of two"},
+	 -EINVAL, "is not a power of two"},
 	{DEVICES("<emulator>qemu</emulator>"), -EINVAL, "domain/devices/emulator is 'qemu'"},
 	{DEVICES("<hostdev mode='subsystem' type='pci'/>"), -EINVAL,
 	 "domain/devices/hostdev/source/address is missing"},
@@ -296,7 +296,7 @@ static void bounds(void **state)
 	for (int i = 0; i < 400; i++)
 		(void)strcat(deep, "<a>");
 	assert_int_equal(definition_parse(deep, 0, &def, &err), -EINVAL);
-	assert_non_null(strstr(err.message, "isn't XML"));
+	assert_non_null(strstr(err.message, "invalid XML"));
 	assert_null(def);
 }
 

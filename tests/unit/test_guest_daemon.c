@@ -166,7 +166,7 @@ static void test_attached_and_detached(void **state)
 	(void)ask(&peer, RPC_DOMAIN_DETACH_DEVICE_FLAGS, &args);
 	fake_guests_fault(fake, "device_del", "refuse");
 	(void)ask(&peer, RPC_DOMAIN_ATTACH_DEVICE_FLAGS, &args);
-	expect_error(&peer, RPC_DOMAIN_DETACH_DEVICE_FLAGS, &args, 9, "refused to let go");
+	expect_error(&peer, RPC_DOMAIN_DETACH_DEVICE_FLAGS, &args, 9, "refused to release");
 	leave(&peer);
 }
 

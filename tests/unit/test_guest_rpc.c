@@ -201,7 +201,7 @@ static void test_refusals(void **state)
 	domain = domain_of_name(&peer, "d1");
 	flags.domain = domain;
 	/* guests run on the machine itself, not in a made-up one */
-	expect_error(&peer, RPC_DOMAIN_CREATE_WITH_FLAGS, &flags, 84, "this machine only");
+	expect_error(&peer, RPC_DOMAIN_CREATE_WITH_FLAGS, &flags, 84, "only on this machine");
 	expect_error(&peer, RPC_DOMAIN_DESTROY, &domain, 55, "domain is not running");
 	expect_error(&peer, RPC_DOMAIN_SUSPEND, &domain, 55, "domain is not running");
 	expect_error(&peer, RPC_DOMAIN_REBOOT, &flags, 55, "domain is not running");
@@ -301,8 +301,9 @@ static void test_unreadable_files(void **state)
 	is_unreadable(&peer, "live", "/" STORE_LIVE "/live.json: ", "not a JSON object");
 	is_unreadable(&peer, "transient", "/" STORE_LIVE "/transient.json: ", "it is empty");
 	is_unreadable(&peer, "/" STORE_LIVE "/?.json", "/" STORE_LIVE "/?.json: ", "it is empty");
-	is_unreadable(&peer, "broken", "/" STORE_DEFINITIONS "/broken.xml: ", "isn't XML");
-	is_unreadable(&peer, "other", "/" STORE_DEFINITIONS "/other.xml: ", "called elsewhere");
+	is_unreadable(&peer, "broken", "/" STORE_DEFINITIONS "/broken.xml: ", "invalid XML");
+	is_unreadable(&peer, "other",
+		      "/" STORE_DEFINITIONS "/other.xml: ", "another name, elsewhere");
 	is_unreadable(&peer, "twin",
 		      "/" STORE_DEFINITIONS "/twin.xml: ", "guest live has the same UUID");
 	is_unreadable(&peer, "fifo", "/" STORE_DEFINITIONS "/fifo.xml: ", "not a regular file");
@@ -373,7 +374,7 @@ static void test_a_lost_guest_keeps_its_tpm(void **state)
 	restart();
 	await_no_job("lost");
 	peer = join_open(false);
-	is_unreadable(&peer, "lost", "/" STORE_DEFINITIONS "/lost.xml: ", "isn't XML");
+	is_unreadable(&peer, "lost", "/" STORE_DEFINITIONS "/lost.xml: ", "invalid XML");
 	leave(&peer);
 	assert_int_equal(faccessat(daemon_->context->host->root_fd, TPM_STATE, F_OK, 0), 0);
 	assert_int_not_equal(
@@ -454,7 +455,7 @@ static void test_a_running_guest_with_an_unreadable_definition(void **state)
 	peer = join_open(false);
 	(void)ask(&peer, RPC_DOMAIN_DESTROY, &domain);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
-	is_unreadable(&peer, "run", path, "isn't XML");
+	is_unreadable(&peer, "run", path, "invalid XML");
 	leave(&peer);
 }
 
@@ -484,7 +485,7 @@ static void test_names_of_unreadable_files(void **state)
 	assert_int_equal(number(&peer, RPC_NUM_OF_DEFINED_DOMAINS, NULL), 6);
 	one = domain_of_name(&peer, "a?");
 	has_in_xml(&peer, &one, "<name>a?</name>", true);
-	is_unreadable(&peer, "/" STORE_DEFINITIONS "/a?.xml", "/a?.xml: ", "isn't XML");
+	is_unreadable(&peer, "/" STORE_DEFINITIONS "/a?.xml", "/a?.xml: ", "invalid XML");
 	is_unreadable(&peer, "b\xc2\x85", "/" STORE_LIVE "/b?.json: ", "it is empty");
 	one = domain_of_name(&peer, "newer");
 	two = domain_of_name(&peer, "newest");

@@ -203,7 +203,7 @@ static void test_what_is_no_program(void **state)
 		skip();
 	assert_int_equal(start(argv, log_fd, -1, &spawn, NULL), 0);
 	assert_true(spawn_release(&spawn, &err) < 0);
-	assert_non_null(strstr(err.message, "can't be executed"));
+	assert_non_null(strstr(err.message, "can't execute it"));
 	assert_int_equal(spawn.pid, 0);
 	assert_true(waitpid(-1, NULL, WNOHANG) < 0);
 	close(log_fd);

@@ -139,7 +139,7 @@ static void test_members(void **state)
 	assert_string_equal(buffer, "abc");
 	assert_true(json_get_text(object, "text", true, buffer, 3, &err) < 0);
 	assert_true(json_get_text(object, "nul", true, buffer, 4, &err) < 0);
-	assert_string_equal(err.message, "\"nul\" has a NUL in it");
+	assert_string_equal(err.message, "\"nul\" contains a NUL");
 	assert_true(json_get_text(object, "none", true, buffer, 4, &err) < 0);
 	assert_int_equal(json_get_text(object, "none", false, buffer, 4, &err), 0);
 	assert_string_equal(buffer, "");

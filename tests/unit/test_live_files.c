@@ -8,6 +8,7 @@
 
 #include <errno.h>
 
+#include "base/text.h"
 #include "domain/confine/files.h"
 #include "domain/definition/xml_node.h"
 #include "read_tree.h"
@@ -44,7 +45,7 @@ static int tear_down(void **state)
 
 static char *full(const char *name, char path[128])
 {
-	(void)snprintf(path, 128, "%s/%s", folder, name);
+	assert_true(text_format(path, 128, "%s/%s", folder, name) >= 0);
 	return path;
 }
 
@@ -130,18 +131,18 @@ static void test_refusals(void **state)
 	refused(DISK("vda", ""), "(as uid:65534, gid:65534): No such file or directory (line 1)");
 	make("vda", 0600);
 	refused(DISK("vda", "<readonly/>"),
-		"can't read it: Permission denied; setfacl -m u:nobody");
+		"can't read it: Permission denied; permit that with setfacl -m u:nobody");
 	make("closed/vda", 0666);
 	assert_int_equal(chmod(full("closed", path), 0700), 0);
 	refused("<disk type='file'><source file='%s/closed/vda'/><target dev='vda'/></disk>",
 		"which can't enter the directory /f/");
 	refused("<disk type='file'><source file='%s/closed/vda'/><target dev='vda'/></disk>",
-		"/f/closed: allow it (setfacl -m u:nobody:x /f/");
+		"/f/closed: permit that (setfacl -m u:nobody:x /f/");
 	/* all of them, a line each */
 	refused(DISK("vdx", "") DISK("vdy", ""), "vdy' (as uid");
 	/* its owner may not write to it either */
 	make("vdb", 0400);
-	refused(DISK("vdb", ""), "can't write to it: Permission denied; give its owner the right");
+	refused(DISK("vdb", ""), "can't write to it: Permission denied; permit that to its owner");
 }
 
 /* A guest that has taken over its QEMU must not be lent what it has put there itself. */
@@ -157,7 +158,7 @@ static void test_exchangeable(void **state)
 	make("vdb", 0600);
 	make("own/vda", 0600);
 	assert_int_equal(chown(full("own", path), user.uid, user.gid), 0);
-	refused(disk, "/f/own, which belongs to user nobody, who could lead it to any file");
+	refused(disk, "/f/own, which belongs to user nobody, who could redirect it to any file");
 	/* nor where such a link leads */
 	assert_int_equal(unlink(full("own/vda", path)), 0);
 	assert_int_equal(symlink("../vdb", path), 0);
@@ -168,8 +169,8 @@ static void test_exchangeable(void **state)
 	assert_int_equal(chown(full("own", path), 0, user.gid), 0);
 	assert_int_equal(chmod(path, 0775), 0);
 	refused(disk,
-		"vda isn't lent to user nobody, as which QEMU runs: that user may write to /");
-	refused(disk, "/f/own, and could put any other file in its place");
+		"vda is not lent to user nobody, which QEMU runs as: that user may write to /");
+	refused(disk, "/f/own, and could replace the file with any other");
 	/* a temporary directory is everybody's, but each file in it is its owner's */
 	assert_int_equal(chown(full("own", path), 0, 0), 0);
 	assert_int_equal(chmod(path, 01777), 0);
@@ -263,7 +264,7 @@ static void test_led_elsewhere_meanwhile(void **state)
 	assert_int_equal(symlink("hers", path), 0);
 	assert_int_equal(lchown(path, ALICE + 1, ALICE + 1), 0);
 	assert_true(live_give_files(tree.host, record, 0, &user, &err) < 0);
-	assert_non_null(strstr(err.message, "another user has come to own a directory"));
+	assert_non_null(strstr(err.message, "another user became the owner of a directory"));
 	assert_int_equal(owner("hers/vda"), ALICE);
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(rename(moved, path), 0);
@@ -522,8 +523,7 @@ static void test_backing(void **state)
 	make_image("top", "theirs");
 	make("theirs", 0600);
 	assert_int_equal(chown(full("theirs", path), user.uid, user.gid), 0);
-	refused(disk,
-		"an image says that it lies on it, but it belongs to the user that QEMU runs as");
+	refused(disk, "backing file, but the file belongs to the user that QEMU runs as");
 	assert_int_equal(chmod(path, 0644), 0);
 	assert_int_equal(check(disk, &err), 0);
 }

@@ -273,10 +273,10 @@ static void refused(void **state)
 	(void)state;
 	assert_true(ask(&manager, "", &err) < 0);
 	assert_string_equal(err.message,
-			    "systemd makes no scope for guest my guest: it is there already");
+			    "can't create a systemd scope for guest my guest: it is there already");
 	assert_true(ask(&manager, NULL, &err) < 0);
-	assert_string_equal(err.message, "systemd doesn't let guest my guest at other device nodes "
-					 "than before: it is there already");
+	assert_string_equal(err.message, "can't change the device nodes that systemd permits to "
+					 "guest my guest: it is there already");
 	/* a guest without a scope has no policy to change */
 	manager.error = "org.freedesktop.systemd1.NoSuchUnit";
 	assert_int_equal(ask(&manager, NULL, &err), 0);

@@ -324,7 +324,8 @@ static void test_no_file_of_the_hosts(void **state)
 	struct peer peer = join_open(false);
 
 	(void)state;
-	expect_error(&peer, RPC_DOMAIN_OPEN_CONSOLE, &args, 1, "names is none: /dev/pts/../null");
+	expect_error(&peer, RPC_DOMAIN_OPEN_CONSOLE, &args, 1,
+		     "path that is not a terminal: /dev/pts/../null");
 	leave(&peer);
 }
 

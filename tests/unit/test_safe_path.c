@@ -281,16 +281,16 @@ static void test_words(void **state)
 	link_to("homes/alice/vm", "/etc", ALICE);
 	explains(
 		"/homes/alice/link",
-		"/homes/alice/link isn't used: its path goes through /homes/alice, which belongs to "
-		"user 54321, who could lead it to any file; now it leads to /etc/shadow, which "
+		"/homes/alice/link is not used: its path goes through /homes/alice, which belongs to "
+		"user 54321, who could redirect it to any file; it now leads to /etc/shadow, which "
 		"belongs to user root. Name a path that only root can change");
 	explains("/homes/alice/vm/new",
-		 "now it leads to /etc/new, whose directory belongs to user root");
+		 "it now leads to /etc/new, whose directory belongs to user root");
 	explains("/homes/alice/roots",
-		 "or let the file be that user's: chown 54321 /homes/alice/roots");
+		 "or change the owner of the file to that user: chown 54321 /homes/alice/roots");
 	assert_int_equal(linkat(root, "etc/shadow", root, "etc/hard", 0), 0);
 	assert_int_equal(fchmodat(root, "etc", 0777, 0), 0);
-	explains("/etc/hard", "the file has 2 names, of which they may have made this one");
+	explains("/etc/hard", "the file has 2 hard links, and other users may write");
 }
 
 static void owned(const char *path, uid_t uid, mode_t mode)

@@ -150,10 +150,10 @@ static void test_exchanged(void **state)
 	assert_int_equal(check(HOSTDEV("04") HOSTDEV("41"), &err), -ENODEV);
 	assert_int_equal(err.reason, PT_IDENTITY);
 	assert_non_null(
-		strstr(err.message, NIC " isn't the device that guest d1 was defined with"));
+		strstr(err.message, NIC " is not the device that guest d1 was defined with"));
 	assert_non_null(strstr(err.message, "is not in this machine"));
 	assert_non_null(strstr(err.message, "define the guest again"));
-	assert_null(strstr(err.message, TWIN " isn't"));
+	assert_null(strstr(err.message, TWIN " is not"));
 	/* another change of the definition is no consent to it; defining it again is */
 	record(HOSTDEV("04"), HOSTDEV("04") HOSTDEV("41"));
 	assert_int_equal(check(HOSTDEV("04"), &err), -ENODEV);
@@ -176,7 +176,7 @@ static void test_moved(void **state)
 	assert_int_equal(check(HOSTDEV("04") HOSTDEV("41"), &err), -ENODEV);
 	assert_int_equal(err.reason, PT_IDENTITY);
 	assert_non_null(strstr(err.message, "put " TWIN " into the definition"));
-	assert_non_null(strstr(err.message, "\n" TWIN " isn't the device"));
+	assert_non_null(strstr(err.message, "\n" TWIN " is not the device"));
 	assert_non_null(strstr(err.message, "put " NIC " into the definition"));
 }
 

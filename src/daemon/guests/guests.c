@@ -210,7 +210,7 @@ int domain_set_unreadable(struct domain *domain, const struct state_kind *kind, 
 	free(domain->unreadable);
 	domain->unreadable = text;
 	domain_set_state(domain, DOMAIN_NO_STATE, 0);
-	log_message(PT_LOG_WARNING, "guest %s can't be used: %s", domain->name, text);
+	log_message(PT_LOG_WARNING, "guest %s is unusable: %s", domain->name, text);
 	return 0;
 }
 
@@ -263,7 +263,9 @@ bool domain_await_job(struct domain *domain, const struct guest *guest, const ch
 	do {
 		r = domain_begin_job(domain, job, DOMAIN_JOB_MS);
 		if (r == -ETIMEDOUT)
-			log_message(PT_LOG_NOTICE, "guest %s: %s waits for another call on it",
+			log_message(PT_LOG_NOTICE,
+				    "guest %s: %s waits for another call on this "
+				    "guest",
 				    domain->name, job);
 	} while (r == -ETIMEDOUT);
 	if (r < 0)

@@ -75,7 +75,9 @@ static void do_lost(struct pt_host *host, struct domain *domain, struct guest *g
 	if (r < 0)
 		log_message(PT_LOG_WARNING, "guest %s: %s", domain->name, err.message);
 	else
-		log_message(PT_LOG_NOTICE, "guest %s had ended: its devices were given back",
+		log_message(PT_LOG_NOTICE,
+			    "guest %s has ended: its devices were returned to the "
+			    "host",
 			    domain->name);
 	guests_lock(domain->guests);
 	domain_drop_if_unused(domain);
@@ -111,11 +113,13 @@ static void end_half_started(struct pt_host *host, struct domain *domain, struct
 {
 	struct pt_error err;
 
-	log_message(PT_LOG_NOTICE, "guest %s was being started when the daemon ended: undone",
+	log_message(PT_LOG_NOTICE,
+		    "guest %s was being started when the daemon ended: the start "
+		    "was undone",
 		    domain->name);
 	(void)guest_signal(guest, SIGKILL);
 	if (!guest_wait_end(guest, KILL_MS))
-		log_message(PT_LOG_WARNING, "guest %s: QEMU (pid %d) doesn't end", domain->name,
+		log_message(PT_LOG_WARNING, "guest %s: QEMU (pid %d) does not exit", domain->name,
 			    (int)guest->owner.pid);
 	guests_lock(domain->guests);
 	domain->end_reason = DOMAIN_SHUTOFF_FAILED;
@@ -147,7 +151,7 @@ static void do_reconnect(struct pt_host *host, struct domain *domain, struct gue
 	if (r < 0)
 		log_message(PT_LOG_WARNING, "guest %s: %s", domain->name, err.message);
 	else
-		log_message(PT_LOG_NOTICE, "guest %s was found again (pid %d)", domain->name,
+		log_message(PT_LOG_NOTICE, "guest %s is still running (pid %d)", domain->name,
 			    (int)guest->owner.pid);
 	monitor_post(domain, guest, events);
 	domain_end_job(domain);
@@ -161,8 +165,8 @@ static void note_autostarted(struct pt_host *host, const char *file)
 
 	if (r < 0)
 		log_message(PT_LOG_WARNING,
-			    "/%s: %s: should the daemon end before the host does, guests that "
-			    "start with the host may be started again",
+			    "/%s: %s: if the daemon restarts before the host does, autostarted "
+			    "guests may be started a second time",
 			    file, strerror(-r));
 }
 
@@ -192,8 +196,8 @@ static void do_autostart(struct pt_host *host, struct domain *domain, struct gue
 	if (domain_await_job(domain, NULL, "autostart")) {
 		if (!domain->guest && domain->definition && !domain->unreadable &&
 		    domain_start(host, domain, domain->definition, false, &err) < 0)
-			log_message(PT_LOG_WARNING, "guest %s can't be started with the host: %s",
-				    domain->name, err.message);
+			log_message(PT_LOG_WARNING, "can't autostart guest %s: %s", domain->name,
+				    err.message);
 		note_begun(host, domain->name);
 		domain_end_job(domain);
 	}
@@ -271,7 +275,7 @@ static int load_definition(struct guests *guests, struct pt_host *host, const ch
 	if (!r)
 		r = definition_parse(xml, 0, &definition, &why);
 	if (!r && strcmp(definition_name(definition), name) != 0)
-		r = pt_fail(&why, PT_CORRUPT, EBADMSG, "it defines a guest called %s",
+		r = pt_fail(&why, PT_CORRUPT, EBADMSG, "it defines a guest with another name, %s",
 			    definition_name(definition));
 	if (!r) {
 		definition_uuid_bytes(definition, uuid);
@@ -433,8 +437,8 @@ static int start_with_host(struct guests *guests, struct pt_host *host, struct p
 		return 0;
 	r = io_make_directories_at(host->root_fd, AUTOSTARTING, 0755);
 	if (r < 0) {
-		log_message(PT_LOG_WARNING, "no guest is started with the host: /%s: %s",
-			    AUTOSTARTING, strerror(-r));
+		log_message(PT_LOG_WARNING, "no guest is autostarted: /%s: %s", AUTOSTARTING,
+			    strerror(-r));
 		return 0;
 	}
 	found = list_domains(guests, is_to_start);
@@ -467,7 +471,7 @@ int guests_load(struct guests *guests, struct pt_error *err)
 	guest_sweep_files(host);
 	r = guest_logs_begin(guests);
 	if (r < 0)
-		return pt_fail(err, PT_SYSTEM, -r, "no timer: %s", strerror(-r));
+		return pt_fail(err, PT_SYSTEM, -r, "can't create a timer: %s", strerror(-r));
 	guests_work(guests, do_recover, NULL, NULL, NULL);
 	r = reconnect(guests, err);
 	return r < 0 ? r : start_with_host(guests, host, err);

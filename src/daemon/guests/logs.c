@@ -61,7 +61,7 @@ static void trim(struct pt_host *host, struct domain *domain, struct guest *gues
 	(void)guest;
 	(void)alias;
 	if (r < 0)
-		log_message(PT_LOG_WARNING, "the end of %s/%s.log isn't kept: %s", GUEST_LOGS,
+		log_message(PT_LOG_WARNING, "can't keep the end of %s/%s.log: %s", GUEST_LOGS,
 			    domain->name, strerror(-r));
 }
 

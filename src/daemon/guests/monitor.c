@@ -71,24 +71,24 @@ static void do_removed(struct pt_host *host, struct domain *domain, struct guest
 	struct pt_error err;
 	int r;
 
-	if (!domain_await_job(domain, guest, "a device that left"))
+	if (!domain_await_job(domain, guest, "the removal of a device"))
 		return;
 	r = hotplug_finish(host, guest, alias, &err);
 	domain_end_job(domain);
 	if (r == -ENOENT)
 		return; /* a part of a device, or one that was dealt with */
 	if (r < 0)
-		log_message(PT_LOG_WARNING, "guest %s let go of %s: %s", domain->name, alias,
+		log_message(PT_LOG_WARNING, "guest %s released %s: %s", domain->name, alias,
 			    err.message);
 	else
-		log_message(PT_LOG_NOTICE, "guest %s let go of %s", domain->name, alias);
+		log_message(PT_LOG_NOTICE, "guest %s released %s", domain->name, alias);
 	domain_event_device(domain, DEVICE_EVENT_REMOVED, alias);
 }
 
 static void do_refused(struct pt_host *host, struct domain *domain, struct guest *guest,
 		       const char *alias)
 {
-	if (!domain_await_job(domain, guest, "a device that stays"))
+	if (!domain_await_job(domain, guest, "a refused unplug"))
 		return;
 	hotplug_forget(host, guest, alias);
 	domain_end_job(domain);
@@ -334,8 +334,8 @@ static int on_tpm_check(sd_event_source *source, uint64_t when, void *context)
 	if (!guest_wait_end(monitor->guest, 0))
 		log_message(
 			PT_LOG_WARNING,
-			"guest %s: its TPM has failed (swtpm has ended, see the guest's log): it "
-			"works again when the guest was shut down and started",
+			"guest %s: its TPM has failed, because swtpm has ended (see the guest's "
+			"log). Shut down the guest and start it again to restore the TPM",
 			monitor->domain->name);
 	return 0;
 }
@@ -388,7 +388,7 @@ static void begin(struct letter *letter)
 	if (r >= 0)
 		r = watch_tpm(context, monitor);
 	if (r < 0) {
-		log_message(PT_LOG_WARNING, "guest %s can't be watched: %s", monitor->domain->name,
+		log_message(PT_LOG_WARNING, "can't watch guest %s: %s", monitor->domain->name,
 			    strerror(-r));
 		monitor_free(monitor);
 		return;
@@ -404,7 +404,7 @@ void monitor_post(struct domain *domain, struct guest *guest, struct qmp *events
 	struct monitor *monitor = calloc(1, sizeof(*monitor));
 
 	if (!monitor) {
-		log_message(PT_LOG_WARNING, "out of memory: guest %s isn't watched", domain->name);
+		log_message(PT_LOG_WARNING, "out of memory: guest %s is not watched", domain->name);
 		qmp_close(events);
 		return;
 	}

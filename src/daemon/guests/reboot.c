@@ -114,8 +114,8 @@ static void finish(struct domain *domain, struct guest *guest)
 
 	if (go_on(guest, &err) < 0) {
 		log_message(PT_LOG_WARNING,
-			    "guest %s has shut down and can't be started again: %s; virsh destroy "
-			    "ends it",
+			    "guest %s has shut down and can't be started again: %s; to end it, use "
+			    "virsh destroy",
 			    domain->name, err.message);
 		guests_lock(domain->guests);
 		if (domain->guest == guest)

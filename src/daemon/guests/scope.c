@@ -158,8 +158,10 @@ int scope_ask(sd_bus *bus, const struct store_live *record, const struct definit
 	if (r >= 0)
 		r = sd_bus_call(bus, call, TIMEOUT_US, &said, NULL);
 	if (r < 0)
-		pt_fail(err, PT_SYSTEM, -r, "systemd makes no scope for guest %s: %s", record->name,
-			said.message ? said.message : strerror(-r));
+		pt_fail(err, PT_SYSTEM, -r,
+			"can't create a systemd scope for guest %s: "
+			"%s",
+			record->name, said.message ? said.message : strerror(-r));
 	sd_bus_error_free(&said);
 	return r < 0 ? r : 0;
 }
@@ -183,7 +185,7 @@ int scope_change(sd_bus *bus, const struct store_live *record, const struct reac
 		r = 0;
 	if (r < 0)
 		pt_fail(err, PT_SYSTEM, -r,
-			"systemd doesn't let guest %s at other device nodes than before: %s",
+			"can't change the device nodes that systemd permits to guest %s: %s",
 			record->name, said.message ? said.message : strerror(-r));
 	sd_bus_error_free(&said);
 	return r < 0 ? r : 0;
@@ -199,7 +201,7 @@ static int open_bus(const char *name, sd_bus **ret_bus, struct pt_error *err)
 	if (r >= 0)
 		r = sd_bus_start(bus);
 	if (r < 0)
-		return pt_fail(err, PT_SYSTEM, -r, "no connection to systemd for guest %s: %s",
+		return pt_fail(err, PT_SYSTEM, -r, "can't connect to systemd for guest %s: %s",
 			       name, strerror(-r));
 	*ret_bus = TAKE_POINTER(bus);
 	return 0;

@@ -50,7 +50,10 @@ int domain_start(struct pt_host *host, struct domain *domain, const struct defin
 	else
 		domain_set_state(domain, DOMAIN_RUNNING, DOMAIN_RUNNING_BOOTED);
 	guests_unlock(guests);
-	log_message(PT_LOG_NOTICE, "guest %s runs (pid %d)", domain->name, (int)guest->owner.pid);
+	log_message(PT_LOG_NOTICE,
+		    "guest %s started (pid "
+		    "%d)",
+		    domain->name, (int)guest->owner.pid);
 	domain_event_lifecycle(domain, DOMAIN_EVENT_STARTED, DOMAIN_EVENT_STARTED_BOOTED);
 	monitor_post(domain, guest, events);
 	return 0;

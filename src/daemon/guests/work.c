@@ -28,7 +28,7 @@ static void fail(struct job *job, const struct pt_error *err)
 
 	/* when the daemon ends, the next one sees to it */
 	if (err->errnum != ECANCELED)
-		log_message(PT_LOG_WARNING, "something about guest %s isn't done: %s",
+		log_message(PT_LOG_WARNING, "a background task of guest %s was not done: %s",
 			    work->domain ? work->domain->name : "*", err->message);
 }
 
@@ -48,7 +48,8 @@ void guests_work(struct guests *guests, guest_work_fn work_fn, struct domain *do
 	struct work *work = calloc(1, sizeof(*work));
 
 	if (!work) {
-		log_message(PT_LOG_WARNING, "out of memory: something about a guest isn't done");
+		log_message(PT_LOG_WARNING, "out of memory: a background task of a guest was not "
+					    "done");
 		return;
 	}
 	work->work = work_fn;

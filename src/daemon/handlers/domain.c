@@ -419,7 +419,7 @@ static int get_xml(struct pt_host *host, struct call *call)
 		r = format_live(domain, false, flags, &text, &err);
 	else
 		r = pt_fail(&err, PT_SYSTEM, ENOENT, "domain %s %s%s", domain->name,
-			    domain->unreadable ? "can't be used: " : "is gone",
+			    domain->unreadable ? "is unusable: " : "is gone",
 			    domain->unreadable ? domain->unreadable : "");
 	guests_unlock(guests_of(call));
 	return r < 0 ? fault_of_guest(host, call, &err) : call_answer_text(call, text);

@@ -44,7 +44,7 @@ struct domain *domain_lock_of(struct call *call, const struct rpc_domain *wanted
 
 static int fail_unreadable(struct call *call, const struct domain *domain)
 {
-	return fault_set(&call->fault, FAULT_INVALID, FAULT_FROM_QEMU, "guest %s can't be used: %s",
+	return fault_set(&call->fault, FAULT_INVALID, FAULT_FROM_QEMU, "guest %s is unusable: %s",
 			 domain->name, domain->unreadable);
 }
 
@@ -93,7 +93,7 @@ int domain_fail_busy(struct call *call, struct domain *domain)
 	guests_unlock(domain->guests);
 	return fault_set(&call->fault, FAULT_TIMEOUT, FAULT_FROM_QEMU,
 			 "cannot acquire state change lock: another call on domain %s is still "
-			 "under way (%s)",
+			 "running (%s)",
 			 domain->name, job ? job : "it has just ended");
 }
 

@@ -61,7 +61,7 @@ static int find_terminal(struct call *call, const struct guest *guest, const cha
 	if (strncmp(source, PTS, strlen(PTS)) != 0 || strchr(source + strlen(PTS), '/') ||
 	    text_format(path, 64, "%s", source) < 0)
 		return fault_set(&call->fault, FAULT_INTERNAL, FAULT_FROM_QEMU,
-				 "the terminal that QEMU names is none: %s", source);
+				 "QEMU reports a path that is not a terminal: %s", source);
 	return 0;
 }
 
@@ -73,8 +73,7 @@ static int open_terminal(struct call *call, const char *path, uid_t uid, dev_t *
 
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return fault_set(&call->fault, FAULT_SYSTEM, FAULT_FROM_QEMU,
-				 "the guest's terminal %s can't be opened: %s", path,
-				 strerror(errno));
+				 "can't open the guest's terminal %s: %s", path, strerror(errno));
 	if (!S_ISCHR(st.st_mode) || major(st.st_rdev) < PTS_MAJOR_FIRST ||
 	    major(st.st_rdev) > PTS_MAJOR_LAST || st.st_uid != uid)
 		return fault_set(&call->fault, FAULT_SYSTEM, FAULT_FROM_QEMU,

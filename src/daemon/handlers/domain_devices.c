@@ -100,7 +100,7 @@ static void restore_config(const struct change *change)
 
 	if (change->text_before &&
 	    write_text(change, change->domain->definition, change->text_before, &err) < 0)
-		log_message(PT_LOG_WARNING, "guest %s: its definition can't be put back: %s",
+		log_message(PT_LOG_WARNING, "guest %s: can't restore its definition: %s",
 			    change->domain->name, err.message);
 }
 
@@ -141,12 +141,14 @@ static int attach_live(struct change *change)
 	if (!r)
 		r = hotplug_attach(change->host, change->domain->guest, device, &err);
 	if (r < 0) {
-		log_message(PT_LOG_NOTICE, "guest %s: attaching failed: %s", change->domain->name,
-			    err.message);
+		log_message(PT_LOG_NOTICE,
+			    "guest %s: attaching a device failed: "
+			    "%s",
+			    change->domain->name, err.message);
 		return fail(change, &err);
 	}
 	alias = node_get(definition_root(device), "alias@name");
-	log_message(PT_LOG_NOTICE, "guest %s has got %s", change->domain->name, alias);
+	log_message(PT_LOG_NOTICE, "guest %s: %s attached", change->domain->name, alias);
 	domain_event_device(change->domain, DEVICE_EVENT_ADDED, alias ? alias : "");
 	return 0;
 }
@@ -208,10 +210,10 @@ static int detach_live(struct change *change, const char *alias, bool *ret_is_ou
 
 	*ret_is_out = !definition_find_alias(domain->guest->live, alias);
 	if (r < 0)
-		log_message(PT_LOG_NOTICE, "guest %s: detaching %s: %s", domain->name, alias,
+		log_message(PT_LOG_NOTICE, "guest %s: detaching %s failed: %s", domain->name, alias,
 			    err.message);
 	else
-		log_message(PT_LOG_NOTICE, "guest %s let go of %s", domain->name, alias);
+		log_message(PT_LOG_NOTICE, "guest %s released %s", domain->name, alias);
 	if (*ret_is_out)
 		domain_event_device(domain, DEVICE_EVENT_REMOVED, alias);
 	return r < 0 ? fail(change, &err) : 0;

@@ -38,10 +38,9 @@ static int start(struct pt_host *host, struct call *call, struct domain *domain,
 		return fault_no_domain(&call->fault, domain->uuid, domain->name);
 	if (!host->is_this_machine && !host->machine)
 		return fault_set(&call->fault, FAULT_UNSUPPORTED, FAULT_FROM_QEMU,
-				 "guests run on this machine only");
+				 "guests run only on this machine");
 	if (domain_start(host, domain, domain->definition, flags & DOMAIN_START_PAUSED, &err) < 0) {
-		log_message(PT_LOG_NOTICE, "guest %s can't be started: %s", domain->name,
-			    err.message);
+		log_message(PT_LOG_NOTICE, "can't start guest %s: %s", domain->name, err.message);
 		return fault_of_guest(host, call, &err);
 	}
 	return 0;
@@ -90,15 +89,15 @@ static int make_end(struct call *call, const struct guest *guest, bool is_gracef
 		return 0;
 	if (is_graceful)
 		return fault_set(&call->fault, FAULT_BUSY, FAULT_FROM_QEMU,
-				 "QEMU (pid %d) has not ended within %d s of being asked to",
+				 "QEMU (pid %d) has not exited within %d s of the request",
 				 (int)guest->owner.pid, TERM_MS / 1000);
 	(void)guest_signal(guest, SIGKILL);
 	if (guest_wait_end(guest, KILL_MS))
 		return 0;
 	return fault_set(
 		&call->fault, FAULT_SYSTEM, FAULT_FROM_QEMU,
-		"QEMU (pid %d) does not end, not even killed: it is inside the kernel; its "
-		"devices are given back when it comes out",
+		"QEMU (pid %d) does not exit, not even after SIGKILL: it waits in the kernel. Its "
+		"devices are returned to the host when it exits",
 		(int)guest->owner.pid);
 }
 
@@ -313,7 +312,8 @@ static int refuse_save(struct pt_host *host, struct call *call)
 	if (has_hostdev)
 		return fault_set(&call->fault, FAULT_UNSUPPORTED, FAULT_FROM_QEMU,
 				 "cannot migrate a domain with <hostdev mode='subsystem' "
-				 "type='pci'>: its device's state can't be saved; detach it first");
+				 "type='pci'>: the state of the device can't be saved; detach the "
+				 "device first");
 	return fault_set(&call->fault, FAULT_NO_SUPPORT, FAULT_FROM_QEMU, "%s",
 			 call->procedure->name);
 }

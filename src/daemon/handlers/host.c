@@ -70,7 +70,7 @@ static int get_domain_capabilities(struct pt_host *host, struct call *call)
 				 kind.machine);
 	if (kind.emulator[0] != '/')
 		return fault_set(&call->fault, FAULT_INVALID_ARG, FAULT_FROM_QEMU,
-				 "the emulator '%.200s' is no absolute path", kind.emulator);
+				 "the emulator '%.200s' is not an absolute path", kind.emulator);
 	if (strcmp(type, "qemu") != 0 && !(kind.is_kvm && has_kvm))
 		return fault_set(&call->fault, FAULT_INVALID_ARG, FAULT_FROM_QEMU,
 				 "the virttype '%.100s' is not supported on this host", type);
@@ -166,7 +166,7 @@ static int answer_statistics(struct call *call, int room, const struct rpc_stati
 		return 0;
 	if (room < (int)count)
 		return fault_set(&call->fault, FAULT_INVALID_ARG, FAULT_FROM_NONE,
-				 "there are %u values, not %d", count, room);
+				 "the host has %u values, not %d", count, room);
 	result->values.values_val = calloc(count, sizeof(*values));
 	if (!result->values.values_val)
 		return call_fail_memory(call);

@@ -87,7 +87,7 @@ static int apply(struct pt_host *host, struct call *call, const struct pt_addres
 	char text[PT_ADDRESS_TEXT];
 	struct pt_error err;
 
-	log_message(PT_LOG_INFO, "%s of %s begins", call->procedure->name,
+	log_message(PT_LOG_INFO, "%s of %s started", call->procedure->name,
 		    pt_address_format(address, text));
 	if (pt_request_apply(host, &request, &err) < 0) {
 		log_message(PT_LOG_NOTICE, "%s of %s failed: %s", call->procedure->name, text,

@@ -27,15 +27,18 @@ static void tell(const struct pt_event *event)
 	pt_address_format(&event->address, text);
 	switch (event->kind) {
 	case PT_EVENT_DMA_FAULT:
-		log_message(PT_LOG_WARNING, "guest %s: %s: the IOMMU stopped its DMA: %s",
+		log_message(PT_LOG_WARNING, "guest %s: %s: the IOMMU blocked a DMA: %s",
 			    owner->name, text, event->words);
 		break;
 	case PT_EVENT_BUS_ERROR:
-		log_message(PT_LOG_WARNING, "guest %s: %s: error on the bus: %s", owner->name, text,
+		log_message(PT_LOG_WARNING, "guest %s: %s: bus error: %s", owner->name, text,
 			    event->words);
 		break;
 	case PT_EVENT_LEFT:
-		log_message(PT_LOG_WARNING, "guest %s: %s has left the machine", owner->name, text);
+		log_message(PT_LOG_WARNING,
+			    "guest %s: %s was removed from the "
+			    "machine",
+			    owner->name, text);
 		break;
 	default:
 		break;
@@ -57,7 +60,7 @@ static int on_event(sd_event_source *source, int fd, uint32_t revents, void *con
 			tell(&event);
 	}
 	if (r < 0) {
-		log_message(PT_LOG_WARNING, "faults of guests' devices are no longer told: %s",
+		log_message(PT_LOG_WARNING, "faults of guests' devices are no longer reported: %s",
 			    err.message);
 		(void)sd_event_source_set_enabled(source, SD_EVENT_OFF);
 	}

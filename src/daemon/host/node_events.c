@@ -179,7 +179,7 @@ static int on_uevent(sd_event_source *source, int fd, uint32_t revents, void *co
 	device = udev_monitor_receive_device(events->monitor);
 	if (!device) {
 		if (errno == ENOBUFS) {
-			log_message(PT_LOG_NOTICE, "uevents were lost: looking at all devices");
+			log_message(PT_LOG_NOTICE, "uevents were lost: reading all devices again");
 			look_again(events);
 		}
 		return 0;

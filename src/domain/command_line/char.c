@@ -136,8 +136,7 @@ static void add_swtpm(struct command_line *line, const xmlNode *node)
 	char path[256];
 
 	if (!line->files->tpm_fd && !line->is_for_show)
-		line_fail(line, EOPNOTSUPP, node,
-			  "domain/devices/tpm: no swtpm was prepared for it");
+		line_fail(line, EOPNOTSUPP, node, "domain/devices/tpm: no swtpm was prepared");
 	option_begin(&option, line, "socket");
 	option_add(&option, "id", "chrtpm");
 	if (line->files->tpm_fd)

@@ -70,10 +70,9 @@ static void add_hyperv(struct command_line *line, const xmlNode *features, struc
 		return;
 	/* -cpu has no way to write a comma; the guest sees twelve bytes */
 	if (!value || strlen(value) > 12 || strchr(value, ','))
-		line_fail(
-			line, EINVAL, vendor,
-			"domain/features/hyperv/vendor_id@value has to be up to 12 characters, and no "
-			"comma");
+		line_fail(line, EINVAL, vendor,
+			  "domain/features/hyperv/vendor_id@value must have at most 12 characters "
+			  "and no comma");
 	option_add(cpu, "hv-vendor-id", value);
 }
 
@@ -128,7 +127,7 @@ static void add_cache(struct command_line *line, const xmlNode *from, struct opt
 		option_add(cpu, "host-phys-bits-limit", node_attribute(bits, "limit"));
 	} else if (bits && node_attribute(bits, "limit")) {
 		line_fail(line, EOPNOTSUPP, bits,
-			  "domain/cpu/maxphysaddr@limit goes with mode='passthrough'");
+			  "domain/cpu/maxphysaddr@limit needs mode='passthrough'");
 	} else if (bits) {
 		option_add(cpu, "phys-bits", node_attribute(bits, "bits"));
 	}
@@ -147,10 +146,9 @@ static const char *model_of(struct command_line *line, const xmlNode *cpu)
 		return is_kvm ? "host" : "max";
 	if (text_equal(mode, "host-passthrough")) {
 		if (!is_kvm)
-			line_fail(
-				line, EOPNOTSUPP, cpu,
-				"domain/cpu@mode='host-passthrough' needs domain@type='kvm': an emulated "
-				"guest doesn't run on the host's processor");
+			line_fail(line, EOPNOTSUPP, cpu,
+				  "domain/cpu@mode='host-passthrough' needs domain@type='kvm': an "
+				  "emulated guest does not run on the host's processor");
 		return "host";
 	}
 	if (mode && !model)

@@ -90,7 +90,7 @@ void line_shmem(struct command_line *line, const xmlNode *node)
 
 	(void)size_of_node(node_child(node, "size"), &size, NULL);
 	if (size == 0 || size & (size - 1))
-		line_fail(line, EINVAL, node, "domain/devices/shmem/size has to be a power of two");
+		line_fail(line, EINVAL, node, "domain/devices/shmem/size must be a power of two");
 	json_add_format(line, memory, "id", "%s-memory", line_alias(node));
 	json_add_format(line, memory, "mem-path", "/dev/shm/%s", node_get(node, "@name"));
 	json_add_int(line, memory, "size", size);

@@ -43,7 +43,7 @@ static void add_storage(struct command_line *line, const xmlNode *disk, bool is_
 		object = line_object(line, "driver", "nvme");
 		if (device_hostdev((xmlNode *)(uintptr_t)disk, &nvme, line->err) != 1)
 			line_fail(line, EINVAL, disk,
-				  "domain/devices/disk/source isn't an address");
+				  "domain/devices/disk/source is not a valid address");
 		else
 			json_add_text(line, object, "device",
 				      pt_address_format(&nvme.address, address));
@@ -166,7 +166,7 @@ static void add_device(struct command_line *line, const xmlNode *disk, size_t bu
 	json_add_text_of(line, object, "serial", disk, "serial");
 	if (wwn && strcmp(buses[bus].bus, "sata") != 0 && strcmp(buses[bus].bus, "scsi") != 0)
 		line_fail(line, EOPNOTSUPP, disk,
-			  "domain/devices/disk/wwn goes with the buses sata and scsi only");
+			  "domain/devices/disk/wwn needs the bus sata or scsi");
 	if (wwn)
 		json_add_int(line, object, "wwn", strtoull(wwn, NULL, 16));
 	json_add_number_of(line, object, "logical_block_size", disk, "blockio@logical_block_size");

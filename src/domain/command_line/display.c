@@ -60,7 +60,7 @@ static void add_vnc(struct command_line *line, const xmlNode *node)
 			  "domain/devices/graphics: its socket or address is too long");
 	if (socket && strchr(socket, ','))
 		line_fail(line, EOPNOTSUPP, node,
-			  "domain/devices/graphics@socket has a comma in it");
+			  "domain/devices/graphics@socket contains a comma");
 	option_begin(&option, line, place);
 	option_add(&option, "id", "vnc0");
 	/* QEMU counts displays up from :0 to the first that is free, and says which (query-vnc) */
@@ -95,7 +95,7 @@ static void add_spice(struct command_line *line, const xmlNode *node)
 
 	if (!socket && !port && !line->is_for_show)
 		line_fail(line, EINVAL, node,
-			  "domain/devices/graphics@port of spice hasn't been chosen; say which");
+			  "domain/devices/graphics@port is missing for spice, and none was chosen");
 	option_begin(&option, line, "");
 	if (socket) {
 		option_add(&option, "unix", "on");
@@ -216,7 +216,7 @@ void line_audio(struct command_line *line, const xmlNode *node)
 		json_add_text_of(line, object, "server", node, "@serverName");
 	else if (node_get(node, "@serverName"))
 		line_fail(line, EOPNOTSUPP, node,
-			  "domain/devices/audio@serverName goes with the type pulseaudio only");
+			  "domain/devices/audio@serverName needs the type pulseaudio");
 	line_put(line, LINE_AUDIODEV, object);
 }
 
@@ -229,7 +229,7 @@ static void add_audio_of(struct command_line *line, struct json_object *object,
 		id = node_get(node_child(line->devices, "audio"), "@id");
 	if (!id)
 		line_fail(line, EINVAL, sound,
-			  "domain/devices/sound needs to be heard somewhere: add <audio id='1' "
+			  "domain/devices/sound needs an audio backend: add <audio id='1' "
 			  "type='none'/> or another type");
 	json_add_format(line, object, "audiodev", "audio%s", id ? id : "");
 }
@@ -272,7 +272,7 @@ void line_sound(struct command_line *line, const xmlNode *node)
 		i++;
 	if (!models[i].has_codecs && node_child(node, "codec"))
 		line_fail(line, EOPNOTSUPP, node,
-			  "domain/devices/sound/codec goes with the models ich6 and ich9 only");
+			  "domain/devices/sound/codec needs the model ich6 or ich9");
 	object = line_device(line, models[i].driver, node);
 	if (!models[i].has_codecs)
 		add_audio_of(line, object, node);
@@ -314,7 +314,7 @@ void line_input(struct command_line *line, const xmlNode *node)
 	if (!bus || strcmp(bus, "ps2") == 0) {
 		if (strcmp(type, "tablet") == 0)
 			line_fail(line, EOPNOTSUPP, node,
-				  "domain/devices/input: a tablet is on the bus usb or virtio");
+				  "domain/devices/input: a tablet needs the bus usb or virtio");
 		return;
 	}
 	if (strcmp(bus, "virtio") == 0)

@@ -122,7 +122,8 @@ static void add_machine(struct command_line *line)
 	if (node_says(line->root, "os/loader@secure", "yes")) {
 		if (!text_equal(state_of(line, "features/smm"), "on"))
 			line_fail(line, EOPNOTSUPP, node_find(line->root, "os/loader"),
-				  "domain/os/loader@secure needs domain/features/smm to be on");
+				  "domain/os/loader@secure needs domain/features/smm with "
+				  "state='on'");
 		line_add_value(line, "-global", "%s",
 			       "driver=cfi.pflash01,property=secure,value=on");
 	}

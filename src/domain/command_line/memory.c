@@ -28,7 +28,7 @@ static void add_nodes(struct command_line *line, struct json_object *object, con
 		return;
 	if (cpuset_parse(nodeset, set) < 0)
 		line_fail(line, EINVAL, from,
-			  "domain/numatune/%s@nodeset '%s' isn't a set of nodes",
+			  "domain/numatune/%s@nodeset '%s' is not a set of nodes",
 			  (const char *)from->name, nodeset);
 	nodes = json_object_new_array();
 	for (unsigned int i = 0; nodes && i < CPUSET_MAX; i++)
@@ -60,7 +60,7 @@ static void add_pages(struct command_line *line, struct json_object *object, con
 		return;
 	if (size_parse(node_attribute(page, "size"), node_attribute(page, "unit"), &size, NULL) < 0)
 		line_fail(line, EINVAL, page,
-			  "domain/memoryBacking/hugepages/page@size isn't a size");
+			  "domain/memoryBacking/hugepages/page@size is not a size");
 	else
 		json_add_int(line, object, "hugetlbsize", size);
 }
@@ -108,7 +108,7 @@ static void add_cell(struct command_line *line, const xmlNode *cell, uint64_t *s
 		    0 ||
 	    cpuset_parse(node_attribute(cell, "cpus"), cpus) < 0) {
 		line_fail(line, EINVAL, cell,
-			  "domain/cpu/numa/cell: its memory or cpus make no sense");
+			  "domain/cpu/numa/cell: its memory or cpus are invalid");
 		return;
 	}
 	*sum += size;
@@ -151,9 +151,8 @@ void line_memory(struct command_line *line)
 	for (const xmlNode *at = cell; at; at = node_next(at, "cell"))
 		add_cell(line, at, &sum);
 	if (sum != size)
-		line_fail(
-			line, EINVAL, cell,
-			"domain/cpu/numa: its cells have %llu KiB of memory together, domain/memory is "
-			"%llu KiB",
-			(unsigned long long)(sum / 1024), (unsigned long long)(size / 1024));
+		line_fail(line, EINVAL, cell,
+			  "domain/cpu/numa: the cells have %llu KiB of memory in total, but "
+			  "domain/memory is %llu KiB",
+			  (unsigned long long)(sum / 1024), (unsigned long long)(size / 1024));
 }

@@ -71,10 +71,10 @@ void line_interface(struct command_line *line, const xmlNode *node)
 		json_add_number_of(line, object, "host_mtu", node, "mtu@size");
 	else if (node_get(node, "mtu@size"))
 		line_fail(line, EOPNOTSUPP, node,
-			  "domain/devices/interface/mtu goes with the model virtio only");
+			  "domain/devices/interface/mtu needs the model virtio");
 	if (node_says(node, "teaming@type", "persistent") && !is_virtio)
 		line_fail(line, EOPNOTSUPP, node,
-			  "domain/devices/interface/teaming goes with the model virtio only");
+			  "domain/devices/interface/teaming needs the model virtio");
 	line_boot_order(line, object, node);
 	if (node_has(node_child(node, "rom"), "bar", "off"))
 		json_add_int(line, object, "rombar", 0);

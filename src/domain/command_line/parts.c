@@ -179,7 +179,7 @@ void json_add_number_of(struct command_line *line, struct json_object *object, c
 	if (!text)
 		return;
 	if (text_parse_number(text, strncmp(text, "0x", 2) == 0 ? 16 : 10, INT64_MAX, &number) < 0)
-		line_fail(line, EINVAL, node, "domain/devices/%s/%s isn't a number",
+		line_fail(line, EINVAL, node, "domain/devices/%s/%s is not a number",
 			  (const char *)node->name, path);
 	else
 		json_add_int(line, object, key, number);

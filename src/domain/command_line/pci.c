@@ -31,10 +31,10 @@ void line_pci_address(struct command_line *line, struct json_object *object, con
 	const xmlNode *bus;
 
 	if (!device_guest_address(node, &address)) {
-		line_fail(
-			line, EINVAL, node,
-			"domain/devices/%s has no address in the guest: the definition isn't complete",
-			(const char *)node->name);
+		line_fail(line, EINVAL, node,
+			  "domain/devices/%s has no address in the guest: the definition is "
+			  "incomplete",
+			  (const char *)node->name);
 		return;
 	}
 	bus = find_controller(line, "pci", address.bus);
@@ -176,9 +176,8 @@ void line_controllers(struct command_line *line)
 			int own = is_built_in(at) ? -1 : depth_of(line, at);
 
 			if (own == BUSES)
-				line_fail(
-					line, EINVAL, at,
-					"domain/devices/controller: PCI buses sit on each other in a circle");
+				line_fail(line, EINVAL, at,
+					  "domain/devices/controller: the PCI buses form a loop");
 			else if (own > deepest)
 				deepest = own;
 			if (own == depth)
@@ -220,7 +219,9 @@ void line_hostdev(struct command_line *line, const xmlNode *node)
 	struct json_object *object;
 
 	if (device_hostdev((xmlNode *)(uintptr_t)node, &hostdev, line->err) != 1) {
-		line_fail(line, EINVAL, node, "domain/devices/hostdev/source isn't an address");
+		line_fail(line, EINVAL, node,
+			  "domain/devices/hostdev/source is not a valid "
+			  "address");
 		return;
 	}
 	object = line_device(line, "vfio-pci", node);

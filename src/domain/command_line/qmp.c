@@ -81,11 +81,9 @@ static int plug(struct command_line *line, const xmlNode *node, struct json_obje
 	if (!line->commands)
 		line_fail_memory(line);
 	if (!line_add_device(line, node, -1) || line->argv)
-		line_fail(
-			line, EOPNOTSUPP, node,
-			"domain/devices/%s: a device of this kind can't be plugged into a running "
-			"guest",
-			(const char *)node->name);
+		line_fail(line, EOPNOTSUPP, node,
+			  "domain/devices/%s: a device of this kind can't be hot-plugged",
+			  (const char *)node->name);
 	if (node_is(node, "interface") && node_says(node, "link@state", "down"))
 		set_link_down(line, node);
 	command_line_free(line->argv);

@@ -18,7 +18,7 @@ static void add_processors(struct command_line *line)
 	option_begin(&smp, line, "");
 	if (current && (text_parse_number(current, 10, count, &number) < 0))
 		line_fail(line, EINVAL, node_child(line->root, "vcpu"),
-			  "domain/vcpu@current is more than domain/vcpu");
+			  "domain/vcpu@current is larger than domain/vcpu");
 	if (current)
 		option_add(&smp, "cpus", current);
 	else
@@ -31,9 +31,8 @@ static void add_processors(struct command_line *line)
 			if (strcmp(names[i], "clusters") != 0)
 				option_add_number(&smp, names[i], number);
 			else if (number != 1)
-				line_fail(
-					line, EOPNOTSUPP, topology,
-					"domain/cpu/topology@clusters has to be 1 on this machine");
+				line_fail(line, EOPNOTSUPP, topology,
+					  "domain/cpu/topology@clusters must be 1 on this machine");
 			product *= number;
 		}
 	if (topology && product != count)

@@ -35,14 +35,14 @@ static int check_hostdevs(const struct definition *def, struct pt_error *err)
 		return r;
 	if (count > LOCK_MAX)
 		return pt_fail(err, PT_INVALID, EOPNOTSUPP,
-			       "domain/devices: a guest can have at most %d devices of the host's",
+			       "domain/devices: a guest can have at most %d host devices",
 			       LOCK_MAX);
 	for (i = 1; i < count; i++)
 		if (!text_equal(hostdevs[i].driver, hostdevs[0].driver))
 			return pt_fail(
 				err, PT_INVALID, EOPNOTSUPP,
-				"domain/devices/%s/driver@model: one guest with host devices "
-				"on different drivers isn't supported (line %ld)",
+				"domain/devices/%s/driver@model: all host devices of a guest must "
+				"use the same driver model (line %ld)",
 				(const char *)hostdevs[i].node->name,
 				xmlGetLineNo(hostdevs[i].node));
 	return 0;
@@ -56,7 +56,7 @@ static int check_cpuset(const xmlNode *node, const char *path, struct pt_error *
 	if (!cpuset || cpuset_parse(cpuset, set) == 0)
 		return 0;
 	return pt_fail(err, PT_INVALID, EINVAL,
-		       "domain/%s@cpuset: '%.100s' isn't a set of processors (line %ld)", path,
+		       "domain/%s@cpuset: '%.100s' is not a set of processors (line %ld)", path,
 		       cpuset, xmlGetLineNo(node));
 }
 

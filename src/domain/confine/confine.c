@@ -44,14 +44,16 @@ int confine_find_user(const char *name, struct confine_user *ret_user, struct pt
 
 	if (name && !look_up(name, &user))
 		return pt_fail(err, PT_NOT_PERMITTED, ENOENT,
-			       "guests are to run as user \"%s\", which doesn't exist", name);
+			       "guests are configured to run as user \"%s\", which does not "
+			       "exist",
+			       name);
 	for (i = 0; !*user.name && i < sizeof(defaults) / sizeof(defaults[0]); i++)
 		(void)look_up(defaults[i], &user);
 	if (!*user.name)
 		return pt_fail(
 			err, PT_NOT_PERMITTED, ENOENT,
-			"there is no user to run guests as: make \"%s\" (systemd-sysusers, or "
-			"useradd --system %s), or name another with passthrud --guest-user",
+			"no user exists to run guests as: create \"%s\" (systemd-sysusers, or "
+			"useradd --system %s), or name another user with passthrud --guest-user",
 			defaults[0], defaults[0]);
 	if (!user.uid && !name)
 		return pt_fail(err, PT_NOT_PERMITTED, EPERM, "user \"%s\" is root", user.name);
@@ -102,7 +104,7 @@ int confine_give_nodes(struct pt_host *host, const struct pt_address *devices, s
 		if (fchownat(host->root_fd, path, user->uid, user->gid, AT_SYMLINK_NOFOLLOW) < 0 ||
 		    fchmodat(host->root_fd, path, 0600, 0) < 0)
 			return pt_fail(err, PT_SYSTEM, errno,
-				       "/%s, the node of %s's IOMMU group, can't be given to user "
+				       "can't give /%s, the node of the IOMMU group of %s, to user "
 				       "%s: %s",
 				       path, text, user->name, strerror(errno));
 	}
@@ -119,7 +121,7 @@ void confine_take_nodes(struct pt_host *host, const struct pt_address *devices, 
 		/* the node goes with the last device of its group that leaves VFIO */
 		if (confine_group_node(host, &devices[i], path) &&
 		    fchownat(host->root_fd, path, 0, 0, AT_SYMLINK_NOFOLLOW) < 0 && errno != ENOENT)
-			host_log(host, PT_LOG_WARNING, "/%s can't be put back to root: %s", path,
+			host_log(host, PT_LOG_WARNING, "can't return /%s to root: %s", path,
 				 strerror(errno));
 	}
 }

@@ -133,7 +133,9 @@ static int try_as(const struct files *files, const struct confine_user *user,
 		;
 	if (pid < 0 || status != 0)
 		return pt_fail(err, PT_SYSTEM, ECHILD,
-			       "no process could look at the guest's files as user %s", user->name);
+			       "can't create a process to check the guest's files as user "
+			       "%s",
+			       user->name);
 	return 0;
 }
 
@@ -156,8 +158,8 @@ static void refuse_missing(const struct file *file, const struct confine_user *u
 	if (file->need == NEED_NODE) {
 		refuse(file, result, err,
 		       LIVE_LOOK_KVM
-		       " isn't there: switch virtualization on in the firmware's setup, load "
-		       "kvm_intel or kvm_amd, or do without (type='qemu')");
+		       " does not exist: enable virtualization in the firmware setup, load "
+		       "kvm_intel or kvm_amd, or use emulation (type='qemu')");
 		return;
 	}
 	(void)text_format(words, sizeof(words),
@@ -174,8 +176,8 @@ static void refuse_directory(const struct file *file, size_t length,
 
 	(void)text_format(
 		words, sizeof(words),
-		"%.600s: QEMU runs as user %s, which can't enter the directory %.*s: allow it "
-		"(setfacl -m u:%s:x %.*s), or keep the file elsewhere",
+		"%.600s: QEMU runs as user %s, which can't enter the directory %.*s: permit that "
+		"(setfacl -m u:%s:x %.*s), or move the file",
 		file->path, user->name, n, file->real, user->name, n, file->real);
 	refuse(file, result, err, words);
 }
@@ -189,15 +191,16 @@ static void refuse_file(const struct file *file, const struct finding *finding,
 		(void)text_format(next, sizeof(next), "usermod -aG kvm %s", user->name);
 	else if (file->need == NEED_NODE)
 		(void)text_format(next, sizeof(next),
-				  "the kernel makes it for everyone (0666), and a rule of udev's "
-				  "says otherwise");
+				  "its mode is 0666 by default, but a udev rule changes that");
 	else if (file->need == NEED_READ)
-		(void)text_format(next, sizeof(next), "setfacl -m u:%s:r on it, or chmod a+r",
+		(void)text_format(next, sizeof(next),
+				  "permit that with setfacl -m u:%s:r, or "
+				  "chmod a+r",
 				  user->name);
 	else if (finding->errnum == EROFS)
-		(void)text_format(next, sizeof(next), "make it <readonly/>");
+		(void)text_format(next, sizeof(next), "add <readonly/>");
 	else
-		(void)text_format(next, sizeof(next), "give its owner the right to (chmod u+rw)");
+		(void)text_format(next, sizeof(next), "permit that to its owner (chmod u+rw)");
 	(void)text_format(words, sizeof(words),
 			  "%.600s: QEMU runs as user %s, which can't %s it: %s; %s", file->path,
 			  user->name, file->need == NEED_READ ? "read" : "write to",
@@ -212,9 +215,9 @@ static void refuse_loose(const struct file *file, const struct finding *finding,
 
 	(void)text_format(
 		words, sizeof(words),
-		"%.600s isn't lent to user %s, as which QEMU runs: that user may write to %s, "
-		"and could put any other file in its place; make that directory root's, or "
-		"give the file to %s for good (chown)",
+		"%.600s is not lent to user %s, which QEMU runs as: that user may write to %s, and "
+		"could replace the file with any other; change the owner of that directory to "
+		"root, or the owner of the file to %s (chown)",
 		file->path, user->name, finding->loose, user->name);
 	refuse(file, result, err, words);
 }
@@ -249,7 +252,7 @@ static int note(const struct file *file, uid_t uid, uid_t given, struct store_li
 	int r = is_listed(record, &file->st) ? 0 : store_add_file(record, &kept);
 
 	if (r == -E2BIG)
-		return pt_fail(err, PT_INVALID, E2BIG, "the guest has more than %d files",
+		return pt_fail(err, PT_INVALID, E2BIG, "the guest uses more than %d files",
 			       STORE_FILES_MAX);
 	return r < 0 ? pt_fail_memory(err) : 0;
 }

@@ -37,7 +37,7 @@ bool live_file_is_lent(struct pt_host *host, const char *name, const struct stat
 
 static const char *words_of(int r)
 {
-	return r == -LED_ELSEWHERE ? "another user has come to own a directory on its path"
+	return r == -LED_ELSEWHERE ? "another user became the owner of a directory on its path"
 				   : strerror(-r);
 }
 
@@ -79,8 +79,10 @@ static int change_owner(struct pt_host *host, const struct store_file *file, uid
 		return -EEXIST; /* somebody gave it to a third one meanwhile */
 	if (fchownat(at.fd, "", to, (gid_t)-1, AT_EMPTY_PATH) < 0)
 		return -errno;
-	host_log(host, PT_LOG_INFO, "%s (inode %llu) passes from user %u to user %u", file->path,
-		 (unsigned long long)file->inode, (unsigned int)from, (unsigned int)to);
+	host_log(host, PT_LOG_INFO,
+		 "the owner of %s (inode %llu) changes from user %u to user "
+		 "%u",
+		 file->path, (unsigned long long)file->inode, (unsigned int)from, (unsigned int)to);
 	return 0;
 }
 
@@ -93,13 +95,13 @@ int live_give_files(struct pt_host *host, const struct store_live *record, size_
 
 		if (r == -LED_ELSEWHERE)
 			return pt_fail(err, PT_NOT_PERMITTED, EPERM,
-				       "%s isn't lent to user %s, as which QEMU runs: since it was "
-				       "checked, %s",
+				       "%s is not lent to user %s, which QEMU runs as: after the "
+				       "check, %s",
 				       file->path, user->name, words_of(r));
 		if (r < 0)
 			return pt_fail(err, PT_NOT_PERMITTED, -r,
-				       "%s can't be given to user %s, as which QEMU runs: %s; give "
-				       "that user the right to write to it (setfacl -m u:%s:rw)",
+				       "can't lend %s to user %s, which QEMU runs as: %s; permit "
+				       "that user to write to the file (setfacl -m u:%s:rw)",
 				       file->path, user->name, strerror(-r), user->name);
 	}
 	return 0;
@@ -117,7 +119,7 @@ void live_take_file_back(struct pt_host *host, const struct store_live *record,
 	r = change_owner(host, file, file->given, file->uid);
 	/* gone, exchanged or given away by somebody: none of our business */
 	if (r < 0 && r != -ENOENT && r != -ESTALE && r != -EEXIST)
-		host_log(host, PT_LOG_WARNING, "%s can't be put back to user %u: %s", file->path,
+		host_log(host, PT_LOG_WARNING, "can't return %s to user %u: %s", file->path,
 			 file->uid, words_of(r));
 }
 

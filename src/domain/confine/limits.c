@@ -65,7 +65,7 @@ int memory_raise_lock(struct pt_host *host, pid_t pid, const struct definition *
 	int r = machine_of(host)->limit_locking(host, pid, NULL, &limit);
 
 	if (r < 0)
-		return pt_fail(err, PT_SYSTEM, -r, "QEMU's limit of locked memory: %s",
+		return pt_fail(err, PT_SYSTEM, -r, "can't read QEMU's limit of locked memory: %s",
 			       strerror(-r));
 	if (limit.rlim_cur >= wanted)
 		return 0;
@@ -73,7 +73,7 @@ int memory_raise_lock(struct pt_host *host, pid_t pid, const struct definition *
 	r = machine_of(host)->limit_locking(host, pid, &limit, NULL);
 	if (r < 0)
 		return pt_fail(err, PT_SYSTEM, -r,
-			       "QEMU can't be allowed to lock %llu MiB of memory: %s",
+			       "can't raise QEMU's limit of locked memory to %llu MiB: %s",
 			       (unsigned long long)(wanted >> 20), strerror(-r));
 	return 0;
 }

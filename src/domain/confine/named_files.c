@@ -230,9 +230,10 @@ static int accept(struct files *files, size_t index, const struct safe_path *at)
 	if (is_of_guests(files, file, at)) {
 		(void)text_format(
 			words, sizeof(words),
-			"%.500s isn't used: an image says that it lies on it, but it belongs "
-			"to the user that QEMU runs as, as other guests' files do. Let it be "
-			"root's, and be read: chown root %.400s; chmod a+r %.400s",
+			"%.500s is not used: an image names it as its backing file, but the file "
+			"belongs to the user that QEMU runs as, so it could be another guest's. "
+			"Change its owner to root, and make it readable: chown root %.400s; chmod "
+			"a+r %.400s",
 			file->path, at->real, at->real);
 		return distrust(file, at, words);
 	}

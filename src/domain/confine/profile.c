@@ -113,8 +113,9 @@ static int load(struct pt_host *host, const struct definition *live, const char 
 	job.said[strcspn(job.said, "\n")] = '\0';
 	if (r < 0)
 		return pt_fail(err, PT_SYSTEM, -r,
-			       "the AppArmor profile of guest %s (%s) can't be loaded: %s; "
-			       "<seclabel type='none'/> in its definition starts it without one",
+			       "can't load the AppArmor profile of guest %s (%s): %s; to start the "
+			       "guest without a profile, add <seclabel type='none'/> to its "
+			       "definition",
 			       definition_name(live), job.path,
 			       job.said[0] ? job.said : strerror(-r));
 	return 0;
@@ -142,8 +143,8 @@ void label_remove(struct pt_host *host, const struct definition *live)
 		return;
 	r = host->ops->write(host, REMOVE, label, strlen(label));
 	if (r < 0 && r != -ENOENT)
-		host_log(host, PT_LOG_WARNING, "the AppArmor profile %s can't be removed: %s",
-			 label, strerror(-r));
+		host_log(host, PT_LOG_WARNING, "can't remove the AppArmor profile %s: %s", label,
+			 strerror(-r));
 	if (profile_path(live, path, sizeof(path)) >= 0)
 		(void)unlinkat(host->root_fd, path + 1, 0);
 }

@@ -87,8 +87,8 @@ static int put_rule(FILE *out, const char *path, const char *behind, const char 
 	(void)fprintf(out, "%s\" %s,\n", behind, rights);
 	if (!is_good)
 		return pt_fail(err, PT_INVALID, EINVAL,
-			       "%s: a path with control characters can't stand in an AppArmor "
-			       "profile; call it something else",
+			       "%s: an AppArmor profile can't contain a path with control "
+			       "characters; rename the file",
 			       path);
 	return 0;
 }

@@ -42,7 +42,9 @@ int guest_listen(struct pt_host *host, const char *name, enum guest_socket which
 	 * the mode that the socket has */
 	if (fd < 0 || fchmod(fd, 0600) < 0 ||
 	    bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, 1) < 0)
-		return pt_fail(err, PT_SYSTEM, errno, "no socket for QEMU's monitor at %s: %s",
+		return pt_fail(err, PT_SYSTEM, errno,
+			       "can't create a socket for QEMU's monitor at "
+			       "%s: %s",
 			       address.sun_path, strerror(errno));
 	*ret_fd = TAKE_FD(fd);
 	return 0;
@@ -80,8 +82,10 @@ int guest_make_folder(struct pt_host *host, const char *name, const struct confi
 	if (mkdirat(host->root_fd, io_relative(path), 0700) < 0 ||
 	    fchownat(host->root_fd, io_relative(path), user->uid, user->gid, AT_SYMLINK_NOFOLLOW) <
 		    0)
-		return pt_fail(err, PT_SYSTEM, errno, "no folder for QEMU at %s: %s", path,
-			       strerror(errno));
+		return pt_fail(err, PT_SYSTEM, errno,
+			       "can't create a directory for QEMU at %s: "
+			       "%s",
+			       path, strerror(errno));
 	return 0;
 }
 

@@ -29,11 +29,11 @@ struct failure {
 enum { FAILED_FILES, FAILED_LIMIT, FAILED_LABEL, FAILED_USER, FAILED_EXEC };
 
 static const char *const failures[] = {
-	[FAILED_FILES] = "its files can't be arranged",
-	[FAILED_LIMIT] = "passthrud lacks CAP_SYS_RESOURCE to let it lock as much memory",
-	[FAILED_LABEL] = "it can't enter its AppArmor profile",
-	[FAILED_USER] = "it can't become the guests' user",
-	[FAILED_EXEC] = "it can't be executed",
+	[FAILED_FILES] = "can't set up its files",
+	[FAILED_LIMIT] = "passthrud needs CAP_SYS_RESOURCE to raise its limit of locked memory",
+	[FAILED_LABEL] = "can't enter its AppArmor profile",
+	[FAILED_USER] = "can't switch to the guest user",
+	[FAILED_EXEC] = "can't execute it",
 };
 
 /* ---- in the child, between fork() and exec(): async-signal-safe calls only ---- */
@@ -181,10 +181,13 @@ static int identify(struct pt_host *host, struct spawn *spawn, struct pt_error *
 
 	spawn->pidfd = (int)syscall(SYS_pidfd_open, spawn->pid, 0);
 	if (spawn->pidfd < 0)
-		return pt_fail(err, PT_SYSTEM, errno, "no pidfd for QEMU: %s", strerror(errno));
+		return pt_fail(err, PT_SYSTEM, errno,
+			       "can't open a pidfd for QEMU: "
+			       "%s",
+			       strerror(errno));
 	r = owner_read_start(host, spawn->pid, &spawn->start_time);
 	if (r < 0)
-		return pt_fail(err, PT_SYSTEM, -r, "QEMU's process can't be read: %s",
+		return pt_fail(err, PT_SYSTEM, -r, "can't read the state of the QEMU process: %s",
 			       strerror(-r));
 	return 0;
 }
@@ -198,12 +201,12 @@ int spawn_begin(struct pt_host *host, const struct spawn_request *request, struc
 
 	/* not a pipe: writing to one whose reader was killed would be a SIGPIPE */
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, barrier) < 0)
-		return pt_fail(err, PT_SYSTEM, errno, "no socket: %s", strerror(errno));
+		return pt_fail(err, PT_SYSTEM, errno, "can't create a socket: %s", strerror(errno));
 	if (pipe2(status, O_CLOEXEC) < 0) {
 		r = errno;
 		close(barrier[0]);
 		close(barrier[1]);
-		return pt_fail(err, PT_SYSTEM, r, "no pipe: %s", strerror(r));
+		return pt_fail(err, PT_SYSTEM, r, "can't create a pipe: %s", strerror(r));
 	}
 	memcpy(fds, request->kept, count * sizeof(*fds));
 	fds[count++] = barrier[0];
@@ -221,7 +224,7 @@ int spawn_begin(struct pt_host *host, const struct spawn_request *request, struc
 	spawn.barrier_fd = barrier[1];
 	spawn.status_fd = status[0];
 	if (r)
-		r = pt_fail(err, PT_SYSTEM, r, "no process for QEMU: %s", strerror(r));
+		r = pt_fail(err, PT_SYSTEM, r, "can't create a process for QEMU: %s", strerror(r));
 	else
 		r = identify(host, &spawn, err);
 	if (r < 0) {
@@ -246,7 +249,7 @@ int spawn_release(struct spawn *spawn, struct pt_error *err)
 		return 0; /* closed by exec() */
 	spawn_cancel(spawn);
 	if (n != (ssize_t)sizeof(failure) || (unsigned int)failure.what > FAILED_EXEC)
-		return pt_fail(err, PT_SYSTEM, ECHILD, "QEMU's process ended before it began");
-	return pt_fail(err, PT_SYSTEM, failure.errnum, "QEMU can't be started: %s: %s",
+		return pt_fail(err, PT_SYSTEM, ECHILD, "QEMU exited before exec()");
+	return pt_fail(err, PT_SYSTEM, failure.errnum, "can't start QEMU: %s: %s",
 		       failures[failure.what], strerror(failure.errnum));
 }

@@ -90,10 +90,10 @@ static const struct {
 } kinds[] = {
 	{"mac", is_mac, "a MAC address", EINVAL},
 	{"uuid", is_uuid, "a UUID", EINVAL},
-	{"cpuset", is_cpuset, "a list like 0-3,8", EINVAL},
+	{"cpuset", is_cpuset, "a list such as 0-3,8", EINVAL},
 	{"machine", is_machine, "q35 or one of its versions", EOPNOTSUPP},
 	{"port", is_port, "a port", EINVAL},
-	{"time", is_time, "a time like 2030-01-31T23:59:59", EINVAL},
+	{"time", is_time, "a time such as 2030-01-31T23:59:59", EINVAL},
 	{"wwn", is_wwn, "16 hexadecimal digits", EINVAL},
 };
 
@@ -177,7 +177,7 @@ static int check_named(const struct value *value, struct pt_error *err)
 			return 0;
 		return fail_value(value, kinds[i].errnum, kinds[i].what, err);
 	}
-	return fail_value(value, EOPNOTSUPP, "of a kind that is known", err);
+	return fail_value(value, EOPNOTSUPP, "of a known kind", err);
 }
 
 static int check_value(const struct value *value, struct pt_error *err)
@@ -391,7 +391,7 @@ static int check_text(const xmlNode *node, const char *path, struct pt_error *er
 			value.kind_length = strlen(row->text);
 			return check_value(&value, err);
 		}
-	return text ? fail_value(&value, EINVAL, "expected: no text belongs there", err) : 0;
+	return text ? fail_value(&value, EINVAL, "expected: no text is allowed there", err) : 0;
 }
 
 /* ret_path: @parent, the element's name and the value of its key attribute. */
@@ -457,12 +457,14 @@ static int check_element(const xmlNode *node, const char *parent, int depth, str
 
 	if (depth > DEFINITION_MAX_DEPTH || path_of(node, parent, path) < 0)
 		return pt_fail(err, PT_INVALID, EINVAL,
-			       "the definition nests too deeply (line %ld)", xmlGetLineNo(node));
+			       "the definition is nested too deeply (line "
+			       "%ld)",
+			       xmlGetLineNo(node));
 	row = next_row(path, NULL);
 	if (!row)
 		return fail_unsupported(&value, err);
 	if (row->times == ONE && is_repeated(node))
-		return pt_fail(err, PT_INVALID, EINVAL, "%s is there more than once (line %ld)",
+		return pt_fail(err, PT_INVALID, EINVAL, "%s occurs more than once (line %ld)",
 			       place(&value, where), xmlGetLineNo(node));
 	if (row->times == VERBATIM)
 		return 0;
@@ -477,7 +479,7 @@ int definition_check(const xmlNode *root, bool is_device, struct pt_error *err)
 	if (is_device)
 		return check_element(root, "domain/devices", 2, err);
 	if (!node_is(root, "domain"))
-		return pt_fail(err, PT_INVALID, EINVAL, "this is <%s>, not <domain>",
+		return pt_fail(err, PT_INVALID, EINVAL, "the root element is <%s>, not <domain>",
 			       (const char *)root->name);
 	return check_element(root, "", 0, err);
 }

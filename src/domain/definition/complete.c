@@ -221,14 +221,15 @@ static int check_seat(const struct topology *topology, const struct pt_address *
 	if (address->domain || !bus->has_hotplug || address->device || address->function)
 		return pt_fail(
 			err, PT_INVALID, EINVAL,
-			"nothing can be plugged in at %s of the running guest: that isn't behind a "
-			"root port with hotplug; leave the address out to have one chosen",
+			"nothing can be hot-plugged at %s of the running guest, because no root "
+			"port with hotplug leads there; omit the address to let passthrud choose "
+			"one",
 			text);
 	if (bus->used[0])
 		return pt_fail(
 			err, PT_INVALID, EBUSY,
-			"Attempted double use of PCI Address %s in the guest; leave the address out "
-			"to have one chosen",
+			"Attempted double use of PCI Address %s in the guest; omit the address to "
+			"let passthrud choose one",
 			text);
 	return 0;
 }
@@ -240,9 +241,9 @@ static int choose_seat(const struct topology *topology, xmlNode *device, struct 
 	if (!address.bus)
 		return pt_fail(
 			err, PT_INVALID, EBUSY,
-			"No more available PCI slots: each root port of the guest that can be "
-			"plugged into has its device. Detach one, or add <controller type='pci' "
-			"model='pcie-root-port'/> to the definition and start the guest again");
+			"No more available PCI slots: every root port of the guest with hotplug is "
+			"occupied. Detach a device, or add <controller type='pci' "
+			"model='pcie-root-port'/> to the definition and restart the guest");
 	return device_set_address(device, &address, false) < 0 ? pt_fail_memory(err) : 0;
 }
 
@@ -268,8 +269,8 @@ int live_place_device(const struct definition *live, struct definition *device,
 	if (!is_pluggable(root))
 		return pt_fail(
 			err, PT_INVALID, EOPNOTSUPP,
-			"domain/devices/%s: a device of this kind can't be plugged into a running "
-			"guest, only into its definition (--config)",
+			"domain/devices/%s: a device of this kind can't be hot-plugged, only added "
+			"to the definition (--config)",
 			(const char *)root->name);
 	r = read_topology(live, false, &topology, err);
 	if (r == 0 && device_placement(root) == PLACE_PORT)

@@ -64,7 +64,8 @@ static int settle_uuid(xmlNode *domain, struct pt_error *err)
 		node_remove(node);
 	} else {
 		if (getrandom(bytes, sizeof(bytes), 0) != sizeof(bytes))
-			return pt_fail(err, PT_SYSTEM, errno, "no random numbers for a UUID");
+			return pt_fail(err, PT_SYSTEM, errno,
+				       "can't get random numbers for a UUID");
 		bytes[6] = (unsigned char)((bytes[6] & 0x0f) | 0x40);
 		bytes[8] = (unsigned char)((bytes[8] & 0x3f) | 0x80);
 	}

@@ -58,7 +58,7 @@ int device_hostdev(xmlNode *device, struct definition_hostdev *ret_hostdev, stru
 	hostdev.kind = hostdev_kinds[i].kind;
 	if (device_address(node_find(device, "source/address"), &hostdev.address) < 0)
 		return pt_fail(err, PT_INVALID, EINVAL,
-			       "domain/devices/%s/source/address isn't an address (line %ld)",
+			       "domain/devices/%s/source/address is not a valid address (line %ld)",
 			       hostdev_kinds[i].name, xmlGetLineNo(device));
 	hostdev.alias = node_get(device, "alias@name");
 	hostdev.driver = node_get(device, "driver@model");
@@ -226,7 +226,8 @@ int definition_find_device(const struct definition *def, const struct definition
 			continue;
 		if (found)
 			return pt_fail(err, PT_INVALID, EINVAL,
-				       "guest %s has more than one such %s; say which by its alias",
+				       "guest %s has more than one such %s; select one by its "
+				       "alias",
 				       definition_name(def), (const char *)root->name);
 		found = at;
 	}

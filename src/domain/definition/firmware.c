@@ -179,8 +179,8 @@ static int read_descriptor(struct pt_host *host, const char *name, const char *m
 			r = -ENOENT;
 		if (r == -EBADMSG)
 			host_log(host, PT_LOG_WARNING,
-				 "/%s is ignored: it isn't a descriptor of "
-				 "firmware with files that can be used",
+				 "/%s is ignored: it is not a firmware descriptor with usable "
+				 "files",
 				 path);
 		if (text)
 			return r;
@@ -330,14 +330,14 @@ static int fail_unfit(const struct wanted *wanted, const char *there, struct pt_
 	if (!*there)
 		return pt_fail(err, PT_INVALID, EOPNOTSUPP,
 			       "Unable to find 'efi' firmware that is compatible with the current "
-			       "configuration: no descriptor in /usr/share/qemu/firmware is for "
+			       "configuration: no descriptor in /usr/share/qemu/firmware supports "
 			       "machine %s; install OVMF (package ovmf or edk2-ovmf), or name the "
 			       "file in domain/os/loader",
 			       wanted->machine);
 	return pt_fail(err, PT_INVALID, EOPNOTSUPP,
 		       "Unable to find 'efi' firmware that is compatible with the current "
-		       "configuration: none of %s has secure-boot=%s, enrolled-keys=%s and what "
-		       "domain/features/smm and domain/pm say",
+		       "configuration: none of %s has secure-boot=%s, enrolled-keys=%s and the "
+		       "features in domain/features/smm and domain/pm",
 		       there, wanted->secure_boot ? wanted->secure_boot : "any",
 		       wanted->enrolled_keys ? wanted->enrolled_keys : "any");
 }
@@ -354,8 +354,8 @@ int definition_choose_firmware(struct pt_host *host, struct definition *def, str
 	if (!is_wanted && loader && !wanted.code)
 		return pt_fail(
 			err, PT_INVALID, EINVAL,
-			"domain/os/loader names no file, and domain/os@firmware asks for none "
-			"(line %ld)",
+			"domain/os/loader names no file, and domain/os@firmware is missing (line "
+			"%ld)",
 			xmlGetLineNo(loader));
 	if (!is_wanted && (!loader || node_has(loader, "type", "rom")))
 		return 0;
@@ -398,8 +398,8 @@ int definition_remove_nvram(struct pt_host *host, const struct definition *def,
 	if (!r && !safe_path_has_trusted_parent(&at)) {
 		safe_path_explain(&at, path, SAFE_PATH_PARENT, words);
 		return pt_fail(err, PT_NOT_PERMITTED, EPERM,
-			       "failed to remove nvram: %s. --keep-nvram undefines the guest and "
-			       "leaves the file",
+			       "failed to remove nvram: %s. To undefine the guest and keep the "
+			       "file, use --keep-nvram",
 			       words);
 	}
 	if (!r && unlinkat(at.parent, at.name, 0) < 0 && errno != ENOENT)

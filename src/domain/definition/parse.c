@@ -101,7 +101,7 @@ int tree_parse(const char *text, xmlDoc **ret_doc, struct pt_error *err)
 		const char *why =
 			context->lastError.message ? context->lastError.message : "it is empty";
 
-		return pt_fail(err, PT_INVALID, EINVAL, "line %d: this isn't XML: %.*s",
+		return pt_fail(err, PT_INVALID, EINVAL, "line %d: invalid XML: %.*s",
 			       context->lastError.line, (int)strcspn(why, "\n"), why);
 	}
 	root = xmlDocGetRootElement(doc);

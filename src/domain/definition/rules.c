@@ -119,8 +119,8 @@ static int check_name(const xmlNode *domain, struct pt_error *err)
 		if ((unsigned char)*at < 0x20 || *at == '/' || *at == 0x7f)
 			return pt_fail(
 				err, PT_INVALID, EINVAL,
-				"domain/name has a slash or control character in it; leave it "
-				"out");
+				"domain/name contains a slash or control character, which is not "
+				"allowed");
 	if (name[0] == '.' || strlen(name) > 128 || !name[strspn(name, " ")])
 		return pt_fail(
 			err, PT_INVALID, EINVAL,
@@ -154,8 +154,8 @@ static int check_memory(const xmlNode *domain, struct pt_error *err)
 			       "domain/currentMemory is more than domain/memory");
 	if (bytes[3] && (!bytes[2] || bytes[3] < bytes[2]))
 		return pt_fail(err, PT_INVALID, EINVAL,
-			       "domain/memtune/swap_hard_limit is of memory and swap together: it "
-			       "needs a hard_limit that isn't more");
+			       "domain/memtune/swap_hard_limit limits memory and swap together: it "
+			       "needs a hard_limit that is not larger");
 	return 0;
 }
 
@@ -171,7 +171,7 @@ static int check_pages(const xmlNode *domain, struct pt_error *err)
 	if (r == 0 && (bytes & (bytes - 1)))
 		r = pt_fail(
 			err, PT_INVALID, EINVAL,
-			"domain/memoryBacking/hugepages/page@size isn't a power of two (line %ld)",
+			"domain/memoryBacking/hugepages/page@size is not a power of two (line %ld)",
 			xmlGetLineNo(page));
 	return r;
 }

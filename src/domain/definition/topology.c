@@ -157,11 +157,10 @@ static int read_controllers(struct topology *topology, struct pt_error *err)
 			continue;
 		kind = kind_of(at);
 		if ((kind == BUS_ROOT) != (index == 0))
-			return pt_fail(
-				err, PT_INVALID, EINVAL,
-				"domain/devices/controller: the PCI controller of index 0 has to "
-				"be the pcie-root, and only that (line %ld)",
-				xmlGetLineNo(at));
+			return pt_fail(err, PT_INVALID, EINVAL,
+				       "domain/devices/controller: the pcie-root, and no other PCI "
+				       "controller, must have index 0 (line %ld)",
+				       xmlGetLineNo(at));
 		topology->buses[index].kind = kind;
 		topology->buses[index].has_hotplug =
 			kind == BUS_PORT && !node_says(at, "target@hotplug", "off");
@@ -197,8 +196,8 @@ static int fail_seat(const xmlNode *device, const struct pt_address *address, st
 
 	return pt_fail(
 		err, PT_INVALID, EINVAL,
-		"domain/devices/%s: nothing of that kind can sit at %s in the guest (line %ld); "
-		"leave the address out to have one chosen",
+		"domain/devices/%s: a device of this kind can't be at %s in the guest (line %ld); "
+		"omit the address to let passthrud choose one",
 		(const char *)device->name, pt_address_format(address, text), xmlGetLineNo(device));
 }
 
@@ -389,8 +388,8 @@ int topology_place(struct topology *topology, xmlNode *device, struct pt_error *
 		r = find_behind_port(topology, &address, err);
 	if (r < 0)
 		return pt_fail(err, PT_INVALID, EBUSY,
-			       "No more available PCI slots: the guest's machine is full at "
-			       "domain/devices/%s (line %ld)",
+			       "No more available PCI slots: no slot is left for domain/devices/%s "
+			       "(line %ld)",
 			       (const char *)device->name, xmlGetLineNo(device));
 	topology->buses[address.bus].used[address.device] |= (uint8_t)(1u << address.function);
 	if (is_port && set_port_target(device, &address) < 0)

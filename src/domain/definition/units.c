@@ -26,11 +26,11 @@ int size_parse(const char *text, const char *unit, uint64_t *ret_bytes, struct p
 		if (text_equal(unit ? unit : "KiB", units[i].name))
 			factor = units[i].bytes;
 	if (!factor || text_parse_number(text ? text : "", 10, UINT64_MAX, &number) < 0)
-		return pt_fail(err, PT_INVALID, EINVAL, "'%.100s %.20s' isn't a size",
+		return pt_fail(err, PT_INVALID, EINVAL, "'%.100s %.20s' is not a size",
 			       text ? text : "", unit ? unit : "KiB");
 	if (__builtin_mul_overflow(number, factor, &bytes) || bytes > INT64_MAX)
 		return pt_fail(err, PT_INVALID, EINVAL,
-			       "'%.100s %.20s' is more than any machine has", text,
+			       "'%.100s %.20s' is larger than the memory of any machine", text,
 			       unit ? unit : "KiB");
 	*ret_bytes = bytes;
 	return 0;

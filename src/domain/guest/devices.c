@@ -83,7 +83,7 @@ int guest_take(struct pt_host *host, const struct pt_owner *owner, const struct 
 		return 0;
 	if (count > LOCK_MAX)
 		return pt_fail(err, PT_INVALID, EOPNOTSUPP,
-			       "a guest can have at most %d devices of the host's", LOCK_MAX);
+			       "a guest can have at most %d host devices", LOCK_MAX);
 	for (i = 0; i < count; i++)
 		devices[i] = hostdevs[i].address;
 	r = choose_driver(hostdevs, count, &request.driver, err);
@@ -156,12 +156,14 @@ static int check_unreadable(struct pt_host *host, const struct pt_owner *owner,
 		pt_address_format(address, text);
 		if (!result)
 			result = pt_fail(err, PT_CORRUPT, EBADMSG,
-					 "guest %s has ended, but its device %s was not given "
-					 "back: %s: %s: %s",
+					 "guest %s has ended, but its device %s was not returned "
+					 "to the host: %s: %s: %s",
 					 owner->name, text, file->path, file->why, file->next);
 		else
-			pt_error_append(err, "\ndevice %s was not given back either: %s: %s", text,
-					file->path, file->why);
+			pt_error_append(err,
+					"\n"
+					"Its device %s was not returned either: %s: %s",
+					text, file->path, file->why);
 	}
 	return r < 0 ? r : result;
 }
@@ -194,8 +196,9 @@ int guest_give_back(struct pt_host *host, const struct pt_owner *owner,
 	}
 	if (r == 0 && count)
 		return pt_fail(err, PT_BUSY, EBUSY,
-			       "%zu devices of guest %s are being changed by another process: "
-			       "passthru recover gives them back",
+			       "%zu devices of guest %s are being changed by another request. To "
+			       "return them to the host afterwards:\n"
+			       "  passthru recover",
 			       count, owner->name);
 	return r;
 }

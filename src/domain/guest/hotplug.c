@@ -57,7 +57,7 @@ static int prepare_attach(struct attach *attach, struct pt_error *err)
 	attach->alias = node_get(node, "alias@name");
 	if (!attach->alias)
 		return pt_fail(err, PT_INVALID, EOPNOTSUPP,
-			       "this kind of device can't be plugged into a running guest");
+			       "a device of this kind can't be hot-plugged");
 	return 0;
 }
 
@@ -98,13 +98,13 @@ static void tell_if_narrow(struct attach *attach)
 	window = window_of_bridge(pci, bus_of(attach));
 	json_object_put(pci);
 	if (window < need)
-		host_log(
-			attach->host, PT_LOG_NOTICE,
-			"guest %s: the device's BARs need %llu MiB of addresses, and the window of "
-			"the port it goes to has %llu MiB: unless the guest makes room (Linux "
-			"does), the device works only after the guest is shut down and started",
-			attach->guest->name, (unsigned long long)(need >> 20),
-			(unsigned long long)(window >> 20));
+		host_log(attach->host, PT_LOG_NOTICE,
+			 "guest %s: the device's BARs need %llu MiB of address space, but the "
+			 "window of its port has %llu MiB. Unless the guest enlarges the window "
+			 "(Linux does), the device works only after a shutdown and start of the "
+			 "guest",
+			 attach->guest->name, (unsigned long long)(need >> 20),
+			 (unsigned long long)(window >> 20));
 }
 
 static int plug(struct attach *attach, struct pt_error *err)

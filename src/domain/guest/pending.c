@@ -39,7 +39,7 @@ static int add(struct guest *guest, enum store_change change, const char *alias,
 		return pt_fail(err, PT_INVALID, EINVAL, "the alias %.64s… is too long", alias);
 	if (record->pending_count == STORE_PENDING_MAX)
 		return pt_fail(err, PT_BUSY, EBUSY,
-			       "%d requests for devices of guest %s are pending already",
+			       "%d unplug requests of guest %s are already pending",
 			       STORE_PENDING_MAX, guest->name);
 	*ret_pending = &record->pending[record->pending_count++];
 	**ret_pending = pending;

@@ -227,7 +227,10 @@ static int hold(struct start *start, struct pt_error *err)
 		return r;
 	pidfd = dup(start->spawn.pidfd);
 	if (pidfd < 0)
-		return pt_fail(err, PT_SYSTEM, errno, "no descriptor: %s", strerror(errno));
+		return pt_fail(err, PT_SYSTEM, errno,
+			       "can't create a descriptor: "
+			       "%s",
+			       strerror(errno));
 	guest->pidfd = pidfd;
 	guest->record->pid = start->spawn.pid;
 	guest->record->start_time = start->spawn.start_time;
@@ -246,7 +249,7 @@ static int explain(const struct start *start, int r, struct pt_error *err)
 	guest_read_log(start->host, start->guest->name, start->log_start, text, sizeof(text));
 	return pt_fail(err, PT_SYSTEM, ECONNRESET,
 		       "QEMU unexpectedly closed the monitor (vm='%s'): %s", start->guest->name,
-		       *text ? text : "it said nothing");
+		       *text ? text : "it printed no message");
 }
 
 /* What QEMU is told before the guest runs. */
@@ -299,7 +302,7 @@ static void undo(struct start *start)
 		(void)guest_signal(guest, SIGKILL);
 		/* not even SIGKILL ends what is in a driver; its claims stay until it does */
 		if (!guest_wait_end(guest, GUEST_CALL_MS))
-			host_log(start->host, PT_LOG_WARNING, "QEMU (pid %d) doesn't end",
+			host_log(start->host, PT_LOG_WARNING, "QEMU (pid %d) does not exit",
 				 (int)guest->owner.pid);
 		close_fd(&start->spawn.pidfd);
 		if (guest_end(start->host, guest, &err) < 0)
@@ -321,8 +324,8 @@ static void tell_if_slow(const struct start *start)
 	    definition_memory_is_huge(live))
 		return;
 	(void)text_format(text, sizeof(text),
-			  "guest %s: pinning %llu GiB of memory for its devices will take about "
-			  "%llu s; huge pages (<memoryBacking><hugepages/>) are faster",
+			  "guest %s: pinning %llu GiB of memory for its devices takes about %llu "
+			  "s; huge pages (<memoryBacking><hugepages/>) are faster",
 			  start->guest->name, (unsigned long long)(memory >> 30),
 			  (unsigned long long)(memory >> 32) + 1);
 	start->options->notice(text);

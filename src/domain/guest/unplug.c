@@ -93,15 +93,16 @@ static int explain(const struct guest *guest, const char *alias, enum guest_unpl
 {
 	if (answer == GUEST_UNPLUG_REFUSED)
 		return pt_fail(err, PT_IN_USE, ECANCELED,
-			       "guest %s refused to let go of %s, which stays in it: stop what "
-			       "uses it there, then detach it again",
+			       "guest %s refused to release %s, so the device stays attached. Stop "
+			       "using it in the guest, then detach it again",
 			       guest->name, alias);
 	if (has_ended)
 		return pt_fail(err, PT_SYSTEM, ESRCH, "guest %s has ended", guest->name);
 	return pt_fail(err, PT_BUSY, ETIMEDOUT,
-		       "guest %s has not let go of %s within %u s; the request stays pending: when "
-		       "the guest does, the device is given back and a device-removed event tells "
-		       "it. Detach it again to ask once more",
+		       "guest %s has not released %s within %u s; the unplug request is still "
+		       "pending. When the guest releases the device, it is returned to the host, "
+		       "and a device-removed event reports that. To repeat the request, detach it "
+		       "again",
 		       guest->name, alias, (timeout_ms + 999) / 1000);
 }
 
@@ -212,7 +213,7 @@ static int list_peripherals(struct guest *guest, struct json_object **ret_list,
 	r = guest_call(guest, "qom-list", arguments, &list, err);
 	if (!r && !json_object_is_type(list, json_type_array)) {
 		json_object_put(list);
-		return pt_fail(err, PT_SYSTEM, EPROTO, "QEMU's list of devices is none");
+		return pt_fail(err, PT_SYSTEM, EPROTO, "QEMU sent an invalid list of devices");
 	}
 	if (!r)
 		*ret_list = list;

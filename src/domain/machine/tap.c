@@ -26,13 +26,13 @@ static int open_named(struct pt_host *host, struct machine_tap *tap, int *ret_fd
 	if (fd < 0)
 		return pt_fail(
 			err, PT_SYSTEM, errno,
-			"/dev/net/tun: %s: no tap for the guest's interface (is the module tun "
-			"loaded?)",
+			"can't create a tap for the guest's interface: /dev/net/tun: %s (is the "
+			"module tun loaded?)",
 			strerror(errno));
 	(void)text_copy(request.ifr_name, sizeof(request.ifr_name), tap->name);
 	if (ioctl(fd, TUNSETIFF, &request) < 0)
-		return pt_fail(err, PT_SYSTEM, errno, "the tap %s can't be made or opened: %s",
-			       tap->name, strerror(errno));
+		return pt_fail(err, PT_SYSTEM, errno, "can't create or open tap %s: %s", tap->name,
+			       strerror(errno));
 	(void)text_copy(tap->name, sizeof(tap->name), request.ifr_name);
 	*ret_fd = TAKE_FD(fd);
 	return 0;
@@ -119,20 +119,20 @@ static int set_up(struct pt_host *host, const struct machine_tap *tap, int64_t u
 	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	r = fd < 0 ? -errno : set_mtu(fd, tap);
 	if (r < 0)
-		return pt_fail(err, PT_SYSTEM, -r, "the tap %s can't have its mtu: %s", tap->name,
+		return pt_fail(err, PT_SYSTEM, -r, "can't set the MTU of tap %s: %s", tap->name,
 			       strerror(-r));
 	r = set_mac(fd, tap);
 	if (r < 0)
-		return pt_fail(err, PT_SYSTEM, -r, "the tap %s can't have its MAC address: %s",
+		return pt_fail(err, PT_SYSTEM, -r, "can't set the MAC address of tap %s: %s",
 			       tap->name, strerror(-r));
 	r = join_bridge(fd, tap);
 	if (r < 0)
 		return pt_fail(err, PT_SYSTEM, -r,
-			       "the tap %s can't be put on the bridge %s: %s; does it exist?",
+			       "can't add tap %s to bridge %s: %s; does the bridge exist?",
 			       tap->name, tap->bridge, strerror(-r));
 	r = bring_up(fd, tap);
 	if (r < 0)
-		return pt_fail(err, PT_SYSTEM, -r, "the tap %s can't be brought up: %s", tap->name,
+		return pt_fail(err, PT_SYSTEM, -r, "can't bring up tap %s: %s", tap->name,
 			       strerror(-r));
 	return 0;
 }

@@ -44,8 +44,9 @@ int machine_read_vf(struct pt_host *host, const char *netdev, uint32_t index,
 	vf = rtnl_link_vf_get(link, index);
 	if (!vf || rtnl_link_vf_get_addr(vf, &mac) < 0 || nl_addr_get_len(mac) != 6)
 		return pt_fail(err, PT_SYSTEM, ENODEV,
-			       "virtual function %u of %s: its driver says nothing of it", index,
-			       netdev);
+			       "virtual function %u of %s: the driver of the physical function "
+			       "does not report it",
+			       index, netdev);
 	(void)nl_addr2str(mac, ret_vf->mac, sizeof(ret_vf->mac));
 	ret_vf->vlan = 0;
 	if (rtnl_link_vf_get_vlans(vf, &vlans) == 0 && vlans && vlans->size > 0)

@@ -138,10 +138,11 @@ static int fail_no_room(const struct definition *live, unsigned int bits, uint64
 			struct pt_error *err)
 {
 	return pt_fail(err, PT_UNSUITABLE, ENOSPC,
-		       "the BARs of the host devices need %llu GiB of addresses above the guest's "
-		       "%llu GiB of memory, and its processors have %u address bits (%llu GiB): "
-		       "give them more with <cpu mode='host-passthrough'/>, or with <maxphysaddr "
-		       "mode='emulate' bits='%u'/> in <cpu>",
+		       "the BARs of the host devices need %llu GiB of address space above the "
+		       "guest's %llu GiB of memory, but the guest's processors have only %u "
+		       "address bits (%llu GiB). Add address bits with <cpu "
+		       "mode='host-passthrough'/>, or with <maxphysaddr mode='emulate' bits='%u'/> "
+		       "in <cpu>",
 		       (unsigned long long)((need + GIB - 1) / GIB),
 		       (unsigned long long)(definition_memory(live) / GIB), bits,
 		       (unsigned long long)(((uint64_t)1 << (bits < 63 ? bits : 63)) / GIB),

@@ -22,8 +22,8 @@
 static int fail_unknown(const char *path, const char *network, int errnum, struct pt_error *err)
 {
 	return pt_fail(err, PT_INVALID, errnum,
-		       "Network not found: no network with matching name '%s' (%s: %s): define it "
-		       "with libvirt's virtnetworkd, or name the bridge itself: <interface "
+		       "Network not found: no network with matching name '%s' (%s: %s); define the "
+		       "network with libvirt's virtnetworkd, or name the bridge: <interface "
 		       "type='bridge'><source bridge='…'/></interface>",
 		       network, path, strerror(errnum));
 }
@@ -44,8 +44,8 @@ static int read_bridge(const char *text, const char *path, char bridge[IF_NAMESI
 	if (name && text_copy(bridge, IF_NAMESIZE, name))
 		return 0;
 	return pt_fail(err, PT_INVALID, EOPNOTSUPP,
-		       "%s: this network has no bridge (forward mode '%s'), which isn't supported; "
-		       "name a bridge itself: <interface type='bridge'>, or the device: <interface "
+		       "%s: networks without a bridge (forward mode '%s') are not supported; name "
+		       "a bridge with <interface type='bridge'>, or the device with <interface "
 		       "type='hostdev'>",
 		       path, mode ? mode : "none");
 }
@@ -68,8 +68,9 @@ int live_find_bridge(struct pt_host *host, const char *network, char bridge[IF_N
 	if (text_format(path, sizeof(path), "sys/class/net/%s", bridge) < 0 ||
 	    faccessat(host->root_fd, path, F_OK, 0) < 0)
 		return pt_fail(err, PT_SYSTEM, ENODEV,
-			       "network '%s' is not active: its bridge %s isn't there: virsh -c "
-			       "network:///system net-start %s",
+			       "network '%s' is not active: its bridge %s does not exist. To start "
+			       "the network:\n"
+			       "  virsh -c network:///system net-start %s",
 			       network, bridge, network);
 	return 0;
 }

@@ -94,9 +94,9 @@ int live_check_pages(struct pt_host *host, const struct definition *live, struct
 		return 0;
 	return pt_fail(
 		err, PT_SYSTEM, ENOMEM,
-		"domain/memoryBacking/hugepages: the guest's memory takes %llu pages of "
-		"%llu KiB, and %llu are free%s%s: set more aside (/" HOST_PAGES
-		"/hugepages-%llukB/nr_hugepages, or hugepages= on the kernel's command line)",
+		"domain/memoryBacking/hugepages: the guest needs %llu pages of %llu KiB, but only "
+		"%llu are free%s%s: reserve more (/" HOST_PAGES
+		"/hugepages-%llukB/nr_hugepages, or hugepages= on the kernel command line)",
 		(unsigned long long)wanted, (unsigned long long)size, (unsigned long long)have,
 		is_bound ? " on nodes " : "", is_bound ? nodeset : "", (unsigned long long)size);
 }

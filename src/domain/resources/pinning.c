@@ -28,7 +28,9 @@ static int pin(int64_t thread, const char *cpuset, const char *what, struct pt_e
 
 	CPU_ZERO(&cpus);
 	if (cpuset_parse(cpuset, set) < 0)
-		return pt_fail(err, PT_INVALID, EINVAL, "domain/%s: '%s' isn't a set of processors",
+		return pt_fail(err, PT_INVALID, EINVAL,
+			       "domain/%s: '%s' is not a set of "
+			       "processors",
 			       what, cpuset);
 	for (size_t i = 0; i < CPUSET_MAX && i < CPU_SETSIZE; i++)
 		if (set[i])
@@ -37,8 +39,9 @@ static int pin(int64_t thread, const char *cpuset, const char *what, struct pt_e
 	if (sched_setaffinity((pid_t)thread, sizeof(cpus), &cpus) < 0 && errno != ESRCH)
 		return pt_fail(
 			err, PT_SYSTEM, errno,
-			"domain/%s: the guest can't be put on processors %s of this host: %s", what,
-			cpuset, strerror(errno));
+			"domain/%s: the guest can't be pinned to processors %s of this host: "
+			"%s",
+			what, cpuset, strerror(errno));
 	return 0;
 }
 

@@ -91,7 +91,10 @@ static int read_template(struct pt_host *host, const char *template, char **ret_
 	if (!r && !safe_path_is_trusted(&at, SAFE_PATH_NOBODY))
 		return refuse_nvram(&at, element, template, err);
 	if (!r && at.fd >= 0 && !S_ISREG(at.st.st_mode))
-		return pt_fail(err, PT_INVALID, EINVAL, "%s: %s is no file", element, template);
+		return pt_fail(err, PT_INVALID, EINVAL,
+			       "%s: %s is not a regular "
+			       "file",
+			       element, template);
 	if (!r)
 		r = fd = safe_path_reopen(&at, O_RDONLY);
 	if (r >= 0)
@@ -123,7 +126,7 @@ static int make_nvram(struct pt_host *host, const char *path, const char *templa
 	if (!r && at.fd < 0)
 		r = io_replace_owned_at(at.parent, at.name, data, size, 0600, uid, gid);
 	if (r < 0)
-		return pt_fail(err, PT_STORAGE, -r, "%s: can't make %s: %s", element, path,
+		return pt_fail(err, PT_STORAGE, -r, "%s: can't create %s: %s", element, path,
 			       strerror(-r));
 	return 0;
 }
@@ -139,8 +142,8 @@ int live_make_nvram(struct pt_host *host, const struct definition *live, uid_t u
 	if (!template)
 		return pt_fail(
 			err, PT_INVALID, EINVAL,
-			"domain/os/nvram: %s isn't there, and domain/os/nvram@template names no "
-			"file to make it from",
+			"domain/os/nvram: %s does not exist, and domain/os/nvram@template names no "
+			"file to create it from",
 			path);
 	return make_nvram(host, path, template, uid, gid, err);
 }

@@ -64,13 +64,15 @@ static int make_state(struct pt_host *host, const char *path, const struct confi
 			r = -errno;
 	} else if (r == 0 && st.st_uid != user->uid) {
 		return pt_fail(err, PT_NOT_PERMITTED, EACCES,
-			       "domain/devices/tpm: /%s, which the guest's TPM is kept in, "
-			       "belongs to user %u, and guests run as user %s: chown -R %s /%s",
+			       "domain/devices/tpm: /%s, the directory of the guest's TPM state, "
+			       "belongs to user %u, but guests run as user %s. To change that:\n"
+			       "  chown -R %s /%s",
 			       path, st.st_uid, user->name, user->name, path);
 	}
 	if (r < 0)
 		return pt_fail(err, PT_STORAGE, -r,
-			       "domain/devices/tpm: no folder to keep the guest's TPM in, /%s: %s",
+			       "domain/devices/tpm: can't create the directory for the guest's TPM "
+			       "state, /%s: %s",
 			       path, strerror(-r));
 	return 0;
 }
@@ -85,7 +87,9 @@ int swtpm_remove_state(struct pt_host *host, const struct definition *def, struc
 	guest_remove_folder(host->root_fd, path);
 	if (fstatat(host->root_fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0)
 		return pt_fail(err, PT_STORAGE, ENOTEMPTY,
-			       "/%s, which the guest's TPM was kept in, can't be removed", path);
+			       "/%s, the directory of the guest's TPM state, can't be "
+			       "removed",
+			       path);
 	return 0;
 }
 
@@ -110,15 +114,17 @@ int swtpm_prepare(struct pt_host *host, const struct definition *live,
 
 	if (!find_program(host))
 		return pt_fail(err, PT_SYSTEM, ENOENT,
-			       "domain/devices/tpm: there is no swtpm to emulate a TPM with: "
-			       "install the package swtpm, or leave the TPM out");
+			       "domain/devices/tpm: swtpm, which emulates the TPM, is missing: "
+			       "install the package swtpm, or remove the TPM from the definition");
 	r = state_path(live, path);
 	if (r >= 0)
 		r = make_state(host, path, user, err);
 	if (r < 0)
 		return r;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
-		return pt_fail(err, PT_SYSTEM, errno, "no sockets for the guest's TPM: %s",
+		return pt_fail(err, PT_SYSTEM, errno,
+			       "can't create sockets for the guest's TPM: "
+			       "%s",
 			       strerror(errno));
 	*ret_socket = pair[0];
 	*ret_own_socket = pair[1];

@@ -68,17 +68,16 @@ static int find_place(struct pt_host *host, const struct pt_address *address,
 	    pt_address_parse(name, &physical, NULL) < 0)
 		return pt_fail(
 			err, PT_UNSUITABLE, EOPNOTSUPP,
-			"domain/devices/interface: %s is no SR-IOV virtual function, and only "
-			"of those the host can set MAC address and VLAN; give the guest the "
-			"device as <hostdev>",
+			"domain/devices/interface: %s is not an SR-IOV virtual function, so the "
+			"host can't set its MAC address and VLAN; assign the device as <hostdev>",
 			text);
 	if (!find_netdev(host, &physical, ret_place->netdev) ||
 	    !find_index(host, &physical, address, &ret_place->index))
 		return pt_fail(
 			err, PT_UNSUITABLE, EOPNOTSUPP,
-			"domain/devices/interface: %s can't get its MAC address or VLAN: its "
-			"physical function %s has no network interface on this host; bind its "
-			"driver, or give the guest the device as <hostdev>",
+			"domain/devices/interface: can't set the MAC address or VLAN of %s: its "
+			"physical function %s has no network interface on this host; bind the "
+			"driver of the physical function, or assign the device as <hostdev>",
 			text, name);
 	return 0;
 }
@@ -192,7 +191,7 @@ static void put_back(struct pt_host *host, const struct store_vf *was)
 			     is.vlan != was->vlan ? was->vlan : -1, &err);
 	if (r < 0)
 		host_log(host, PT_LOG_WARNING,
-			 "%s: its MAC address %s and VLAN %d can't be put back: %s",
+			 "%s: can't restore its MAC address %s and VLAN %d: %s",
 			 pt_address_format(&was->address, text), was->mac, was->vlan, err.message);
 }
 

@@ -213,12 +213,14 @@ static void refuse(const char *name, const struct pt_persisted *device, int *res
 
 	pt_address_format(&device->address, at);
 	if (device->is_there)
-		(void)text_format(next, sizeof(next), "put %s into the definition, or ",
+		(void)text_format(next, sizeof(next),
+				  "to use the original device, put %s into the "
+				  "definition; or ",
 				  pt_address_format(&device->now, now));
 	(void)text_format(
 		line, sizeof(line),
-		"%s isn't the device that guest %s was defined with: %s; %sdefine the guest "
-		"again to give it what is at %s now (virsh dumpxml --inactive %s >FILE; virsh "
+		"%s is not the device that guest %s was defined with: %s; %sto use the device that "
+		"is now at %s, define the guest again (virsh dumpxml --inactive %s >FILE; virsh "
 		"define FILE)",
 		at, name, device->words, next, at, name);
 	if (*result)

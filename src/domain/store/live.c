@@ -16,9 +16,9 @@ const struct state_kind state_live = {
 	.max = 8 * STATE_FILE_MAX, /* a definition of 1 MiB, completed and escaped */
 	.directory_mode = 0755,
 	.mode = 0600,
-	.next = "its QEMU may run, so it is left alone. Put the file right, or go back to the "
-		"version that wrote it, and start passthrud again; or end its QEMU, remove the "
-		"file, and start passthrud again",
+	.next = "the guest's QEMU may still run, so passthrud does not touch the guest. Correct "
+		"the file, or install the passthrud version that wrote it; or stop that QEMU and "
+		"remove the file. Then restart passthrud",
 };
 
 static const char *const phases[] = {[STORE_STARTING] = "starting", [STORE_RUNNING] = "running"};
@@ -375,7 +375,7 @@ int store_read_live(struct pt_host *host, const char *name, struct store_live **
 	if (!r)
 		r = store_parse_live(text, size, &live, err);
 	if (!r && strcmp(live->name, name) != 0)
-		r = pt_fail(err, PT_CORRUPT, EBADMSG, "it is about another guest");
+		r = pt_fail(err, PT_CORRUPT, EBADMSG, "it describes another guest");
 	if (!r)
 		*ret_live = TAKE_POINTER(live);
 	return r;

@@ -14,7 +14,7 @@ const struct state_kind state_definitions = {
 	.directory_mode = 0700, /* passwords may be in them */
 	.mode = 0600,
 	.is_lasting = true,
-	.next = "put it right, or remove it, and start passthrud again; or define the guest anew",
+	.next = "correct or remove the file, then restart passthrud; or define the guest again",
 };
 
 static const struct state_kind state_autostart = {
@@ -33,7 +33,7 @@ int store_check_name(const char *name, struct pt_error *err)
 		return pt_fail(err, PT_INVALID, EINVAL, "a guest's name can't be empty");
 	if (strlen(name) >= STORE_NAME)
 		return pt_fail(err, PT_INVALID, EINVAL,
-			       "a guest's name has at most %zu bytes, and this is longer: %s",
+			       "a guest's name can have at most %zu bytes; this name is longer: %s",
 			       STORE_NAME - 1, name);
 	for (; *c; c++)
 		if (*c == '/' || *c < ' ' || *c == 0x7f)
