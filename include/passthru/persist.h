@@ -49,7 +49,7 @@ enum pt_persist_state {
  * @now: where it is; only with @is_there. Differs from @address in its bus number alone
  *	when the firmware has counted buses anew; that is no move
  * @driver_now: the driver it has there, "" for none
- * @words: the state in words
+ * @text: the state in words
  */
 struct pt_persisted {
 	struct pt_address address;
@@ -61,7 +61,7 @@ struct pt_persisted {
 	bool is_there;
 	struct pt_address now;
 	char driver_now[64];
-	char words[768];
+	char text[768];
 };
 
 struct pt_persist_list;
@@ -196,10 +196,10 @@ int pt_persist_remove(struct pt_host *host, const struct pt_address *devices, si
  * @context: as given to pt_persist_apply()
  * @persisted: the device, as it is after applying; valid during the call
  * @result: 0 when it has its driver or is claimed, else a negative errno
- * @words: what was done, or why not
+ * @text: what was done, or why not
  */
 typedef void (*pt_persist_fn)(void *context, const struct pt_persisted *persisted, int result,
-			      const char *words);
+			      const char *text);
 
 /**
  * pt_persist_apply() - give persisted devices to their drivers

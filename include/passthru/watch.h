@@ -50,7 +50,7 @@ enum pt_event_kind {
  * @driver: with PT_EVENT_BOUND; else ""
  * @has_claim: the device was claimed when the event was received
  * @claim: by whom; only with @has_claim
- * @words: what happened, in words; of errors what the kernel says, among it the
+ * @text: what happened, in words; of errors what the kernel says, among it the
  *	severity ("corrected", "non-fatal", "fatal") or the DMA address
  */
 struct pt_event {
@@ -60,7 +60,7 @@ struct pt_event {
 	char driver[64];
 	bool has_claim;
 	struct pt_claim claim;
-	char words[256];
+	char text[256];
 };
 
 struct pt_watch;

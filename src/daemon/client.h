@@ -32,7 +32,7 @@ struct client_ops {
 	/* What it can be sent has changed. */
 	void (*changed)(struct client *client);
 	/* It was dropped: let go of what hangs on it. */
-	void (*left)(struct client *client);
+	void (*dropped)(struct client *client);
 };
 
 /* All connections of one user. */

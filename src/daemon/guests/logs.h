@@ -13,8 +13,8 @@
 #define GUEST_LOG_CHECK_USEC (60 * (uint64_t)1000000)
 
 /* Look after the logs of all that runs, from now on. */
-int guest_logs_begin(struct guests *guests);
-void guest_logs_end(struct guests *guests);
+int logs_begin(struct guests *guests);
+void logs_end(struct guests *guests);
 
 /*
  * Where @name's log in @directory is longer than @max bytes, keep its last @max in NAME.log.old and
@@ -22,6 +22,6 @@ void guest_logs_end(struct guests *guests);
  * moment between the two is lost. 0 or a negative errno; the log is emptied even when its end
  * couldn't be kept, for the disk may be full of it.
  */
-int guest_log_trim(struct pt_host *host, const char *directory, const char *name, size_t max);
+int logs_trim(struct pt_host *host, const char *directory, const char *name, size_t max);
 
 #endif

@@ -4,7 +4,7 @@
  * is a conversation: the guest is asked, and lets go when it likes, refuses, or says nothing;
  * what it has begun is remembered (struct store_pending) until it is over.
  *
- * All of it is for the thread that has the guest's job, but for hotplug_heard().
+ * All of it is for the thread that has the guest's job, but for unplug_take_event().
  */
 #ifndef DOMAIN_GUEST_HOTPLUG_H
 #define DOMAIN_GUEST_HOTPLUG_H
@@ -23,21 +23,21 @@ int hotplug_attach(struct pt_host *host, struct guest *guest, struct definition 
  * Ask the guest to let go of the device with @alias, and wait for it. 0: it is out, reset and
  * given back. ETIMEDOUT: the request stays pending. ECANCELED: the guest refused.
  */
-int hotplug_detach(struct pt_host *host, struct guest *guest, const char *alias,
-		   unsigned int timeout_ms, struct pt_error *err);
+int unplug_device(struct pt_host *host, struct guest *guest, const char *alias,
+		  unsigned int timeout_ms, struct pt_error *err);
 
 /*
  * The loop heard from QEMU about @alias. True when a worker waits for that and does the rest; else
- * hotplug_finish() (done) or hotplug_forget() (refused) is to be called by one.
+ * unplug_finish() (done) or unplug_forget() (refused) is to be called by one.
  */
-bool hotplug_heard(struct guest *guest, const char *alias, enum guest_unplug answer);
+bool unplug_take_event(struct guest *guest, const char *alias, enum guest_unplug answer);
 
 /* It is out of the guest: give back what was its. ENOENT when the guest has no such device. */
-int hotplug_finish(struct pt_host *host, struct guest *guest, const char *alias,
-		   struct pt_error *err);
+int unplug_finish(struct pt_host *host, struct guest *guest, const char *alias,
+		  struct pt_error *err);
 
 /* The guest refused: nothing is pending any more. */
-void hotplug_forget(struct pt_host *host, struct guest *guest, const char *alias);
+void unplug_forget(struct pt_host *host, struct guest *guest, const char *alias);
 
 /*
  * After a restart of the daemon: make the live definition what QEMU really has, finish what was

@@ -16,18 +16,17 @@
  * that something is said of. PT_UNSUITABLE for what isn't a virtual function, or whose physical
  * function has no network interface of the host's.
  */
-int live_note_vfs(struct pt_host *host, const struct definition *live, const xmlNode *device,
-		  struct store_live *record, struct pt_error *err);
+int vf_record(struct pt_host *host, const struct definition *live, const xmlNode *device,
+	      struct store_live *record, struct pt_error *err);
 
 /* Set what is said of these, which the guest has claimed. */
-int live_set_vfs(struct pt_host *host, const struct definition *live, const xmlNode *device,
-		 struct pt_error *err);
+int vf_set(struct pt_host *host, const struct definition *live, const xmlNode *device,
+	   struct pt_error *err);
 
 /* Put back all that @record lists. */
-void live_put_vfs_back(struct pt_host *host, const struct store_live *record);
+void vf_restore(struct pt_host *host, const struct store_live *record);
 
 /* The same for those that @live (NULL: nothing) hasn't any more, and @record forgets them. */
-void live_settle_vfs(struct pt_host *host, const struct definition *live,
-		     struct store_live *record);
+void vf_settle(struct pt_host *host, const struct definition *live, struct store_live *record);
 
 #endif
