@@ -385,10 +385,31 @@ int helper_write(struct pt_host *host, const char *path, const char *text, unsig
 	return helper_write_by(host, path, text, deadline_ms, NULL);
 }
 
-static int explain_stuck(const struct helper_attempt *attempt, const char *address,
-			 struct pt_error *err)
+/* What the kernel says of a helper that doesn't return: its state, and the function it waits in. */
+static void read_whereabouts(struct pt_host *host, pid_t pid, char *text, size_t size)
+{
+	char path[64], stat[512], function[128];
+	const char *name;
+
+	text[0] = '\0';
+	(void)text_format(path, sizeof(path), "proc/%ld/stat", (long)pid);
+	if (io_read_text_at(host->root_fd, path, stat, sizeof(stat)) < 0)
+		return;
+	name = strrchr(stat, ')');
+	(void)text_format(path, sizeof(path), "proc/%ld/wchan", (long)pid);
+	if (!name || strlen(name) < 3 ||
+	    io_read_text_at(host->root_fd, path, function, sizeof(function)) < 0)
+		return;
+	(void)text_format(text, size, ", state %c in %s", name[2],
+			  *function && strcmp(function, "0") != 0 ? function
+								  : "no kernel function");
+}
+
+static int explain_stuck(struct pt_host *host, const struct helper_attempt *attempt,
+			 const char *address, struct pt_error *err)
 {
 	const char *driver = *attempt->driver ? attempt->driver : "the kernel";
+	char whereabouts[160];
 
 	if (attempt->result == -EOWNERDEAD)
 		return pt_fail(err, PT_DRIVER_STUCK, EOWNERDEAD,
@@ -396,11 +417,12 @@ static int explain_stuck(const struct helper_attempt *attempt, const char *addre
 			       "killed, or the code of %s crashed. Check the kernel log (dmesg); "
 			       "after a crash the device stays locked until the next boot",
 			       address, (long)attempt->helper, attempt->what, driver);
+	read_whereabouts(host, attempt->helper, whereabouts, sizeof(whereabouts));
 	pt_fail(err, PT_DRIVER_STUCK, ETIMEDOUT,
-		"%s: %s has not returned from \"%s\" within %u.%u s. The helper process (pid %ld) "
-		"still waits in the kernel and holds the device's lock. ",
+		"%s: %s has not returned from \"%s\" within %u.%u s. The helper process (pid "
+		"%ld%s) still waits and holds the device's lock. ",
 		address, driver, attempt->what, attempt->deadline_ms / 1000,
-		attempt->deadline_ms % 1000 / 100, (long)attempt->helper);
+		attempt->deadline_ms % 1000 / 100, (long)attempt->helper, whereabouts);
 	if (strstr(attempt->driver, "vfio"))
 		pt_error_append(err,
 				"VFIO waits for the guest that uses the device: stop that guest");
@@ -419,7 +441,7 @@ int helper_explain(struct pt_host *host, const struct helper_attempt *attempt, s
 
 	pt_address_format(attempt->address, address);
 	if (r == -ETIMEDOUT || r == -EOWNERDEAD)
-		return explain_stuck(attempt, address, err);
+		return explain_stuck(host, attempt, address, err);
 	if (!sysfs_has_device(host, attempt->address))
 		return pt_fail(err, PT_DEVICE_GONE, ENODEV,
 			       "%s: the device was removed during \"%s\" (unplugged, removed "

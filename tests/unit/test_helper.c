@@ -339,6 +339,23 @@ static void test_threads(void **state)
 	}
 }
 
+/* Where a helper waits that never returns is in the message. */
+static void test_whereabouts(void **state)
+{
+	const struct pt_address address = {.domain = 0xfffe};
+	struct helper_attempt attempt = {
+		.address = &address, .driver = "nvme", .what = "reset", .deadline_ms = 100};
+	struct pt_error err;
+	int value = 0;
+
+	(void)state;
+	attempt.result = helper_run(host, hang, &value, sizeof(value), 100, &attempt.helper);
+	assert_int_equal(attempt.result, -ETIMEDOUT);
+	assert_int_equal(helper_explain(host, &attempt, &err), -ETIMEDOUT);
+	assert_non_null(strstr(err.message, ", state S in "));
+	end_helper(attempt.helper);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -346,7 +363,7 @@ int main(void)
 		cmocka_unit_test(test_death),	    cmocka_unit_test(test_nothing_to_wait_for),
 		cmocka_unit_test(test_descriptors), cmocka_unit_test(test_no_standard_streams),
 		cmocka_unit_test(test_reuse),	    cmocka_unit_test(test_inherited),
-		cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_threads),	    cmocka_unit_test(test_whereabouts),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
