@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "assign/owner.h"
 #include "base/clock.h"
 #include "base/text.h"
 #include "domain/confine/run_files.h"
