@@ -96,7 +96,7 @@ static int read_process(struct pt_host *host, pid_t pid, uint64_t *ret_start_tim
 			bool *ret_is_zombie)
 {
 	char path[64], text[1024];
-	uint64_t threads;
+	uint64_t start_time = 0, threads = 0;
 	const char *name;
 	ssize_t len;
 	int r;
@@ -115,17 +115,19 @@ static int read_process(struct pt_host *host, pid_t pid, uint64_t *ret_start_tim
 		return -EBADMSG;
 	r = read_field(name, 20, &threads);
 	if (!r)
-		r = read_field(name, 22, ret_start_time);
+		r = read_field(name, 22, &start_time);
+	if (r < 0)
+		return r;
 	/* a leader that ended before its threads looks the same */
-	if (!r)
-		*ret_is_zombie = strchr("ZXx", name[2]) && threads <= 1;
-	return r;
+	*ret_is_zombie = strchr("ZXx", name[2]) && threads <= 1;
+	*ret_start_time = start_time;
+	return 0;
 }
 
 int owner_read_start(struct pt_host *host, pid_t pid, uint64_t *ret_start_time)
 {
-	uint64_t start_time;
-	bool is_zombie;
+	uint64_t start_time = 0;
+	bool is_zombie = false;
 	int r = read_process(host, pid, &start_time, &is_zombie);
 
 	if (r < 0)
@@ -138,8 +140,8 @@ int owner_read_start(struct pt_host *host, pid_t pid, uint64_t *ret_start_time)
 
 int owner_check_process(struct pt_host *host, pid_t pid, uint64_t start_time)
 {
-	uint64_t now;
-	bool is_zombie;
+	uint64_t now = 0;
+	bool is_zombie = false;
 	int r = read_process(host, pid, &now, &is_zombie);
 
 	if (r < 0)

@@ -293,7 +293,7 @@ static void test_found_again_but_not_seen(void **state)
 	(void)snprintf(path, sizeof(path), "proc/%ld", (long)record->pid);
 	assert_int_equal(unlinkat(host->root_fd, path, 0), 0);
 	assert_int_equal(guest_adopt(host, record, &again, &err), -ESRCH);
-	(void)strcat(path, "/stat");
+	(void)snprintf(path, sizeof(path), "proc/%ld/stat", (long)record->pid);
 	assert_int_equal(io_make_directories_at(host->root_fd, path, 0755), 0);
 	assert_int_equal(guest_adopt(host, record, &again, &err), -EISDIR);
 	assert_null(again);
