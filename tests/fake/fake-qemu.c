@@ -310,8 +310,9 @@ static void obey(struct monitor *monitor, struct json_object *message)
 	}
 	if (answer(monitor, command, arguments, id, fault))
 		return;
-	say_done(monitor, id, "{}");
+	/* as QEMU: whoever has the answer finds it done, and its event is under way */
 	take_effect(command, arguments);
+	say_done(monitor, id, "{}");
 }
 
 /* ---- connections ---- */
