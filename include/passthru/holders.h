@@ -115,8 +115,8 @@ bool pt_holders_is_complete(const struct pt_holders *holders);
  * pt_holders_unseen() - the holders that could not be checked
  * @holders: the result of pt_holders_read()
  *
- * Return: in words, with the reason ("what processes of other users have open"), owned by
- * @holders; NULL when the answer is complete.
+ * Return: text with the reason ("the open files of other users' processes"), owned by
+ *	@holders; NULL if the result is complete.
  */
 const char *pt_holders_unseen(const struct pt_holders *holders);
 

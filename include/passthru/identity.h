@@ -40,10 +40,10 @@ extern "C" {
  * @revision: 8 bits
  * @is_serial_known: false if it could not be read without privilege
  * @serial: "dsn:52-54-00-ff-ff-1a-b0-02", "vpd:ABC123", or "" when there is none
- * @slot: the way to it from its root bus, as device.function of each bridge and at
- *	last its own: "0000:00/1c.0/00.0". No bus number below the root is in it, so it
- *	stays the same when a card elsewhere makes the firmware count buses anew.
- *	"" when it can't be known (a copy of a sysfs without its links)
+ * @slot: the path from its root bus, as device.function of each bridge and of the function:
+ *	"0000:00/1c.0/00.0". It contains no bus number below the root, so it does not change when
+ *	the firmware renumbers the buses because of another card. Empty if it is unknown (a copy
+ *	of a sysfs without its links)
  */
 struct pt_identity {
 	uint16_t vendor_id;
