@@ -12,7 +12,7 @@
 
 #include "assign/step.h"
 
-/* What a plan must know of one requested device. */
+/* The facts about one requested device that a plan needs. */
 struct device_facts {
 	struct pt_address address;
 	const struct pt_function *function; /* NULL: not there */
@@ -55,7 +55,7 @@ int facts_read(struct pt_host *host, const struct pt_request *request, struct fa
 	       struct pt_error *err);
 void facts_free(struct facts *facts);
 
-/* Pure. Fails only for want of memory; refusals are part of the plan. */
+/* Pure. Fails only without memory; refusals are part of the plan. */
 int plan_build(const struct facts *facts, const struct pt_request *request,
 	       struct pt_plan **ret_plan, struct pt_error *err);
 
