@@ -51,20 +51,20 @@ static void apply(struct pt_host *host, enum pt_verb verb, const char *word)
 		errx(1, "%s", e.message);
 }
 
-static void work(struct pt_host *host, char **words)
+static void work(struct pt_host *host, char **args)
 {
-	if (!strcmp(words[0], "list"))
+	if (!strcmp(args[0], "list"))
 		read_all(host, false);
-	else if (!strcmp(words[0], "show"))
+	else if (!strcmp(args[0], "show"))
 		read_all(host, true);
-	else if (!strcmp(words[0], "detach") && words[1])
-		apply(host, PT_DETACH, words[1]);
-	else if (!strcmp(words[0], "reattach") && words[1])
-		apply(host, PT_REATTACH, words[1]);
-	else if (!strcmp(words[0], "reset") && words[1])
-		apply(host, PT_RESET, words[1]);
+	else if (!strcmp(args[0], "detach") && args[1])
+		apply(host, PT_DETACH, args[1]);
+	else if (!strcmp(args[0], "reattach") && args[1])
+		apply(host, PT_REATTACH, args[1]);
+	else if (!strcmp(args[0], "reset") && args[1])
+		apply(host, PT_RESET, args[1]);
 	else
-		errx(2, "what is \"%s\"?", words[0]);
+		errx(2, "what is \"%s\"?", args[0]);
 }
 
 int main(int argc, char **argv)

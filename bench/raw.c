@@ -134,23 +134,23 @@ static void reset(const char *address)
 	write_file(path, "1");
 }
 
-static void work(char **words)
+static void work(char **args)
 {
-	if (!strcmp(words[0], "list"))
+	if (!strcmp(args[0], "list"))
 		for_each(list_one);
-	else if (!strcmp(words[0], "show"))
+	else if (!strcmp(args[0], "show"))
 		for_each(show_one);
-	else if (!strcmp(words[0], "detach") && words[1])
-		bind_to(words[1], "vfio-pci", "vfio-pci");
-	else if (!strcmp(words[0], "reattach") && words[1] && words[2])
-		bind_to(words[1], "\n", words[2]);
-	else if (!strcmp(words[0], "reset") && words[1])
-		reset(words[1]);
+	else if (!strcmp(args[0], "detach") && args[1])
+		bind_to(args[1], "vfio-pci", "vfio-pci");
+	else if (!strcmp(args[0], "reattach") && args[1] && args[2])
+		bind_to(args[1], "\n", args[2]);
+	else if (!strcmp(args[0], "reset") && args[1])
+		reset(args[1]);
 	else
-		errx(2, "what is \"%s\"?", words[0]);
+		errx(2, "what is \"%s\"?", args[0]);
 }
 
-static void start(char **words)
+static void start(char **args)
 {
 	int status;
 	pid_t pid = vfork();
@@ -158,21 +158,21 @@ static void start(char **words)
 	if (pid < 0)
 		err(1, "vfork");
 	if (pid == 0) {
-		execvp(words[0], words);
+		execvp(args[0], args);
 		_exit(127);
 	}
 	if (waitpid(pid, &status, 0) < 0)
 		err(1, "waitpid");
 	if (status)
-		errx(1, "%s: status 0x%x", words[0], (unsigned int)status);
+		errx(1, "%s: status 0x%x", args[0], (unsigned int)status);
 }
 
-static void measure(int count, char **words, void (*what)(char **words))
+static void measure(int count, char **args, void (*what)(char **args))
 {
 	while (count--) {
 		long long begin = now_ns();
 
-		what(words);
+		what(args);
 		(void)fprintf(stderr, "%lld\n", now_ns() - begin);
 	}
 }

@@ -399,10 +399,10 @@ class Lab:
     def processors(self):
         """Where its processors are, for one that answers to nothing any more: QEMU's own view."""
         try:
-            said = self.qmp("human-monitor-command", {"command-line": "info registers -a"})
+            text = self.qmp("human-monitor-command", {"command-line": "info registers -a"})
         except (LabError, OSError) as e:
             return "(QEMU doesn't say where its processors are: %s)" % e
-        return "\n".join(line for line in said.replace("\r", "").splitlines()
+        return "\n".join(line for line in text.replace("\r", "").splitlines()
                          if line.startswith(("CPU#", "RIP=", "RSP=")) or "RIP=" in line)
 
     def push(self, path, dest=None):

@@ -152,9 +152,9 @@ def _debugfs(disk, request):
     """debugfs says failures on its standard error, and its status is 0."""
     r = subprocess.run(["/sbin/debugfs", "-R", request, disk], stdin=subprocess.DEVNULL,
                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    said = [line for line in r.stderr.splitlines() if not line.startswith("debugfs ")]
-    if r.returncode or said:
-        raise LabError("%s: debugfs: %s: %s" % (disk, request, " ".join(said)))
+    messages = [line for line in r.stderr.splitlines() if not line.startswith("debugfs ")]
+    if r.returncode or messages:
+        raise LabError("%s: debugfs: %s: %s" % (disk, request, " ".join(messages)))
     return r.stdout
 
 

@@ -48,7 +48,7 @@ enum pt_persist_state {
  * @now: its current address; only with @is_there. If the firmware has renumbered the buses, only
  *	the bus number differs from @address; that is not a move
  * @driver_now: its current driver, "" for none
- * @words: text that describes the state
+ * @text: text that describes the state
  */
 struct pt_persisted {
 	struct pt_address address;
@@ -60,7 +60,7 @@ struct pt_persisted {
 	bool is_there;
 	struct pt_address now;
 	char driver_now[64];
-	char words[768];
+	char text[768];
 };
 
 struct pt_persist_list;
@@ -196,10 +196,10 @@ int pt_persist_remove(struct pt_host *host, const struct pt_address *devices, si
  * @context: as given to pt_persist_apply()
  * @persisted: the device, as it is after applying; valid during the call
  * @result: 0 if it is bound to its driver or claimed, otherwise a negative errno
- * @words: text: the change, or the reason of the failure
+ * @text: text: the change, or the reason of the failure
  */
 typedef void (*pt_persist_fn)(void *context, const struct pt_persisted *persisted, int result,
-			      const char *words);
+			      const char *text);
 
 /**
  * pt_persist_apply() - bind persisted devices to their drivers

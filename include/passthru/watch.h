@@ -49,7 +49,7 @@ enum pt_event_kind {
  * @driver: with PT_EVENT_BOUND; else ""
  * @has_claim: the device was claimed when the event was received
  * @claim: the claim; only with @has_claim
- * @words: text that describes the event together with @kind; for errors the kernel's message,
+ * @text: text that describes the event together with @kind; for errors the kernel's message,
  *	with the severity ("corrected", "non-fatal", "fatal") or the DMA address
  */
 struct pt_event {
@@ -59,7 +59,7 @@ struct pt_event {
 	char driver[64];
 	bool has_claim;
 	struct pt_claim claim;
-	char words[256];
+	char text[256];
 };
 
 struct pt_watch;

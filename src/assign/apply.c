@@ -79,8 +79,8 @@ static int lock_and_apply(struct pt_host *host, const struct pt_request *request
 }
 
 /* Whatever comes of it, what was asked is logged. */
-static int apply(struct pt_host *host, const struct pt_request *request,
-		 const struct pt_plan *expected, struct pt_error *err)
+static int apply_and_audit(struct pt_host *host, const struct pt_request *request,
+			   const struct pt_plan *expected, struct pt_error *err)
 {
 	struct pt_error failure = {0};
 	int r;
@@ -99,10 +99,10 @@ static int apply(struct pt_host *host, const struct pt_request *request,
 
 int pt_request_apply(struct pt_host *host, const struct pt_request *request, struct pt_error *err)
 {
-	return apply(host, request, NULL, err);
+	return apply_and_audit(host, request, NULL, err);
 }
 
 int pt_plan_apply(struct pt_host *host, const struct pt_plan *plan, struct pt_error *err)
 {
-	return apply(host, &plan->request, plan, err);
+	return apply_and_audit(host, &plan->request, plan, err);
 }

@@ -100,7 +100,7 @@ size_t audit_format(const struct audit *audit, char *line, size_t size)
 	if (audit->owner)
 		(void)fprintf(out, " for %s", audit->owner);
 	(void)fprintf(out, ": %s",
-		      audit->words && !audit->result ? audit->words : result_word(audit));
+		      audit->text && !audit->result ? audit->text : result_word(audit));
 	if (audit->why && *audit->why)
 		(void)fprintf(out, ", forced: %s", audit->why);
 	if (audit->result < 0 && audit->err)
@@ -188,7 +188,7 @@ static char *make_entry(const struct audit *audit, const struct caller *caller, 
 	put_text(out, "PASSTHRU_OWNER", audit->owner);
 	put_text(out, "PASSTHRU_DRIVER", audit->driver);
 	put_field(out, "PASSTHRU_RESULT", result_word(audit));
-	put_text(out, "PASSTHRU_WORDS", audit->words);
+	put_text(out, "PASSTHRU_WORDS", audit->text);
 	put_text(out, "PASSTHRU_FORCED", audit->why);
 	if (audit->result < 0 && audit->err)
 		put_text(out, "PASSTHRU_ERROR", audit->err->message);

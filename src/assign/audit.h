@@ -29,7 +29,7 @@ struct audit {
 	const char *why;    /* the reason given with force */
 	int result;	    /* 0 or a negative errno */
 	const struct pt_error *err;
-	const char *words; /* what came of it, where that isn't just "done" */
+	const char *text; /* what came of it, where that isn't just "done" */
 };
 
 /* Never fails: a log that can't be written must not undo what was done. */

@@ -34,7 +34,7 @@ static void lock_name(struct pt_host *host, const struct pt_address *address, ch
 		(void)text_format(name, LOCK_NAME, "device-%s", pt_address_format(address, text));
 }
 
-static int compare_names(const void *a, const void *b)
+static int lock_compare_names(const void *a, const void *b)
 {
 	return strcmp(((const struct entry *)a)->name, ((const struct entry *)b)->name);
 }
@@ -105,7 +105,7 @@ int locks_take(struct pt_host *host, const struct pt_address *addresses, size_t 
 		lock_name(host, &addresses[i], entries[i].name);
 	}
 	/* the same order in every process, or two of them wait for each other */
-	qsort(entries, count, sizeof(entries[0]), compare_names);
+	qsort(entries, count, sizeof(entries[0]), lock_compare_names);
 	for (i = 0; i < count; i++) {
 		if (!i || strcmp(entries[i].name, entries[i - 1].name) != 0) {
 			r = lock_one(host, entries[i].name, deadline, &locks->fds[locks->count],

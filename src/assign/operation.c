@@ -14,17 +14,17 @@
 #include "pci/sysfs.h"
 
 /* What has become of a step. */
-struct fate {
-	bool is_begun; /* also where one before it was passed over */
-	bool is_held;  /* its device is left where it is */
-	bool is_stuck; /* and it still needs its journal */
-	bool is_left;  /* its undo failed */
+struct outcome {
+	bool is_begun;	      /* also where one before it was passed over */
+	bool is_held;	      /* its device is left where it is */
+	bool is_stuck;	      /* and it still needs its journal */
+	bool has_failed_undo; /* its undo failed */
 };
 
 struct operation {
 	struct pt_host *host;
 	struct journal *journal;
-	struct fate *fates; /* by step */
+	struct outcome *outcomes; /* by step */
 	bool is_resumed;
 	bool is_unfinished;
 	struct pt_error *err; /* the first failure */
@@ -54,8 +54,8 @@ static void hold(struct operation *op, size_t index, bool is_stuck,
 
 	for (i = 0; i < op->journal->count; i++) {
 		if (is_like(&steps[i], &steps[index])) {
-			op->fates[i].is_held = true;
-			op->fates[i].is_stuck |= is_stuck;
+			op->outcomes[i].is_held = true;
+			op->outcomes[i].is_stuck |= is_stuck;
 		}
 	}
 }
@@ -119,7 +119,7 @@ static void undo_from(struct operation *op, size_t begun, const struct step *onl
 		const struct step *step = &op->journal->steps[i];
 		struct pt_error err;
 
-		if (op->fates[i].is_held || (only && !same_device(step, only)) ||
+		if (op->outcomes[i].is_held || (only && !same_device(step, only)) ||
 		    !applies(op, step))
 			continue;
 		host_log(op->host, PT_LOG_INFO, "%s: undo %s",
@@ -130,7 +130,7 @@ static void undo_from(struct operation *op, size_t begun, const struct step *onl
 			hold(op, i, true, same_device);
 			mark(op, step, PT_CLAIM_STUCK, err.message);
 		}
-		op->fates[i].is_left = true;
+		op->outcomes[i].has_failed_undo = true;
 		op->is_unfinished = true;
 		/* of a resumed operation this is the first failure */
 		if (!op->result)
@@ -160,7 +160,7 @@ static void keep_back(struct operation *op, size_t index,
 		undo_from(op, index + 1, step);
 		if (!sysfs_has_device(op->host, &step->address))
 			(void)claim_remove(op->host, &step->address, NULL);
-		else if (!op->fates[i].is_stuck)
+		else if (!op->outcomes[i].is_stuck)
 			mark(op, step, PT_CLAIM_HELD, why);
 	}
 	hold(op, index, false, is_like);
@@ -241,15 +241,15 @@ static bool is_reset_done(struct operation *op, const struct step *step)
 }
 
 /* Note that step @index begins. 1 when there is nothing to do, or no more. */
-static int begin(struct operation *op, size_t index, struct pt_error *err)
+static int operation_begin(struct operation *op, size_t index, struct pt_error *err)
 {
 	const struct step *step = &op->journal->steps[index];
 	int r;
 
-	if (op->fates[index].is_held)
+	if (op->outcomes[index].is_held)
 		return 1;
 	r = journal_begin(op->journal, index, err);
-	op->fates[index].is_begun = !r;
+	op->outcomes[index].is_begun = !r;
 	if (r < 0)
 		return r;
 	/* giving back what has left the machine means to forget it */
@@ -267,7 +267,7 @@ static size_t count_resets(const struct journal *journal, size_t first)
 }
 
 /* Returns true when the operation goes on. */
-static bool end(struct operation *op, size_t index, const struct reset_result *result)
+static bool operation_end(struct operation *op, size_t index, const struct reset_result *result)
 {
 	if (result->r < 0)
 		return take_failure(op, index, &result->err);
@@ -288,16 +288,16 @@ static bool run_resets(struct operation *op, size_t first, size_t count)
 		return take_failure(op, first, &err);
 	}
 	for (i = 0; i < count && goes_on; i++) {
-		int r = begin(op, first + i, &err);
+		int r = operation_begin(op, first + i, &err);
 
 		results[i].is_done = r != 0;
 		goes_on = r >= 0 || take_failure(op, first + i, &err);
 	}
 	for (i = 0; i < count; i++)
-		results[i].is_done |= !goes_on || op->fates[first + i].is_held;
+		results[i].is_done |= !goes_on || op->outcomes[first + i].is_held;
 	resets_do(op->host, &op->journal->steps[first], count, results);
 	for (i = 0; i < count; i++)
-		if (!results[i].is_done && !end(op, first + i, &results[i]))
+		if (!results[i].is_done && !operation_end(op, first + i, &results[i]))
 			goes_on = false;
 	free(results);
 	return goes_on;
@@ -317,12 +317,12 @@ static void run_from(struct operation *op, size_t first)
 			goes_on = run_resets(op, i, count);
 		} else {
 			count = 1;
-			result.r = begin(op, i, &result.err);
+			result.r = operation_begin(op, i, &result.err);
 			if (result.r == 0)
 				result.r = step_do(op->host, &journal->steps[i], result.note,
 						   &result.err);
 			if (result.r <= 0)
-				goes_on = end(op, i, &result);
+				goes_on = operation_end(op, i, &result);
 		}
 		i += count;
 		if (!goes_on) {
@@ -338,9 +338,10 @@ static void run_from(struct operation *op, size_t first)
  */
 static bool is_open(const struct operation *op, size_t index)
 {
-	const struct fate *fate = &op->fates[index];
+	const struct outcome *outcome = &op->outcomes[index];
 
-	return fate->is_left || (fate->is_stuck && (fate->is_begun || is_return(op->journal)));
+	return outcome->has_failed_undo ||
+	       (outcome->is_stuck && (outcome->is_begun || is_return(op->journal)));
 }
 
 /*
@@ -360,7 +361,7 @@ static void split_journal(struct operation *op)
 	for (i = 0; i < journal->count; i++) {
 		if (!is_open(op, i))
 			continue;
-		is_gap |= !op->fates[i].is_begun;
+		is_gap |= !op->outcomes[i].is_begun;
 		begun += !is_gap;
 		steps[count++] = journal->steps[i];
 	}
@@ -379,13 +380,13 @@ static bool any_stuck(const struct operation *op)
 	size_t i;
 
 	for (i = 0; i < op->journal->count; i++) {
-		if (op->fates[i].is_stuck)
+		if (op->outcomes[i].is_stuck)
 			return true;
 	}
 	return false;
 }
 
-static int finish(struct operation *op)
+static int operation_finish(struct operation *op)
 {
 	struct pt_error err;
 
@@ -397,7 +398,7 @@ static int finish(struct operation *op)
 			split_journal(op);
 		journal_abandon(op->journal);
 	}
-	free(op->fates);
+	free(op->outcomes);
 	return op->result;
 }
 
@@ -407,11 +408,11 @@ static int start(struct operation *op, struct pt_host *host, struct journal *jou
 	size_t i;
 
 	*op = (struct operation){.host = host, .journal = journal, .err = err};
-	op->fates = calloc(journal->count + 1, sizeof(*op->fates));
-	if (!op->fates)
+	op->outcomes = calloc(journal->count + 1, sizeof(*op->outcomes));
+	if (!op->outcomes)
 		return pt_fail_memory(err);
 	for (i = 0; i < journal->begun; i++)
-		op->fates[i].is_begun = true;
+		op->outcomes[i].is_begun = true;
 	return 0;
 }
 
@@ -433,7 +434,7 @@ int operation_run(struct pt_host *host, enum pt_verb verb, const struct step *st
 		return r;
 	}
 	run_from(&op, 0);
-	return finish(&op);
+	return operation_finish(&op);
 }
 
 /*
@@ -455,7 +456,7 @@ static void hold_decided(struct operation *op)
 		if ((op->journal->verb != PT_REATTACH && claim.state == PT_CLAIM_QUARANTINED) ||
 		    (op->journal->verb == PT_GIVE_BACK && claim.state == PT_CLAIM_HELD &&
 		     claim.owner.kind == PT_OWNER_MANUAL))
-			op->fates[i].is_held = true;
+			op->outcomes[i].is_held = true;
 	}
 }
 
@@ -524,5 +525,5 @@ int operation_resume(struct pt_host *host, struct journal *journal, struct pt_er
 	}
 	if (!op.is_unfinished)
 		settle_claims(&op);
-	return finish(&op);
+	return operation_finish(&op);
 }

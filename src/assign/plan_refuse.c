@@ -176,7 +176,7 @@ static void print_holder(FILE *out, const struct pt_holder *holder)
 		(void)fprintf(out, ": %s", holder->advice);
 }
 
-static int refuse_held(struct pt_plan *plan, const struct device_facts *device)
+static int plan_refuse_held(struct pt_plan *plan, const struct device_facts *device)
 {
 	bool is_return = plan->request.verb == PT_REATTACH || plan->request.verb == PT_GIVE_BACK;
 	const char *verb = plan->request.verb == PT_RESET ? "reset"
@@ -254,14 +254,14 @@ static int refuse_unseen(struct pt_plan *plan, const struct facts *facts,
 
 /* "0000:05:02.0 (e1000), 0000:05:03.0 (e1000)": members that block, and as words for a command. */
 static int list_blockers(const struct pt_plan *plan, const struct pt_group *group, char **ret_list,
-			 char **ret_words)
+			 char **ret_addresses)
 {
-	size_t i, size, words_size;
+	size_t i, size, addresses_size;
 	FILE *out = open_memstream(ret_list, &size);
-	FILE *words = open_memstream(ret_words, &words_size);
+	FILE *addresses = open_memstream(ret_addresses, &addresses_size);
 	bool is_first = true;
 
-	if (!out || !words)
+	if (!out || !addresses)
 		return -ENOMEM;
 	for (i = 0; i < group->count; i++) {
 		const struct pt_function *member = group->members[i];
@@ -271,10 +271,10 @@ static int list_blockers(const struct pt_plan *plan, const struct pt_group *grou
 			continue;
 		pt_address_format(&member->address, text);
 		(void)fprintf(out, "%s%s (%s)", is_first ? "" : ", ", text, member->driver);
-		(void)fprintf(words, " %s", text);
+		(void)fprintf(addresses, " %s", text);
 		is_first = false;
 	}
-	if (fclose(out) != 0 || fclose(words) != 0)
+	if (fclose(out) != 0 || fclose(addresses) != 0)
 		return -ENOMEM;
 	return 0;
 }
@@ -285,10 +285,10 @@ static int refuse_group(struct pt_plan *plan, const struct facts *facts,
 	const struct pt_group *group =
 		pt_snapshot_group(facts->snapshot, device->function->iommu_group);
 	AUTO_FREE char *list = NULL;
-	AUTO_FREE char *words = NULL;
+	AUTO_FREE char *addresses = NULL;
 	char text[PT_ADDRESS_TEXT];
 
-	if (!group || list_blockers(plan, group, &list, &words) < 0)
+	if (!group || list_blockers(plan, group, &list, &addresses) < 0)
 		return group ? -ENOMEM : 0;
 	if (!*list)
 		return 0;
@@ -300,13 +300,13 @@ static int refuse_group(struct pt_plan *plan, const struct facts *facts,
 			"%s shares IOMMU group %d with %s. No guest can use it until those are "
 			"detached too:\n"
 			"  passthru detach%s",
-			text, group->number, list, words);
+			text, group->number, list, addresses);
 	return plan_add_refusal(
 		plan, PT_GROUP_NOT_VIABLE, &device->address,
 		"%s shares IOMMU group %d with %s. All devices of an IOMMU group go to the same "
 		"guest. Add them to the command, or detach them first:\n"
 		"  passthru detach%s",
-		text, group->number, list, words);
+		text, group->number, list, addresses);
 }
 
 /* A member that another guest has: VFIO would refuse the second user of the group, late. */
@@ -344,10 +344,10 @@ static int refuse_reset_set(struct pt_plan *plan, const struct facts *facts,
 			    const struct device_facts *device)
 {
 	const struct pt_reset *reset = device->reset;
-	AUTO_FREE char *words = NULL;
+	AUTO_FREE char *addresses = NULL;
 	char text[PT_ADDRESS_TEXT];
 	size_t i, size;
-	FILE *out = open_memstream(&words, &size);
+	FILE *out = open_memstream(&addresses, &size);
 
 	if (!out)
 		return -ENOMEM;
@@ -363,13 +363,13 @@ static int refuse_reset_set(struct pt_plan *plan, const struct facts *facts,
 	}
 	if (fclose(out) != 0)
 		return -ENOMEM;
-	if (!*words)
+	if (!*addresses)
 		return 0;
 	return plan_add_refusal(
 		plan, PT_RESET_UNAVAILABLE, &device->address,
 		"%s can't be reset alone: a bus reset also resets%s. Add them to the command: they "
 		"must be assigned together.",
-		pt_address_format(&device->address, text), words);
+		pt_address_format(&device->address, text), addresses);
 }
 
 static int refuse_reset(struct pt_plan *plan, const struct facts *facts,
@@ -444,7 +444,7 @@ int plan_refuse(struct pt_plan *plan, const struct facts *facts, const struct de
 	if (!r && device->is_persisted)
 		r = notice_persisted(plan, device);
 	if (!r)
-		r = refuse_held(plan, device);
+		r = plan_refuse_held(plan, device);
 	if (!r)
 		r = refuse_unseen(plan, facts, device);
 	if (!r && is_taking)

@@ -40,7 +40,7 @@ static void report(const struct recovery *recovery, const struct pt_address *dev
 	const struct audit audit = {.verb = "recover",
 				    .devices = devices,
 				    .count = count,
-				    .words = what,
+				    .text = what,
 				    .result = result,
 				    .err = result < 0 ? err : NULL};
 	char text[PT_ADDRESS_TEXT];

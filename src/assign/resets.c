@@ -87,7 +87,7 @@ static void leave_to(struct pt_host *host, struct pt_host *side)
 	}
 }
 
-static void begin(struct side *side, struct pt_host *host, struct log *log)
+static void resets_begin(struct side *side, struct pt_host *host, struct log *log)
 {
 	sigset_t all, before;
 
@@ -110,7 +110,7 @@ static void begin(struct side *side, struct pt_host *host, struct log *log)
 		(void)reset_side(side);
 }
 
-static void end(struct side *side, struct pt_host *host)
+static void resets_end(struct side *side, struct pt_host *host)
 {
 	if (side->is_running)
 		(void)pthread_join(side->thread, NULL);
@@ -147,10 +147,10 @@ void resets_do(struct pt_host *host, const struct step *steps, size_t count,
 	while (i < count) {
 		for (running = 0; running < AT_ONCE && i < count; running++) {
 			sides[running] = (struct side){.batch = &batch, .first = i};
-			begin(&sides[running], host, &log);
+			resets_begin(&sides[running], host, &log);
 			i = next_side(&batch, i + 1);
 		}
 		while (running)
-			end(&sides[--running], host);
+			resets_end(&sides[--running], host);
 	}
 }

@@ -188,7 +188,7 @@ static int add_name(struct names *names, const char *name, size_t length)
 	return 0;
 }
 
-static int compare_names(const void *a, const void *b)
+static int state_compare_names(const void *a, const void *b)
 {
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
@@ -210,7 +210,7 @@ static char **make_list(const struct names *names)
 		at += strlen(at) + 1;
 	}
 	list[names->count] = NULL;
-	qsort(list, names->count, sizeof(*list), compare_names);
+	qsort(list, names->count, sizeof(*list), state_compare_names);
 	return list;
 }
 

@@ -57,7 +57,7 @@ static int undo_nothing(struct pt_host *host, const struct step *step, struct pt
 
 /* ---- override, unbind, probe ---- */
 
-static bool is_wanted(const char *bound, const char *driver)
+static bool step_is_wanted(const char *bound, const char *driver)
 {
 	if (!strcmp(driver, STEP_ANY_DRIVER))
 		return bound[0] && !pt_driver_is_vfio(bound);
@@ -70,7 +70,7 @@ static int bind_if_needed(struct pt_host *host, const struct step *step, const c
 	char bound[BINDING_NAME];
 	int r = binding_read_driver(host, &step->address, bound, err);
 
-	if (r < 0 || is_wanted(bound, driver))
+	if (r < 0 || step_is_wanted(bound, driver))
 		return r;
 	if (bound[0]) {
 		r = binding_unbind(host, &step->address, BINDING_DEADLINE_MS, err);
@@ -116,7 +116,7 @@ static int put_back(struct pt_host *host, const struct step *step, struct pt_err
 
 	if (r < 0)
 		return r;
-	if (is_wanted(now.driver, step->from.driver))
+	if (step_is_wanted(now.driver, step->from.driver))
 		fitting = step->from.override;
 	/* where the kernel refused to set it, it would refuse to set it back as well */
 	if (strcmp(now.override, fitting) != 0)
@@ -135,7 +135,7 @@ static int unbind_do(struct pt_host *host, const struct step *step, char note[ST
 	int r = binding_read_driver(host, &step->address, bound, err);
 
 	(void)note;
-	if (r < 0 || !bound[0] || is_wanted(bound, step->to.driver))
+	if (r < 0 || !bound[0] || step_is_wanted(bound, step->to.driver))
 		return r;
 	return binding_unbind(host, &step->address, BINDING_DEADLINE_MS, err);
 }

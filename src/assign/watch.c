@@ -27,9 +27,9 @@ struct pt_watch {
 	int kmsg_fd;		 /* -1 where it can't be read */
 	int inotify_fd;		 /* -1 where there is no directory of claims */
 	/* what inotify gave at once and hasn't been looked at */
-	_Alignas(struct inotify_event) char news[INOTIFY_SIZE];
-	size_t news_at;
-	size_t news_size;
+	_Alignas(struct inotify_event) char changes[INOTIFY_SIZE];
+	size_t changes_at;
+	size_t changes_size;
 };
 
 static const char *const kind_names[] = {
@@ -192,26 +192,26 @@ static int next_uevent(struct pt_watch *watch, struct pt_event *event)
 		[UEVENT_BIND] = PT_EVENT_BOUND,	  [UEVENT_UNBIND] = PT_EVENT_UNBOUND,
 		[UEVENT_LOST] = PT_EVENT_LOST,
 	};
-	static const char *const words[] = {
+	static const char *const texts[] = {
 		[UEVENT_ADD] = "added to the machine",
 		[UEVENT_REMOVE] = "removed from the machine",
 		[UEVENT_BIND] = "to",
 		[UEVENT_UNBIND] = "from its driver",
 		[UEVENT_LOST] = "kernel events were lost",
 	};
-	struct uevent_news news;
-	int r = watch->uevents ? uevents_next(watch->uevents, &news) : 0;
+	struct uevents_event uevent;
+	int r = watch->uevents ? uevents_next(watch->uevents, &uevent) : 0;
 
 	if (r <= 0)
 		return r;
-	begin_event(event, kinds[news.action]);
-	(void)text_format(event->words, sizeof(event->words), "%s%s%s", words[news.action],
-			  news.action == UEVENT_BIND ? " " : "",
-			  news.action == UEVENT_BIND ? news.driver : "");
-	if (news.action == UEVENT_LOST)
+	begin_event(event, kinds[uevent.action]);
+	(void)text_format(event->text, sizeof(event->text), "%s%s%s", texts[uevent.action],
+			  uevent.action == UEVENT_BIND ? " " : "",
+			  uevent.action == UEVENT_BIND ? uevent.driver : "");
+	if (uevent.action == UEVENT_LOST)
 		return 1;
-	event->address = news.address;
-	text_copy(event->driver, sizeof(event->driver), news.driver);
+	event->address = uevent.address;
+	text_copy(event->driver, sizeof(event->driver), uevent.driver);
 	look_up_claim(watch, event);
 	return 1;
 }
@@ -247,7 +247,7 @@ static int next_kmsg(struct pt_watch *watch, struct pt_event *event)
 			continue;
 		if (len < 0 && errno == EPIPE) { /* overwritten before it was read */
 			begin_event(event, PT_EVENT_LOST);
-			text_copy(event->words, sizeof(event->words), "kernel messages were lost");
+			text_copy(event->text, sizeof(event->text), "kernel messages were lost");
 			return 1;
 		}
 		if (len <= 0)
@@ -259,7 +259,7 @@ static int next_kmsg(struct pt_watch *watch, struct pt_event *event)
 		event->address = error.address;
 		if (!error.has_domain)
 			find_domain(watch, &event->address);
-		text_copy(event->words, sizeof(event->words), error.words);
+		text_copy(event->text, sizeof(event->text), error.text);
 		look_up_claim(watch, event);
 		return 1;
 	}
@@ -271,29 +271,29 @@ static void describe_claim(struct pt_event *event)
 	char owner[128];
 
 	if (!event->has_claim)
-		text_copy(event->words, sizeof(event->words), "no owner");
+		text_copy(event->text, sizeof(event->text), "no owner");
 	else if (event->claim.state == PT_CLAIM_HELD && event->claim.owner.kind == PT_OWNER_MANUAL)
-		text_copy(event->words, sizeof(event->words), "detached manually");
+		text_copy(event->text, sizeof(event->text), "detached manually");
 	else
-		(void)text_format(event->words, sizeof(event->words), "%s: %s",
+		(void)text_format(event->text, sizeof(event->text), "%s: %s",
 				  pt_claim_state_name(event->claim.state),
 				  owner_format(&event->claim.owner, owner));
 }
 
-static bool take_claim_news(struct pt_watch *watch, const struct inotify_event *news,
-			    struct pt_event *event)
+static bool take_claim_change(struct pt_watch *watch, const struct inotify_event *change,
+			      struct pt_event *event)
 {
 	struct pt_address address;
 	char text[PT_ADDRESS_TEXT];
 
-	if (news->mask & IN_Q_OVERFLOW) {
+	if (change->mask & IN_Q_OVERFLOW) {
 		begin_event(event, PT_EVENT_LOST);
-		text_copy(event->words, sizeof(event->words), "claim changes were lost");
+		text_copy(event->text, sizeof(event->text), "claim changes were lost");
 		return true;
 	}
 	/* files being written have longer names */
-	if (!news->len || pt_address_parse(news->name, &address, NULL) < 0 ||
-	    strcmp(pt_address_format(&address, text), news->name) != 0)
+	if (!change->len || pt_address_parse(change->name, &address, NULL) < 0 ||
+	    strcmp(pt_address_format(&address, text), change->name) != 0)
 		return false;
 	begin_event(event, PT_EVENT_CLAIMED);
 	event->address = address;
@@ -307,21 +307,23 @@ static bool take_claim_news(struct pt_watch *watch, const struct inotify_event *
 static int next_claim(struct pt_watch *watch, struct pt_event *event)
 {
 	while (watch->inotify_fd >= 0) {
-		const struct inotify_event *news;
+		const struct inotify_event *change;
 
-		if (watch->news_at == watch->news_size) {
-			ssize_t len = read(watch->inotify_fd, watch->news, sizeof(watch->news));
+		if (watch->changes_at == watch->changes_size) {
+			ssize_t len =
+				read(watch->inotify_fd, watch->changes, sizeof(watch->changes));
 
 			if (len < 0 && errno == EINTR)
 				continue;
 			if (len <= 0)
 				return len == 0 || errno == EAGAIN ? 0 : -errno;
-			watch->news_at = 0;
-			watch->news_size = (size_t)len;
+			watch->changes_at = 0;
+			watch->changes_size = (size_t)len;
 		}
-		news = (const struct inotify_event *)(const void *)(watch->news + watch->news_at);
-		watch->news_at += sizeof(*news) + news->len;
-		if (take_claim_news(watch, news, event))
+		change = (const struct inotify_event *)(const void *)(watch->changes +
+								      watch->changes_at);
+		watch->changes_at += sizeof(*change) + change->len;
+		if (take_claim_change(watch, change, event))
 			return 1;
 	}
 	return 0;

@@ -221,7 +221,7 @@ int json_get_bool(struct json_object *object, const char *key, bool *ret_value,
 	return 0;
 }
 
-int json_get_word(struct json_object *object, const char *key, const char *const *words,
+int json_get_word(struct json_object *object, const char *key, const char *const *choices,
 		  size_t count, unsigned int *ret_value, struct pt_error *err)
 {
 	char text[64];
@@ -231,7 +231,7 @@ int json_get_word(struct json_object *object, const char *key, const char *const
 	if (r < 0)
 		return r;
 	for (i = 0; i < count; i++) {
-		if (!strcmp(words[i], text)) {
+		if (!strcmp(choices[i], text)) {
 			*ret_value = i;
 			return 0;
 		}

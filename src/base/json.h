@@ -33,8 +33,8 @@ int json_get_number(struct json_object *object, const char *key, int64_t min, in
 		    int64_t *ret_value, struct pt_error *err);
 int json_get_bool(struct json_object *object, const char *key, bool *ret_value,
 		  struct pt_error *err);
-/* One of @words: its index. */
-int json_get_word(struct json_object *object, const char *key, const char *const *words,
+/* One of @choices: its index. */
+int json_get_word(struct json_object *object, const char *key, const char *const *choices,
 		  size_t count, unsigned int *ret_value, struct pt_error *err);
 /* New memory; NULL when absent. */
 int json_get_long_text(struct json_object *object, const char *key, char **ret_text,

@@ -383,14 +383,14 @@ static void explain_way(const struct safe_path *path, char way[PATH_MAX])
 }
 
 void safe_path_explain(const struct safe_path *path, const char *named, enum safe_path_part part,
-		       char words[SAFE_PATH_WORDS])
+		       char text[SAFE_PATH_TEXT])
 {
 	bool is_object = path->fd >= 0 && part == SAFE_PATH_OBJECT;
 	char way[PATH_MAX], owner[64], redirector[64], next[1024] = "";
 
 	if (is_object && path->is_shared_link && !path->is_redirectable) {
 		(void)text_format(
-			words, SAFE_PATH_WORDS,
+			text, SAFE_PATH_TEXT,
 			"%.500s is not used: the file has %lu hard links, and other users may "
 			"write to its directory, so another user may have created this one. Copy "
 			"the file, or let the kernel forbid such links: sysctl "
@@ -407,7 +407,7 @@ void safe_path_explain(const struct safe_path *path, const char *named, enum saf
 				  "%.400s",
 				  redirector, path->real);
 	(void)text_format(
-		words, SAFE_PATH_WORDS,
+		text, SAFE_PATH_TEXT,
 		"%.500s is not used: %s; it now leads to %.400s, %s belongs to user %s. Name a "
 		"path that only root can change%s",
 		named, way, path->real, is_object ? "which" : "whose directory", owner, next);

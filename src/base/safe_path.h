@@ -26,7 +26,7 @@
 #include "base/auto.h"
 
 /* Room for a sentence of safe_path_explain(), which is cut to fit. */
-#define SAFE_PATH_WORDS 4096
+#define SAFE_PATH_TEXT 4096
 
 /* Nobody's user ID. */
 #define SAFE_PATH_NOBODY ((uid_t) - 1)
@@ -98,7 +98,7 @@ enum safe_path_part { SAFE_PATH_OBJECT, SAFE_PATH_PARENT };
 
 /* Why it isn't, and what to do about it, in a sentence. @named: as the definition has it. */
 void safe_path_explain(const struct safe_path *path, const char *named, enum safe_path_part part,
-		       char words[SAFE_PATH_WORDS]);
+		       char text[SAFE_PATH_TEXT]);
 
 /**
  * safe_path_reopen() - open the object that was found, for reading, say

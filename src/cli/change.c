@@ -40,43 +40,44 @@ static const struct option long_options[] = {
 	{NULL, 0, NULL, 0},
 };
 
-struct words {
+struct arguments {
 	struct cli_devices devices;
 	struct pt_request request;
 	bool is_dry_run;
 	bool is_quarantine;
 };
 
-static int take_option(struct cli *cli, struct words *words, int option, struct pt_error *err)
+static int change_take_option(struct cli *cli, struct arguments *args, int option,
+			      struct pt_error *err)
 {
 	switch (option) {
 	case OPTION_DEVICE: /* virsh nodedev-detach --device NAME */
-		return cli_devices_add(&words->devices, optarg, err);
+		return cli_devices_add(&args->devices, optarg, err);
 	case OPTION_DOMAIN:
-		return cli_devices_decimal(&words->devices, 'd', optarg, err);
+		return cli_devices_decimal(&args->devices, 'd', optarg, err);
 	case OPTION_BUS:
-		return cli_devices_decimal(&words->devices, 'b', optarg, err);
+		return cli_devices_decimal(&args->devices, 'b', optarg, err);
 	case OPTION_SLOT:
-		return cli_devices_decimal(&words->devices, 's', optarg, err);
+		return cli_devices_decimal(&args->devices, 's', optarg, err);
 	case OPTION_FUNCTION:
-		return cli_devices_decimal(&words->devices, 'f', optarg, err);
+		return cli_devices_decimal(&args->devices, 'f', optarg, err);
 	case OPTION_DRIVER:
-		words->request.driver = optarg;
+		args->request.driver = optarg;
 		break;
 	case OPTION_FORCE:
-		words->request.is_forced = true;
+		args->request.is_forced = true;
 		break;
 	case OPTION_REASON:
-		words->request.why = optarg;
+		args->request.why = optarg;
 		break;
 	case OPTION_DRY_RUN:
-		words->is_dry_run = true;
+		args->is_dry_run = true;
 		break;
 	case OPTION_NO_RESET:
-		words->request.is_unreset_allowed = true;
+		args->request.is_unreset_allowed = true;
 		break;
 	case OPTION_QUARANTINE:
-		words->is_quarantine = true;
+		args->is_quarantine = true;
 		break;
 	case 'j':
 		cli->is_json = true;
@@ -88,7 +89,7 @@ static int take_option(struct cli *cli, struct words *words, int option, struct 
 }
 
 /* Returns 0, or the exit status of what is wrong with the command line. */
-static int parse(struct cli *cli, int argc, char **argv, struct words *words)
+static int change_parse(struct cli *cli, int argc, char **argv, struct arguments *args)
 {
 	struct pt_error err;
 	int option, r;
@@ -99,23 +100,23 @@ static int parse(struct cli *cli, int argc, char **argv, struct words *words)
 		if (option == '?')
 			return cli_usage(cli, "%s: unknown option or missing value: %s", argv[0],
 					 argv[optind - 1]);
-		r = take_option(cli, words, option, &err);
+		r = change_take_option(cli, args, option, &err);
 		if (r < 0)
 			return cli_fail(cli, &err);
 	}
 	for (; optind < argc; optind++) {
-		if (cli_devices_add(&words->devices, argv[optind], &err) < 0)
+		if (cli_devices_add(&args->devices, argv[optind], &err) < 0)
 			return cli_fail(cli, &err);
 	}
-	if (cli_devices_finish(&words->devices, &err) < 0)
+	if (cli_devices_finish(&args->devices, &err) < 0)
 		return cli_fail(cli, &err);
-	if (!words->devices.count)
+	if (!args->devices.count)
 		return cli_usage(cli, "%s: which device?", argv[0]);
-	if (words->request.is_forced && !words->request.why)
+	if (args->request.is_forced && !args->request.why)
 		return cli_usage(cli, "%s: --force needs --reason TEXT; the reason is logged",
 				 argv[0]);
-	words->request.devices = words->devices.addresses;
-	words->request.count = words->devices.count;
+	args->request.devices = args->devices.addresses;
+	args->request.count = args->devices.count;
 	return 0;
 }
 
@@ -286,18 +287,18 @@ int cli_show_plan(struct cli *cli, const struct pt_request *request)
 
 static int change(struct cli *cli, enum pt_verb verb, bool is_dry_run, int argc, char **argv)
 {
-	struct words words = {.request.verb = verb, .is_dry_run = is_dry_run};
-	int status = parse(cli, argc, argv, &words);
+	struct arguments args = {.request.verb = verb, .is_dry_run = is_dry_run};
+	int status = change_parse(cli, argc, argv, &args);
 
 	/* whom plan run would take them for */
-	(void)pt_owner_of_process(cli->host, getpid(), "QEMU", &words.request.owner, NULL);
+	(void)pt_owner_of_process(cli->host, getpid(), "QEMU", &args.request.owner, NULL);
 
-	if (!status && words.is_quarantine)
+	if (!status && args.is_quarantine)
 		status = cli_usage(cli, "%s: only release takes --quarantine", argv[0]);
 	if (!status)
-		status = words.is_dry_run ? cli_show_plan(cli, &words.request)
-					  : cli_request_apply(cli, &words.request, cli->out);
-	cli_devices_free(&words.devices);
+		status = args.is_dry_run ? cli_show_plan(cli, &args.request)
+					 : cli_request_apply(cli, &args.request, cli->out);
+	cli_devices_free(&args.devices);
 	return status;
 }
 
@@ -318,16 +319,16 @@ int verb_reset(struct cli *cli, int argc, char **argv)
 
 int verb_release(struct cli *cli, int argc, char **argv)
 {
-	struct words words = {.request = {.verb = PT_REATTACH, .is_quarantine_lifted = true}};
-	int status = parse(cli, argc, argv, &words);
+	struct arguments args = {.request = {.verb = PT_REATTACH, .is_quarantine_lifted = true}};
+	int status = change_parse(cli, argc, argv, &args);
 
-	if (!status && !words.is_quarantine)
+	if (!status && !args.is_quarantine)
 		status = cli_usage(cli, "release needs --quarantine: the device failed its reset "
 					"and may misbehave");
 	if (!status)
-		status = words.is_dry_run ? cli_show_plan(cli, &words.request)
-					  : cli_request_apply(cli, &words.request, cli->out);
-	cli_devices_free(&words.devices);
+		status = args.is_dry_run ? cli_show_plan(cli, &args.request)
+					 : cli_request_apply(cli, &args.request, cli->out);
+	cli_devices_free(&args.devices);
 	return status;
 }
 

@@ -346,37 +346,37 @@ static int run_verb(struct cli *cli, const struct cli_verb *verb, const char *ro
 
 int cli_main(struct cli *cli, int argc, char **argv)
 {
-	AUTO_FREE char **words = calloc((size_t)argc + 1, sizeof(*words));
+	AUTO_FREE char **args = calloc((size_t)argc + 1, sizeof(*args));
 	struct globals globals = {0};
 	const struct cli_verb *verb;
 	int count = argc > 0 ? argc - 1 : 0, status;
 
-	if (!words)
+	if (!args)
 		return cli_usage(cli, "out of memory");
-	memcpy(words, argv + 1, (size_t)count * sizeof(*words));
+	memcpy(args, argv + 1, (size_t)count * sizeof(*args));
 	cli->log_level = PT_LOG_NOTICE;
-	status = parse_globals(cli, &count, words, &globals);
+	status = parse_globals(cli, &count, args, &globals);
 	if (status)
 		return status;
 	if (globals.wants_version) {
 		(void)fprintf(cli->out, "passthru %s\n", PASSTHRU_VERSION);
 		return 0;
 	}
-	if (count && !strcmp(words[0], "help")) {
+	if (count && !strcmp(args[0], "help")) {
 		globals.wants_help = true;
 		count--;
-		memmove(words, words + 1, ((size_t)count + 1) * sizeof(*words));
+		memmove(args, args + 1, ((size_t)count + 1) * sizeof(*args));
 	}
 	if (!count && globals.wants_help)
 		return print_help(cli);
 	if (!count)
 		return cli_usage(cli, "a verb is missing. To see the PCI devices: passthru list");
-	verb = find_verb(words[0]);
-	if (!verb && words[0][0] == '-')
-		return cli_usage(cli, "unknown option %s", words[0]);
+	verb = find_verb(args[0]);
+	if (!verb && args[0][0] == '-')
+		return cli_usage(cli, "unknown option %s", args[0]);
 	if (!verb)
-		return unknown_verb(cli, words[0]);
+		return unknown_verb(cli, args[0]);
 	if (globals.wants_help)
 		return print_verb_help(cli, verb);
-	return run_verb(cli, verb, globals.root, count, words);
+	return run_verb(cli, verb, globals.root, count, args);
 }

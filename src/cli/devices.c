@@ -7,7 +7,8 @@
 #include "base/text.h"
 #include "cli/cli.h"
 
-static int add(struct cli_devices *devices, const struct pt_address *address, struct pt_error *err)
+static int devices_add(struct cli_devices *devices, const struct pt_address *address,
+		       struct pt_error *err)
 {
 	struct pt_address *grown;
 	size_t i;
@@ -32,7 +33,7 @@ int cli_devices_add(struct cli_devices *devices, const char *word, struct pt_err
 	struct pt_address address;
 	int r = pt_address_parse(word, &address, err);
 
-	return r < 0 ? r : add(devices, &address, err);
+	return r < 0 ? r : devices_add(devices, &address, err);
 }
 
 /* ---- the seed's decimal fields ---- */
@@ -72,7 +73,7 @@ static int make_up(struct cli_devices *devices, struct pt_error *err)
 		.function = (uint8_t)decimal[FUNCTION],
 	};
 	devices->decimal_seen = 0;
-	return add(devices, &address, err);
+	return devices_add(devices, &address, err);
 }
 
 int cli_devices_decimal(struct cli_devices *devices, char field, const char *digits,

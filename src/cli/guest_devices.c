@@ -48,7 +48,7 @@ static const struct option long_options[] = {
 	{"timeout", required_argument, NULL, 't'}, {NULL, 0, NULL, 0},
 };
 
-static int parse(struct work *work, int argc, char **argv)
+static int guest_devices_parse(struct work *work, int argc, char **argv)
 {
 	struct cli *cli = work->cli;
 	struct pt_error err;
@@ -103,7 +103,7 @@ static int choose_flags(struct work *work, struct pt_error *err)
 	return 0;
 }
 
-static int begin(struct work *work, struct pt_error *err)
+static int guest_devices_begin(struct work *work, struct pt_error *err)
 {
 	int r = virt_open(work->uri, &work->virt, err);
 
@@ -194,7 +194,8 @@ static int attach_one(struct work *work, const struct pt_address *address, struc
 
 /* ---- the verbs ---- */
 
-static void tell(struct work *work, const struct pt_address *address, const char *what)
+static void guest_devices_report(struct work *work, const struct pt_address *address,
+				 const char *what)
 {
 	char text[PT_ADDRESS_TEXT];
 
@@ -222,7 +223,7 @@ static int attach_all(struct work *work, struct pt_error *err)
 					"%s",
 					undo.message);
 	for (i = 0; !r && i < done; i++)
-		tell(work, &work->devices.addresses[i], "attached to");
+		guest_devices_report(work, &work->devices.addresses[i], "attached to");
 	return r;
 }
 
@@ -230,10 +231,10 @@ int verb_attach(struct cli *cli, int argc, char **argv)
 {
 	struct work work = {.cli = cli};
 	struct pt_error err;
-	int r, status = parse(&work, argc, argv);
+	int r, status = guest_devices_parse(&work, argc, argv);
 
 	if (!status) {
-		r = begin(&work, &err);
+		r = guest_devices_begin(&work, &err);
 		if (!r)
 			r = attach_all(&work, &err);
 		status = r < 0 ? cli_fail(cli, &err) : 0;
@@ -247,9 +248,9 @@ int verb_detach_from(struct cli *cli, int argc, char **argv)
 	struct work work = {.cli = cli};
 	struct pt_error err;
 	size_t i;
-	int r, status = parse(&work, argc, argv);
+	int r, status = guest_devices_parse(&work, argc, argv);
 
-	if (!status && begin(&work, &err) < 0)
+	if (!status && guest_devices_begin(&work, &err) < 0)
 		status = cli_fail(cli, &err);
 	else if (!status)
 		for (i = 0; i < work.devices.count; i++) {
@@ -257,7 +258,8 @@ int verb_detach_from(struct cli *cli, int argc, char **argv)
 			if (r < 0)
 				status = cli_fail(cli, &err); /* the others still can */
 			else
-				tell(&work, &work.devices.addresses[i], "detached from");
+				guest_devices_report(&work, &work.devices.addresses[i],
+						     "detached from");
 		}
 	free_work(&work);
 	return status;

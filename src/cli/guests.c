@@ -83,7 +83,7 @@ static struct json_object *guest_to_json(const struct guest *guest)
 	json_object_object_add(object, "state", json_new_text(guest->state));
 	json_object_object_add(object, "persistent", json_object_new_boolean(guest->is_persistent));
 	for (i = 0; i < guest->devices.count; i++)
-		json_object_array_add(devices, json_address(&guest->devices.addresses[i]));
+		json_object_array_add(devices, cli_json_address(&guest->devices.addresses[i]));
 	json_object_object_add(object, "devices", devices);
 	if (guest->messages)
 		(void)json_set_text(object, "why", guest->messages[0]);
@@ -197,8 +197,8 @@ static const struct option long_options[] = {
 };
 
 /* Those of @allowed, letters as in the table. Returns the exit status. */
-static int parse(struct cli *cli, int argc, char **argv, const char *allowed,
-		 struct options *options)
+static int guests_parse(struct cli *cli, int argc, char **argv, const char *allowed,
+			struct options *options)
 {
 	int c;
 
@@ -225,7 +225,7 @@ int verb_guests(struct cli *cli, int argc, char **argv)
 	struct options options;
 	struct pt_error err;
 	struct virt virt;
-	int status = parse(cli, argc, argv, "c", &options);
+	int status = guests_parse(cli, argc, argv, "c", &options);
 
 	if (status)
 		return status;
@@ -245,7 +245,7 @@ int verb_start_stop(struct cli *cli, int argc, char **argv)
 	struct options options;
 	struct pt_error err;
 	struct virt virt;
-	int r, status = parse(cli, argc, argv, is_start ? "cp" : "cft", &options);
+	int r, status = guests_parse(cli, argc, argv, is_start ? "cp" : "cft", &options);
 
 	if (status)
 		return status;

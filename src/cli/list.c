@@ -131,8 +131,8 @@ static bool is_named(const struct cli_devices *devices, const struct pt_address 
 	return !devices->count;
 }
 
-static bool is_wanted(struct cli *cli, const struct filter *filter,
-		      const struct pt_function *function)
+static bool list_is_wanted(struct cli *cli, const struct filter *filter,
+			   const struct pt_function *function)
 {
 	return is_named(&filter->devices, &function->address) &&
 	       (filter->vendor_id < 0 || filter->vendor_id == function->vendor_id) &&
@@ -225,13 +225,14 @@ static int print_table(struct cli *cli, const struct pt_function *const *functio
 	return 0;
 }
 
-static int print_json(struct cli *cli, const struct pt_function *const *functions, size_t count)
+static int list_print_json(struct cli *cli, const struct pt_function *const *functions,
+			   size_t count)
 {
 	struct json_object *array = json_object_new_array();
 	size_t i;
 
 	for (i = 0; i < count; i++)
-		json_object_array_add(array, json_function(cli, functions[i]));
+		json_object_array_add(array, cli_json_function(cli, functions[i]));
 	return cli_print_json(cli, array);
 }
 
@@ -260,7 +261,7 @@ static const struct option list_options[] = {
 	{NULL, 0, NULL, 0},
 };
 
-static int take_option(int option, struct filter *filter, struct pt_error *err)
+static int list_take_option(int option, struct filter *filter, struct pt_error *err)
 {
 	switch (option) {
 	case OPTION_CLASS:
@@ -288,7 +289,7 @@ static int parse_list(struct cli *cli, int argc, char **argv, struct filter *fil
 	while ((c = getopt_long(argc, argv, ":", list_options, NULL)) != -1) {
 		if (c == '?' || c == ':')
 			return cli_bad_option(cli, argv, c);
-		if (take_option(c, filter, &err) < 0)
+		if (list_take_option(c, filter, &err) < 0)
 			return cli_fail(cli, &err);
 	}
 	for (; optind < argc; optind++)
@@ -319,7 +320,7 @@ static int list(struct cli *cli, const struct filter *filter,
 	for (i = 0; i < pt_snapshot_count(snapshot); i++) {
 		const struct pt_function *function = pt_snapshot_at(snapshot, i);
 
-		if (is_wanted(cli, filter, function))
+		if (list_is_wanted(cli, filter, function))
 			functions[count++] = function;
 	}
 	return print(cli, functions, count);
@@ -353,7 +354,7 @@ static int virsh_list(struct cli *cli, int argc, char **argv)
 		optind = 0;
 		return verb_tree(cli, 1, tree_argv);
 	}
-	return list(cli, &all, cli->is_json ? print_json : print_nodedev_names);
+	return list(cli, &all, cli->is_json ? list_print_json : print_nodedev_names);
 }
 
 int verb_list(struct cli *cli, int argc, char **argv)
@@ -365,7 +366,7 @@ int verb_list(struct cli *cli, int argc, char **argv)
 		return virsh_list(cli, argc, argv);
 	status = parse_list(cli, argc, argv, &filter);
 	if (!status)
-		status = list(cli, &filter, cli->is_json ? print_json : print_table);
+		status = list(cli, &filter, cli->is_json ? list_print_json : print_table);
 	cli_devices_free(&filter.devices);
 	return status;
 }

@@ -41,7 +41,7 @@ static const struct option long_options[] = {
 	{NULL, 0, NULL, 0},
 };
 
-struct words {
+struct arguments {
 	struct cli_devices devices;
 	struct pt_persist_request request;
 	bool is_now;
@@ -49,37 +49,37 @@ struct words {
 	const char *udev;
 };
 
-static int take_option(struct words *words, int option, struct pt_error *err)
+static int cli_persist_take_option(struct arguments *args, int option, struct pt_error *err)
 {
 	static const char fields[] = {'d', 'b', 's', 'f'};
 
 	switch (option) {
 	case OPTION_DRIVER:
-		words->request.driver = optarg;
+		args->request.driver = optarg;
 		return 0;
 	case OPTION_FORCE:
-		words->request.is_forced = true;
+		args->request.is_forced = true;
 		return 0;
 	case OPTION_REASON:
-		words->request.why = optarg;
+		args->request.why = optarg;
 		return 0;
 	case OPTION_NOW:
-		words->is_now = true;
+		args->is_now = true;
 		return 0;
 	case OPTION_APPLY:
-		words->is_apply = true;
+		args->is_apply = true;
 		return 0;
 	case OPTION_UDEV:
-		words->udev = optarg;
+		args->udev = optarg;
 		return 0;
 	default:
-		return cli_devices_decimal(&words->devices, fields[option - OPTION_DOMAIN], optarg,
+		return cli_devices_decimal(&args->devices, fields[option - OPTION_DOMAIN], optarg,
 					   err);
 	}
 }
 
 /* Returns 0, or the exit status of what is wrong with the command line. */
-static int parse(struct cli *cli, int argc, char **argv, struct words *words)
+static int cli_persist_parse(struct cli *cli, int argc, char **argv, struct arguments *args)
 {
 	struct pt_error err;
 	int c;
@@ -87,18 +87,18 @@ static int parse(struct cli *cli, int argc, char **argv, struct words *words)
 	while ((c = getopt_long(argc, argv, ":", long_options, NULL)) != -1) {
 		if (c == '?' || c == ':')
 			return cli_bad_option(cli, argv, c);
-		if (take_option(words, c, &err) < 0)
+		if (cli_persist_take_option(args, c, &err) < 0)
 			return cli_fail(cli, &err);
 	}
 	for (; optind < argc; optind++) {
-		if (cli_devices_add(&words->devices, argv[optind], &err) < 0)
+		if (cli_devices_add(&args->devices, argv[optind], &err) < 0)
 			return cli_fail(cli, &err);
 	}
-	if (cli_devices_finish(&words->devices, &err) < 0)
+	if (cli_devices_finish(&args->devices, &err) < 0)
 		return cli_fail(cli, &err);
-	words->request.devices = words->devices.addresses;
-	words->request.count = words->devices.count;
-	if (words->request.is_forced && !words->request.why)
+	args->request.devices = args->devices.addresses;
+	args->request.count = args->devices.count;
+	if (args->request.is_forced && !args->request.why)
 		return cli_usage(cli, "%s: --force needs --reason TEXT; the reason is logged",
 				 argv[0]);
 	return 0;
@@ -112,24 +112,24 @@ static struct json_object *persisted_to_json(const struct pt_persisted *persiste
 	struct json_object *object = json_object_new_object();
 	struct json_object *what = json_object_new_object();
 
-	json_object_object_add(object, "device", json_address(&persisted->address));
+	json_object_object_add(object, "device", cli_json_address(&persisted->address));
 	json_object_object_add(object, "state",
 			       json_new_text(pt_persist_state_name(persisted->state)));
-	json_object_object_add(object, "words", json_new_text(persisted->words));
+	json_object_object_add(object, "words", json_new_text(persisted->text));
 	json_object_object_add(object, "driver", json_new_text(persisted->driver));
 	json_object_object_add(object, "now",
-			       persisted->is_there ? json_address(&persisted->now) : NULL);
+			       persisted->is_there ? cli_json_address(&persisted->now) : NULL);
 	json_object_object_add(
 		object, "driver_now",
 		json_new_text(*persisted->driver_now ? persisted->driver_now : NULL));
-	json_object_object_add(what, "vendor_id", json_hex(identity->vendor_id, 4));
-	json_object_object_add(what, "device_id", json_hex(identity->device_id, 4));
+	json_object_object_add(what, "vendor_id", cli_json_hex(identity->vendor_id, 4));
+	json_object_object_add(what, "device_id", cli_json_hex(identity->device_id, 4));
 	json_object_object_add(what, "subsystem_vendor_id",
-			       json_hex(identity->subsystem_vendor_id, 4));
+			       cli_json_hex(identity->subsystem_vendor_id, 4));
 	json_object_object_add(what, "subsystem_device_id",
-			       json_hex(identity->subsystem_device_id, 4));
-	json_object_object_add(what, "class", json_hex(identity->class_code, 6));
-	json_object_object_add(what, "revision", json_hex(identity->revision, 2));
+			       cli_json_hex(identity->subsystem_device_id, 4));
+	json_object_object_add(what, "class", cli_json_hex(identity->class_code, 6));
+	json_object_object_add(what, "revision", cli_json_hex(identity->revision, 2));
 	json_object_object_add(what, "serial",
 			       json_new_text(*identity->serial ? identity->serial : NULL));
 	json_object_object_add(what, "slot", json_new_text(identity->slot));
@@ -159,7 +159,7 @@ static void print_persisted(struct cli *cli, const struct pt_persisted *persiste
 		      cli_plain(cli), persisted->driver, identity);
 	if (persisted->state != PT_PERSIST_APPLIED ||
 	    pt_address_compare(&persisted->now, &persisted->address) != 0)
-		(void)fprintf(cli->out, "              %s\n", persisted->words);
+		(void)fprintf(cli->out, "              %s\n", persisted->text);
 	if (*why)
 		(void)fprintf(cli->out, "              forced: %s\n", why);
 }
@@ -181,7 +181,7 @@ int verb_persisted(struct cli *cli, int argc, char **argv)
 		for (i = 0; i < pt_persist_count(list); i++)
 			json_object_array_add(array, persisted_to_json(pt_persist_at(list, i)));
 		for (i = 0; (file = pt_persist_unreadable_at(list, i)); i++)
-			(void)json_append(array, json_unreadable(file));
+			(void)json_append(array, cli_json_unreadable(file));
 		return cli_print_json(cli, array);
 	}
 	if (!pt_persist_count(list) && !pt_persist_unreadable_count(list)) {
@@ -283,7 +283,7 @@ static void tell_persisted(struct cli *cli, const struct pt_snapshot *snapshot,
 
 	pt_address_format(&persisted->address, text);
 	(void)fprintf(cli->out, "%s%s%s: at each boot: %s, now: %s\n", cli_bold(cli), text,
-		      cli_plain(cli), persisted->driver, persisted->words);
+		      cli_plain(cli), persisted->driver, persisted->text);
 	(void)fprintf(cli->out, "  identity: %s, slot %s\n",
 		      pt_identity_format(&persisted->identity, identity), persisted->identity.slot);
 	if (!*persisted->identity.serial)
@@ -295,7 +295,7 @@ static void tell_persisted(struct cli *cli, const struct pt_snapshot *snapshot,
 		(void)fprintf(cli->out, "  to detach it now: passthru detach %s\n", text);
 }
 
-static int tell_all(struct cli *cli, const struct words *words)
+static int tell_all(struct cli *cli, const struct arguments *args)
 {
 	AUTO(auto_list) struct pt_persist_list *list = NULL;
 	AUTO(auto_snapshot) struct pt_snapshot *snapshot = NULL;
@@ -308,11 +308,11 @@ static int tell_all(struct cli *cli, const struct words *words)
 		json_object_put(array);
 		return cli_fail(cli, &err);
 	}
-	for (i = 0; i < words->devices.count; i++) {
+	for (i = 0; i < args->devices.count; i++) {
 		for (k = 0; k < pt_persist_count(list); k++) {
 			const struct pt_persisted *persisted = pt_persist_at(list, k);
 
-			if (pt_address_compare(&persisted->address, &words->devices.addresses[i]))
+			if (pt_address_compare(&persisted->address, &args->devices.addresses[i]))
 				continue;
 			if (array)
 				json_object_array_add(array, persisted_to_json(persisted));
@@ -331,26 +331,26 @@ static int tell_all(struct cli *cli, const struct words *words)
 
 /* Each thing that went wrong; what is in order needs no words in the log of a boot. */
 static void report_applied(void *context, const struct pt_persisted *persisted, int result,
-			   const char *words)
+			   const char *message)
 {
 	struct cli *cli = context;
 	char text[PT_ADDRESS_TEXT];
 
 	if (result < 0)
-		(void)fprintf(cli->err, "passthru: %s\n", words);
+		(void)fprintf(cli->err, "passthru: %s\n", message);
 	else
 		(void)fprintf(cli->out, "%s: %s\n", pt_address_format(&persisted->now, text),
-			      words);
+			      message);
 }
 
 /* Properties for udev's database, on standard output. */
 static void report_udev(void *context, const struct pt_persisted *persisted, int result,
-			const char *words)
+			const char *message)
 {
 	struct cli *cli = context;
 
 	if (result < 0)
-		(void)fprintf(cli->err, "passthru: %s\n", words);
+		(void)fprintf(cli->err, "passthru: %s\n", message);
 	(void)fprintf(cli->out, "PASSTHRU_PERSIST=%s\n", pt_persist_state_name(persisted->state));
 }
 
@@ -366,18 +366,18 @@ static bool is_plugged_in(void)
 	return action && !strcmp(action, "add") && !getenv("SYNTH_UUID");
 }
 
-static int apply(struct cli *cli, const struct words *words)
+static int cli_persist_apply(struct cli *cli, const struct arguments *args)
 {
 	struct pt_address only;
 	struct pt_error err;
 	int r;
 
-	if (words->udev && pt_address_parse(words->udev, &only, &err) < 0)
+	if (args->udev && pt_address_parse(args->udev, &only, &err) < 0)
 		return cli_fail(cli, &err);
-	r = pt_persist_apply(cli->host, words->udev ? &only : NULL, !words->udev || is_plugged_in(),
-			     words->udev ? report_udev : report_applied, cli, &err);
+	r = pt_persist_apply(cli->host, args->udev ? &only : NULL, !args->udev || is_plugged_in(),
+			     args->udev ? report_udev : report_applied, cli, &err);
 	/* told already, but for what is not about one device; and udev wants 0 to import */
-	if (words->udev)
+	if (args->udev)
 		return 0;
 	if (r < 0 && err.reason != PT_IDENTITY)
 		return cli_fail(cli, &err);
@@ -386,63 +386,63 @@ static int apply(struct cli *cli, const struct words *words)
 
 /* ---- the verbs ---- */
 
-static int detach_now(struct cli *cli, const struct words *words)
+static int detach_now(struct cli *cli, const struct arguments *args)
 {
 	struct pt_request request = {
 		.verb = PT_DETACH,
-		.devices = words->request.devices,
-		.count = words->request.count,
-		.driver = words->request.driver,
-		.is_forced = words->request.is_forced,
-		.why = words->request.why,
+		.devices = args->request.devices,
+		.count = args->request.count,
+		.driver = args->request.driver,
+		.is_forced = args->request.is_forced,
+		.why = args->request.why,
 	};
 
 	return cli_request_apply(cli, &request, cli->is_json ? cli->err : cli->out);
 }
 
-static int persist(struct cli *cli, const struct words *words)
+static int persist(struct cli *cli, const struct arguments *args)
 {
 	struct pt_error err;
 	int status;
 
-	if (pt_persist_add(cli->host, &words->request, &err) < 0)
+	if (pt_persist_add(cli->host, &args->request, &err) < 0)
 		return cli_fail(cli, &err);
-	status = words->is_now ? detach_now(cli, words) : 0;
+	status = args->is_now ? detach_now(cli, args) : 0;
 	if (status)
 		(void)fprintf(cli->err, "passthru: the devices are persisted nevertheless: the "
 					"next boot keeps them from the host\n");
-	return status ? status : tell_all(cli, words);
+	return status ? status : tell_all(cli, args);
 }
 
 int verb_persist(struct cli *cli, int argc, char **argv)
 {
-	struct words words = {0};
-	int status = parse(cli, argc, argv, &words);
+	struct arguments args = {0};
+	int status = cli_persist_parse(cli, argc, argv, &args);
 
-	if (!status && words.is_apply) {
-		status = words.devices.count
+	if (!status && args.is_apply) {
+		status = args.devices.count
 				 ? cli_usage(cli,
 					     "%s: --apply takes no devices: it applies all "
 					     "that are persisted",
 					     argv[0])
-				 : apply(cli, &words);
-	} else if (!status && words.udev) {
+				 : cli_persist_apply(cli, &args);
+	} else if (!status && args.udev) {
 		status = cli_usage(cli, "%s: --udev needs --apply", argv[0]);
-	} else if (!status && !words.devices.count) {
+	} else if (!status && !args.devices.count) {
 		status = cli_usage(cli, "%s: which device?", argv[0]);
 	} else if (!status) {
-		status = persist(cli, &words);
+		status = persist(cli, &args);
 	}
-	cli_devices_free(&words.devices);
+	cli_devices_free(&args.devices);
 	return status;
 }
 
-static int unpersist(struct cli *cli, const struct words *words)
+static int unpersist(struct cli *cli, const struct arguments *args)
 {
 	struct pt_error err;
 	size_t removed;
 
-	if (pt_persist_remove(cli->host, words->devices.addresses, words->devices.count, &removed,
+	if (pt_persist_remove(cli->host, args->devices.addresses, args->devices.count, &removed,
 			      &err) < 0)
 		return cli_fail(cli, &err);
 	if (cli->is_json) {
@@ -465,16 +465,16 @@ static int unpersist(struct cli *cli, const struct words *words)
 
 int verb_unpersist(struct cli *cli, int argc, char **argv)
 {
-	struct words words = {0};
-	int status = parse(cli, argc, argv, &words);
+	struct arguments args = {0};
+	int status = cli_persist_parse(cli, argc, argv, &args);
 
-	if (!status && !words.devices.count)
+	if (!status && !args.devices.count)
 		status = cli_usage(cli, "%s: which device?", argv[0]);
-	if (!status && (words.request.driver || words.request.is_forced || words.is_now ||
-			words.is_apply || words.udev))
+	if (!status && (args.request.driver || args.request.is_forced || args.is_now ||
+			args.is_apply || args.udev))
 		status = cli_usage(cli, "%s takes only devices", argv[0]);
 	if (!status)
-		status = unpersist(cli, &words);
-	cli_devices_free(&words.devices);
+		status = unpersist(cli, &args);
+	cli_devices_free(&args.devices);
 	return status;
 }

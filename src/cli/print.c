@@ -238,12 +238,12 @@ void print_unreadable(struct cli *cli, const struct pt_unreadable *file, int sta
 		      file->path, file->why, file->next);
 }
 
-struct json_object *json_unreadable(const struct pt_unreadable *file)
+struct json_object *cli_json_unreadable(const struct pt_unreadable *file)
 {
 	struct json_object *object = json_object_new_object();
 
 	json_object_object_add(object, "device",
-			       file->has_address ? json_address(&file->address) : NULL);
+			       file->has_address ? cli_json_address(&file->address) : NULL);
 	(void)json_set_text(object, "state", "unreadable");
 	(void)json_set_text(object, "path", file->path);
 	(void)json_set_text(object, "why", file->why);
@@ -253,14 +253,14 @@ struct json_object *json_unreadable(const struct pt_unreadable *file)
 
 /* ---- JSON ---- */
 
-struct json_object *json_address(const struct pt_address *address)
+struct json_object *cli_json_address(const struct pt_address *address)
 {
 	char text[PT_ADDRESS_TEXT];
 
 	return json_new_text(pt_address_format(address, text));
 }
 
-struct json_object *json_hex(uint64_t value, int digits)
+struct json_object *cli_json_hex(uint64_t value, int digits)
 {
 	char text[24];
 
@@ -272,7 +272,7 @@ static struct json_object *json_id(uint16_t id, const char *name)
 {
 	struct json_object *object = json_object_new_object();
 
-	json_object_object_add(object, "id", json_hex(id, 4));
+	json_object_object_add(object, "id", cli_json_hex(id, 4));
 	json_object_object_add(object, "name", json_new_text(name));
 	return object;
 }
@@ -282,7 +282,7 @@ static struct json_object *json_class(struct cli *cli, uint32_t class_code)
 	struct json_object *object = json_object_new_object();
 	char word[PRINT_CLASS];
 
-	json_object_object_add(object, "code", json_hex(class_code, 6));
+	json_object_object_add(object, "code", cli_json_hex(class_code, 6));
 	json_object_object_add(object, "word", json_new_text(print_class(class_code, word)));
 	json_object_object_add(object, "name", json_new_text(pt_name_class(cli->host, class_code)));
 	json_object_object_add(object, "interface",
@@ -297,22 +297,22 @@ static struct json_object *json_subsystem(struct cli *cli, const struct pt_funct
 	if (!function->subsystem_vendor_id && !function->subsystem_device_id)
 		return NULL;
 	object = json_object_new_object();
-	json_object_object_add(object, "vendor_id", json_hex(function->subsystem_vendor_id, 4));
-	json_object_object_add(object, "device_id", json_hex(function->subsystem_device_id, 4));
+	json_object_object_add(object, "vendor_id", cli_json_hex(function->subsystem_vendor_id, 4));
+	json_object_object_add(object, "device_id", cli_json_hex(function->subsystem_device_id, 4));
 	json_object_object_add(object, "name",
 			       json_new_text(pt_name_subsystem(cli->host, function)));
 	return object;
 }
 
-struct json_object *json_function(struct cli *cli, const struct pt_function *function)
+struct json_object *cli_json_function(struct cli *cli, const struct pt_function *function)
 {
 	struct json_object *object = json_object_new_object();
 	const char *name;
 
-	json_object_object_add(object, "address", json_address(&function->address));
+	json_object_object_add(object, "address", cli_json_address(&function->address));
 	json_object_object_add(object, "path", json_new_text(function->path));
 	json_object_object_add(object, "parent",
-			       function->has_parent ? json_address(&function->parent) : NULL);
+			       function->has_parent ? cli_json_address(&function->parent) : NULL);
 	json_object_object_add(
 		object, "kind",
 		json_new_text(pt_function_kind(function) == PT_BRIDGE ? "bridge" : "endpoint"));
@@ -327,6 +327,6 @@ struct json_object *json_function(struct cli *cli, const struct pt_function *fun
 		object, "iommu_group",
 		function->iommu_group >= 0 ? json_object_new_int(function->iommu_group) : NULL);
 	json_object_object_add(object, "physical_function",
-			       function->is_vf ? json_address(&function->physfn) : NULL);
+			       function->is_vf ? cli_json_address(&function->physfn) : NULL);
 	return object;
 }

@@ -35,23 +35,24 @@ void print_cut(struct cli *cli, const char *text, size_t columns);
 void print_spaces(FILE *out, size_t count);
 
 /* All of a struct pt_function with its names, as in the output of list, tree and show. */
-struct json_object *json_function(struct cli *cli, const struct pt_function *function);
+struct json_object *cli_json_function(struct cli *cli, const struct pt_function *function);
 
 /* A state file that can't be read, among what could be: its line, and {"state": "unreadable", …}.
  */
 void print_unreadable(struct cli *cli, const struct pt_unreadable *file, int state_width);
-struct json_object *json_unreadable(const struct pt_unreadable *file);
+struct json_object *cli_json_unreadable(const struct pt_unreadable *file);
 
 /* "0000:01:00.0" */
-struct json_object *json_address(const struct pt_address *address);
+struct json_object *cli_json_address(const struct pt_address *address);
 
 /* "0x" and @digits hex digits. */
-struct json_object *json_hex(uint64_t value, int digits);
+struct json_object *cli_json_hex(uint64_t value, int digits);
 
 /* show_json.c: everything of one function. */
-struct json_object *json_details(struct cli *cli, const struct pt_snapshot *snapshot,
-				 const struct pt_function *function,
-				 const struct pt_details *details, const struct pt_reset *reset);
+struct json_object *cli_json_details(struct cli *cli, const struct pt_snapshot *snapshot,
+				     const struct pt_function *function,
+				     const struct pt_details *details,
+				     const struct pt_reset *reset);
 
 /* show_xml.c: one function as a <hostdev> element. */
 void print_hostdev_xml(struct cli *cli, const struct pt_address *address);

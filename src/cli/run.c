@@ -45,7 +45,7 @@ static void free_run(struct run *run)
 }
 
 /* DEVICE[,PROPERTY=VALUE…]: the rest goes to QEMU's -device as it is. */
-static int add_device(struct run *run, const char *word, struct pt_error *err)
+static int run_add_device(struct run *run, const char *word, struct pt_error *err)
 {
 	size_t size = strcspn(word, ",");
 	AUTO_FREE char *name = strndup(word, size);
@@ -69,11 +69,11 @@ no_memory:
 	return pt_fail_memory(err);
 }
 
-static int take_option(struct cli *cli, struct run *run, int option, struct pt_error *err)
+static int run_take_option(struct cli *cli, struct run *run, int option, struct pt_error *err)
 {
 	switch (option) {
 	case 'd':
-		return add_device(run, optarg, err);
+		return run_add_device(run, optarg, err);
 	case 'r':
 		run->request.driver = optarg;
 		break;
@@ -95,7 +95,7 @@ static int take_option(struct cli *cli, struct run *run, int option, struct pt_e
 	return 0;
 }
 
-static int parse(struct cli *cli, int argc, char **argv, struct run *run)
+static int run_parse(struct cli *cli, int argc, char **argv, struct run *run)
 {
 	struct pt_error err;
 	int option;
@@ -107,7 +107,7 @@ static int parse(struct cli *cli, int argc, char **argv, struct run *run)
 		if (option == '?')
 			return cli_usage(cli, "run: unknown option or missing value: %s",
 					 argv[optind - 1]);
-		if (take_option(cli, run, option, &err) < 0)
+		if (run_take_option(cli, run, option, &err) < 0)
 			return cli_fail(cli, &err);
 	}
 	if (!run->devices.count)
@@ -124,7 +124,7 @@ static int parse(struct cli *cli, int argc, char **argv, struct run *run)
 }
 
 /* The user's words, then "-device vfio-pci,host=ADDRESS[,PROPERTY…]" for each device. */
-static int make_command(struct run *run, char **words, int count)
+static int make_command(struct run *run, char **args, int count)
 {
 	size_t i, n = 0;
 
@@ -132,7 +132,7 @@ static int make_command(struct run *run, char **words, int count)
 	if (!run->command)
 		return -ENOMEM;
 	for (i = 0; i < (size_t)count; i++) {
-		run->command[n] = strdup(words[i]);
+		run->command[n] = strdup(args[i]);
 		if (!run->command[n++])
 			return -ENOMEM;
 	}
@@ -330,7 +330,7 @@ static int take_run_give_back(struct cli *cli, struct run *run)
 	struct pt_error err;
 	const char *name;
 
-	assert(run->command[0]); /* parse() wants at least one word */
+	assert(run->command[0]); /* run_parse() wants at least one word */
 	name = strrchr(run->command[0], '/');
 	name = name ? name + 1 : run->command[0];
 	if (pt_owner_of_process(cli->host, getpid(), name, &run->request.owner, &err) < 0)
@@ -352,7 +352,7 @@ static int take_run_give_back(struct cli *cli, struct run *run)
 int verb_run(struct cli *cli, int argc, char **argv)
 {
 	struct run run = {0};
-	int status = parse(cli, argc, argv, &run);
+	int status = run_parse(cli, argc, argv, &run);
 
 	if (!status && run.is_dry_run)
 		status = cli_show_plan(cli, &run.request);

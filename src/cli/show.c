@@ -28,7 +28,7 @@ struct shown {
 
 #define LABEL 14
 
-static void begin(const struct shown *shown, const char *label)
+static void show_begin(const struct shown *shown, const char *label)
 {
 	(void)fprintf(shown->cli->out, "  %s%-*s%s  ", cli_dim(shown->cli), LABEL, label,
 		      cli_plain(shown->cli));
@@ -41,7 +41,7 @@ static void print_line(const struct shown *shown, const char *label, const char 
 {
 	va_list args;
 
-	begin(shown, label);
+	show_begin(shown, label);
 	va_start(args, format);
 	(void)vfprintf(shown->cli->out, format, args);
 	va_end(args);
@@ -49,37 +49,37 @@ static void print_line(const struct shown *shown, const char *label, const char 
 }
 
 /* Words after the label, on as many lines as the terminal needs. */
-struct words {
+struct wrapped_list {
 	const struct shown *shown;
 	size_t used;
 };
 
-static void add_word(struct words *words, const char *word)
+static void add_word(struct wrapped_list *wrapped, const char *word)
 {
-	struct cli *cli = words->shown->cli;
+	struct cli *cli = wrapped->shown->cli;
 	size_t width = cli->width ? cli->width : 100, len = print_columns(word);
 
-	if (words->used && LABEL + 4 + words->used + 2 + len > width) {
+	if (wrapped->used && LABEL + 4 + wrapped->used + 2 + len > width) {
 		(void)fputs(",\n", cli->out);
 		print_spaces(cli->out, LABEL + 4);
-		words->used = 0;
-	} else if (words->used) {
+		wrapped->used = 0;
+	} else if (wrapped->used) {
 		(void)fputs(", ", cli->out);
-		words->used += 2;
+		wrapped->used += 2;
 	}
 	(void)fputs(word, cli->out);
-	words->used += len;
+	wrapped->used += len;
 }
 
-static void print_words(const struct shown *shown, const char *label, const char *const *list)
+static void print_list(const struct shown *shown, const char *label, const char *const *list)
 {
-	struct words words = {.shown = shown};
+	struct wrapped_list wrapped = {.shown = shown};
 
-	begin(shown, label);
+	show_begin(shown, label);
 	if (!*list)
 		(void)fputs("none", shown->cli->out);
 	for (; *list; list++)
-		add_word(&words, *list);
+		add_word(&wrapped, *list);
 	(void)fputc('\n', shown->cli->out);
 }
 
@@ -102,7 +102,7 @@ static void print_identity(const struct shown *shown)
 		print_line(shown, "Subsystem", "%04x:%04x%s%s", function->subsystem_vendor_id,
 			   function->subsystem_device_id, name ? "  " : "", name ? name : "");
 	}
-	begin(shown, "Class");
+	show_begin(shown, "Class");
 	name = pt_name_class(host, function->class_code);
 	(void)fprintf(shown->cli->out, "%06x  %s", function->class_code,
 		      name ? name : print_class(function->class_code, word));
@@ -153,11 +153,11 @@ static void print_driver(const struct shown *shown)
 			   details->driver_override);
 	/* a driver of none of the kernel's lists is built in, without aliases */
 	if (*details->candidates)
-		print_words(shown, "Modules", details->candidates);
+		print_list(shown, "Modules", details->candidates);
 	else if (!driver)
 		print_line(shown, "Modules", "none: this kernel has no driver for it");
 	if (pt_function_kind(shown->function) != PT_BRIDGE)
-		print_words(shown, "VFIO drivers", details->vfio_candidates);
+		print_list(shown, "VFIO drivers", details->vfio_candidates);
 }
 
 /* @driver: columns for the driver's name */
@@ -218,7 +218,7 @@ static void print_sriov(const struct shown *shown)
 {
 	const struct pt_details *details = shown->details;
 	char text[PT_ADDRESS_TEXT];
-	struct words words = {.shown = shown};
+	struct wrapped_list wrapped = {.shown = shown};
 	size_t i;
 
 	if (shown->function->is_vf)
@@ -230,9 +230,9 @@ static void print_sriov(const struct shown *shown)
 		   details->sriov_total);
 	if (!details->sriov_enabled)
 		return;
-	begin(shown, "");
+	show_begin(shown, "");
 	for (i = 0; i < details->sriov_enabled; i++)
-		add_word(&words, pt_address_format(&details->vfs[i], text));
+		add_word(&wrapped, pt_address_format(&details->vfs[i], text));
 	(void)fputc('\n', shown->cli->out);
 }
 
@@ -255,7 +255,7 @@ static void print_link(const struct shown *shown)
 
 	if (!details->has_link)
 		return;
-	begin(shown, "Link");
+	show_begin(shown, "Link");
 	(void)fprintf(shown->cli->out, "%s", format_link(&details->link_now, now));
 	if (is_below && details->link_now.width)
 		(void)fprintf(shown->cli->out, ", %sbelow its maximum of %s%s",
@@ -272,7 +272,7 @@ static void print_reset(const struct shown *shown)
 	const struct pt_reset *reset = shown->reset;
 	/* they are listed further down */
 	bool takes_vfs = reset->affected_count == shown->details->sriov_enabled + 1U;
-	struct words words = {.shown = shown};
+	struct wrapped_list wrapped = {.shown = shown};
 	char text[PT_ADDRESS_TEXT];
 	size_t i;
 
@@ -292,14 +292,14 @@ static void print_reset(const struct shown *shown)
 	else
 		print_line(shown, "Reset", "%s, also resets:", reset->method);
 	if (reset->affected_count > 1 && !takes_vfs) {
-		begin(shown, "");
+		show_begin(shown, "");
 		for (i = 0; i < reset->affected_count; i++)
 			if (pt_address_compare(&reset->affected[i], &shown->function->address) != 0)
-				add_word(&words, pt_address_format(&reset->affected[i], text));
+				add_word(&wrapped, pt_address_format(&reset->affected[i], text));
 		(void)fputc('\n', shown->cli->out);
 	}
 	if (*shown->details->reset_methods)
-		print_words(shown, "Kernel lists", shown->details->reset_methods);
+		print_list(shown, "Kernel lists", shown->details->reset_methods);
 }
 
 static void print_bar(const struct shown *shown, const char *label, const struct pt_bar *bar)
@@ -308,7 +308,7 @@ static void print_bar(const struct shown *shown, const char *label, const struct
 
 	if (!bar->size)
 		return;
-	begin(shown, label);
+	show_begin(shown, label);
 	(void)fprintf(shown->cli->out, "%8s  %s", print_size(bar->size, size),
 		      bar->is_io      ? "I/O ports"
 		      : bar->is_64bit ? "memory, 64-bit"
@@ -325,24 +325,24 @@ static void print_bar(const struct shown *shown, const char *label, const struct
 static void print_resources(const struct shown *shown)
 {
 	const struct pt_details *details = shown->details;
-	struct words words = {.shown = shown};
+	struct wrapped_list wrapped = {.shown = shown};
 	char text[48];
 	size_t i;
 
-	begin(shown, "Interrupts");
+	show_begin(shown, "Interrupts");
 	if (details->msix_vectors) {
 		(void)text_format(text, sizeof(text), "MSI-X %u", details->msix_vectors);
-		add_word(&words, text);
+		add_word(&wrapped, text);
 	}
 	if (details->msi_vectors) {
 		(void)text_format(text, sizeof(text), "MSI %u", details->msi_vectors);
-		add_word(&words, text);
+		add_word(&wrapped, text);
 	}
 	if (details->irq) {
 		(void)text_format(text, sizeof(text), "IRQ %d", details->irq);
-		add_word(&words, text);
+		add_word(&wrapped, text);
 	}
-	(void)fprintf(shown->cli->out, "%s\n", words.used ? "" : "none");
+	(void)fprintf(shown->cli->out, "%s\n", wrapped.used ? "" : "none");
 	for (i = 0; i < 6; i++) {
 		(void)text_format(text, sizeof(text), "BAR %zu", i);
 		print_bar(shown, text, &details->bars[i]);
@@ -375,7 +375,7 @@ static void print_acs(const struct shown *shown)
 
 	if (!details->acs_capable)
 		return;
-	begin(shown, "ACS");
+	show_begin(shown, "ACS");
 	for (i = 0; i < sizeof(acs_names) / sizeof(acs_names[0]); i++) {
 		if (!(details->acs_capable >> i & 1))
 			continue;
@@ -389,7 +389,7 @@ static void print_acs(const struct shown *shown)
 static void print_capabilities(const struct shown *shown)
 {
 	const struct pt_details *details = shown->details;
-	struct words words = {.shown = shown};
+	struct wrapped_list wrapped = {.shown = shown};
 	char more[48], word[96];
 	size_t i;
 
@@ -398,7 +398,7 @@ static void print_capabilities(const struct shown *shown)
 			   cli_yellow(shown->cli), cli_plain(shown->cli));
 		return;
 	}
-	begin(shown, "Capabilities");
+	show_begin(shown, "Capabilities");
 	for (i = 0; i < details->capability_count; i++) {
 		const struct pt_capability *capability = &details->capabilities[i];
 
@@ -409,7 +409,7 @@ static void print_capabilities(const struct shown *shown)
 					  capability->id);
 		else
 			(void)text_format(word, sizeof(word), "%s%s", capability->name, more);
-		add_word(&words, word);
+		add_word(&wrapped, word);
 	}
 	(void)fprintf(shown->cli->out, "%s\n", details->capability_count ? "" : "none");
 	print_acs(shown);
@@ -457,7 +457,7 @@ static const struct option options[] = {
 	{NULL, 0, NULL, 0},
 };
 
-static int take_option(int option, struct show *show, struct pt_error *err)
+static int show_take_option(int option, struct show *show, struct pt_error *err)
 {
 	switch (option) {
 	case 'x':
@@ -474,7 +474,7 @@ static int take_option(int option, struct show *show, struct pt_error *err)
 }
 
 /* Returns the exit status, 0 to go on. */
-static int parse(struct cli *cli, int argc, char **argv, struct show *show)
+static int show_parse(struct cli *cli, int argc, char **argv, struct show *show)
 {
 	struct pt_error err;
 	int c;
@@ -484,7 +484,7 @@ static int parse(struct cli *cli, int argc, char **argv, struct show *show)
 	while ((c = getopt_long(argc, argv, ":", options, NULL)) != -1) {
 		if (c == '?' || c == ':')
 			return cli_bad_option(cli, argv, c);
-		if (take_option(c, show, &err) < 0)
+		if (show_take_option(c, show, &err) < 0)
 			return cli_fail(cli, &err);
 	}
 	for (; optind < argc; optind++)
@@ -531,8 +531,9 @@ static int show_one(struct show *show, struct shown *shown, struct pt_error *err
 	shown->details = details;
 	shown->reset = reset;
 	if (cli->is_json)
-		json_object_array_add(show->array, json_details(cli, shown->snapshot,
-								shown->function, details, reset));
+		json_object_array_add(
+			show->array,
+			cli_json_details(cli, shown->snapshot, shown->function, details, reset));
 	else
 		print_text(shown);
 	return 0;
@@ -578,7 +579,7 @@ static int show_all(struct cli *cli, struct show *show)
 int verb_show(struct cli *cli, int argc, char **argv)
 {
 	struct show show = {0};
-	int status = parse(cli, argc, argv, &show);
+	int status = show_parse(cli, argc, argv, &show);
 
 	if (!status)
 		status = show_all(cli, &show);

@@ -27,7 +27,7 @@ static struct json_object *json_bar(const struct pt_bar *bar, int index)
 	if (index >= 0)
 		json_object_object_add(object, "index", json_object_new_int(index));
 	json_object_object_add(object, "type", json_new_text(bar->is_io ? "io" : "memory"));
-	json_object_object_add(object, "start", bar->start ? json_hex(bar->start, 1) : NULL);
+	json_object_object_add(object, "start", bar->start ? cli_json_hex(bar->start, 1) : NULL);
 	json_object_object_add(object, "size", json_object_new_uint64(bar->size));
 	json_object_object_add(object, "is_64bit", json_object_new_boolean(bar->is_64bit));
 	json_object_object_add(object, "is_prefetchable",
@@ -87,8 +87,8 @@ static struct json_object *json_capabilities(const struct pt_details *details)
 		struct json_object *object = json_object_new_object();
 
 		json_object_object_add(object, "name", json_new_text(capability->name));
-		json_object_object_add(object, "id", json_hex(capability->id, 2));
-		json_object_object_add(object, "offset", json_hex(capability->offset, 2));
+		json_object_object_add(object, "id", cli_json_hex(capability->id, 2));
+		json_object_object_add(object, "offset", cli_json_hex(capability->offset, 2));
 		json_object_object_add(object, "is_extended",
 				       json_object_new_boolean(capability->is_extended));
 		if (capability->is_extended)
@@ -115,7 +115,7 @@ static struct json_object *json_group(const struct pt_snapshot *snapshot,
 		const struct pt_function *member = group->members[i];
 		struct json_object *one = json_object_new_object();
 
-		json_object_object_add(one, "address", json_address(&member->address));
+		json_object_object_add(one, "address", cli_json_address(&member->address));
 		json_object_object_add(one, "driver", json_new_text(member->driver));
 		json_object_object_add(one, "blocks",
 				       json_object_new_boolean(member != function &&
@@ -136,7 +136,7 @@ static struct json_object *json_sriov(const struct pt_details *details)
 	object = json_object_new_object();
 	vfs = json_object_new_array();
 	for (i = 0; i < details->sriov_enabled; i++)
-		json_object_array_add(vfs, json_address(&details->vfs[i]));
+		json_object_array_add(vfs, cli_json_address(&details->vfs[i]));
 	json_object_object_add(object, "total", json_object_new_int(details->sriov_total));
 	json_object_object_add(object, "enabled", json_object_new_int(details->sriov_enabled));
 	json_object_object_add(object, "virtual_functions", vfs);
@@ -167,8 +167,8 @@ static struct json_object *json_acs(const struct pt_details *details)
 	if (!details->acs_capable)
 		return NULL;
 	object = json_object_new_object();
-	json_object_object_add(object, "capable", json_hex(details->acs_capable, 4));
-	json_object_object_add(object, "enabled", json_hex(details->acs_enabled, 4));
+	json_object_object_add(object, "capable", cli_json_hex(details->acs_capable, 4));
+	json_object_object_add(object, "enabled", cli_json_hex(details->acs_enabled, 4));
 	return object;
 }
 
@@ -182,7 +182,7 @@ static struct json_object *json_reset(const struct pt_reset *reset)
 	object = json_object_new_object();
 	affected = json_object_new_array();
 	for (i = 0; i < reset->affected_count; i++)
-		json_object_array_add(affected, json_address(&reset->affected[i]));
+		json_object_array_add(affected, cli_json_address(&reset->affected[i]));
 	json_object_object_add(object, "scope",
 			       json_new_text(reset->scope == PT_RESET_BUS ? "bus" : "function"));
 	json_object_object_add(object, "method", json_new_text(reset->method));
@@ -190,17 +190,17 @@ static struct json_object *json_reset(const struct pt_reset *reset)
 	return object;
 }
 
-struct json_object *json_details(struct cli *cli, const struct pt_snapshot *snapshot,
-				 const struct pt_function *function,
-				 const struct pt_details *details, const struct pt_reset *reset)
+struct json_object *cli_json_details(struct cli *cli, const struct pt_snapshot *snapshot,
+				     const struct pt_function *function,
+				     const struct pt_details *details, const struct pt_reset *reset)
 {
-	struct json_object *object = json_function(cli, function);
+	struct json_object *object = cli_json_function(cli, function);
 
 #define ADD(key, value) json_object_object_add(object, key, value)
 	ADD("group", json_group(snapshot, function));
 	ADD("header_type", json_object_new_int(details->header_type));
 	ADD("is_multifunction", json_object_new_boolean(details->is_multifunction));
-	ADD("revision", json_hex(details->revision, 2));
+	ADD("revision", cli_json_hex(details->revision, 2));
 	ADD("driver_override", json_new_text(details->driver_override));
 	ADD("is_stuck", json_object_new_boolean(details->is_stuck));
 	ADD("modules", json_strings(details->candidates));
@@ -220,7 +220,7 @@ struct json_object *json_details(struct cli *cli, const struct pt_snapshot *snap
 	ADD("pcie", json_pcie(details));
 	ADD("acs", json_acs(details));
 	ADD("capabilities", json_capabilities(details));
-	ADD("serial_number", details->has_serial ? json_hex(details->serial, 16) : NULL);
+	ADD("serial_number", details->has_serial ? cli_json_hex(details->serial, 16) : NULL);
 	ADD("vpd", json_vpd(details));
 	ADD("sriov", json_sriov(details));
 	ADD("secondary_bus",

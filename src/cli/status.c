@@ -33,7 +33,7 @@ static struct json_object *claim_to_json(struct cli *cli, const struct pt_claim 
 {
 	struct json_object *object = json_object_new_object();
 
-	(void)json_set(object, "device", json_address(&claim->address));
+	(void)json_set(object, "device", cli_json_address(&claim->address));
 	(void)json_set_text(object, "state", pt_claim_state_name(claim->state));
 	(void)json_set_bool(object, "present", is_present);
 	(void)json_set(object, "owner", owner_to_json(cli, &claim->owner));
@@ -106,7 +106,7 @@ static struct json_object *status_to_json(struct cli *cli, const struct pt_claim
 	for (i = 0; (claim = pt_claims_at(claims, i)); i++)
 		(void)json_append(array, claim_to_json(cli, claim, is_present(snapshot, claim)));
 	for (i = 0; (file = pt_claims_unreadable_at(claims, i)); i++)
-		(void)json_append(array, json_unreadable(file));
+		(void)json_append(array, cli_json_unreadable(file));
 	return array;
 }
 

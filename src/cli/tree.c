@@ -290,7 +290,7 @@ static struct json_object *json_below(struct tree *tree, const struct node *abov
 	const struct node *node;
 
 	for (node = above->child; node; node = node->next) {
-		struct json_object *object = json_function(tree->cli, node->function);
+		struct json_object *object = cli_json_function(tree->cli, node->function);
 
 		if (depth < DEPTH_MAX)
 			json_object_object_add(object, "children",
@@ -300,7 +300,7 @@ static struct json_object *json_below(struct tree *tree, const struct node *abov
 	return array;
 }
 
-static int print_json(struct tree *tree)
+static int tree_print_json(struct tree *tree)
 {
 	struct json_object *array = json_object_new_array();
 	size_t i;
@@ -348,7 +348,7 @@ int verb_tree(struct cli *cli, int argc, char **argv)
 		(void)pt_fail_memory(&err);
 		status = cli_fail(cli, &err);
 	} else {
-		status = cli->is_json ? print_json(&tree) : print_text(&tree);
+		status = cli->is_json ? tree_print_json(&tree) : print_text(&tree);
 	}
 	free(tree.functions);
 	free(tree.roots);

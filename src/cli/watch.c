@@ -16,7 +16,7 @@
 
 AUTO_DEFINE(watch, struct pt_watch *, pt_watch_free)
 
-static const char *owner_words(const struct pt_owner *owner, char *buffer, size_t size)
+static const char *describe_owner(const struct pt_owner *owner, char *buffer, size_t size)
 {
 	if (owner->kind == PT_OWNER_MANUAL)
 		(void)text_format(buffer, size, "detached manually");
@@ -35,7 +35,7 @@ static const char *kind_of_owner(const struct pt_owner *owner)
 }
 
 /* One line an event, so that a reader needs no parser that waits for the end. */
-static void print_json(struct cli *cli, const struct pt_event *event)
+static void watch_print_json(struct cli *cli, const struct pt_event *event)
 {
 	struct json_object *object = json_object_new_object();
 	AUTO_FREE char *text = NULL;
@@ -43,7 +43,8 @@ static void print_json(struct cli *cli, const struct pt_event *event)
 	json_object_object_add(object, "time_ms", json_object_new_int64(event->time_ms));
 	json_object_object_add(object, "event", json_new_text(pt_event_kind_name(event->kind)));
 	json_object_object_add(object, "device",
-			       event->kind == PT_EVENT_LOST ? NULL : json_address(&event->address));
+			       event->kind == PT_EVENT_LOST ? NULL
+							    : cli_json_address(&event->address));
 	if (event->kind == PT_EVENT_BOUND)
 		json_object_object_add(object, "driver", json_new_text(event->driver));
 	if (event->has_claim) {
@@ -57,7 +58,7 @@ static void print_json(struct cli *cli, const struct pt_event *event)
 		json_object_object_add(object, "state",
 				       json_new_text(pt_claim_state_name(event->claim.state)));
 	}
-	json_object_object_add(object, "words", json_new_text(event->words));
+	json_object_object_add(object, "words", json_new_text(event->text));
 	if (json_format(object, JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE, &text,
 			NULL) == 0)
 		(void)fprintf(cli->out, "%s\n", text);
@@ -94,15 +95,15 @@ static void print_event(struct cli *cli, const struct pt_event *event)
 		pt_address_format(&event->address, text);
 	(void)fprintf(cli->out, "%s.%03d  %s%-12s%s  %s%-9s%s  %s", when,
 		      (int)(event->time_ms % 1000), cli_bold(cli), text, cli_plain(cli), color,
-		      pt_event_kind_name(event->kind), *color ? cli_plain(cli) : "", event->words);
+		      pt_event_kind_name(event->kind), *color ? cli_plain(cli) : "", event->text);
 	/* words about a claim name its owner already */
 	if (event->has_claim && event->kind != PT_EVENT_CLAIMED)
 		(void)fprintf(cli->out, "  (%s)",
-			      owner_words(&event->claim.owner, owner, sizeof(owner)));
+			      describe_owner(&event->claim.owner, owner, sizeof(owner)));
 	(void)fprintf(cli->out, "\n");
 }
 
-static bool is_wanted(const struct cli_devices *devices, const struct pt_event *event)
+static bool watch_is_wanted(const struct cli_devices *devices, const struct pt_event *event)
 {
 	size_t i;
 
@@ -121,10 +122,10 @@ static int print_pending(struct cli *cli, struct pt_watch *watch, const struct c
 	int r;
 
 	while ((r = pt_watch_next(watch, &event, &err)) > 0) {
-		if (!is_wanted(devices, &event))
+		if (!watch_is_wanted(devices, &event))
 			continue;
 		if (cli->is_json)
-			print_json(cli, &event);
+			watch_print_json(cli, &event);
 		else
 			print_event(cli, &event);
 	}

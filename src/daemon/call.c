@@ -138,7 +138,7 @@ static bool is_full(const struct client *client)
 	       streams_are_full(client);
 }
 
-static void begin(struct client *client, struct call *call)
+static void call_begin(struct client *client, struct call *call)
 {
 	call->client = client;
 	call->previous = NULL;
@@ -164,7 +164,7 @@ static void resume(struct client *client, bool is_whole_user)
 			client_resume(other);
 }
 
-static void end(struct client *client, struct call *call)
+static void call_end(struct client *client, struct call *call)
 {
 	bool was_full = client->call_count == CALLS_PER_CLIENT_MAX;
 	bool was_user_full = client->user->calls == CALLS_PER_USER_MAX;
@@ -181,12 +181,12 @@ static void end(struct client *client, struct call *call)
 		resume(client, was_user_full);
 }
 
-static void finish(struct call *call)
+static void call_finish(struct call *call)
 {
 	struct client *client = call->client;
 
 	if (client) {
-		end(client, call);
+		call_end(client, call);
 		if (call->fault.code)
 			answer_fault(client, &call->header, &call->fault);
 		else
@@ -197,8 +197,8 @@ static void finish(struct call *call)
 
 /* ---- what can't be answered ---- */
 
-static void refuse(struct client *client, const struct frame_header *header, enum fault_code code,
-		   const char *detail)
+static void call_refuse(struct client *client, const struct frame_header *header,
+			enum fault_code code, const char *detail)
 {
 	struct fault fault;
 
@@ -236,7 +236,7 @@ static bool check(struct client *client, const struct frame_header *header,
 
 /* ---- by a worker ---- */
 
-static void run(struct job *job, struct pt_host *host)
+static void call_run(struct job *job, struct pt_host *host)
 {
 	struct call *call = CONTAINER_OF(job, struct call, job);
 
@@ -244,16 +244,16 @@ static void run(struct job *job, struct pt_host *host)
 		(void)call_fail_memory(call);
 }
 
-static void fail(struct job *job, const struct pt_error *err)
+static void call_fail(struct job *job, const struct pt_error *err)
 {
 	struct call *call = CONTAINER_OF(job, struct call, job);
 
 	(void)fault_set_reason(&call->fault, err, NULL);
 }
 
-static void done(struct job *job)
+static void call_done(struct job *job)
 {
-	finish(CONTAINER_OF(job, struct call, job));
+	call_finish(CONTAINER_OF(job, struct call, job));
 }
 
 static enum pool_lane lane_of(const struct call *call)
@@ -268,9 +268,9 @@ static enum pool_lane lane_of(const struct call *call)
 static void hand_over(struct call *call)
 {
 	call->is_in_pool = true;
-	call->job = (struct job){.run = run,
-				 .fail = fail,
-				 .done = done,
+	call->job = (struct job){.run = call_run,
+				 .fail = call_fail,
+				 .done = call_done,
 				 .lane = lane_of(call),
 				 .peer = call->client,
 				 .uid = call->client->user->uid};
@@ -310,14 +310,14 @@ static void receive_call(struct client *client, const struct frame *frame)
 	call->header = frame->header;
 	r = decode(call, frame);
 	if (r < 0) {
-		refuse(client, &frame->header, r == -ENOMEM ? FAULT_NO_MEMORY : FAULT_RPC,
-		       r == -ENOMEM ? "passthrud has no memory "
-				      "left"
-				    : "the arguments can't be decoded");
+		call_refuse(client, &frame->header, r == -ENOMEM ? FAULT_NO_MEMORY : FAULT_RPC,
+			    r == -ENOMEM ? "passthrud has no memory "
+					   "left"
+					 : "the arguments can't be decoded");
 		call_free(call);
 		return;
 	}
-	begin(client, call);
+	call_begin(client, call);
 	r = call->handler->place == HANDLER_QUICK
 		    ? call->handler->run(client->clients->context->host, call)
 		    : CALL_WAITS;
@@ -327,7 +327,7 @@ static void receive_call(struct client *client, const struct frame *frame)
 	}
 	if (r < 0 && !call->fault.code)
 		(void)call_fail_memory(call);
-	finish(call);
+	call_finish(call);
 }
 
 static void receive_keepalive(struct client *client, const struct frame *frame)
@@ -344,23 +344,23 @@ static void receive_keepalive(struct client *client, const struct frame *frame)
 		client_send(client, &bytes);
 }
 
-static void receive(struct client *client, const struct frame *frame)
+static void call_receive(struct client *client, const struct frame *frame)
 {
 	const struct frame_header *header = &frame->header;
 
 	if (header->program == RPC_PROGRAM_KEEPALIVE && header->version == 1) {
 		receive_keepalive(client, frame);
 	} else if (header->type == FRAME_CALL_WITH_FDS) {
-		refuse(client, header, FAULT_NO_SUPPORT, "passing of file descriptors");
+		call_refuse(client, header, FAULT_NO_SUPPORT, "passing of file descriptors");
 	} else if (header->type == FRAME_STREAM && header->program == RPC_PROGRAM_MAIN) {
 		stream_receive(client, frame);
 	} else if (header->type != FRAME_CALL) {
 		log_message(PT_LOG_DEBUG, "client %d: message of type %d ignored", (int)client->pid,
 			    header->type);
 	} else if (header->program == RPC_PROGRAM_QEMU) {
-		refuse(client, header, FAULT_NO_SUPPORT, "the QEMU-specific program");
+		call_refuse(client, header, FAULT_NO_SUPPORT, "the QEMU-specific program");
 	} else if (header->program != RPC_PROGRAM_MAIN || header->version != 1) {
-		refuse(client, header, FAULT_RPC, "unknown program or version");
+		call_refuse(client, header, FAULT_RPC, "unknown program or version");
 	} else {
 		receive_call(client, frame);
 	}
@@ -369,12 +369,12 @@ static void receive(struct client *client, const struct frame *frame)
 /* ---- connections ---- */
 
 /* What changes something goes on without it; what looks and wasn't begun is for nobody any more. */
-static void left(struct client *client)
+static void call_client_dropped(struct client *client)
 {
 	while (client->calls) {
 		struct call *call = client->calls;
 
-		end(client, call);
+		call_end(client, call);
 		call->client = NULL;
 		/* one that is run in the loop, and has dropped its client, is its own affair */
 		if (call->is_in_pool && !call->procedure->is_change &&
@@ -385,5 +385,7 @@ static void left(struct client *client)
 	subscriptions_drop(client);
 }
 
-const struct client_ops calls_client_ops = {
-	.receive = receive, .is_full = is_full, .changed = streams_update, .left = left};
+const struct client_ops calls_client_ops = {.receive = call_receive,
+					    .is_full = is_full,
+					    .changed = streams_update,
+					    .dropped = call_client_dropped};

@@ -202,7 +202,7 @@ static void handle_frames(struct client *client)
 	update(client);
 }
 
-static void receive(struct client *client)
+static void client_receive(struct client *client)
 {
 	unsigned char *at;
 	size_t size;
@@ -239,7 +239,7 @@ static int on_io(sd_event_source *source, int fd, uint32_t revents, void *contex
 			handle_frames(client);
 	}
 	if (!client->is_dead && (revents & EPOLLIN))
-		receive(client);
+		client_receive(client);
 	else if (!client->is_dead && (revents & (EPOLLHUP | EPOLLERR)))
 		client_drop(client, NULL);
 	return 0;
@@ -336,7 +336,7 @@ void client_drop(struct client *client, const char *why)
 	client->is_dead = true;
 	clients->has_dead = true;
 	(void)sd_event_source_set_enabled(clients->sweep, SD_EVENT_ONESHOT);
-	clients->ops->left(client);
+	clients->ops->dropped(client);
 	client->io = sd_event_source_disable_unref(client->io);
 	close(client->fd);
 	drop_unsent(client);

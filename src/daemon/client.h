@@ -32,7 +32,7 @@ struct client_ops {
 	/* What it can be sent has changed. */
 	void (*changed)(struct client *client);
 	/* The client was dropped: release its resources. */
-	void (*left)(struct client *client);
+	void (*dropped)(struct client *client);
 };
 
 /* All connections of one user. */

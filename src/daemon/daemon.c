@@ -65,7 +65,7 @@ static int new_parts(struct daemon *daemon, struct pt_error *err)
 	if (!r)
 		r = node_events_new(daemon->context, daemon->events, &daemon->node_events, err);
 	if (!r && daemon->context->host->is_this_machine)
-		r = faults_new(daemon->context, &daemon->faults, err);
+		r = device_faults_new(daemon->context, &daemon->faults, err);
 	daemon->fixed = fixed_new();
 	return !r && !daemon->fixed ? pt_fail_memory(err) : r;
 }
@@ -100,14 +100,14 @@ void daemon_free(struct daemon *daemon)
 		clients_drop_all(daemon->clients);
 	pool_free(daemon->pool);
 	if (daemon->guests) {
-		guest_logs_end(daemon->guests);
+		logs_end(daemon->guests);
 		monitors_free(daemon->guests);
 	}
 	mailbox_free(daemon->mailbox);
 	clients_free(daemon->clients);
 	events_free(daemon->events);
 	node_events_free(daemon->node_events);
-	faults_free(daemon->faults);
+	device_faults_free(daemon->faults);
 	guests_free(daemon->guests);
 	calls_free(daemon->calls);
 	fixed_free(daemon->fixed);

@@ -16,7 +16,7 @@ struct daemon {
 	struct clients *clients;
 	struct events *events;
 	struct node_events *node_events;
-	struct faults *faults; /* NULL for a made-up machine */
+	struct device_faults *faults; /* NULL for a made-up machine */
 	struct fixed *fixed;
 	struct guests *guests;
 	struct server *server;

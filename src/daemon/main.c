@@ -54,7 +54,7 @@ static int usage(FILE *out)
 }
 
 /* -1 to go on, else the exit status. */
-static int parse(int argc, char **argv, struct options *options)
+static int main_parse(int argc, char **argv, struct options *options)
 {
 	static const struct option longs[] = {{"socket", required_argument, NULL, 's'},
 					      {"libvirt-socket", no_argument, NULL, 'l'},
@@ -215,7 +215,7 @@ int main(int argc, char **argv)
 {
 	struct options options = {0};
 	struct pt_error err;
-	int status = parse(argc, argv, &options);
+	int status = main_parse(argc, argv, &options);
 
 	if (status >= 0)
 		return status;

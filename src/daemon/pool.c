@@ -164,7 +164,7 @@ static struct job *await(struct pool *pool)
 	return job;
 }
 
-static void run(struct pool *pool, struct pt_host **host, struct job *job)
+static void pool_run(struct pool *pool, struct pt_host **host, struct job *job)
 {
 	struct pt_error err;
 
@@ -175,7 +175,7 @@ static void run(struct pool *pool, struct pt_host **host, struct job *job)
 }
 
 /* The index of modules is most of what a host has. */
-static void let_go(struct pt_host **host)
+static void close_host(struct pt_host **host)
 {
 	pt_host_free(TAKE_POINTER(*host));
 	/* with the lock, for where another allocator has taken malloc()'s place, two threads at
@@ -195,7 +195,7 @@ static void *work(void *argument)
 
 		if (!job) {
 			if (host)
-				let_go(&host);
+				close_host(&host);
 			if (pool->is_over || self != pool->workers)
 				break;
 			continue;
@@ -205,7 +205,7 @@ static void *work(void *argument)
 		if (pool->waiting_count && pool->idle)
 			(void)pthread_cond_signal(&pool->work);
 		(void)pthread_mutex_unlock(&pool->lock);
-		run(pool, &host, job);
+		pool_run(pool, &host, job);
 		(void)pthread_mutex_lock(&pool->lock);
 		self->job = NULL;
 		pool->running[job->lane]--;
@@ -256,7 +256,7 @@ static void open_done(struct letter *letter)
 	job->done(job);
 }
 
-static void fail(struct pool *pool, struct job *job, int errnum, const char *why)
+static void pool_fail(struct pool *pool, struct job *job, int errnum, const char *why)
 {
 	struct pt_error err;
 
@@ -294,7 +294,7 @@ void pool_add(struct pool *pool, struct job *job)
 	}
 	(void)pthread_mutex_unlock(&pool->lock);
 	if (r < 0)
-		fail(pool, job, -r, strerror(-r));
+		pool_fail(pool, job, -r, strerror(-r));
 }
 
 bool pool_is_idle(struct pool *pool)
@@ -348,7 +348,7 @@ void pool_free(struct pool *pool)
 		while (job) {
 			struct job *next = job->next;
 
-			fail(pool, job, ECANCELED, "passthrud ends");
+			pool_fail(pool, job, ECANCELED, "passthrud ends");
 			job = next;
 		}
 	}

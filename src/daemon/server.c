@@ -127,8 +127,8 @@ static void free_listener(struct listener *listener)
 }
 
 /* Takes @fd, also when it fails. @path: ours to remove. */
-static int add(struct server *server, int fd, bool is_readonly, const char *path,
-	       struct pt_error *err)
+static int server_add(struct server *server, int fd, bool is_readonly, const char *path,
+		      struct pt_error *err)
 {
 	struct listener *listener = calloc(1, sizeof(*listener));
 	int r;
@@ -210,7 +210,7 @@ static int listen_one(struct server *server, const char *path, bool is_readonly,
 	if (fd < 0)
 		return pt_fail(err, fd == -EACCES ? PT_NOT_PERMITTED : PT_SYSTEM, -fd, "%s: %s",
 			       path, strerror(-fd));
-	return add(server, fd, is_readonly, path, err);
+	return server_add(server, fd, is_readonly, path, err);
 }
 
 int server_listen_at(struct server *server, const char *path, gid_t gid, struct pt_error *err)
@@ -252,11 +252,11 @@ int server_listen_inherited(struct server *server, int first_fd, int count, stru
 		(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
 		(void)fcntl(fd, F_SETFL, O_NONBLOCK);
 		len = strlen(address.sun_path);
-		r = add(server, fd,
-			len > strlen(READONLY_SUFFIX) &&
-				!strcmp(address.sun_path + len - strlen(READONLY_SUFFIX),
-					READONLY_SUFFIX),
-			NULL, err);
+		r = server_add(server, fd,
+			       len > strlen(READONLY_SUFFIX) &&
+				       !strcmp(address.sun_path + len - strlen(READONLY_SUFFIX),
+					       READONLY_SUFFIX),
+			       NULL, err);
 		if (r < 0)
 			return r;
 	}

@@ -151,7 +151,7 @@ void stream_break(struct stream *stream, const char *why)
 
 /* ---- the terminal ---- */
 
-static void end(struct stream *stream)
+static void stream_end(struct stream *stream)
 {
 	stream->has_ended = true;
 	close_terminal(stream);
@@ -166,7 +166,7 @@ static void read_terminal(struct stream *stream)
 	if (n > 0)
 		send_packet(stream->client, &stream->header, FRAME_CONTINUE, bytes, (size_t)n);
 	else if (n == 0 || (errno != EAGAIN && errno != EINTR))
-		end(stream); /* EIO: QEMU has closed its end */
+		stream_end(stream); /* EIO: QEMU has closed its end */
 }
 
 static void write_terminal(struct stream *stream)

@@ -13,9 +13,9 @@
 #define RESOURCE_64BIT	  0x00100000U
 #define RESOURCE_UNSET	  0x20000000U
 
-static struct pt_bar parse_bar(const uint64_t words[3])
+static struct pt_bar parse_bar(const uint64_t fields[3])
 {
-	uint64_t start = words[0], end = words[1], flags = words[2];
+	uint64_t start = fields[0], end = fields[1], flags = fields[2];
 
 	if (!(flags & (RESOURCE_IO | RESOURCE_MEM)) || end < start || (!start && !end))
 		return (struct pt_bar){0};
@@ -40,7 +40,7 @@ void bars_read(struct pt_host *host, const struct pt_address *address, struct pt
 	if (sysfs_read(host, address, "resource", text, sizeof(text)) < 0)
 		return;
 	for (i = 0; line && i <= BARS; i++, line = next) {
-		uint64_t words[3];
+		uint64_t fields[3];
 		char *word, *rest = NULL;
 		size_t n = 0;
 
@@ -49,9 +49,9 @@ void bars_read(struct pt_host *host, const struct pt_address *address, struct pt
 			*next++ = '\0';
 		for (word = strtok_r(line, " ", &rest); word && n < 3;
 		     word = strtok_r(NULL, " ", &rest))
-			if (text_parse_number(word, 16, UINT64_MAX, &words[n++]) < 0)
+			if (text_parse_number(word, 16, UINT64_MAX, &fields[n++]) < 0)
 				return;
 		if (n == 3)
-			*(i == BARS ? ret_rom : &ret_bars[i]) = parse_bar(words);
+			*(i == BARS ? ret_rom : &ret_bars[i]) = parse_bar(fields);
 	}
 }

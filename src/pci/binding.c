@@ -356,7 +356,7 @@ static int fail_probe(struct pt_host *host, const struct probe_job *job, const c
 		       "more",
 		       text, job->driver,
 		       job->bind_result < 0
-			       ? binding_words(host, attempt->address, job->driver, errnum)
+			       ? binding_explain(host, attempt->address, job->driver, errnum)
 			       : "the device was bound and unbound again at once",
 		       strerrorname_np(errnum));
 }

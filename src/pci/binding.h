@@ -64,8 +64,8 @@ bool binding_is_driver_name(const char *driver);
 int binding_fail_driver_name(const char *driver, struct pt_error *err);
 
 /* Why @driver's bind file refused with @errnum, in words. */
-const char *binding_words(struct pt_host *host, const struct pt_address *address,
-			  const char *driver, int errnum);
+const char *binding_explain(struct pt_host *host, const struct pt_address *address,
+			    const char *driver, int errnum);
 
 /* True when a driver of that name is registered on the PCI bus. */
 bool binding_has_driver(struct pt_host *host, const char *driver);

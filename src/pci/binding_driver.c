@@ -26,7 +26,7 @@ int binding_fail_driver_name(const char *driver, struct pt_error *err)
 }
 
 /* vfio-pci says EINVAL for several reasons; some of them can be looked up. */
-static const char *vfio_invalid_words(struct pt_host *host, const struct pt_address *address)
+static const char *explain_vfio_invalid(struct pt_host *host, const struct pt_address *address)
 {
 	char path[SYSFS_PATH];
 	struct header header;
@@ -42,7 +42,7 @@ static const char *vfio_invalid_words(struct pt_host *host, const struct pt_addr
 }
 
 /* igbvf, ixgbevf and others ask the physical function, which answers only while it is up. */
-static const char *refused_words(struct pt_host *host, const struct pt_address *address)
+static const char *explain_refused(struct pt_host *host, const struct pt_address *address)
 {
 	char path[SYSFS_PATH];
 
@@ -54,17 +54,17 @@ static const char *refused_words(struct pt_host *host, const struct pt_address *
 	return "it does not support this device, or the device does not work";
 }
 
-const char *binding_words(struct pt_host *host, const struct pt_address *address,
-			  const char *driver, int errnum)
+const char *binding_explain(struct pt_host *host, const struct pt_address *address,
+			    const char *driver, int errnum)
 {
 	bool is_vfio = pt_driver_is_vfio(driver);
 
 	switch (errnum) {
 	case ENODEV:
 		return is_vfio ? "it does not accept this device (is driver_override set to it?)"
-			       : refused_words(host, address);
+			       : explain_refused(host, address);
 	case EINVAL:
-		return is_vfio ? vfio_invalid_words(host, address)
+		return is_vfio ? explain_vfio_invalid(host, address)
 			       : "the device is not in the state that the driver expects";
 	case EBUSY:
 		return is_vfio ? "its virtual functions are enabled, or another part of the kernel "
@@ -103,14 +103,14 @@ static bool has_modules(struct pt_host *host)
 /* Work for a helper. */
 struct load_job {
 	char driver[BINDING_NAME];
-	char said[HOST_SAID];
+	char message[HOST_MESSAGE];
 };
 
 static int load_work(struct pt_host *host, void *argument)
 {
 	struct load_job *job = argument;
 
-	return host->ops->load_module(host, job->driver, job->said);
+	return host->ops->load_module(host, job->driver, job->message);
 }
 
 static int fail_load(struct pt_host *host, const struct load_job *job, int errnum,
@@ -156,7 +156,7 @@ static int fail_load(struct pt_host *host, const struct load_job *job, int errnu
 	return pt_fail(err, reason, errnum,
 		       "loading module %s failed: %s. The kernel log (dmesg) "
 		       "may tell more",
-		       driver, job->said[0] ? job->said : strerror(errnum));
+		       driver, job->message[0] ? job->message : strerror(errnum));
 }
 
 int binding_load_driver(struct pt_host *host, const char *driver, unsigned int deadline_ms,
@@ -179,8 +179,8 @@ int binding_load_driver(struct pt_host *host, const char *driver, unsigned int d
 			       "waits (child of pid %ld). The kernel log (dmesg) may show the "
 			       "cause",
 			       driver, deadline_ms / 1000, deadline_ms % 1000 / 100, (long)helper);
-	if (job.said[0])
-		host_log(host, PT_LOG_DEBUG, "%s", job.said);
+	if (job.message[0])
+		host_log(host, PT_LOG_DEBUG, "%s", job.message);
 	if (r < 0)
 		return fail_load(host, &job, -r, err);
 	if (binding_has_driver(host, driver))

@@ -233,7 +233,7 @@ static bool seen_before(struct seen *seen, size_t offset)
 	return was;
 }
 
-static void add(struct config *config, const struct pt_capability *capability)
+static void config_add(struct config *config, const struct pt_capability *capability)
 {
 	/* seen_before() lets no more through than there is room for */
 	config->capabilities[config->capability_count++] = *capability;
@@ -258,9 +258,9 @@ static void walk_standard(const struct bytes *bytes, struct config *config)
 			return;
 		if (id == 0) /* a null capability, only there for its pointer */
 			continue;
-		add(config, &(struct pt_capability){.id = id,
-						    .offset = (uint16_t)at,
-						    .name = NAME_AT(standard_names, id)});
+		config_add(config, &(struct pt_capability){.id = id,
+							   .offset = (uint16_t)at,
+							   .name = NAME_AT(standard_names, id)});
 		parse_standard(bytes, id, at, config);
 	}
 }
@@ -278,11 +278,12 @@ static void walk_extended(const struct bytes *bytes, struct config *config)
 			return;
 		/* id 0 at the start of the list: none here, but the pointer counts */
 		if (id != 0) {
-			add(config, &(struct pt_capability){.id = id,
-							    .version = PCI_EXT_CAP_VER(header),
-							    .offset = (uint16_t)at,
-							    .is_extended = true,
-							    .name = NAME_AT(extended_names, id)});
+			config_add(config,
+				   &(struct pt_capability){.id = id,
+							   .version = PCI_EXT_CAP_VER(header),
+							   .offset = (uint16_t)at,
+							   .is_extended = true,
+							   .name = NAME_AT(extended_names, id)});
 			parse_extended(bytes, id, at, config);
 		}
 		at = PCI_EXT_CAP_NEXT(header);

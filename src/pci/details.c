@@ -60,7 +60,7 @@ static const char *read_text(struct reader *reader, const char *name)
 }
 
 /* A decimal attribute, @otherwise when it can't be read or is none. */
-static int read_number(struct reader *reader, const char *name, int otherwise)
+static int details_read_number(struct reader *reader, const char *name, int otherwise)
 {
 	char text[32];
 	uint64_t value;
@@ -113,9 +113,9 @@ static void read_attributes(struct reader *reader)
 	/* before the configuration space, reading which wakes the function */
 	text = read_text(reader, "power_state");
 	facts->power_state = text && *text ? text : "unknown";
-	facts->irq = read_number(reader, "irq", 0);
-	facts->numa_node = read_number(reader, "numa_node", -1);
-	facts->is_boot_vga = read_number(reader, "boot_vga", 0) == 1;
+	facts->irq = details_read_number(reader, "irq", 0);
+	facts->numa_node = details_read_number(reader, "numa_node", -1);
+	facts->is_boot_vga = details_read_number(reader, "boot_vga", 0) == 1;
 }
 
 /* ---- driver_override ---- */
@@ -289,7 +289,7 @@ static int read_vpd(struct reader *reader)
 static int read_vfs(struct reader *reader)
 {
 	struct pt_details *facts = reader->facts;
-	int total = read_number(reader, "sriov_totalvfs", 0);
+	int total = details_read_number(reader, "sriov_totalvfs", 0);
 	AUTO_FREE struct pt_address *vfs = NULL;
 	size_t size;
 	int i;

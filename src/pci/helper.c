@@ -165,7 +165,7 @@ static _Noreturn void become(const char *path, char *const argv[], int output)
 	_exit(127);
 }
 
-int helper_exec(const char *path, char *const argv[], char *said, size_t size)
+int helper_exec(const char *path, char *const argv[], char *output, size_t size)
 {
 	char rest[256];
 	size_t have = 0;
@@ -173,7 +173,7 @@ int helper_exec(const char *path, char *const argv[], char *said, size_t size)
 	ssize_t n;
 	pid_t pid;
 
-	said[0] = '\0';
+	output[0] = '\0';
 	if (access(path, X_OK) < 0 || pipe(fds) < 0)
 		return -errno;
 	pid = fork_quietly();
@@ -183,13 +183,13 @@ int helper_exec(const char *path, char *const argv[], char *said, size_t size)
 	while (pid > 0) {
 		bool is_full = have + 1 >= size;
 
-		n = read(fds[0], is_full ? rest : said + have,
+		n = read(fds[0], is_full ? rest : output + have,
 			 is_full ? sizeof(rest) : size - 1 - have);
 		if (n <= 0)
 			break;
 		have += is_full ? 0 : (size_t)n;
 	}
-	said[have] = '\0';
+	output[have] = '\0';
 	close(fds[0]);
 	if (pid < 0 || waitpid(pid, &status, __WALL) < 0)
 		return -errno;
@@ -223,7 +223,7 @@ static int start_helper(struct pt_host *host)
 	return 0;
 }
 
-static void reap(pid_t pid)
+static void helper_reap(pid_t pid)
 {
 	while (waitpid(pid, NULL, __WALL) < 0 && errno == EINTR)
 		;
@@ -237,7 +237,7 @@ static void dismiss_helper(struct pt_host *host)
 	close(host->helper.fd);
 	/* in a child of the process that started it, it is somebody else's */
 	if (host->helper.owner == getpid())
-		reap(host->helper.pid);
+		helper_reap(host->helper.pid);
 	host->helper.pid = 0;
 }
 

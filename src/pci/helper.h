@@ -49,10 +49,10 @@ int helper_run(struct pt_host *host, int (*work)(struct pt_host *host, void *arg
 /*
  * For the work that runs in a helper: run the program @path with these words and wait for its
  * end. Its input is empty, its environment LC_ALL=C and the usual PATH. 0 when its status is 0,
- * otherwise -EIO and @said what it wrote, on stderr or else, so far as it fits; or why it couldn't
- * be started.
+ * otherwise -EIO and @output what it wrote, on stderr or else, so far as it fits; or why it
+ * couldn't be started.
  */
-int helper_exec(const char *path, char *const argv[], char *said, size_t size);
+int helper_exec(const char *path, char *const argv[], char *output, size_t size);
 
 /* End the helper that waits for more, reap those that have ended; for pt_host_free(). */
 void helper_end(struct pt_host *host);

@@ -17,7 +17,7 @@
 struct machine_ops;
 struct pt_host;
 
-#define HOST_SAID 512
+#define HOST_MESSAGE 512
 
 /*
  * The operations that change a machine. Each returns 0 or a negative errno, like the system call
@@ -28,10 +28,10 @@ struct host_ops {
 	int (*write)(struct pt_host *host, const char *path, const char *data, size_t size);
 	/*
 	 * Load a module with its dependencies; 0 also when it is loaded or built in. On failure
-	 * @said is what the one who loads modules said about it, "" for nothing. Runs in a helper
-	 * process, thus without malloc. Can hang.
+	 * @message is what the one who loads modules said about it, "" for nothing. Runs in a
+	 * helper process, thus without malloc. Can hang.
 	 */
-	int (*load_module)(struct pt_host *host, const char *name, char said[HOST_SAID]);
+	int (*load_module)(struct pt_host *host, const char *name, char message[HOST_MESSAGE]);
 	/*
 	 * VFIO_DEVICE_GET_PCI_HOT_RESET_INFO: the functions that a hot reset of @address affects,
 	 * at most @max of them (-E2BIG); @address must be on a VFIO driver. Like the next one it

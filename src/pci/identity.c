@@ -272,7 +272,7 @@ int pt_identity_find(struct pt_host *host, const struct pt_snapshot *snapshot,
 		     const struct pt_identity *identity, struct pt_address *ret_address,
 		     struct pt_error *err)
 {
-	char likes[256] = "", text[PT_ADDRESS_TEXT], words[PT_IDENTITY_TEXT];
+	char likes[256] = "", text[PT_ADDRESS_TEXT], formatted[PT_IDENTITY_TEXT];
 	const struct pt_function *moved = NULL;
 	size_t i, used = 0;
 
@@ -304,6 +304,6 @@ int pt_identity_find(struct pt_host *host, const struct pt_snapshot *snapshot,
 		return 0;
 	}
 	return pt_fail(err, PT_NO_DEVICE, ENODEV, "%s is not in this machine%s%s",
-		       pt_identity_format(identity, words),
+		       pt_identity_format(identity, formatted),
 		       used ? "; devices of the same model are at " : "", likes);
 }

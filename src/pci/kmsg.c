@@ -54,7 +54,7 @@ static bool parse_address(const char *text, const char *stop, struct kmsg_error 
 }
 
 /* "DRIVER ADDRESS: …": how the kernel begins what it says about a device. */
-static bool parse_device(const char *text, struct kmsg_error *error)
+static bool kmsg_parse_device(const char *text, struct kmsg_error *error)
 {
 	const char *space = strchr(text, ' ');
 	char word[PT_ADDRESS_TEXT];
@@ -71,9 +71,9 @@ static bool parse_device(const char *text, struct kmsg_error *error)
 	return pt_address_parse(word, &error->address, NULL) == 0;
 }
 
-static void put_words(struct kmsg_error *error, const char *severity, const char *text)
+static void put_text(struct kmsg_error *error, const char *severity, const char *text)
 {
-	(void)text_format(error->words, sizeof(error->words), "%s%s%s", severity,
+	(void)text_format(error->text, sizeof(error->text), "%s%s%s", severity,
 			  *severity && *text ? ": " : "", text);
 }
 
@@ -83,7 +83,7 @@ static bool parse_aer(const char *text, struct kmsg_error *error)
 	const char *at = strstr(text, mark), *type;
 	const char *severity = "unknown";
 
-	if (!at || !parse_device(text, error))
+	if (!at || !kmsg_parse_device(text, error))
 		return false;
 	at += sizeof(mark) - 1;
 	if (!strncmp(at, "Correct", 7))
@@ -94,16 +94,16 @@ static bool parse_aer(const char *text, struct kmsg_error *error)
 		severity = "fatal";
 	type = strstr(at, "type=");
 	error->kind = KMSG_BUS_ERROR;
-	put_words(error, severity, type ? type + 5 : at);
+	put_text(error, severity, type ? type + 5 : at);
 	return true;
 }
 
 static bool parse_dpc(const char *text, struct kmsg_error *error)
 {
-	if (!strstr(text, ": DPC: containment event") || !parse_device(text, error))
+	if (!strstr(text, ": DPC: containment event") || !kmsg_parse_device(text, error))
 		return false;
 	error->kind = KMSG_BUS_ERROR;
-	put_words(error, "fatal", "the port has disabled its link (DPC)");
+	put_text(error, "fatal", "the port has disabled its link (DPC)");
 	return true;
 }
 
@@ -132,7 +132,7 @@ static bool parse_vtd(const char *text, struct kmsg_error *error)
 		pasid = strstr(operation, " PASID");
 	if (pasid)
 		*pasid = '\0';
-	(void)text_format(error->words, sizeof(error->words), "%s at %s%s%s", operation, number,
+	(void)text_format(error->text, sizeof(error->text), "%s at %s%s%s", operation, number,
 			  why && why[1] ? ":" : "", why ? why + 1 : "");
 	return true;
 }
@@ -147,13 +147,13 @@ static bool parse_amd(const char *text, struct kmsg_error *error)
 		return false;
 	at += sizeof(mark) - 1;
 	if (!strncmp(at, "device=", 7) ? !parse_address(at + 7, " ", error)
-				       : !parse_device(text, error))
+				       : !kmsg_parse_device(text, error))
 		return false;
 	address = strstr(at, "address=");
 	if (address)
 		(void)sscanf(address + 8, "%31[0-9a-fx]", number);
 	error->kind = KMSG_DMA_FAULT;
-	(void)text_format(error->words, sizeof(error->words), "DMA at %s: page fault", number);
+	(void)text_format(error->text, sizeof(error->text), "DMA at %s: page fault", number);
 	return true;
 }
 
@@ -171,7 +171,7 @@ static bool parse_smmu(const char *text, struct kmsg_error *error)
 	if (address)
 		(void)sscanf(address + 7, "%31[0-9a-fx]", number);
 	error->kind = KMSG_DMA_FAULT;
-	(void)text_format(error->words, sizeof(error->words), "DMA at %s: %s", number, fault);
+	(void)text_format(error->text, sizeof(error->text), "DMA at %s: %s", number, fault);
 	return true;
 }
 
@@ -186,7 +186,7 @@ static void flatten(char *text)
 
 bool kmsg_parse(const char *record, size_t size, struct kmsg_error *ret_error)
 {
-	struct kmsg_error error = {.words = ""};
+	struct kmsg_error error = {.text = ""};
 	char line[1024];
 	const char *text;
 	size_t len = 0;
@@ -202,7 +202,7 @@ bool kmsg_parse(const char *record, size_t size, struct kmsg_error *ret_error)
 	if (!parse_aer(text, &error) && !parse_dpc(text, &error) && !parse_vtd(text, &error) &&
 	    !parse_amd(text, &error) && !parse_smmu(text, &error))
 		return false;
-	flatten(error.words);
+	flatten(error.text);
 	*ret_error = error;
 	return true;
 }

@@ -20,7 +20,7 @@ struct kmsg_error {
 	enum kmsg_kind kind;
 	struct pt_address address;
 	bool has_domain; /* VT-d names its devices without the PCI domain */
-	char words[256];
+	char text[256];
 };
 
 /*

@@ -460,10 +460,10 @@ static void find_modprobe(struct pt_host *host, char path[SYSFS_PATH])
 }
 
 /* Why, as far as its words tell: they are the kernel's, in the language helper_exec() asks for. */
-static int get_errno(const char *said)
+static int get_errno(const char *message)
 {
 	static const struct {
-		const char *words;
+		const char *text;
 		int errnum;
 	} table[] = {
 		{"Operation not permitted", EPERM},
@@ -475,12 +475,12 @@ static int get_errno(const char *said)
 	size_t i;
 
 	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++)
-		if (strstr(said, table[i].words))
+		if (strstr(message, table[i].text))
 			return -table[i].errnum;
 	return -EIO;
 }
 
-int modules_load(struct pt_host *host, const char *name, char said[HOST_SAID])
+int modules_load(struct pt_host *host, const char *name, char message[HOST_MESSAGE])
 {
 	char path[SYSFS_PATH], root[64];
 	int root_fd, r;
@@ -494,12 +494,12 @@ int modules_load(struct pt_host *host, const char *name, char said[HOST_SAID])
 		return -errno;
 	r = text_format(root, sizeof(root), "/proc/self/fd/%d/", root_fd);
 	if (r >= 0)
-		r = helper_exec(path, argv, said, HOST_SAID);
+		r = helper_exec(path, argv, message, HOST_MESSAGE);
 	close(root_fd);
 	if (r == -ENOENT) {
-		(void)text_format(said, HOST_SAID, "%s is missing: install kmod", path);
+		(void)text_format(message, HOST_MESSAGE, "%s is missing: install kmod", path);
 		return -ENOEXEC;
 	}
-	said[strcspn(said, "\n")] = '\0';
-	return r == -EIO ? get_errno(said) : r;
+	message[strcspn(message, "\n")] = '\0';
+	return r == -EIO ? get_errno(message) : r;
 }

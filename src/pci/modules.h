@@ -12,7 +12,7 @@
  * Load a module with its dependencies (host_ops.load_module) by modprobe, which knows modprobe.d,
  * softdeps and compression; 0 when loaded or built in. For a helper only.
  */
-int modules_load(struct pt_host *host, const char *name, char said[HOST_SAID]);
+int modules_load(struct pt_host *host, const char *name, char message[HOST_MESSAGE]);
 
 /*
  * The modules (kernel spelling, '_' kept as in modules.alias) whose aliases match

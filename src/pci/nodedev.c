@@ -129,8 +129,8 @@ static ssize_t read_text(const struct writer *writer, const char *name, char *te
 	return len;
 }
 
-static bool read_number(const struct writer *writer, const char *name, uint64_t max,
-			uint64_t *ret_number)
+static bool nodedev_read_number(const struct writer *writer, const char *name, uint64_t max,
+				uint64_t *ret_number)
 {
 	char text[32];
 
@@ -180,7 +180,7 @@ static void write_relations(const struct writer *writer)
 		return; /* a virtual function has none of its own */
 	}
 	if (!writer->fixed->may_have_vfs ||
-	    !read_number(writer, "sriov_totalvfs", UINT16_MAX, &total) || !total)
+	    !nodedev_read_number(writer, "sriov_totalvfs", UINT16_MAX, &total) || !total)
 		return;
 	(void)fprintf(writer->out, "    <capability type='virt_functions' maxCount='%u'",
 		      (unsigned int)total);
@@ -279,7 +279,7 @@ static void write_numa(const struct writer *writer)
 	uint64_t node;
 
 	/* "-1" where the firmware doesn't say is no number here */
-	if (read_number(writer, "numa_node", INT32_MAX, &node))
+	if (nodedev_read_number(writer, "numa_node", INT32_MAX, &node))
 		(void)fprintf(writer->out, "    <numa node='%u'/>\n", (unsigned int)node);
 }
 
@@ -403,7 +403,7 @@ static bool read_link_now(const struct writer *writer, struct pt_link *ret_link)
 	char text[64];
 	uint64_t width;
 
-	if (!read_number(writer, "current_link_width", UINT8_MAX, &width) ||
+	if (!nodedev_read_number(writer, "current_link_width", UINT8_MAX, &width) ||
 	    read_text(writer, "current_link_speed", text, sizeof(text)) < 0)
 		return false;
 	/* "2.5 GT/s PCIe", or "Unknown" */
@@ -415,7 +415,7 @@ static bool read_link_now(const struct writer *writer, struct pt_link *ret_link)
 }
 
 /* Without asking the device: false when that can't be. */
-static bool is_told(struct writer *writer, const struct nodedev_fixed *fixed)
+static bool is_known(struct writer *writer, const struct nodedev_fixed *fixed)
 {
 	return is_of(fixed, writer->dir_fd) && !fixed->has_vpd &&
 	       (!fixed->has_link || read_link_now(writer, &writer->link_now));
@@ -524,7 +524,7 @@ static int open_function(struct writer *writer)
 	return 0;
 }
 
-static int fail_unreadable(const struct pt_address *address, int r, struct pt_error *err)
+static int nodedev_fail_unreadable(const struct pt_address *address, int r, struct pt_error *err)
 {
 	char text[PT_ADDRESS_TEXT];
 
@@ -545,8 +545,8 @@ int nodedev_xml(struct pt_host *host, const struct pt_address *address, bool may
 	int r = open_function(&writer);
 
 	if (r < 0)
-		r = fail_unreadable(address, r, err);
-	else if (!is_told(&writer, fixed))
+		r = nodedev_fail_unreadable(address, r, err);
+	else if (!is_known(&writer, fixed))
 		r = !may_wait ? -EAGAIN
 			      : (read_fixed(&writer, fixed) < 0 ? pt_fail_memory(err) : 0);
 	if (r == 0)

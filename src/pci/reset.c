@@ -341,7 +341,7 @@ static int hot_work(struct pt_host *host, void *argument)
 	return host->ops->hot_reset(host, &job->address);
 }
 
-static const char *hot_words(int errnum)
+static const char *explain_hot(int errnum)
 {
 	switch (errnum) {
 	case EBUSY:
@@ -385,7 +385,7 @@ static int fail_hot(struct pt_host *host, const struct helper_attempt *attempt,
 			text);
 	return pt_fail(err, job->is_asked ? PT_RESET_FAILED : PT_RESET_UNAVAILABLE,
 		       -attempt->result, "%s: bus reset through VFIO: %s (%s)", text,
-		       hot_words(-attempt->result), strerrorname_np(-attempt->result));
+		       explain_hot(-attempt->result), strerrorname_np(-attempt->result));
 }
 
 /* Headers of all that goes down, before it does. */

@@ -296,8 +296,8 @@ static void check_parents(struct pt_snapshot *snapshot)
 }
 
 /* Read the functions whose addresses are in the reader's snapshot, and hand it over. */
-static int finish(struct reader *reader, struct pt_snapshot **snapshot,
-		  struct pt_snapshot **ret_snapshot, struct pt_error *err)
+static int snapshot_finish(struct reader *reader, struct pt_snapshot **snapshot,
+			   struct pt_snapshot **ret_snapshot, struct pt_error *err)
 {
 	int r;
 
@@ -312,7 +312,7 @@ static int finish(struct reader *reader, struct pt_snapshot **snapshot,
 	return 0;
 }
 
-static int fail_unreadable(struct pt_error *err, int r)
+static int snapshot_fail_unreadable(struct pt_error *err, int r)
 {
 	return pt_fail(err, r == -ENOMEM ? PT_NO_MEMORY : PT_SYSTEM, -r,
 		       "/" SYSFS_DEVICES " can't be read: %s; is sysfs mounted on /sys?",
@@ -434,8 +434,8 @@ static int read_machine(struct pt_host *host, const struct pt_address *addresses
 	if (!r && addresses)
 		r = keep_around(&reader, addresses, count);
 	if (r < 0)
-		return fail_unreadable(err, r);
-	r = finish(&reader, &snapshot, ret_snapshot, err);
+		return snapshot_fail_unreadable(err, r);
+	r = snapshot_finish(&reader, &snapshot, ret_snapshot, err);
 	if (r == 0)
 		host_log(host, PT_LOG_DEBUG, "%zu PCI functions in %zu IOMMU groups",
 			 (*ret_snapshot)->count, (*ret_snapshot)->group_count);

@@ -68,7 +68,7 @@ int uevents_fd(const struct uevents *uevents)
 	return udev_monitor_get_fd(uevents->monitor);
 }
 
-static bool take_news(struct udev_device *device, struct uevent_news *news)
+static bool take_event(struct udev_device *device, struct uevents_event *event)
 {
 	const char *word = udev_device_get_action(device);
 	const char *driver = udev_device_get_property_value(device, "DRIVER");
@@ -76,33 +76,33 @@ static bool take_news(struct udev_device *device, struct uevent_news *news)
 
 	for (i = 0; word && i < sizeof(actions) / sizeof(actions[0]); i++) {
 		if (strcmp(word, actions[i].word) != 0 ||
-		    pt_address_parse(udev_device_get_sysname(device), &news->address, NULL) < 0)
+		    pt_address_parse(udev_device_get_sysname(device), &event->address, NULL) < 0)
 			continue;
-		news->action = actions[i].action;
-		text_copy(news->driver, sizeof(news->driver),
-			  driver && news->action == UEVENT_BIND ? driver : "");
+		event->action = actions[i].action;
+		text_copy(event->driver, sizeof(event->driver),
+			  driver && event->action == UEVENT_BIND ? driver : "");
 		return true;
 	}
 	return false;
 }
 
-int uevents_next(struct uevents *uevents, struct uevent_news *ret_news)
+int uevents_next(struct uevents *uevents, struct uevents_event *ret_event)
 {
 	for (;;) {
 		struct udev_device *device;
-		bool is_news;
+		bool is_event;
 
 		errno = 0;
 		device = udev_monitor_receive_device(uevents->monitor);
 		if (!device && errno == ENOBUFS) {
-			ret_news->action = UEVENT_LOST;
+			ret_event->action = UEVENT_LOST;
 			return 1;
 		}
 		if (!device)
 			return 0;
-		is_news = take_news(device, ret_news);
+		is_event = take_event(device, ret_event);
 		udev_device_unref(device);
-		if (is_news)
+		if (is_event)
 			return 1;
 	}
 }

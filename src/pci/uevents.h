@@ -16,7 +16,7 @@ enum uevent_action {
 	UEVENT_LOST, /* some were lost: the socket was full */
 };
 
-struct uevent_news {
+struct uevents_event {
 	enum uevent_action action;
 	struct pt_address address;
 	char driver[64]; /* with UEVENT_BIND */
@@ -32,6 +32,6 @@ int uevents_open(struct pt_host *host, struct uevents **ret_uevents, struct pt_e
 void uevents_close(struct uevents *uevents); /* NULL is allowed */
 int uevents_fd(const struct uevents *uevents);
 /* 1 with an event, 0 if there is none now. */
-int uevents_next(struct uevents *uevents, struct uevent_news *ret_news);
+int uevents_next(struct uevents *uevents, struct uevents_event *ret_event);
 
 #endif

@@ -106,7 +106,7 @@ static int open_session(struct pt_host *host, const struct pt_address *address,
 }
 
 /* The kernel answers -ENOSPC with the true count when there is too little room. */
-static int ask(const struct session *session, struct dependents *dependents)
+static int vfio_ask(const struct session *session, struct dependents *dependents)
 {
 	int r;
 
@@ -131,7 +131,7 @@ int vfio_hot_reset_info(struct pt_host *host, const struct pt_address *address,
 	r = open_session(host, address, &session);
 	if (r < 0)
 		return r;
-	r = ask(&session, &dependents);
+	r = vfio_ask(&session, &dependents);
 	if (r < 0)
 		return r;
 	if (dependents.info.count > max)
@@ -214,7 +214,7 @@ int vfio_hot_reset(struct pt_host *host, const struct pt_address *address)
 	r = open_session(host, address, &session);
 	if (r < 0)
 		return r;
-	r = ask(&session, &dependents);
+	r = vfio_ask(&session, &dependents);
 	if (r < 0)
 		return r;
 	r = open_groups(host, &session, &dependents, &groups);

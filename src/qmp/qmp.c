@@ -131,7 +131,7 @@ static void keep_event(struct qmp *qmp, struct json_object *message, size_t size
 /* ---- receiving ---- */
 
 /* Take what has come without waiting: 0 when there was something, -EAGAIN when not. */
-static int receive(struct qmp *qmp, struct pt_error *err)
+static int qmp_receive(struct qmp *qmp, struct pt_error *err)
 {
 	size_t size;
 	ssize_t n;
@@ -200,7 +200,7 @@ static int await_message(struct qmp *qmp, const char *what, int64_t deadline,
 			return fail_late(err, what);
 		if (r < 0)
 			return fail_lost(qmp, err);
-		r = receive(qmp, err);
+		r = qmp_receive(qmp, err);
 		if (r < 0 && r != -EAGAIN)
 			return r;
 	}
@@ -371,7 +371,7 @@ int qmp_wait_event(struct qmp *qmp, bool (*match)(const struct qmp_event *event,
 		if (wait_for(qmp, POLLIN, deadline) < 0)
 			return pt_fail(err, PT_SYSTEM, ETIMEDOUT,
 				       "QEMU did not send the expected event in time");
-		r = receive(qmp, err);
+		r = qmp_receive(qmp, err);
 		if (r < 0 && r != -EAGAIN && !qmp->is_lost)
 			return r;
 	}
@@ -395,7 +395,7 @@ int qmp_read_event(struct qmp *qmp, struct qmp_event *ret_event, struct pt_error
 		if (qmp->event_count > 0)
 			break;
 		if (r == -EAGAIN)
-			r = receive(qmp, err);
+			r = qmp_receive(qmp, err);
 		if (r == -EAGAIN)
 			return 0;
 		if (r < 0)

@@ -410,7 +410,7 @@ int driver_bind(const struct fake *fake, const char *driver, const char *name)
 }
 
 /* How an unbind goes; the lock is held. */
-static int let_go(const struct fake *fake, const struct function *function, const char *driver)
+static int unbind(const struct fake *fake, const struct function *function, const char *driver)
 {
 	char what[FAULT_SIZE];
 	int r;
@@ -441,7 +441,7 @@ int driver_unbind(const struct fake *fake, const char *driver, const char *name)
 		return -ENODEV;
 	lock = device_lock(fake, &function);
 	if (current_driver(&function, now) && !strcmp(now, driver))
-		r = let_go(fake, &function, driver);
+		r = unbind(fake, &function, driver);
 	close(lock);
 	return r;
 }
@@ -572,11 +572,11 @@ void driver_add_module(const struct fake *fake, const char *module, const char *
 	tree_append(path, "%s\n", driver);
 }
 
-int driver_load_module(const struct fake *fake, const char *module, char said[HOST_SAID])
+int driver_load_module(const struct fake *fake, const char *module, char message[HOST_MESSAGE])
 {
 	char path[TREE_PATH], text[1024], what[FAULT_SIZE], *line, *next;
 
-	*said = '\0';
+	*message = '\0';
 	tree_path(fake, path, "fake/faults/module/%s", module);
 	while (tree_read(path, what, sizeof(what)) && !strcmp(what, "hang"))
 		fault_wait(fake);

@@ -177,9 +177,9 @@ static void say_done(struct monitor *monitor, struct json_object *id, const char
 }
 
 static void say_error(struct monitor *monitor, struct json_object *id, const char *class,
-		      const char *words)
+		      const char *text)
 {
-	say(monitor, "{\"error\": {\"class\": \"%s\", \"desc\": \"%s\"}, \"id\": %s}", class, words,
+	say(monitor, "{\"error\": {\"class\": \"%s\", \"desc\": \"%s\"}, \"id\": %s}", class, text,
 	    json_object_to_json_string(id));
 }
 
@@ -291,15 +291,15 @@ static void obey(struct monitor *monitor, struct json_object *message)
 	const char *command = text_of(message, "execute");
 	struct json_object *arguments = json_object_object_get(message, "arguments");
 	struct json_object *id = json_object_object_get(message, "id");
-	char fault[256], class[64], words[192];
+	char fault[256], class[64], text[192];
 
 	take_fault(command, fault);
 	if (strcmp(fault, "hang") == 0)
 		return;
 	if (strcmp(fault, "exit") == 0)
 		exit(1);
-	if (sscanf(fault, "error %63s %191[^\n]", class, words) == 2) {
-		say_error(monitor, id, class, words);
+	if (sscanf(fault, "error %63s %191[^\n]", class, text) == 2) {
+		say_error(monitor, id, class, text);
 		return;
 	}
 	if (!strcmp(command, "qmp_capabilities"))

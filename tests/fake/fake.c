@@ -159,9 +159,9 @@ static int fake_write(struct pt_host *host, const char *path, const char *data, 
 	return -ENODEV;
 }
 
-static int fake_load_module(struct pt_host *host, const char *name, char said[HOST_SAID])
+static int fake_load_module(struct pt_host *host, const char *name, char message[HOST_MESSAGE])
 {
-	return driver_load_module(host->ops_context, name, said);
+	return driver_load_module(host->ops_context, name, message);
 }
 
 static int fake_hot_reset_info(struct pt_host *host, const struct pt_address *address,

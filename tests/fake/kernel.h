@@ -73,7 +73,7 @@ int driver_override(const struct fake *fake, const struct function *function, co
 int driver_attach_any(const struct fake *fake, const struct function *function);
 /* The driver lets go. Lock held. */
 void driver_detach(const struct fake *fake, const struct function *function);
-int driver_load_module(const struct fake *fake, const char *module, char said[HOST_SAID]);
+int driver_load_module(const struct fake *fake, const char *module, char message[HOST_MESSAGE]);
 /* @module may be NULL: built in */
 void driver_register(const struct fake *fake, const char *driver, const char *module);
 void driver_unregister(const struct fake *fake, const char *driver);

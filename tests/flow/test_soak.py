@@ -62,9 +62,9 @@ def test_it_goes_on_where_it_was_stopped(run, tmp_path, capsys):
 
 def test_a_round_that_went_wrong(run, tmp_path, capsys):
     assert not run(Rounds(bad=4), rounds=6, seed=9)
-    said = capsys.readouterr().out
-    assert "it broke" in said and "./dev soak made-up --round 4 --seed 9" in said
-    assert "6 rounds, 1 failures (rounds 4)" in said
+    output = capsys.readouterr().out
+    assert "it broke" in output and "./dev soak made-up --round 4 --seed 9" in output
+    assert "6 rounds, 1 failures (rounds 4)" in output
     # by itself, with the seed of the log, which it leaves alone
     again = Rounds(bad=4)
     assert not run(again, round=4)

@@ -55,19 +55,19 @@ class Rounds:
         here = os.path.join(TOP, "tests", "lab")
         lab.push(os.path.join(here, "rounds.py"))
         argv = [lab.push(os.path.join(here, script)), str(first), str(count), str(seed)]
-        status, said = "no end", ""
+        status, output = "no end", ""
         try:
             # before the first round the script measures how long each operation takes
             r = lab.run(argv, timeout=600 + seconds * count, env=IN_LAB)
-            status, said = r.status, r.out + r.err
+            status, output = r.status, r.out + r.err
         except Exception as e:
-            said = str(e)       # of one that doesn't end it has what it printed
+            output = str(e)       # of one that doesn't end it has what it printed
             raise
         finally:
-            lines = [json.loads(line) for line in said.splitlines()
+            lines = [json.loads(line) for line in output.splitlines()
                      if line.startswith("{") and line.endswith("}")]
             self.finish(lines)
-        assert status == 0 and len(lines) == count, said
+        assert status == 0 and len(lines) == count, output
         return lines
 
 

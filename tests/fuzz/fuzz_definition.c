@@ -48,7 +48,7 @@ static void start(const char *text)
 
 	if (definition_parse(text, 0, &def, &err) < 0)
 		return;
-	if (live_new(def, 1, &live, &err) < 0) {
+	if (definition_make_live(def, 1, &live, &err) < 0) {
 		if (!err.message[0] || live)
 			abort();
 		return;
@@ -77,9 +77,10 @@ static void plug(const char *text)
 
 	if (definition_parse_device(text, 0, &device, &err) < 0)
 		return;
-	if (definition_parse(guest, 0, &def, &err) < 0 || live_new(def, 1, &live, &err) < 0)
+	if (definition_parse(guest, 0, &def, &err) < 0 ||
+	    definition_make_live(def, 1, &live, &err) < 0)
 		abort();
-	if (live_place_device(live, device, &err) < 0 ||
+	if (definition_place_device(live, device, &err) < 0 ||
 	    definition_add_device(live, device, &node, &err) < 0)
 		return;
 	if (command_line_plug(live, node, &files, &commands, &err) == 0)

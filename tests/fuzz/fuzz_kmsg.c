@@ -16,10 +16,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memset(&error, 0xff, sizeof(error));
 	if (!kmsg_parse((const char *)data, size, &error))
 		return 0;
-	if (strnlen(error.words, sizeof(error.words)) == sizeof(error.words))
+	if (strnlen(error.text, sizeof(error.text)) == sizeof(error.text))
 		abort();
-	for (i = 0; error.words[i]; i++) {
-		if ((unsigned char)error.words[i] < ' ')
+	for (i = 0; error.text[i]; i++) {
+		if ((unsigned char)error.text[i] < ' ')
 			abort();
 	}
 	if (error.address.device > 31 || error.address.function > 7)

@@ -10,7 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct pt_persisted persisted, again;
-	char words[PT_IDENTITY_TEXT];
+	char formatted[PT_IDENTITY_TEXT];
 	struct json_object *object;
 	struct pt_error err;
 	char *text;
@@ -18,7 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (persist_parse((const char *)data, size, &persisted, &err) < 0)
 		return 0;
-	(void)pt_identity_format(&persisted.identity, words);
+	(void)pt_identity_format(&persisted.identity, formatted);
 	object = persist_to_json(&persisted);
 	if (!object)
 		abort();

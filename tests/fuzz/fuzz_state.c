@@ -65,7 +65,7 @@ static void next_override(struct input *input, char buffer[BINDING_NAME])
 }
 
 /* Text that is for people alone may lose what is no UTF-8, and nothing else. */
-static void same_words(const char *written, const char *read)
+static void same_text(const char *written, const char *read)
 {
 	char *text = strdup(written);
 
@@ -121,7 +121,7 @@ static struct pt_claim next_claim(struct input *input)
 static void same_claim(const struct pt_claim *written, const struct pt_claim *read)
 {
 	same_cleaned(written->owner.name, read->owner.name);
-	same_words(written->why, read->why);
+	same_text(written->why, read->why);
 	same(written->driver, read->driver);
 	same(written->driver_before, read->driver_before);
 	same(written->override_before, read->override_before);
@@ -185,7 +185,7 @@ static void persisted(struct input *input)
 		abort();
 	same(written.identity.serial, read.identity.serial);
 	same(written.identity.slot, read.identity.slot);
-	same_words(written.why, read.why);
+	same_text(written.why, read.why);
 	same(written.driver, read.driver);
 	free(text);
 }
@@ -234,8 +234,8 @@ static void live(struct input *input)
 		abort();
 	same(written->name, read->name);
 	same(path, read->files[0].path);
-	same_words(written->pending[0].alias, read->pending[0].alias);
-	same_words(written->xml, read->xml);
+	same_text(written->pending[0].alias, read->pending[0].alias);
+	same_text(written->xml, read->xml);
 	store_live_free(read);
 	store_live_free(written);
 	free(text);

@@ -19,7 +19,7 @@ class Terminal:
     """virsh on a terminal of its own."""
 
     def __init__(self, *words):
-        self.said = ""
+        self.output = ""
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
             os.execvp("virsh", ["virsh", *words])
@@ -28,7 +28,7 @@ class Terminal:
         """True once @phrase was said; with None, once virsh is gone: its status."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
-            if phrase and phrase in self.said:
+            if phrase and phrase in self.output:
                 return True
             if self.read(0.2):
                 continue
@@ -45,12 +45,12 @@ class Terminal:
         if not select.select([self.fd], [], [], seconds)[0]:
             return False
         try:
-            said = os.read(self.fd, 4096)
+            output = os.read(self.fd, 4096)
         except OSError:                 # its end of the terminal is closed
             time.sleep(seconds)
             return False
-        self.said += said.decode(errors="replace")
-        return bool(said)
+        self.output += output.decode(errors="replace")
+        return bool(output)
 
     def type(self, text):
         os.write(self.fd, text.encode())
@@ -70,10 +70,10 @@ def main():
     told["sees the guest"] = first.wait("guest: waiting")
     first.type("nobody reads this, and nothing stops for it")
     second = Terminal("console", guest)
-    told["second is refused"] = second.wait(None) == 1 and "Active console session" in second.said
+    told["second is refused"] = second.wait(None) == 1 and "Active console session" in second.output
     forced = Terminal("console", guest, "--force")
     told["force connects"] = forced.wait("Escape character")
-    told["force ends the first"] = first.wait(None) == 1 and "--force" in first.said
+    told["force ends the first"] = first.wait(None) == 1 and "--force" in first.output
     forced.type("\x1d")
     told["escape leaves"] = forced.wait(None) == 0
     last = Terminal("console", guest)

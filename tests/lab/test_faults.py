@@ -120,8 +120,8 @@ setsid unshare -m sh -c 'mount --bind /run/empty /proc/'$(cat /run/hold.pid)'
     assert world.passthru("recover").status == 0
 
     wait_for("end", lambda: "status" in world.read("/run/stuck.out"), 90)
-    said = world.read("/run/stuck.out")
-    assert "status %d" % DRIVER_STUCK in said and "vfio-pci" in said and EDU in said, said
+    output = world.read("/run/stuck.out")
+    assert "status %d" % DRIVER_STUCK in output and "vfio-pci" in output and EDU in output, output
     claim = status(world)[EDU]
     assert claim["state"] == "stuck" and "vfio-pci" in claim["why"]
     assert world.passthru("reset", EDU).status != 0

@@ -112,10 +112,10 @@ def test_two_guests_one_device(world, daemon, guests):
     two = guests.define("d2", hostdev(EDU), words="stay")
     r = daemon.sh("virsh start d1 >/tmp/one 2>&1 & virsh start d2 >/tmp/two 2>&1; a=$?; "
                   "wait $!; echo $? $a; cat /tmp/one /tmp/two")
-    statuses, _, said = r.out.partition("\n")
+    statuses, _, output = r.out.partition("\n")
     assert sorted(statuses.split()) == ["0", "1"], r.out
-    assert re.search("PCI device %s is in use by driver QEMU, domain d[12]" % EDU, said) or \
-        "is changing a device" in said, said
+    assert re.search("PCI device %s is in use by driver QEMU, domain d[12]" % EDU, output) or \
+        "is changing a device" in output, output
     winner = one if statuses.split()[0] == "0" else two
     winner.wait("guest: all ok")
     daemon.virsh("destroy", winner.name)
@@ -145,8 +145,8 @@ def test_a_guest_that_lets_go_late(world, daemon, guests):
     g.wait("guest: waiting")
     daemon.sh("cat >/tmp/edu.xml <<'END'\n%s\nEND" % hostdev(EDU))
     daemon.virsh("suspend", "d1")
-    said = daemon.virsh_fails("detach-device", "d1", "/tmp/edu.xml", "--live", "--persistent")
-    assert "the unplug request is still pending" in said
+    output = daemon.virsh_fails("detach-device", "d1", "/tmp/edu.xml", "--live", "--persistent")
+    assert "the unplug request is still pending" in output
     assert world.driver(EDU) == "vfio-pci"
     assert "<hostdev" in daemon.virsh("dumpxml", "d1")
     daemon.virsh("resume", "d1")
@@ -204,10 +204,10 @@ def test_life_cycle_and_questions(world, daemon, guests):
     daemon.virsh("destroy", "d1")
     assert "d1" not in daemon.virsh("list", "--all")
     daemon.sh("sleep 1; kill -INT $(cat /tmp/events.pid); sleep 1")
-    said = daemon.sh("cat /tmp/events").out
+    output = daemon.sh("cat /tmp/events").out
     for event in ("Started Booted", "Suspended Paused", "Resumed Unpaused", "Undefined Removed",
                   "Stopped Destroyed", "'reboot'"):
-        assert event in said, said
+        assert event in output, output
     assert "-device" in daemon.sh("virsh domxml-to-native qemu-argv --xml %s" %
                                   guests.write_xml("d3", hostdev(EDU))).out
 

@@ -227,10 +227,10 @@ def test_sixteen_devices(world, daemon, guests, vfs, display):
     g = guests.define("d1", "".join(map(hostdev, many)), words="stay")
     g.start()
     g.wait("guest: waiting", 120)
-    said = g.serial()
-    assert "guest: all ok" in said
+    output = g.serial()
+    assert "guest: all ok" in output
     for kind, count in (("nvme", 2), ("edu", 2), ("igbvf", 7), ("e1000e", 3)):
-        assert len(re.findall("^guest: %s 0000:" % kind, said, re.M)) == count, (kind, said)
+        assert len(re.findall("^guest: %s 0000:" % kind, output, re.M)) == count, (kind, output)
     assert {world.driver(d) for d in many} == {"vfio-pci"}
     assert len(re.findall("<hostdev ", daemon.virsh("dumpxml", "d1"))) == 16
     daemon.virsh("destroy", "d1")

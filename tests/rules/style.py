@@ -27,7 +27,7 @@ ONLY = [
      "the library does not look at the environment"),
     (r"\b(?:exit|abort|printf|puts|putchar|perror|vprintf)\s*\(", ("src/cli/", "src/daemon/"),
      "the library never exits and never prints"),
-    # a buffer that was measured, or words that are checked; live_files.c quotes paths in messages, which pt_fail() cleans
+    # a buffer that was measured, or words that are checked; files.c quotes paths in messages, which pt_fail() cleans
     (r"\(void\)\s*v?snprintf\s*\(",
      ("src/base/text.c", "src/domain/confine/files.c", "src/domain/command_line/parts.c",
       "src/pci/holders/scan.c"),

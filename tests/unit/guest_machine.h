@@ -90,7 +90,8 @@ static inline struct definition *guest_definition(const char *xml)
 	struct definition *definition;
 	struct pt_error err;
 
-	if (definition_parse(xml, 0, &definition, &err) < 0 || live_complete(definition, &err) < 0)
+	if (definition_parse(xml, 0, &definition, &err) < 0 ||
+	    definition_complete(definition, &err) < 0)
 		fail_msg("%s", err.message);
 	return definition;
 }

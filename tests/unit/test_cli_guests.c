@@ -27,14 +27,14 @@ static char uri[4096];
 /* Each run connects anew, and finds the guests as they are in the file: it lasts as long. */
 static void run(struct output *output, const char *line)
 {
-	char words[256], *argv[32] = {"passthru"}, *rest = NULL;
+	char buffer[256], *argv[32] = {"passthru"}, *rest = NULL;
 	struct cli cli = {0};
 	size_t out_size, err_size;
 	struct pt_error err;
 	int argc = 1;
 
-	(void)snprintf(words, sizeof(words), "%s", line);
-	for (argv[argc] = strtok_r(words, " ", &rest); argv[argc];
+	(void)snprintf(buffer, sizeof(buffer), "%s", line);
+	for (argv[argc] = strtok_r(buffer, " ", &rest); argv[argc];
 	     argv[argc] = strtok_r(NULL, " ", &rest))
 		argc++;
 	argv[argc++] = "--connect";

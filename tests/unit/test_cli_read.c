@@ -54,7 +54,7 @@ static int unmake(void **state)
 /* Run a command line of words with single spaces; what it gave stays until the next run. */
 static const struct output *run(struct world *world, const char *line)
 {
-	char words[512], *argv[32] = {"passthru"}, *rest = NULL;
+	char buffer[512], *argv[32] = {"passthru"}, *rest = NULL;
 	struct output *last = &world->last;
 	struct cli cli = world->cli;
 	size_t out_size, err_size;
@@ -62,8 +62,8 @@ static const struct output *run(struct world *world, const char *line)
 
 	free(last->out);
 	free(last->err);
-	(void)snprintf(words, sizeof(words), "%s", line);
-	for (argv[argc] = strtok_r(words, " ", &rest); argv[argc];
+	(void)snprintf(buffer, sizeof(buffer), "%s", line);
+	for (argv[argc] = strtok_r(buffer, " ", &rest); argv[argc];
 	     argv[argc] = strtok_r(NULL, " ", &rest))
 		argc++;
 	cli.out = open_memstream(&last->out, &out_size);

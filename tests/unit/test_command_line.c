@@ -29,7 +29,7 @@ static struct definition *live_of(const struct definition *def)
 	struct definition *live = NULL;
 	struct pt_error err = {0};
 
-	if (live_new(def, 1, &live, &err) < 0)
+	if (definition_make_live(def, 1, &live, &err) < 0)
 		fail_msg("%s", err.message);
 	return live;
 }
@@ -194,9 +194,9 @@ static void refusals(void **state)
 static int check_at_define(const char *text, struct pt_error *err)
 {
 	AUTO(auto_definition) struct definition *def = parse_text(text, 0);
-	int r = live_complete(def, err);
+	int r = definition_complete(def, err);
 
-	return r < 0 ? r : live_check(def, err);
+	return r < 0 ? r : command_line_check(def, err);
 }
 
 static char *many_hostdevs(unsigned int count)
@@ -334,7 +334,7 @@ static void plugging(void **state)
 		struct json_object *plug = NULL, *unplugged = NULL;
 		xmlNode *node = NULL;
 
-		assert_int_equal(live_place_device(live, device, NULL), 0);
+		assert_int_equal(definition_place_device(live, device, NULL), 0);
 		assert_int_equal(definition_add_device(live, device, &node, NULL), 0);
 		assert_int_equal(command_line_plug(live, node, &nothing, &plug, NULL), 0);
 		assert_string_equal(json_object_to_json_string_ext(plug, flags), cases[i].plug);
@@ -388,7 +388,7 @@ static void nothing_is_taken_for_granted(void **state)
 				break;
 			text = format_text(less, DEFINITION_SECURE);
 			if (definition_parse(text, 0, &again, &err) < 0 ||
-			    live_new(again, 1, &live, &err) < 0 ||
+			    definition_make_live(again, 1, &live, &err) < 0 ||
 			    command_line_build(live, &nothing, &argv, &err) < 0) {
 				assert_true(err.message[0]);
 				refused_count++;
@@ -461,7 +461,7 @@ static void plugging_a_tap(void **state)
 	xmlNode *node = NULL;
 
 	(void)state;
-	assert_int_equal(live_place_device(live, device, NULL), 0);
+	assert_int_equal(definition_place_device(live, device, NULL), 0);
 	assert_int_equal(definition_add_device(live, device, &node, NULL), 0);
 	assert_int_equal(command_line_plug(live, node, &nothing, &commands, &err), -EOPNOTSUPP);
 	assert_non_null(strstr(err.message, "no tap was opened"));

@@ -432,14 +432,14 @@ static void put_modprobe(struct pt_host *host, const char *script)
 
 static void test_load(void **state)
 {
-	char said[HOST_SAID];
+	char message[HOST_MESSAGE];
 	struct pt_error err;
 	struct empty empty;
 	size_t i;
 	static const struct {
 		const char *script;
 		int errnum;
-		const char *said;
+		const char *message;
 	} table[] = {
 		{"[ \"$#\" = 4 -a \"$1 $3 $4\" = \"-d -- vfio-pci\" -a -e \"$2/sbin/modprobe\" ]",
 		 0, ""},
@@ -464,8 +464,8 @@ static void test_load(void **state)
 		assert_true(text_format(script, sizeof(script), "#!/bin/sh\n%s\n",
 					table[i].script) > 0);
 		put_modprobe(empty.host, script);
-		assert_int_equal(modules_load(empty.host, "vfio-pci", said), -table[i].errnum);
-		assert_string_equal(said, table[i].said);
+		assert_int_equal(modules_load(empty.host, "vfio-pci", message), -table[i].errnum);
+		assert_string_equal(message, table[i].message);
 	}
 	/* in a helper, which has nothing open; what else is said there, is on record */
 	put_modprobe(empty.host, "#!/bin/sh\nmkdir -p $2/sys/bus/pci/drivers/$4\n");
@@ -475,8 +475,8 @@ static void test_load(void **state)
 	assert_non_null(strstr(err.message, "loading module other failed: out of order. "));
 	/* there, but none that can be run */
 	assert_int_equal(unlinkat(empty.host->root_fd, "sbin/modprobe", 0), 0);
-	assert_int_equal(modules_load(empty.host, "vfio-pci", said), -ENOEXEC);
-	assert_non_null(strstr(said, "sbin/modprobe is missing"));
+	assert_int_equal(modules_load(empty.host, "vfio-pci", message), -ENOEXEC);
+	assert_non_null(strstr(message, "sbin/modprobe is missing"));
 	close_empty(&empty);
 }
 

@@ -30,7 +30,7 @@ static void no_error_is_wanted(void **state)
 	pt_error_append(NULL, "unheard");
 }
 
-static void words_before_and_after(void **state)
+static void text_before_and_after(void **state)
 {
 	struct pt_error err;
 
@@ -113,7 +113,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(failing_fills_the_error),
 		cmocka_unit_test(no_error_is_wanted),
-		cmocka_unit_test(words_before_and_after),
+		cmocka_unit_test(text_before_and_after),
 		cmocka_unit_test(long_messages_are_cut),
 		cmocka_unit_test(messages_are_utf8),
 		cmocka_unit_test(each_reason_has_a_name_and_a_status),

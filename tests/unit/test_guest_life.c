@@ -155,10 +155,10 @@ static void test_plugged_in_and_out(void **state)
 	assert_true(has("hostdev0"));
 	assert_string_equal(driver_of(NVME), "vfio-pci");
 	/* nobody listens to its events here, so the answer comes late: the request stays pending */
-	assert_int_equal(hotplug_detach(host, guest, "hostdev0", 50, &err), -ETIMEDOUT);
+	assert_int_equal(unplug_device(host, guest, "hostdev0", 50, &err), -ETIMEDOUT);
 	assert_false(has("hostdev0"));
 	assert_string_equal(driver_of(NVME), "vfio-pci");
-	assert_int_equal(hotplug_finish(host, guest, "hostdev0", &err), 0);
+	assert_int_equal(unplug_finish(host, guest, "hostdev0", &err), 0);
 	assert_string_equal(driver_of(NVME), "nvme");
 	assert_int_equal(guest->record->pending_count, 0);
 	end(guest);

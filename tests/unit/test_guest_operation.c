@@ -164,13 +164,13 @@ static int detach(void)
 {
 	struct guest *guest = adopt();
 
-	(void)hotplug_detach(host, guest, "hostdev0", 20, NULL);
-	return hotplug_finish(host, guest, "hostdev0", NULL);
+	(void)unplug_device(host, guest, "hostdev0", 20, NULL);
+	return unplug_finish(host, guest, "hostdev0", NULL);
 }
 
-static int let_go(void)
+static int unplug_in_vain(void)
 {
-	(void)hotplug_detach(host, adopt(), "hostdev0", 20, NULL);
+	(void)unplug_device(host, adopt(), "hostdev0", 20, NULL);
 	return 0;
 }
 
@@ -263,7 +263,7 @@ static const struct scenario scenarios[] = {
 	{"attach", {start_without}, attach, true},
 	{"detach", {start}, detach, true},
 	{"end", {start}, end, true},
-	{"adoption", {start, let_go}, find_again, false},
+	{"adoption", {start, unplug_in_vain}, find_again, false},
 };
 
 static void make_machine(const struct scenario *scenario)

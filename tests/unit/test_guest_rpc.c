@@ -362,7 +362,7 @@ static void await_no_job(const char *name)
 	assert_false(is_busy);
 }
 
-static void test_a_lost_guest_keeps_its_tpm(void **state)
+static void test_an_ended_guest_keeps_its_tpm(void **state)
 {
 	struct peer peer;
 
@@ -512,7 +512,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_refusals, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_events, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_unreadable_files, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_a_lost_guest_keeps_its_tpm, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_an_ended_guest_keeps_its_tpm, set_up,
+						tear_down),
 		cmocka_unit_test_setup_teardown(test_names_of_unreadable_files, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_running_guest_with_an_unreadable_definition,
 						set_up, tear_down),

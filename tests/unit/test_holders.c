@@ -124,13 +124,13 @@ static void make_group(void)
 	tree_process(1, "systemd", "/dev/null");
 }
 
-static void put_command_line(int pid, const char *words, size_t size)
+static void put_command_line(int pid, const char *command_line, size_t size)
 {
 	char path[TREE_LINE], name[TREE_LINE];
 
 	tree_format(name, "proc/%d/cmdline", pid);
 	tree_path(path, name);
-	assert_int_equal(io_replace_at(AT_FDCWD, path, words, size, 0644), 0);
+	assert_int_equal(io_replace_at(AT_FDCWD, path, command_line, size, 0644), 0);
 }
 
 static void guest_by_group(void **state)

@@ -112,29 +112,30 @@ static void test_compare(void **state)
 		.slot = "0000:00/1c.0/00.0",
 	};
 	struct pt_identity other = card;
-	char words[512];
+	char difference[512];
 
 	(void)state;
-	assert_int_equal(pt_identity_compare(&card, &other, words, sizeof(words)),
+	assert_int_equal(pt_identity_compare(&card, &other, difference, sizeof(difference)),
 			 PT_IDENTITY_SAME);
-	assert_string_equal(words, "");
+	assert_string_equal(difference, "");
 	/* a firmware update changed the revision: the serial number settles it */
 	other.revision = 2;
 	assert_int_equal(pt_identity_compare(&card, &other, NULL, 0), PT_IDENTITY_SAME);
 	other = card;
 	strcpy(other.slot, "0000:00/1d.0/00.0");
-	assert_int_equal(pt_identity_compare(&card, &other, words, sizeof(words)),
+	assert_int_equal(pt_identity_compare(&card, &other, difference, sizeof(difference)),
 			 PT_IDENTITY_MOVED);
-	assert_non_null(strstr(words, "the same device in another slot"));
+	assert_non_null(strstr(difference, "the same device in another slot"));
 	strcpy(other.serial, "dsn:02");
-	assert_int_equal(pt_identity_compare(&card, &other, words, sizeof(words)),
+	assert_int_equal(pt_identity_compare(&card, &other, difference, sizeof(difference)),
 			 PT_IDENTITY_OTHER);
 	assert_string_equal(
-		words, "another device: expected 8086:10c9, serial number 01, found 8086:10c9, "
-		       "serial number 02");
+		difference,
+		"another device: expected 8086:10c9, serial number 01, found 8086:10c9, "
+		"serial number 02");
 	other = card;
 	other.device_id = 0x10d3;
-	assert_int_equal(pt_identity_compare(&card, &other, words, sizeof(words)),
+	assert_int_equal(pt_identity_compare(&card, &other, difference, sizeof(difference)),
 			 PT_IDENTITY_OTHER);
 	/* has one of the two lost its number? Then it isn't that card */
 	other = card;
@@ -144,8 +145,8 @@ static void test_compare(void **state)
 	other.is_serial_known = false;
 	assert_int_equal(pt_identity_compare(&card, &other, NULL, 0), PT_IDENTITY_SAME);
 	other.revision = 9;
-	assert_int_equal(pt_identity_compare(&card, &other, words, 20), PT_IDENTITY_OTHER);
-	assert_int_equal(strlen(words), 19);
+	assert_int_equal(pt_identity_compare(&card, &other, difference, 20), PT_IDENTITY_OTHER);
+	assert_int_equal(strlen(difference), 19);
 }
 
 static struct pt_snapshot *snapshot_of(struct pt_host *host)
@@ -196,12 +197,13 @@ static void test_exchanged_card(void **state)
 	struct pt_identity was = identity_of(host, NIC), is;
 	struct pt_snapshot *snapshot = snapshot_of(host);
 	struct pt_address found;
-	char words[512];
+	char difference[512];
 
 	(void)state;
 	exchange(host, NIC);
 	is = identity_of(host, NIC);
-	assert_int_equal(pt_identity_compare(&was, &is, words, sizeof(words)), PT_IDENTITY_OTHER);
+	assert_int_equal(pt_identity_compare(&was, &is, difference, sizeof(difference)),
+			 PT_IDENTITY_OTHER);
 	assert_int_equal(pt_identity_find(host, snapshot, &was, &found, NULL), -ENODEV);
 	pt_snapshot_free(snapshot);
 	fake_free(fake);

@@ -121,7 +121,7 @@ static void test_refuses(void **state)
 
 static void test_members(void **state)
 {
-	static const char *const words[] = {"held", "stuck"};
+	static const char *const choices[] = {"held", "stuck"};
 	static const char text[] =
 		"{\"text\":\"abc\",\"nul\":\"a\\u0000b\",\"n\":7,\"f\":1e2,"
 		"\"yes\":true,\"word\":\"stuck\",\"list\":[{},{}],\"mixed\":[1],"
@@ -150,9 +150,9 @@ static void test_members(void **state)
 	assert_true(json_get_number(object, "none", 0, 7, &number, &err) < 0);
 	assert_int_equal(json_get_bool(object, "yes", &is_yes, &err), 0);
 	assert_true(is_yes && json_get_bool(object, "n", &is_yes, &err) < 0);
-	assert_int_equal(json_get_word(object, "word", words, 2, &word, &err), 0);
+	assert_int_equal(json_get_word(object, "word", choices, 2, &word, &err), 0);
 	assert_int_equal(word, 1);
-	assert_true(json_get_word(object, "word", words, 1, &word, &err) < 0);
+	assert_true(json_get_word(object, "word", choices, 1, &word, &err) < 0);
 	assert_non_null(strstr(err.message, "\"stuck\""));
 	assert_int_equal(json_get_objects(object, "list", 2, &value, &err), 0);
 	assert_int_equal(json_object_array_length(value), 2);

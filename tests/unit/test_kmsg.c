@@ -16,7 +16,7 @@ struct example {
 	enum kmsg_kind kind;
 	const char *address;
 	bool has_domain;
-	const char *words;
+	const char *text;
 };
 
 static const struct example examples[] = {
@@ -89,7 +89,7 @@ static void test_examples(void **state)
 		assert_int_equal(error.kind, example->kind);
 		assert_string_equal(pt_address_format(&error.address, text), example->address);
 		assert_int_equal(error.has_domain, example->has_domain);
-		assert_string_equal(error.words, example->words);
+		assert_string_equal(error.text, example->text);
 	}
 }
 

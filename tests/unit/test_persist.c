@@ -72,20 +72,20 @@ static struct pt_persisted state_of(struct pt_host *host, const char *device)
 	return found;
 }
 
-struct told {
+struct report {
 	size_t count;
 	int result;
-	char words[2048];
+	char text[2048];
 };
 
-static void tell(void *context, const struct pt_persisted *persisted, int result, const char *words)
+static void tell(void *context, const struct pt_persisted *persisted, int result, const char *text)
 {
-	struct told *told = context;
+	struct report *report = context;
 
 	(void)persisted;
-	told->count++;
-	told->result = result;
-	(void)snprintf(told->words, sizeof(told->words), "%s", words);
+	report->count++;
+	report->result = result;
+	(void)snprintf(report->text, sizeof(report->text), "%s", text);
 }
 
 static char *read_config(struct pt_host *host, const char *device)
@@ -203,7 +203,7 @@ static void test_apply(void **state)
 	struct fake *fake = open_vtd();
 	struct pt_host *host = fake_host(fake);
 	struct pt_address nic = at(NIC);
-	struct told told = {0};
+	struct report report = {0};
 	struct pt_error err;
 
 	(void)state;
@@ -211,20 +211,20 @@ static void test_apply(void **state)
 	assert_int_equal(persist(host, DRIVE, &err), 0);
 	unbind(host, NIC);
 	/* the event of another device: the override is there before any module is loaded */
-	assert_int_equal(
-		pt_persist_apply(host, &(struct pt_address){.bus = 0x41}, false, tell, &told, &err),
-		0);
-	assert_int_equal(told.count, 0);
+	assert_int_equal(pt_persist_apply(host, &(struct pt_address){.bus = 0x41}, false, tell,
+					  &report, &err),
+			 0);
+	assert_int_equal(report.count, 0);
 	override_is(host, NIC, "vfio-pci");
 	driver_is(host, NIC, "");
 	/* a host driver that has it keeps it, unless the call may take it */
 	driver_is(host, DRIVE, "nvme");
 	override_is(host, DRIVE, "");
-	assert_int_equal(pt_persist_apply(host, &nic, false, tell, &told, &err), 0);
-	assert_int_equal(told.count, 1);
-	assert_string_equal(told.words, "bound to vfio-pci");
+	assert_int_equal(pt_persist_apply(host, &nic, false, tell, &report, &err), 0);
+	assert_int_equal(report.count, 1);
+	assert_string_equal(report.text, "bound to vfio-pci");
 	driver_is(host, NIC, "vfio-pci");
-	assert_int_equal(pt_persist_apply(host, NULL, false, tell, &told, &err), -EBUSY);
+	assert_int_equal(pt_persist_apply(host, NULL, false, tell, &report, &err), -EBUSY);
 	driver_is(host, DRIVE, "nvme");
 	assert_int_equal(pt_persist_apply(host, NULL, true, NULL, NULL, &err), 0);
 	driver_is(host, DRIVE, "vfio-pci");
@@ -237,7 +237,7 @@ static void test_exchanged(void **state)
 	struct fake *fake = open_vtd();
 	struct pt_host *host = fake_host(fake);
 	char *bytes = read_config(host, NIC);
-	struct told told = {0};
+	struct report report = {0};
 	struct pt_error err;
 
 	(void)state;
@@ -246,9 +246,9 @@ static void test_exchanged(void **state)
 	write_config(host, NIC, bytes);
 	free(bytes);
 	unbind(host, NIC);
-	assert_int_equal(pt_persist_apply(host, NULL, true, tell, &told, &err), -ENODEV);
+	assert_int_equal(pt_persist_apply(host, NULL, true, tell, &report, &err), -ENODEV);
 	assert_int_equal(err.reason, PT_IDENTITY);
-	assert_non_null(strstr(told.words, "another device"));
+	assert_non_null(strstr(report.text, "another device"));
 	driver_is(host, NIC, "");
 	override_is(host, NIC, "");
 	assert_int_equal(state_of(host, NIC).state, PT_PERSIST_EXCHANGED);
@@ -265,7 +265,7 @@ static void test_moved(void **state)
 	struct pt_host *host = fake_host(fake);
 	char *nic = read_config(host, NIC), *twin = read_config(host, TWIN);
 	struct pt_persisted persisted;
-	struct told told = {0};
+	struct report report = {0};
 	struct pt_error err;
 
 	(void)state;
@@ -276,16 +276,16 @@ static void test_moved(void **state)
 	free(twin);
 	persisted = state_of(host, NIC);
 	assert_int_equal(persisted.state, PT_PERSIST_MOVED);
-	assert_non_null(strstr(persisted.words, "now at " TWIN));
-	assert_int_equal(pt_persist_apply(host, NULL, true, tell, &told, &err), -ENODEV);
+	assert_non_null(strstr(persisted.text, "now at " TWIN));
+	assert_int_equal(pt_persist_apply(host, NULL, true, tell, &report, &err), -ENODEV);
 	assert_int_equal(err.reason, PT_IDENTITY);
-	assert_non_null(strstr(told.words, "now at " TWIN));
+	assert_non_null(strstr(report.text, "now at " TWIN));
 	driver_is(host, NIC, "e1000e");
 	driver_is(host, TWIN, "e1000e");
 	/* persisting it where it is now is how to say that this was meant */
 	assert_int_equal(persist(host, TWIN, &err), 0);
 	assert_int_equal(state_of(host, NIC).state, 99);
-	assert_int_equal(pt_persist_apply(host, NULL, true, tell, &told, &err), 0);
+	assert_int_equal(pt_persist_apply(host, NULL, true, tell, &report, &err), 0);
 	driver_is(host, TWIN, "vfio-pci");
 	fake_free(fake);
 }
@@ -322,7 +322,7 @@ static void test_missing(void **state)
 {
 	struct fake *fake = open_vtd();
 	struct pt_host *host = fake_host(fake);
-	struct told told = {0};
+	struct report report = {0};
 	struct pt_error err;
 
 	(void)state;
@@ -330,9 +330,9 @@ static void test_missing(void **state)
 	put_away(host, "sys/bus/pci/devices/" NIC);
 	assert_int_equal(state_of(host, NIC).state, PT_PERSIST_MISSING);
 	/* reported, and no failure: what isn't there, no host driver has */
-	assert_int_equal(pt_persist_apply(host, NULL, true, tell, &told, &err), 0);
-	assert_int_equal(told.count, 1);
-	assert_int_equal(told.result, -ENODEV);
+	assert_int_equal(pt_persist_apply(host, NULL, true, tell, &report, &err), 0);
+	assert_int_equal(report.count, 1);
+	assert_int_equal(report.result, -ENODEV);
 	fake_free(fake);
 }
 
@@ -377,7 +377,7 @@ static void test_claimed(void **state)
 	struct pt_address nic = at(NIC);
 	struct pt_request request = {
 		.verb = PT_DETACH, .devices = &nic, .count = 1, .driver = "pci-stub"};
-	struct told told = {0};
+	struct report report = {0};
 	struct pt_error err;
 
 	(void)state;
@@ -385,8 +385,8 @@ static void test_claimed(void **state)
 	request.driver = NULL;
 	assert_int_equal(pt_request_apply(host, &request, &err), 0);
 	assert_int_equal(binding_set_override(host, &nic, "", &err), 0);
-	assert_int_equal(pt_persist_apply(host, NULL, true, tell, &told, &err), 0);
-	assert_string_equal(told.words, "claimed: its owner keeps it");
+	assert_int_equal(pt_persist_apply(host, NULL, true, tell, &report, &err), 0);
+	assert_string_equal(report.text, "claimed: its owner keeps it");
 	override_is(host, NIC, "");
 	fake_free(fake);
 }

@@ -107,7 +107,7 @@ static void add_many(struct task *tasks, size_t count, enum pool_lane lane, unsi
 	}
 }
 
-static void let_go(struct task *tasks, size_t count)
+static void release(struct task *tasks, size_t count)
 {
 	size_t i;
 
@@ -199,7 +199,7 @@ static void await_done(const struct task *tasks, size_t count)
 
 static void finish(struct task *tasks, size_t count)
 {
-	let_go(tasks, count);
+	release(tasks, count);
 	await_done(tasks, count);
 }
 
@@ -295,7 +295,7 @@ static void check_full(enum pool_lane first)
 	add(&end);
 	if (first != POOL_END && !begins(&end))
 		fail_msg("lane %d filled first, and a guest can't be ended", first);
-	let_go(&end, 1);
+	release(&end, 1);
 	for (lane = 0; lane < POOL_LANE_COUNT; lane++)
 		if (lane == first || lane != POOL_END)
 			finish(tasks[lane], MANY);
@@ -450,7 +450,7 @@ static void test_forget(void **state)
 	assert_true(pool_forget(pool, &tasks[POOL_PEER_MAX].job));
 	assert_false(pool_forget(pool, &tasks[POOL_PEER_MAX].job));
 	finish(tasks, POOL_PEER_MAX + 2 - 1 - 1);
-	let_go(tasks, count);
+	release(tasks, count);
 	await_done(&tasks[POOL_PEER_MAX + 1], 1);
 	assert_false(pool_forget(pool, &tasks[POOL_PEER_MAX + 1].job));
 	assert_true(pool_is_idle(pool));
@@ -464,7 +464,7 @@ struct ending {
 };
 
 /* Let go of those that run once the pool takes no more. */
-static void *let_go_at_the_end(void *argument)
+static void *release_at_the_end(void *argument)
 {
 	struct ending *ending = argument;
 
@@ -480,7 +480,7 @@ static void *let_go_at_the_end(void *argument)
 		(void)pool_forget(pool, &ending->late.job);
 		(void)usleep(1000);
 	}
-	let_go(ending->tasks, sizeof(ending->tasks) / sizeof(ending->tasks[0]));
+	release(ending->tasks, sizeof(ending->tasks) / sizeof(ending->tasks[0]));
 	return NULL;
 }
 
@@ -498,7 +498,7 @@ static void test_end_with_jobs(void **state)
 		add(&ending.tasks[i]);
 	}
 	assert_true(begin(ending.tasks, count, POOL_PEER_MAX));
-	assert_int_equal(pthread_create(&thread, NULL, let_go_at_the_end, &ending), 0);
+	assert_int_equal(pthread_create(&thread, NULL, release_at_the_end, &ending), 0);
 	pool_free(pool);
 	pool = NULL;
 	assert_int_equal(pthread_join(thread, NULL), 0);

@@ -32,7 +32,7 @@ struct peer {
 	int fd;
 	int ours;
 	int received_fd;
-	const char *unheard; /* what the script waited for in vain */
+	const char *unmatched; /* what the script waited for in vain */
 };
 
 static bool read_line(struct peer *peer, char *line, size_t size)
@@ -73,7 +73,7 @@ static void *play(void *argument)
 		if (**step == '<') {
 			(void)!send(peer->fd, *step + 1, strlen(*step + 1), MSG_NOSIGNAL);
 		} else if (!read_line(peer, line, sizeof(line)) || !strstr(line, *step + 1)) {
-			peer->unheard = *step;
+			peer->unmatched = *step;
 			break;
 		}
 	}
@@ -94,8 +94,8 @@ static void end(struct peer *peer)
 {
 	assert_int_equal(pthread_join(peer->thread, NULL), 0);
 	close(peer->fd);
-	if (peer->unheard)
-		fail_msg("never heard: %s", peer->unheard + 1);
+	if (peer->unmatched)
+		fail_msg("never heard: %s", peer->unmatched + 1);
 }
 
 static struct qmp *open_qmp(struct peer *peer)

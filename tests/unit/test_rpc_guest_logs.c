@@ -56,12 +56,12 @@ static void test_bounded(void **state)
 
 	(void)state;
 	fill(log, 'a', LIMIT);
-	assert_int_equal(guest_log_trim(machine(), folder, "d1", LIMIT), 0);
+	assert_int_equal(logs_trim(machine(), folder, "d1", LIMIT), 0);
 	assert_int_equal(size_of("d1.log"), LIMIT);
 	assert_int_equal(size_of("d1.log.old"), -ENOENT);
 
 	fill(log, 'b', 600);
-	assert_int_equal(guest_log_trim(machine(), folder, "d1", LIMIT), 0);
+	assert_int_equal(logs_trim(machine(), folder, "d1", LIMIT), 0);
 	assert_int_equal(size_of("d1.log"), 0);
 	/* the end of it, not its beginning */
 	(void)snprintf(path, sizeof(path), "%s/d1.log.old", folder);
@@ -75,7 +75,7 @@ static void test_bounded(void **state)
 	fill(log, 'c', 10);
 	assert_int_equal(size_of("d1.log"), 10);
 	fill(log, 'c', 3 * LIMIT);
-	assert_int_equal(guest_log_trim(machine(), folder, "d1", LIMIT), 0);
+	assert_int_equal(logs_trim(machine(), folder, "d1", LIMIT), 0);
 	assert_int_equal(size_of("d1.log"), 0);
 	assert_int_equal(size_of("d1.log.old"), LIMIT);
 	close(log);
@@ -84,7 +84,7 @@ static void test_bounded(void **state)
 static void test_no_log(void **state)
 {
 	(void)state;
-	assert_int_equal(guest_log_trim(machine(), folder, "never", LIMIT), 0);
+	assert_int_equal(logs_trim(machine(), folder, "never", LIMIT), 0);
 	assert_int_equal(size_of("never.log.old"), -ENOENT);
 }
 
@@ -101,7 +101,7 @@ static void test_links(void **state)
 	close(fd);
 	(void)snprintf(path, sizeof(path), "%s/d2.log", folder);
 	assert_int_equal(symlink("other", path), 0);
-	assert_int_equal(guest_log_trim(machine(), folder, "d2", LIMIT), -ELOOP);
+	assert_int_equal(logs_trim(machine(), folder, "d2", LIMIT), -ELOOP);
 	assert_int_equal(size_of("other"), 2 * LIMIT);
 
 	/* a log whose end can't be kept is emptied all the same */
@@ -109,7 +109,7 @@ static void test_links(void **state)
 	(void)unlink(path);
 	assert_int_equal(symlink("other", path), 0);
 	fill(log, 'y', 2 * LIMIT);
-	assert_int_equal(guest_log_trim(machine(), folder, "d1", LIMIT), -ELOOP);
+	assert_int_equal(logs_trim(machine(), folder, "d1", LIMIT), -ELOOP);
 	assert_int_equal(size_of("d1.log"), 0);
 	assert_int_equal(size_of("other"), 2 * LIMIT);
 	close(log);

@@ -260,18 +260,18 @@ static void test_shared_directory(void **state)
 
 static void explains(const char *path, const char *says)
 {
-	char words[SAFE_PATH_WORDS];
+	char text[SAFE_PATH_TEXT];
 	struct safe_path at;
 
 	assert_int_equal(walk(path, &at), 0);
 	assert_false(safe_path_is_trusted(&at, GUEST));
-	safe_path_explain(&at, path, SAFE_PATH_OBJECT, words);
-	if (!strstr(words, says))
-		fail_msg("%s isn't in: %s", says, words);
+	safe_path_explain(&at, path, SAFE_PATH_OBJECT, text);
+	if (!strstr(text, says))
+		fail_msg("%s isn't in: %s", says, text);
 }
 
 /* The directory, its owner, where it leads now, and what to do. */
-static void test_words(void **state)
+static void test_explanations(void **state)
 {
 	(void)state;
 	root_only();
@@ -429,7 +429,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_led_elsewhere, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_led_home, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_shared_directory, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_words, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_explanations, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_entry, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_moved_meanwhile, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_making, set_up, tear_down),

@@ -55,7 +55,7 @@ struct client_thread {
 	int fd;
 	uint32_t serial;
 	struct frame_buffer input;
-	unsigned int answered, refused, heard;
+	unsigned int answered, refused, events;
 	struct letter done;
 };
 
@@ -129,7 +129,7 @@ static void *await_answer(struct client_thread *client, int32_t procedure, bool 
 		if (frame.header.type == FRAME_REPLY)
 			break;
 		MUST(frame.header.type == FRAME_MESSAGE || frame.header.type == FRAME_STREAM);
-		client->heard++;
+		client->events++;
 	}
 	MUST(frame.header.procedure == procedure && frame.header.serial == client->serial);
 	*ret_refused = frame.header.status == FRAME_ERROR;
@@ -345,7 +345,7 @@ static void count_done(struct letter *letter)
 
 /* ---- the daemon ---- */
 
-static void put_lost_guests(struct pt_host *host)
+static void put_ended_guests(struct pt_host *host)
 {
 	assert_int_equal(io_make_directories_at(host->root_fd, STORE_LIVE, 0755), 0);
 	for (int i = 0; i < LOST; i++) {
@@ -380,7 +380,7 @@ static void begin_daemon(void)
 	config.ops_context = fake;
 	config.guest_user = user_name;
 	(void)snprintf(socket_path, sizeof(socket_path), "%s/sock", fake_root(fake));
-	put_lost_guests(fake_host(fake));
+	put_ended_guests(fake_host(fake));
 	if (daemon_new(&config, &daemon_, &err) < 0 || guests_load(daemon_->guests, &err) < 0 ||
 	    server_listen_at(daemon_->server, socket_path, getgid(), &err) < 0)
 		fail_msg("%s", err.message);
@@ -462,7 +462,7 @@ static void start_clients(struct client_thread *clients, size_t count, void *(*r
 static void test_many_clients(void **state)
 {
 	static struct client_thread clients[CLIENTS];
-	unsigned int answered = 0, refused = 0, heard = 0;
+	unsigned int answered = 0, refused = 0, events = 0;
 
 	(void)state;
 	begin_daemon();
@@ -475,10 +475,10 @@ static void test_many_clients(void **state)
 	for (unsigned int i = 0; i < CLIENTS; i++) {
 		answered += clients[i].answered;
 		refused += clients[i].refused;
-		heard += clients[i].heard;
+		events += clients[i].events;
 	}
 	print_message("# %u calls answered, %u refused, %u messages heard\n", answered, refused,
-		      heard);
+		      events);
 	assert_true(answered > refused / 10);
 	start_clients(clients, 1, end_all);
 	check_what_is_left();

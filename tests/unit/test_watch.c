@@ -101,7 +101,7 @@ static void test_faults(void **state)
 	event = next(watch);
 	assert_int_equal(event.kind, PT_EVENT_DMA_FAULT);
 	assert_int_equal(pt_address_compare(&event.address, &edu), 0);
-	assert_string_equal(event.words, "DMA Write at 0xe000000: PTE Write access is not set");
+	assert_string_equal(event.text, "DMA Write at 0xe000000: PTE Write access is not set");
 	assert_true(event.has_claim);
 	assert_string_equal(event.claim.owner.name, "qemu");
 	nothing_more(watch);

@@ -30,7 +30,7 @@
 AUTO_DEFINE(list, struct pt_persist_list *, pt_persist_free)
 AUTO_DEFINE(holders, struct pt_holders *, pt_holders_free)
 
-#define WORDS 512
+#define OUTCOME_TEXT 512
 
 struct application {
 	struct pt_host *host;
@@ -58,11 +58,11 @@ static void take_failure(struct application *app, int r, const struct pt_error *
 		*app->err = *err;
 }
 
-/* @words: what was changed; "" for nothing, which nobody needs to read in a log. */
-static void tell(struct application *app, const struct pt_persisted *persisted, int result,
-		 const struct pt_error *err, const char *words)
+/* @outcome: what was changed; "" for nothing, which nobody needs to read in a log. */
+static void persist_apply_report(struct application *app, const struct pt_persisted *persisted,
+				 int result, const struct pt_error *err, const char *outcome)
 {
-	const char *said = result < 0 ? err->message : *words ? words : persisted->words;
+	const char *message = result < 0 ? err->message : *outcome ? outcome : persisted->text;
 	struct audit audit = {
 		.verb = "persist-apply",
 		.devices = persisted->is_there ? &persisted->now : &persisted->address,
@@ -70,19 +70,19 @@ static void tell(struct application *app, const struct pt_persisted *persisted, 
 		.driver = persisted->driver,
 		.result = result,
 		.err = result < 0 ? err : NULL,
-		.words = words,
+		.text = outcome,
 	};
 
-	if (result < 0 || *words)
+	if (result < 0 || *outcome)
 		audit_write(app->host, &audit);
 	if (app->report)
-		app->report(app->context, persisted, result, said);
+		app->report(app->context, persisted, result, message);
 }
 
 /* ---- one device ---- */
 
-static int refuse_held(struct pt_host *host, const struct pt_persisted *persisted,
-		       struct pt_error *err)
+static int persist_apply_refuse_held(struct pt_host *host, const struct pt_persisted *persisted,
+				     struct pt_error *err)
 {
 	AUTO(auto_holders) struct pt_holders *holders = NULL;
 	const struct pt_holder *holder;
@@ -111,14 +111,14 @@ static int take_from(struct application *app, struct pt_persisted *persisted, st
 			       "  passthru detach %s",
 			       pt_address_format(&persisted->now, text), persisted->driver_now,
 			       text);
-	r = refuse_held(app->host, persisted, err);
+	r = persist_apply_refuse_held(app->host, persisted, err);
 	if (!r)
 		r = binding_unbind(app->host, &persisted->now, BINDING_DEADLINE_MS, err);
 	return r;
 }
 
-static int bind_locked(struct application *app, struct pt_persisted *persisted, char words[WORDS],
-		       struct pt_error *err)
+static int bind_locked(struct application *app, struct pt_persisted *persisted,
+		       char outcome[OUTCOME_TEXT], struct pt_error *err)
 {
 	struct pt_host *host = app->host;
 	char before[BINDING_NAME];
@@ -142,10 +142,10 @@ static int bind_locked(struct application *app, struct pt_persisted *persisted, 
 	text_copy(persisted->driver_now, sizeof(persisted->driver_now), persisted->driver);
 	persisted->state = PT_PERSIST_APPLIED;
 	if (*before && strcmp(before, persisted->driver) != 0)
-		(void)text_format(words, WORDS, "unbound from %s, bound to %s", before,
+		(void)text_format(outcome, OUTCOME_TEXT, "unbound from %s, bound to %s", before,
 				  persisted->driver);
 	else
-		(void)text_format(words, WORDS, "bound to %s", persisted->driver);
+		(void)text_format(outcome, OUTCOME_TEXT, "bound to %s", persisted->driver);
 	return 0;
 }
 
@@ -160,14 +160,14 @@ static int set_override(struct application *app, struct pt_persisted *persisted,
 
 	if (*now->driver && strcmp(now->driver, persisted->driver) != 0) {
 		text_copy(persisted->driver_now, sizeof(persisted->driver_now), now->driver);
-		r = refuse_held(app->host, persisted, err);
+		r = persist_apply_refuse_held(app->host, persisted, err);
 	}
 	return r ? r : binding_set_override(app->host, &persisted->now, persisted->driver, err);
 }
 
 /* Set the override, and bind when @is_binding. A claimed device is its owner's. */
 static int change(struct application *app, struct pt_persisted *persisted, bool is_binding,
-		  char words[WORDS], struct pt_error *err)
+		  char outcome[OUTCOME_TEXT], struct pt_error *err)
 {
 	struct pt_host *host = app->host;
 	struct binding binding;
@@ -190,11 +190,11 @@ static int change(struct application *app, struct pt_persisted *persisted, bool 
 	if (!r)
 		r = claim_read(host, &persisted->now, &is_claimed, &claim, err);
 	if (!r && is_claimed)
-		(void)text_format(words, WORDS, "claimed: its owner keeps it");
+		(void)text_format(outcome, OUTCOME_TEXT, "claimed: its owner keeps it");
 	else if (!r && (app->may_take || !*binding.driver || !is_binding))
 		r = set_override(app, persisted, &binding, err);
 	if (!r && !is_claimed && is_binding)
-		r = bind_locked(app, persisted, words, err);
+		r = bind_locked(app, persisted, outcome, err);
 	locks_drop(host, &locks);
 	return r;
 }
@@ -220,8 +220,8 @@ static int fail_identity(const struct pt_persisted *persisted, struct pt_error *
 
 	pt_address_format(&persisted->address, text);
 	if (persisted->state == PT_PERSIST_MISSING)
-		return pt_fail(err, PT_NO_DEVICE, ENODEV, "%s: %s", text, persisted->words);
-	(void)pt_fail(err, PT_IDENTITY, ENODEV, "%s: %s.", text, persisted->words);
+		return pt_fail(err, PT_NO_DEVICE, ENODEV, "%s: %s", text, persisted->text);
+	(void)pt_fail(err, PT_IDENTITY, ENODEV, "%s: %s.", text, persisted->text);
 	if (persisted->is_there)
 		pt_error_append(err,
 				" To persist it at its new address:\n"
@@ -235,7 +235,7 @@ static int fail_identity(const struct pt_persisted *persisted, struct pt_error *
 	return -ENODEV;
 }
 
-static void report_lost(struct application *app, const struct pt_persisted *persisted)
+static void report_misplaced(struct application *app, const struct pt_persisted *persisted)
 {
 	struct pt_error err;
 	int r = fail_identity(persisted, &err);
@@ -245,10 +245,10 @@ static void report_lost(struct application *app, const struct pt_persisted *pers
 	/* what isn't there, no host driver can have */
 	if (persisted->state != PT_PERSIST_MISSING)
 		take_failure(app, r, &err);
-	tell(app, persisted, r, &err, "");
+	persist_apply_report(app, persisted, r, &err, "");
 }
 
-static bool is_lost(const struct pt_persisted *persisted)
+static bool is_misplaced(const struct pt_persisted *persisted)
 {
 	return persisted->state != PT_PERSIST_APPLIED && persisted->state != PT_PERSIST_PENDING;
 }
@@ -260,23 +260,23 @@ static void apply_overrides(struct application *app, bool *is_done)
 
 	for (i = 0; i < app->list->count; i++) {
 		struct pt_persisted *persisted = &app->list->items[i];
-		char words[WORDS] = "";
+		char outcome[OUTCOME_TEXT] = "";
 		int r;
 
 		is_done[i] = true;
 		if (is_settled(app, persisted))
 			continue;
 		r = persist_examine(app->host, app->list, persisted, &err);
-		if (!r && is_lost(persisted)) {
-			report_lost(app, persisted);
+		if (!r && is_misplaced(persisted)) {
+			report_misplaced(app, persisted);
 			continue;
 		}
 		if (!r && !*persisted->driver_now)
-			r = change(app, persisted, false, words, &err);
+			r = change(app, persisted, false, outcome, &err);
 		is_done[i] = r < 0 || !is_asked_for(app, persisted);
 		if (r < 0) {
 			take_failure(app, r, &err);
-			tell(app, persisted, r, &err, "");
+			persist_apply_report(app, persisted, r, &err, "");
 		}
 	}
 }
@@ -288,15 +288,15 @@ static void bind_all(struct application *app, const bool *is_done)
 
 	for (i = 0; i < app->list->count; i++) {
 		struct pt_persisted *persisted = &app->list->items[i];
-		char words[WORDS] = "";
+		char outcome[OUTCOME_TEXT] = "";
 		int r;
 
 		if (is_done[i])
 			continue;
-		r = change(app, persisted, true, words, &err);
+		r = change(app, persisted, true, outcome, &err);
 		if (r < 0)
 			take_failure(app, r, &err);
-		tell(app, persisted, r, &err, words);
+		persist_apply_report(app, persisted, r, &err, outcome);
 	}
 }
 

@@ -202,8 +202,8 @@ int persist_erase(struct pt_host *host, const struct pt_address *address, struct
 	return r;
 }
 
-static int load(struct pt_host *host, const struct pt_address *address, const char *name,
-		struct pt_persisted *persisted, struct pt_error *err)
+static int persist_file_load(struct pt_host *host, const struct pt_address *address,
+			     const char *name, struct pt_persisted *persisted, struct pt_error *err)
 {
 	AUTO_FREE char *text = NULL;
 	size_t size;
@@ -234,7 +234,7 @@ static int load_file(struct pt_host *host, const char *name, struct pt_persist_l
 	if (!grown)
 		return pt_fail_memory(err);
 	list->items = grown;
-	r = load(host, &address, name, &grown[list->count], &why);
+	r = persist_file_load(host, &address, name, &grown[list->count], &why);
 	if (!r)
 		list->count++;
 	if (!r || r == -ENOENT) /* unpersisted meanwhile */

@@ -81,7 +81,7 @@ static int examine_found(struct pt_host *host, struct pt_persisted *persisted, s
 	persisted->state = text_equal(persisted->driver_now, persisted->driver)
 				   ? PT_PERSIST_APPLIED
 				   : PT_PERSIST_PENDING;
-	(void)text_format(persisted->words, sizeof(persisted->words), "%s %s%s%s",
+	(void)text_format(persisted->text, sizeof(persisted->text), "%s %s%s%s",
 			  persisted->state == PT_PERSIST_APPLIED ? "on" : "still on",
 			  *persisted->driver_now ? persisted->driver_now : "no driver",
 			  is_elsewhere ? "; the bus number of its slot has changed, its address is "
@@ -91,13 +91,13 @@ static int examine_found(struct pt_host *host, struct pt_persisted *persisted, s
 	return 0;
 }
 
-static int examine_lost(struct pt_host *host, struct pt_persist_list *list,
-			struct pt_persisted *persisted, const char *difference,
-			struct pt_error *err)
+static int examine_misplaced(struct pt_host *host, struct pt_persist_list *list,
+			     struct pt_persisted *persisted, const char *difference,
+			     struct pt_error *err)
 {
 	char text[PT_ADDRESS_TEXT];
 	struct pt_identity is;
-	struct pt_error lost;
+	struct pt_error failure;
 	int r;
 
 	if (!list->snapshot) {
@@ -105,11 +105,11 @@ static int examine_lost(struct pt_host *host, struct pt_persist_list *list,
 		if (r < 0)
 			return r;
 	}
-	r = pt_identity_find(host, list->snapshot, &persisted->identity, &persisted->now, &lost);
+	r = pt_identity_find(host, list->snapshot, &persisted->identity, &persisted->now, &failure);
 	if (r < 0) {
 		persisted->state = *difference ? PT_PERSIST_EXCHANGED : PT_PERSIST_MISSING;
-		(void)text_format(persisted->words, sizeof(persisted->words), "%s%s%s", difference,
-				  *difference ? "; " : "", lost.message);
+		(void)text_format(persisted->text, sizeof(persisted->text), "%s%s%s", difference,
+				  *difference ? "; " : "", failure.message);
 		return 0;
 	}
 	r = pt_identity_read(host, &persisted->now, &is, err);
@@ -122,11 +122,10 @@ static int examine_lost(struct pt_host *host, struct pt_persist_list *list,
 		return r;
 	persisted->is_there = true;
 	persisted->state = PT_PERSIST_MOVED;
-	(void)text_format(persisted->words, sizeof(persisted->words),
-			  "moved: now at %s (slot %s, was %s)%s%s",
-			  pt_address_format(&persisted->now, text), is.slot,
-			  persisted->identity.slot, *difference ? "; at its old address: " : "",
-			  difference);
+	(void)text_format(
+		persisted->text, sizeof(persisted->text), "moved: now at %s (slot %s, was %s)%s%s",
+		pt_address_format(&persisted->now, text), is.slot, persisted->identity.slot,
+		*difference ? "; at its old address: " : "", difference);
 	return 0;
 }
 
@@ -139,22 +138,22 @@ int persist_examine(struct pt_host *host, struct pt_persist_list *list,
 
 	persisted->is_there = false;
 	persisted->driver_now[0] = '\0';
-	persisted->words[0] = '\0';
+	persisted->text[0] = '\0';
 	persisted->now = persisted->address;
 	if (pt_identity_read(host, &persisted->address, &is, &problem) < 0) {
 		/* there, and silent: not gone, and not to be looked for elsewhere */
 		if (problem.reason == PT_DEVICE_GONE &&
 		    sysfs_has_device(host, &persisted->address)) {
 			persisted->state = PT_PERSIST_MISSING;
-			text_copy(persisted->words, sizeof(persisted->words), problem.message);
+			text_copy(persisted->text, sizeof(persisted->text), problem.message);
 			return 0;
 		}
-		return examine_lost(host, list, persisted, "", err);
+		return examine_misplaced(host, list, persisted, "", err);
 	}
 	if (pt_identity_compare(&persisted->identity, &is, difference, sizeof(difference)) ==
 	    PT_IDENTITY_SAME)
 		return examine_found(host, persisted, err);
-	return examine_lost(host, list, persisted, difference, err);
+	return examine_misplaced(host, list, persisted, difference, err);
 }
 
 /* What left while it was looked at is missing, and no failure. */
@@ -171,7 +170,7 @@ static int examine_all(struct pt_host *host, struct pt_persist_list *list, struc
 		if (problem.reason == PT_NO_MEMORY || problem.reason == PT_SYSTEM)
 			return pt_fail(err, problem.reason, problem.errnum, "%s", problem.message);
 		persisted->state = PT_PERSIST_MISSING;
-		text_copy(persisted->words, sizeof(persisted->words), problem.message);
+		text_copy(persisted->text, sizeof(persisted->text), problem.message);
 	}
 	return 0;
 }
@@ -212,8 +211,8 @@ bool pt_persist_has(struct pt_host *host, const struct pt_address *address)
 /* ---- reasons against it ---- */
 
 /* Reasons of all devices, a line each; the first one's class is the error's. */
-static void refuse(struct pt_error *err, int *result, enum pt_reason reason, int errnum,
-		   const char *message)
+static void persist_refuse(struct pt_error *err, int *result, enum pt_reason reason, int errnum,
+			   const char *message)
 {
 	if (*result)
 		pt_error_append(err, "\n%s", message);
@@ -241,8 +240,8 @@ static bool is_lasting(enum pt_holder_kind kind)
 	return false;
 }
 
-static void refuse_held(struct pt_host *host, const struct pt_address *address, int *result,
-			struct pt_error *err)
+static void persist_refuse_held(struct pt_host *host, const struct pt_address *address, int *result,
+				struct pt_error *err)
 {
 	AUTO(auto_holders) struct pt_holders *holders = NULL;
 	char line[512], text[PT_ADDRESS_TEXT];
@@ -250,7 +249,7 @@ static void refuse_held(struct pt_host *host, const struct pt_address *address, 
 	size_t i;
 
 	if (pt_holders_read(host, address, &holders, &problem) < 0) {
-		refuse(err, result, problem.reason, problem.errnum, problem.message);
+		persist_refuse(err, result, problem.reason, problem.errnum, problem.message);
 		return;
 	}
 	for (i = 0; i < pt_holders_count(holders); i++) {
@@ -265,7 +264,7 @@ static void refuse_held(struct pt_host *host, const struct pt_address *address, 
 				  pt_holder_kind_name(holder->kind), holder->what,
 				  *holder->through ? " (through " : "", holder->through,
 				  *holder->through ? ")" : "");
-		refuse(err, result, PT_IN_USE, EBUSY, line);
+		persist_refuse(err, result, PT_IN_USE, EBUSY, line);
 	}
 }
 
@@ -299,7 +298,7 @@ static void refuse_other(const struct pt_persist_list *list, const struct pt_per
 				  "that entry first:\n"
 				  "  passthru unpersist %s",
 				  text, difference, text);
-		refuse(err, result, PT_IDENTITY, EEXIST, line);
+		persist_refuse(err, result, PT_IDENTITY, EEXIST, line);
 	}
 }
 
@@ -313,7 +312,7 @@ static void check_one(struct pt_host *host, const struct pt_persist_request *req
 
 	pt_address_format(&made->address, text);
 	if (pt_identity_read(host, &made->address, &made->identity, &problem) < 0) {
-		refuse(err, result, problem.reason, problem.errnum, problem.message);
+		persist_refuse(err, result, problem.reason, problem.errnum, problem.message);
 		return;
 	}
 	if (is_bridge(host, &made->address)) {
@@ -321,12 +320,12 @@ static void check_one(struct pt_host *host, const struct pt_persist_request *req
 				  "%s is a bridge, and bridges stay with the host: persist the "
 				  "devices below it",
 				  text);
-		refuse(err, result, PT_UNSUITABLE, EINVAL, line);
+		persist_refuse(err, result, PT_UNSUITABLE, EINVAL, line);
 		return;
 	}
 	refuse_other(list, made, result, err);
 	if (!request->is_forced)
-		refuse_held(host, &made->address, result, err);
+		persist_refuse_held(host, &made->address, result, err);
 }
 
 static bool is_guest_driver(const char *driver)

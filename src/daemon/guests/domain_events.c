@@ -25,7 +25,7 @@ struct message {
 	char alias[STORE_ALIAS];
 };
 
-static void describe(struct message *message, rpc_domain *domain)
+static void domain_event_describe(struct message *message, rpc_domain *domain)
 {
 	domain->name = message->name;
 	memcpy(domain->uuid, message->uuid, sizeof(message->uuid));
@@ -36,7 +36,7 @@ static void send_lifecycle(struct message *message, const char *uuid)
 {
 	struct rpc_domain_lifecycle body = {.event = message->type, .detail = message->detail};
 
-	describe(message, &body.domain);
+	domain_event_describe(message, &body.domain);
 	events_send(message->events, EVENT_DOMAIN, EVENT_LIFECYCLE, uuid,
 		    RPC_DOMAIN_LIFECYCLE_MESSAGE, (xdrproc_t)xdr_rpc_domain_lifecycle, &body,
 		    &body.callback);
@@ -46,7 +46,7 @@ static void send_reboot(struct message *message, const char *uuid)
 {
 	struct rpc_domain_rebooted body = {.callback = 0};
 
-	describe(message, &body.domain);
+	domain_event_describe(message, &body.domain);
 	events_send(message->events, EVENT_DOMAIN, EVENT_REBOOT, uuid, RPC_DOMAIN_REBOOT_MESSAGE,
 		    (xdrproc_t)xdr_rpc_domain_rebooted, &body, &body.callback);
 }
@@ -60,7 +60,7 @@ static void send_device(struct message *message, const char *uuid)
 		procedure = RPC_DOMAIN_DEVICE_ADDED_MESSAGE;
 	else if (message->event == DEVICE_EVENT_REMOVAL_FAILED)
 		procedure = RPC_DOMAIN_DEVICE_REMOVAL_FAILED_MESSAGE;
-	describe(message, &body.domain);
+	domain_event_describe(message, &body.domain);
 	events_send(message->events, EVENT_DOMAIN, message->event, uuid, procedure,
 		    (xdrproc_t)xdr_rpc_domain_device, &body, &body.callback);
 }

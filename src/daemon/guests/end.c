@@ -27,8 +27,8 @@ void domain_forget_tpm(struct pt_host *host, const struct domain *domain,
 	struct pt_error err;
 
 	/* one whose definition can't be read is defined all the same */
-	if (!domain->definition && !domain->unreadable && swtpm_is_wanted(live) &&
-	    !swtpm_is_kept(live) && swtpm_remove_state(host, live, &err) < 0)
+	if (!domain->definition && !domain->unreadable && tpm_is_wanted(live) &&
+	    !tpm_is_kept(live) && tpm_remove_state(host, live, &err) < 0)
 		log_message(PT_LOG_WARNING, "guest %s: %s", domain->name, err.message);
 }
 

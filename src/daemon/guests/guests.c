@@ -137,7 +137,7 @@ struct domain *domain_ref(struct domain *domain)
 	return domain;
 }
 
-static void let_go(struct domain *domain)
+static void domain_unref(struct domain *domain)
 {
 	assert_locked(domain->guests);
 	if (--domain->users)
@@ -154,7 +154,7 @@ void domain_release(struct domain *domain)
 	struct guests *guests = domain->guests;
 
 	guests_lock(guests);
-	let_go(domain);
+	domain_unref(domain);
 	guests_unlock(guests);
 }
 
@@ -166,7 +166,7 @@ static void unlist(struct domain *domain)
 		at = &(*at)->next;
 	*at = domain->next;
 	domain->is_listed = false;
-	let_go(domain);
+	domain_unref(domain);
 }
 
 void domain_drop_if_unused(struct domain *domain)

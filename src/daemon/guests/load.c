@@ -57,8 +57,8 @@ static void do_recover(struct pt_host *host, struct domain *domain, struct guest
 }
 
 /* It ended while no daemon was there to see it. */
-static void do_lost(struct pt_host *host, struct domain *domain, struct guest *guest,
-		    const char *alias)
+static void do_forget(struct pt_host *host, struct domain *domain, struct guest *guest,
+		      const char *alias)
 {
 	AUTO(auto_store_live) struct store_live *record = NULL;
 	AUTO(auto_definition) struct definition *live = NULL;
@@ -424,7 +424,7 @@ static int reconnect(struct guests *guests, struct pt_error *err)
 		/* nobody else has begun anything yet, so it can be read without the lock */
 		struct guest *guest = (*at)->guest;
 
-		guests_work(guests, guest ? do_reconnect : do_lost, *at, guest, NULL);
+		guests_work(guests, guest ? do_reconnect : do_forget, *at, guest, NULL);
 		domain_release(*at);
 	}
 	return 0;
@@ -472,8 +472,8 @@ int guests_load(struct guests *guests, struct pt_error *err)
 		return reconnect(guests, err);
 	state_sweep(host, &state_definitions);
 	state_sweep(host, &state_live);
-	guest_sweep_files(host);
-	r = guest_logs_begin(guests);
+	run_files_sweep(host);
+	r = logs_begin(guests);
 	if (r < 0)
 		return pt_fail(err, PT_SYSTEM, -r, "can't create a timer: %s", strerror(-r));
 	guests_work(guests, do_recover, NULL, NULL, NULL);

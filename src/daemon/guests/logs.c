@@ -29,7 +29,7 @@ static int copy(int from, off_t start, off_t end, int to)
 	return 0;
 }
 
-int guest_log_trim(struct pt_host *host, const char *directory, const char *name, size_t max)
+int logs_trim(struct pt_host *host, const char *directory, const char *name, size_t max)
 {
 	char path[512], old[512];
 	AUTO_CLOSE int fd = -1;
@@ -56,7 +56,7 @@ int guest_log_trim(struct pt_host *host, const char *directory, const char *name
 static void trim(struct pt_host *host, struct domain *domain, struct guest *guest,
 		 const char *alias)
 {
-	int r = guest_log_trim(host, GUEST_LOGS, domain->name, GUEST_LOG_MAX);
+	int r = logs_trim(host, GUEST_LOGS, domain->name, GUEST_LOG_MAX);
 
 	(void)guest;
 	(void)alias;
@@ -109,14 +109,14 @@ static int on_time(sd_event_source *source, uint64_t usec, void *context)
 	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
-int guest_logs_begin(struct guests *guests)
+int logs_begin(struct guests *guests)
 {
 	return sd_event_add_time_relative(guests->parts.context->loop, &guests->logs,
 					  CLOCK_MONOTONIC, GUEST_LOG_CHECK_USEC, 0, on_time,
 					  guests);
 }
 
-void guest_logs_end(struct guests *guests)
+void logs_end(struct guests *guests)
 {
 	guests->logs = sd_event_source_disable_unref(guests->logs);
 }

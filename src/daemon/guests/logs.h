@@ -13,8 +13,8 @@
 #define GUEST_LOG_CHECK_USEC (60 * (uint64_t)1000000)
 
 /* Look after the logs of all that runs, from now on. */
-int guest_logs_begin(struct guests *guests);
-void guest_logs_end(struct guests *guests);
+int logs_begin(struct guests *guests);
+void logs_end(struct guests *guests);
 
 /*
  * If @name's log in @directory is longer than @max bytes, keep its last @max bytes in
@@ -22,6 +22,6 @@ void guest_logs_end(struct guests *guests);
  * Bytes written between the two steps are lost. 0 or a negative errno; the log is truncated even
  * if its end could not be kept, because the disk may be full.
  */
-int guest_log_trim(struct pt_host *host, const char *directory, const char *name, size_t max);
+int logs_trim(struct pt_host *host, const char *directory, const char *name, size_t max);
 
 #endif

@@ -73,7 +73,7 @@ static void do_removed(struct pt_host *host, struct domain *domain, struct guest
 
 	if (!domain_await_job(domain, guest, "the removal of a device"))
 		return;
-	r = hotplug_finish(host, guest, alias, &err);
+	r = unplug_finish(host, guest, alias, &err);
 	domain_end_job(domain);
 	if (r == -ENOENT)
 		return; /* a part of a device, or one that was dealt with */
@@ -90,7 +90,7 @@ static void do_refused(struct pt_host *host, struct domain *domain, struct guest
 {
 	if (!domain_await_job(domain, guest, "a refused unplug"))
 		return;
-	hotplug_forget(host, guest, alias);
+	unplug_forget(host, guest, alias);
 	domain_end_job(domain);
 }
 
@@ -139,7 +139,7 @@ static void on_shutdown(struct monitor *monitor, const struct qmp_event *event)
 	struct json_object *guest = NULL;
 	bool is_guests;
 
-	if (reboot_heard(domain, monitor->guest, event))
+	if (reboot_take_event(domain, monitor->guest, event))
 		return;
 	(void)json_object_object_get_ex(event->data, "guest", &guest);
 	is_guests = json_object_get_boolean(guest);
@@ -177,7 +177,7 @@ static void on_deleted(struct monitor *monitor, const struct qmp_event *event)
 {
 	const char *alias = qmp_event_text(event, "device");
 
-	if (alias && !hotplug_heard(monitor->guest, alias, GUEST_UNPLUG_DONE))
+	if (alias && !unplug_take_event(monitor->guest, alias, GUEST_UNPLUG_DONE))
 		guests_work(monitor->domain->guests, do_removed, monitor->domain, monitor->guest,
 			    alias);
 }
@@ -188,7 +188,7 @@ static void on_unplug_error(struct monitor *monitor, const struct qmp_event *eve
 
 	if (!alias)
 		return;
-	if (!hotplug_heard(monitor->guest, alias, GUEST_UNPLUG_REFUSED))
+	if (!unplug_take_event(monitor->guest, alias, GUEST_UNPLUG_REFUSED))
 		guests_work(monitor->domain->guests, do_refused, monitor->domain, monitor->guest,
 			    alias);
 	domain_event_device(monitor->domain, DEVICE_EVENT_REMOVAL_FAILED, alias);
@@ -293,7 +293,7 @@ static int on_tpm_end(sd_event_source *source, int fd, uint32_t revents, void *c
 
 static int watch_tpm(const struct context *context, struct monitor *monitor)
 {
-	int fd = swtpm_open(context->host, monitor->guest->record), r;
+	int fd = tpm_open(context->host, monitor->guest->record), r;
 
 	if (fd < 0) {
 		/* it ended while no daemon was there to see it */
@@ -311,7 +311,7 @@ static int watch_tpm(const struct context *context, struct monitor *monitor)
 
 /* ---- beginning ---- */
 
-static void begin(struct letter *letter)
+static void monitor_begin(struct letter *letter)
 {
 	struct monitor *monitor = CONTAINER_OF(letter, struct monitor, letter);
 	struct guests *guests = monitor->domain->guests;
@@ -352,6 +352,6 @@ void monitor_post(struct domain *domain, struct guest *guest, struct qmp *events
 	guests_unlock(domain->guests);
 	monitor->guest = guest_ref(guest);
 	monitor->events = events;
-	monitor->letter.open = begin;
+	monitor->letter.open = monitor_begin;
 	mailbox_post(domain->guests->parts.mailbox, &monitor->letter);
 }

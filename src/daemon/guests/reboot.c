@@ -91,7 +91,7 @@ int reboot_forget(struct domain *domain, struct guest *guest, struct pt_error *e
 
 /* ---- doing it ---- */
 
-static int go_on(struct guest *guest, struct pt_error *err)
+static int resume_guest(struct guest *guest, struct pt_error *err)
 {
 	int tries, r = guest_call(guest, "system_reset", NULL, NULL, err);
 
@@ -108,11 +108,11 @@ static int go_on(struct guest *guest, struct pt_error *err)
 }
 
 /* With the job. */
-static void finish(struct domain *domain, struct guest *guest)
+static void reboot_finish(struct domain *domain, struct guest *guest)
 {
 	struct pt_error err;
 
-	if (go_on(guest, &err) < 0) {
+	if (resume_guest(guest, &err) < 0) {
 		log_message(PT_LOG_WARNING,
 			    "guest %s has shut down and can't be started again: %s; to end it, use "
 			    "virsh destroy",
@@ -134,11 +134,11 @@ static void do_finish(struct pt_host *host, struct domain *domain, struct guest 
 	(void)alias;
 	if (!domain_await_job(domain, guest, "a reboot"))
 		return;
-	finish(domain, guest);
+	reboot_finish(domain, guest);
 	domain_end_job(domain);
 }
 
-bool reboot_heard(struct domain *domain, struct guest *guest, const struct qmp_event *shutdown)
+bool reboot_take_event(struct domain *domain, struct guest *guest, const struct qmp_event *shutdown)
 {
 	const char *reason = qmp_event_text(shutdown, "reason");
 	bool is_restart = is_action(guest, ON_POWEROFF, "restart"), is_ours;
@@ -176,7 +176,7 @@ bool reboot_resume(struct domain *domain, struct guest *guest, const char *statu
 		!strcmp(status, "guest-panicked") && is_action(guest, ON_CRASH, "restart");
 
 	if (is_waiting || has_panicked) {
-		finish(domain, guest);
+		reboot_finish(domain, guest);
 		return true;
 	}
 	/* QEMU must not wait for a daemon that has forgotten why */

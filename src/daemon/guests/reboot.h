@@ -21,11 +21,12 @@ int reboot_ask(struct domain *domain, struct guest *guest, struct pt_error *err)
 int reboot_forget(struct domain *domain, struct guest *guest, struct pt_error *err);
 
 /* The loop heard of a shutdown: true when it is the first half of a reboot; the rest is posted. */
-bool reboot_heard(struct domain *domain, struct guest *guest, const struct qmp_event *shutdown);
+bool reboot_take_event(struct domain *domain, struct guest *guest,
+		       const struct qmp_event *shutdown);
 
 /*
  * The loop heard of a panic: true when the guest is to begin again (<on_crash>restart</on_crash>);
- * the rest is posted. Likewise reboot_heard() with <on_poweroff>restart</on_poweroff>.
+ * the rest is posted. Likewise reboot_take_event() with <on_poweroff>restart</on_poweroff>.
  */
 bool reboot_panicked(struct domain *domain, struct guest *guest);
 

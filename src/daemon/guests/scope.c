@@ -45,7 +45,7 @@ static int add_limits(sd_bus_message *call, const struct definition *live)
 	uint64_t memory, swap, weight = 0;
 	int r;
 
-	memory_group_limits(live, &memory, &swap);
+	limits_of_group(live, &memory, &swap);
 	r = add_number(call, "MemoryMax", memory);
 	if (r >= 0)
 		r = add_number(call, "MemorySwapMax", swap);
@@ -68,7 +68,7 @@ static int add_node(sd_bus_message *call, const struct reach_file *file)
 	return sd_bus_message_append(call, "(ss)", path, file->is_written ? "rw" : "r");
 }
 
-static int add_nodes(sd_bus_message *call, const struct reach *reach)
+static int scope_add_nodes(sd_bus_message *call, const struct reach *reach)
 {
 	int r = sd_bus_message_open_container(call, 'r', "sv");
 
@@ -91,7 +91,7 @@ static int add_device_policy(sd_bus_message *call, const struct reach *reach)
 	int r = sd_bus_message_append(call, "(sv)(sv)", "DevicePolicy", "s", "closed",
 				      "DeviceAllow", "a(ss)", 0);
 
-	return r < 0 ? r : add_nodes(call, reach);
+	return r < 0 ? r : scope_add_nodes(call, reach);
 }
 
 static int fill_start(sd_bus_message *call, const struct store_live *record,
@@ -140,7 +140,7 @@ static int fill_change(sd_bus_message *call, pid_t pid, const struct reach *reac
 
 /* ---- calls ---- */
 
-static int begin(sd_bus *bus, const char *method, sd_bus_message **ret_call)
+static int scope_begin(sd_bus *bus, const char *method, sd_bus_message **ret_call)
 {
 	return sd_bus_message_new_method_call(bus, ret_call, MANAGER, "/org/freedesktop/systemd1",
 					      MANAGER ".Manager", method);
@@ -150,19 +150,19 @@ int scope_ask(sd_bus *bus, const struct store_live *record, const struct definit
 	      const struct reach *reach, struct pt_error *err)
 {
 	AUTO(auto_message) sd_bus_message *call = NULL;
-	sd_bus_error said = SD_BUS_ERROR_NULL;
-	int r = begin(bus, "StartTransientUnit", &call);
+	sd_bus_error failure = SD_BUS_ERROR_NULL;
+	int r = scope_begin(bus, "StartTransientUnit", &call);
 
 	if (r >= 0)
 		r = fill_start(call, record, live, reach);
 	if (r >= 0)
-		r = sd_bus_call(bus, call, TIMEOUT_US, &said, NULL);
+		r = sd_bus_call(bus, call, TIMEOUT_US, &failure, NULL);
 	if (r < 0)
 		pt_fail(err, PT_SYSTEM, -r,
 			"can't create a systemd scope for guest %s: "
 			"%s",
-			record->name, said.message ? said.message : strerror(-r));
-	sd_bus_error_free(&said);
+			record->name, failure.message ? failure.message : strerror(-r));
+	sd_bus_error_free(&failure);
 	return r < 0 ? r : 0;
 }
 
@@ -170,24 +170,24 @@ int scope_change(sd_bus *bus, const struct store_live *record, const struct reac
 		 struct pt_error *err)
 {
 	AUTO(auto_message) sd_bus_message *call = NULL;
-	sd_bus_error said = SD_BUS_ERROR_NULL;
-	int r = begin(bus, "SetUnitProperties", &call);
+	sd_bus_error failure = SD_BUS_ERROR_NULL;
+	int r = scope_begin(bus, "SetUnitProperties", &call);
 
 	if (r >= 0)
 		r = fill_change(call, record->pid, reach);
 	if (r >= 0)
-		r = sd_bus_call(bus, call, TIMEOUT_US, &said, NULL);
+		r = sd_bus_call(bus, call, TIMEOUT_US, &failure, NULL);
 	/* it does what it was told after it has answered, but before it looks at the next call */
 	if (r >= 0)
 		r = sd_bus_call_method(bus, MANAGER, "/org/freedesktop/systemd1",
-				       "org.freedesktop.DBus.Peer", "Ping", &said, NULL, "");
-	else if (sd_bus_error_has_name(&said, MANAGER ".NoSuchUnit"))
+				       "org.freedesktop.DBus.Peer", "Ping", &failure, NULL, "");
+	else if (sd_bus_error_has_name(&failure, MANAGER ".NoSuchUnit"))
 		r = 0;
 	if (r < 0)
 		pt_fail(err, PT_SYSTEM, -r,
 			"can't change the device nodes that systemd permits to guest %s: %s",
-			record->name, said.message ? said.message : strerror(-r));
-	sd_bus_error_free(&said);
+			record->name, failure.message ? failure.message : strerror(-r));
+	sd_bus_error_free(&failure);
 	return r < 0 ? r : 0;
 }
 

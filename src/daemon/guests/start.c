@@ -34,7 +34,7 @@ int domain_start(struct pt_host *host, struct domain *domain, const struct defin
 		return r;
 	options.user = &user;
 	/* each start begins with the room that a run has; what is lost by a failure here is old */
-	(void)guest_log_trim(host, GUEST_LOGS, domain->name, GUEST_LOG_MAX / 2);
+	(void)logs_trim(host, GUEST_LOGS, domain->name, GUEST_LOG_MAX / 2);
 	guests_lock(guests);
 	options.id = domain_new_id(guests);
 	guests_unlock(guests);

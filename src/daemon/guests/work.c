@@ -15,14 +15,14 @@ struct work {
 	char alias[STORE_ALIAS];
 };
 
-static void run(struct job *job, struct pt_host *host)
+static void work_run(struct job *job, struct pt_host *host)
 {
 	struct work *work = CONTAINER_OF(job, struct work, job);
 
 	work->work(host, work->domain, work->guest, work->alias);
 }
 
-static void fail(struct job *job, const struct pt_error *err)
+static void work_fail(struct job *job, const struct pt_error *err)
 {
 	const struct work *work = CONTAINER_OF(job, struct work, job);
 
@@ -32,7 +32,7 @@ static void fail(struct job *job, const struct pt_error *err)
 			    work->domain ? work->domain->name : "*", err->message);
 }
 
-static void done(struct job *job)
+static void work_done(struct job *job)
 {
 	struct work *work = CONTAINER_OF(job, struct work, job);
 
@@ -61,7 +61,10 @@ void guests_work(struct guests *guests, guest_work_fn work_fn, struct domain *do
 	if (guest)
 		work->guest = guest_ref(guest);
 	text_copy(work->alias, sizeof(work->alias), alias ? alias : "");
-	work->job = (struct job){
-		.run = run, .fail = fail, .done = done, .lane = POOL_OWN, .uid = POOL_NO_USER};
+	work->job = (struct job){.run = work_run,
+				 .fail = work_fail,
+				 .done = work_done,
+				 .lane = POOL_OWN,
+				 .uid = POOL_NO_USER};
 	pool_add(guests->parts.pool, &work->job);
 }

@@ -52,7 +52,7 @@ static unsigned int list_bits(const struct domain *domain)
 	return bits;
 }
 
-static bool is_listed(const struct domain *domain, unsigned int flags)
+static bool domain_is_listed(const struct domain *domain, unsigned int flags)
 {
 	static const unsigned int groups[] = {
 		LIST_ACTIVE | LIST_INACTIVE,
@@ -78,7 +78,7 @@ static unsigned int count(const struct guests *guests, unsigned int flags)
 	unsigned int n = 0;
 
 	for (domain = domain_first(guests); domain; domain = domain_next(domain))
-		n += is_listed(domain, flags);
+		n += domain_is_listed(domain, flags);
 	return n;
 }
 
@@ -101,7 +101,7 @@ static int list_all(struct pt_host *host, struct call *call)
 	}
 	for (domain = domain_first(guests); r == 0 && args->is_list_wanted && domain;
 	     domain = domain_next(domain)) {
-		if (!is_listed(domain, args->flags))
+		if (!domain_is_listed(domain, args->flags))
 			continue;
 		r = domain_describe(domain,
 				    &result->domains.domains_val[result->domains.domains_len]);

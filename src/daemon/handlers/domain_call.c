@@ -42,7 +42,7 @@ struct domain *domain_lock_of(struct call *call, const struct rpc_domain *wanted
 	return NULL;
 }
 
-static int fail_unreadable(struct call *call, const struct domain *domain)
+static int domain_fail_unreadable(struct call *call, const struct domain *domain)
 {
 	return fault_set(&call->fault, FAULT_INVALID, FAULT_FROM_QEMU, "guest %s is unusable: %s",
 			 domain->name, domain->unreadable);
@@ -54,7 +54,7 @@ int domain_check_readable(struct call *call, struct domain *domain)
 
 	guests_lock(domain->guests);
 	if (domain->unreadable && !domain->guest)
-		r = fail_unreadable(call, domain);
+		r = domain_fail_unreadable(call, domain);
 	guests_unlock(domain->guests);
 	return r;
 }
@@ -65,7 +65,7 @@ int domain_check_defined(struct call *call, struct domain *domain, const char *t
 
 	guests_lock(domain->guests);
 	if (!domain->definition && domain->unreadable)
-		r = fail_unreadable(call, domain);
+		r = domain_fail_unreadable(call, domain);
 	else if (!domain->definition)
 		r = fault_set(&call->fault, FAULT_INVALID, FAULT_FROM_QEMU, "%s", transient);
 	guests_unlock(domain->guests);

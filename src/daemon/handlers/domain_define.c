@@ -30,8 +30,8 @@
 /* ---- define ---- */
 
 /* Checked, with all that it needs to be started as it is. */
-static int parse(struct pt_host *host, struct call *call, const char *xml,
-		 struct definition **ret_definition)
+static int define_parse(struct pt_host *host, struct call *call, const char *xml,
+			struct definition **ret_definition)
 {
 	AUTO(auto_definition) struct definition *definition = NULL;
 	struct pt_error err;
@@ -40,11 +40,11 @@ static int parse(struct pt_host *host, struct call *call, const char *xml,
 	if (!r)
 		r = store_check_name(definition_name(definition), &err);
 	if (!r)
-		r = live_complete(definition, &err);
+		r = definition_complete(definition, &err);
 	if (!r)
 		r = definition_choose_firmware(host, definition, &err);
 	if (!r)
-		r = live_check(definition, &err);
+		r = command_line_check(definition, &err);
 	if (r < 0)
 		return fault_of_guest(host, call, &err);
 	*ret_definition = TAKE_POINTER(definition);
@@ -90,8 +90,8 @@ static struct domain *find_or_add(struct call *call, const struct definition *de
  * With its job, so that nobody changes it meanwhile; NULL and the fault otherwise. Whether it may
  * be defined so is looked at again whenever it went while its job was waited for.
  */
-static struct domain *begin(struct call *call, const struct definition *definition,
-			    bool may_replace_unreadable)
+static struct domain *define_begin(struct call *call, const struct definition *definition,
+				   bool may_replace_unreadable)
 {
 	struct guests *guests = guests_of(call);
 	struct domain *domain;
@@ -116,7 +116,7 @@ static struct domain *begin(struct call *call, const struct definition *definiti
 	return r < 0 ? NULL : domain;
 }
 
-static void finish(struct domain *domain)
+static void define_finish(struct domain *domain)
 {
 	guests_lock(domain->guests);
 	domain_drop_if_unused(domain);
@@ -143,9 +143,9 @@ static int define(struct pt_host *host, struct call *call, const char *xml)
 	struct pt_error err;
 	int r;
 
-	if (parse(host, call, xml, &definition) < 0)
+	if (define_parse(host, call, xml, &definition) < 0)
 		return -1;
-	domain = begin(call, definition, true);
+	domain = define_begin(call, definition, true);
 	if (!domain)
 		return -1;
 	r = write_definition(host, domain, definition, &err);
@@ -164,7 +164,7 @@ static int define(struct pt_host *host, struct call *call, const char *xml)
 				       before ? DOMAIN_EVENT_DEFINED_UPDATED
 					      : DOMAIN_EVENT_DEFINED_ADDED);
 	}
-	finish(domain);
+	define_finish(domain);
 	return r < 0 ? -1 : 0;
 }
 
@@ -223,15 +223,15 @@ static void undefine_tpm(struct pt_host *host, const struct domain *domain, unsi
 	struct pt_error err;
 	int r = 0;
 
-	if (guest && swtpm_is_wanted(guest->live) && (flags & (UNDEFINE_TPM | UNDEFINE_KEEP_TPM))) {
+	if (guest && tpm_is_wanted(guest->live) && (flags & (UNDEFINE_TPM | UNDEFINE_KEEP_TPM))) {
 		(void)pthread_mutex_lock(&guest->lock);
 		r = definition_set(guest->live, kept, flags & UNDEFINE_TPM ? "no" : "yes", &err);
 		if (!r)
 			r = guest_save(host, guest, &err);
 		(void)pthread_mutex_unlock(&guest->lock);
 	} else if (!guest && !(flags & UNDEFINE_KEEP_TPM) &&
-		   (flags & UNDEFINE_TPM || !swtpm_is_kept(domain->definition))) {
-		r = swtpm_remove_state(host, domain->definition, &err);
+		   (flags & UNDEFINE_TPM || !tpm_is_kept(domain->definition))) {
+		r = tpm_remove_state(host, domain->definition, &err);
 	}
 	/* the guest is undefined all the same */
 	if (r < 0)
@@ -260,7 +260,7 @@ static int undefine_with(struct pt_host *host, struct call *call, const rpc_doma
 		log_message(PT_LOG_NOTICE, "guest %s undefined", domain->name);
 		domain_event_lifecycle(domain, DOMAIN_EVENT_UNDEFINED, 0);
 	}
-	finish(domain);
+	define_finish(domain);
 	return r < 0 ? -1 : 0;
 }
 
@@ -314,9 +314,9 @@ static int create_xml(struct pt_host *host, struct call *call)
 	int r;
 
 	if (fault_check_flags(call, args->flags, DOMAIN_START_FLAGS) < 0 ||
-	    parse(host, call, args->text, &definition) < 0)
+	    define_parse(host, call, args->text, &definition) < 0)
 		return -1;
-	domain = begin(call, definition, false);
+	domain = define_begin(call, definition, false);
 	if (!domain)
 		return -1;
 	if (domain->guest) {
@@ -332,7 +332,7 @@ static int create_xml(struct pt_host *host, struct call *call)
 		r = domain_describe(domain, call->result);
 		guests_unlock(domain->guests);
 	}
-	finish(domain);
+	define_finish(domain);
 	return r < 0 ? -1 : 0;
 }
 
@@ -353,9 +353,9 @@ static int to_native(struct pt_host *host, struct call *call)
 		return fault_set(&call->fault, FAULT_INVALID_ARG, FAULT_FROM_QEMU,
 				 "unsupported config type %.100s", args->format);
 	if (fault_check_flags(call, args->flags, 0) < 0 ||
-	    parse(host, call, args->xml, &definition) < 0)
+	    define_parse(host, call, args->xml, &definition) < 0)
 		return -1;
-	r = live_new(definition, 1, &live, &err);
+	r = definition_make_live(definition, 1, &live, &err);
 	if (!r)
 		r = command_line_build(live, &files, &argv, &err);
 	if (!r)

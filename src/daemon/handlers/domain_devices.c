@@ -31,7 +31,7 @@ struct change {
 	char *text_before;
 };
 
-static int fail(const struct change *change, const struct pt_error *err)
+static int domain_devices_fail(const struct change *change, const struct pt_error *err)
 {
 	return fault_of_guest(change->host, change->call, err);
 }
@@ -55,8 +55,9 @@ static int resolve_flags(struct change *change)
 /* ---- the definition ---- */
 
 /* @text is that of @definition. */
-static int write_text(const struct change *change, const struct definition *definition,
-		      const char *text, struct pt_error *err)
+static int domain_devices_write_text(const struct change *change,
+				     const struct definition *definition, const char *text,
+				     struct pt_error *err)
 {
 	int r = store_record_devices(change->host, definition, change->domain->definition, err);
 
@@ -77,8 +78,8 @@ static int write_config(struct change *change)
 	if (!r)
 		r = definition_format(change->config, DEFINITION_SECURE, &text, &err);
 	if (!r)
-		r = write_text(change, change->config, text, &err);
-	return r < 0 ? fail(change, &err) : 0;
+		r = domain_devices_write_text(change, change->config, text, &err);
+	return r < 0 ? domain_devices_fail(change, &err) : 0;
 }
 
 static void keep_config(struct change *change)
@@ -98,8 +99,8 @@ static void restore_config(const struct change *change)
 {
 	struct pt_error err;
 
-	if (change->text_before &&
-	    write_text(change, change->domain->definition, change->text_before, &err) < 0)
+	if (change->text_before && domain_devices_write_text(change, change->domain->definition,
+							     change->text_before, &err) < 0)
 		log_message(PT_LOG_WARNING, "guest %s: can't restore its definition: %s",
 			    change->domain->name, err.message);
 }
@@ -122,10 +123,10 @@ static int add_to_config(struct change *change)
 	if (!r)
 		r = definition_add_device(change->config, device, &node, &err);
 	if (!r)
-		r = live_complete(change->config, &err);
+		r = definition_complete(change->config, &err);
 	if (!r)
-		r = live_check(change->config, &err);
-	return r < 0 ? fail(change, &err) : 0;
+		r = command_line_check(change->config, &err);
+	return r < 0 ? domain_devices_fail(change, &err) : 0;
 }
 
 static int attach_live(struct change *change)
@@ -145,7 +146,7 @@ static int attach_live(struct change *change)
 			    "guest %s: attaching a device failed: "
 			    "%s",
 			    change->domain->name, err.message);
-		return fail(change, &err);
+		return domain_devices_fail(change, &err);
 	}
 	alias = node_get(definition_root(device), "alias@name");
 	log_message(PT_LOG_NOTICE, "guest %s: %s attached", change->domain->name, alias);
@@ -167,7 +168,8 @@ static int do_attach(struct change *change)
 
 /* ---- detach ---- */
 
-static int find(const struct change *change, const struct definition *def, xmlNode **ret_node)
+static int domain_devices_find(const struct change *change, const struct definition *def,
+			       xmlNode **ret_node)
 {
 	AUTO(auto_definition) struct definition *device = NULL;
 	struct pt_error err;
@@ -183,7 +185,7 @@ static int find(const struct change *change, const struct definition *def, xmlNo
 	r = definition_parse_device(change->xml, 0, &device, &err);
 	if (!r)
 		r = definition_find_device(def, device, ret_node, &err);
-	return r < 0 ? fail(change, &err) : 0;
+	return r < 0 ? domain_devices_fail(change, &err) : 0;
 }
 
 static int remove_from_config(struct change *change)
@@ -195,7 +197,7 @@ static int remove_from_config(struct change *change)
 	change->config = definition_copy(change->domain->definition);
 	if (!change->config)
 		return call_fail_memory(change->call);
-	if (find(change, change->config, &node) < 0)
+	if (domain_devices_find(change, change->config, &node) < 0)
 		return -1;
 	definition_remove_device(change->config, node);
 	return 0;
@@ -206,7 +208,7 @@ static int detach_live(struct change *change, const char *alias, bool *ret_is_ou
 {
 	struct domain *domain = change->domain;
 	struct pt_error err;
-	int r = hotplug_detach(change->host, domain->guest, alias, domain->guests->unplug_ms, &err);
+	int r = unplug_device(change->host, domain->guest, alias, domain->guests->unplug_ms, &err);
 
 	*ret_is_out = !definition_find_alias(domain->guest->live, alias);
 	if (r < 0)
@@ -216,7 +218,7 @@ static int detach_live(struct change *change, const char *alias, bool *ret_is_ou
 		log_message(PT_LOG_NOTICE, "guest %s released %s", domain->name, alias);
 	if (*ret_is_out)
 		domain_event_device(domain, DEVICE_EVENT_REMOVED, alias);
-	return r < 0 ? fail(change, &err) : 0;
+	return r < 0 ? domain_devices_fail(change, &err) : 0;
 }
 
 static int do_detach(struct change *change)
@@ -229,7 +231,7 @@ static int do_detach(struct change *change)
 		xmlNode *node = NULL;
 		const char *name;
 
-		if (find(change, change->domain->guest->live, &node) < 0)
+		if (domain_devices_find(change, change->domain->guest->live, &node) < 0)
 			return -1;
 		name = node_get(node, "alias@name");
 		if (!name || !text_copy(alias, sizeof(alias), name))
@@ -249,8 +251,8 @@ static int do_detach(struct change *change)
 
 /* ---- handlers ---- */
 
-static int run(struct pt_host *host, struct call *call, const rpc_domain *wanted,
-	       struct change *change, int (*work)(struct change *change))
+static int domain_devices_run(struct pt_host *host, struct call *call, const rpc_domain *wanted,
+			      struct change *change, int (*work)(struct change *change))
 {
 	int r;
 
@@ -275,7 +277,7 @@ static int attach(struct pt_host *host, struct call *call)
 	const struct rpc_domain_text_args *args = call->args;
 	struct change change = {.xml = args->text, .flags = AFFECT_LIVE};
 
-	return run(host, call, &args->domain, &change, do_attach);
+	return domain_devices_run(host, call, &args->domain, &change, do_attach);
 }
 
 static int attach_flags(struct pt_host *host, struct call *call)
@@ -283,7 +285,7 @@ static int attach_flags(struct pt_host *host, struct call *call)
 	const struct rpc_domain_text_flags_args *args = call->args;
 	struct change change = {.xml = args->text, .flags = args->flags};
 
-	return run(host, call, &args->domain, &change, do_attach);
+	return domain_devices_run(host, call, &args->domain, &change, do_attach);
 }
 
 static int detach(struct pt_host *host, struct call *call)
@@ -291,7 +293,7 @@ static int detach(struct pt_host *host, struct call *call)
 	const struct rpc_domain_text_args *args = call->args;
 	struct change change = {.xml = args->text, .flags = AFFECT_LIVE};
 
-	return run(host, call, &args->domain, &change, do_detach);
+	return domain_devices_run(host, call, &args->domain, &change, do_detach);
 }
 
 static int detach_flags(struct pt_host *host, struct call *call)
@@ -299,7 +301,7 @@ static int detach_flags(struct pt_host *host, struct call *call)
 	const struct rpc_domain_text_flags_args *args = call->args;
 	struct change change = {.xml = args->text, .flags = args->flags};
 
-	return run(host, call, &args->domain, &change, do_detach);
+	return domain_devices_run(host, call, &args->domain, &change, do_detach);
 }
 
 static int detach_alias(struct pt_host *host, struct call *call)
@@ -307,7 +309,7 @@ static int detach_alias(struct pt_host *host, struct call *call)
 	const struct rpc_domain_text_flags_args *args = call->args;
 	struct change change = {.alias = args->text, .flags = args->flags};
 
-	return run(host, call, &args->domain, &change, do_detach);
+	return domain_devices_run(host, call, &args->domain, &change, do_detach);
 }
 
 const struct handler handlers_domain_devices[] = {

@@ -162,7 +162,7 @@ static int destroy_flags(struct pt_host *host, struct call *call)
 
 /* ---- what is asked of QEMU ---- */
 
-static int ask(struct pt_host *host, struct call *call, const char *command)
+static int domain_life_ask(struct pt_host *host, struct call *call, const char *command)
 {
 	struct guest *guest = NULL;
 	struct domain *domain = domain_job_of(call, call->args, true, &guest);
@@ -276,7 +276,7 @@ static int reset(struct pt_host *host, struct call *call)
 
 	if (fault_check_flags(call, args->flags, 0) < 0)
 		return -1;
-	return ask(host, call, "system_reset");
+	return domain_life_ask(host, call, "system_reset");
 }
 
 static int reboot(struct pt_host *host, struct call *call)

@@ -27,10 +27,10 @@ static int put_characters(unsigned int *ret_count, int **ret_characters, const c
 static int get_model(struct pt_host *host, struct call *call)
 {
 	struct rpc_security_model *result = call->result;
-	const char *model = label_is_enforced(host) ? LABEL_MODEL : "none";
+	const char *model = profile_is_enforced(host) ? PROFILE_MODEL : "none";
 
 	if (put_characters(&result->model.model_len, &result->model.model_val, model) < 0 ||
-	    put_characters(&result->doi.doi_len, &result->doi.doi_val, LABEL_DOI) < 0)
+	    put_characters(&result->doi.doi_len, &result->doi.doi_val, PROFILE_DOI) < 0)
 		return call_fail_memory(call);
 	return 0;
 }
@@ -48,8 +48,8 @@ static int read_label(struct call *call, char *label, size_t size)
 	guest = domain->guest;
 	if (guest) {
 		(void)pthread_mutex_lock(&guest->lock);
-		if (label_of(guest->live))
-			(void)text_copy(label, size, label_of(guest->live));
+		if (profile_of(guest->live))
+			(void)text_copy(label, size, profile_of(guest->live));
 		(void)pthread_mutex_unlock(&guest->lock);
 	}
 	guests_unlock(guests_of(call));

@@ -273,7 +273,7 @@ static int get_vcpu_pins(struct pt_host *host, struct call *call)
 
 /* ---- all at once ---- */
 
-static int add(struct rpc_domain_stats *stats, const char *field, int type, uint64_t value)
+static int stats_add(struct rpc_domain_stats *stats, const char *field, int type, uint64_t value)
 {
 	struct rpc_parameter *parameter = &stats->values.values_val[stats->values.values_len];
 
@@ -302,29 +302,31 @@ static int fill_stats(struct pt_host *host, const struct domain *domain, unsigne
 	if (!stats->values.values_val)
 		return -1;
 	if (wanted & STATS_STATE) {
-		r |= add(stats, "state.state", RPC_PARAMETER_INT, (uint64_t)facts.state);
-		r |= add(stats, "state.reason", RPC_PARAMETER_INT, (uint64_t)facts.reason);
+		r |= stats_add(stats, "state.state", RPC_PARAMETER_INT, (uint64_t)facts.state);
+		r |= stats_add(stats, "state.reason", RPC_PARAMETER_INT, (uint64_t)facts.reason);
 	}
 	if ((wanted & STATS_CPU) && facts.is_active) {
-		r |= add(stats, "cpu.time", RPC_PARAMETER_ULONG,
-			 facts.usage.user_ns + facts.usage.system_ns);
-		r |= add(stats, "cpu.user", RPC_PARAMETER_ULONG, facts.usage.user_ns);
-		r |= add(stats, "cpu.system", RPC_PARAMETER_ULONG, facts.usage.system_ns);
+		r |= stats_add(stats, "cpu.time", RPC_PARAMETER_ULONG,
+			       facts.usage.user_ns + facts.usage.system_ns);
+		r |= stats_add(stats, "cpu.user", RPC_PARAMETER_ULONG, facts.usage.user_ns);
+		r |= stats_add(stats, "cpu.system", RPC_PARAMETER_ULONG, facts.usage.system_ns);
 	}
 	if (wanted & STATS_BALLOON) {
-		r |= add(stats, "balloon.current", RPC_PARAMETER_ULONG, facts.memory_kib);
-		r |= add(stats, "balloon.maximum", RPC_PARAMETER_ULONG, facts.max_memory_kib);
+		r |= stats_add(stats, "balloon.current", RPC_PARAMETER_ULONG, facts.memory_kib);
+		r |= stats_add(stats, "balloon.maximum", RPC_PARAMETER_ULONG, facts.max_memory_kib);
 		if (facts.is_active)
-			r |= add(stats, "balloon.rss", RPC_PARAMETER_ULONG, facts.usage.rss_kib);
+			r |= stats_add(stats, "balloon.rss", RPC_PARAMETER_ULONG,
+				       facts.usage.rss_kib);
 	}
 	if (wanted & STATS_VCPU) {
-		r |= add(stats, "vcpu.current", RPC_PARAMETER_UINT, facts.vcpus);
-		r |= add(stats, "vcpu.maximum", RPC_PARAMETER_UINT, facts.vcpus);
+		r |= stats_add(stats, "vcpu.current", RPC_PARAMETER_UINT, facts.vcpus);
+		r |= stats_add(stats, "vcpu.maximum", RPC_PARAMETER_UINT, facts.vcpus);
 	}
 	return r;
 }
 
-static bool is_wanted(const struct rpc_all_domain_stats_args *args, const struct domain *domain)
+static bool stats_is_wanted(const struct rpc_all_domain_stats_args *args,
+			    const struct domain *domain)
 {
 	u_int i;
 
@@ -355,7 +357,7 @@ static int all_stats(struct pt_host *host, struct call *call)
 	     domain = domain_next(domain)) {
 		struct rpc_domain_stats *stats;
 
-		if (!is_wanted(args, domain))
+		if (!stats_is_wanted(args, domain))
 			continue;
 		stats = &result->domains.domains_val[result->domains.domains_len];
 		r = domain_describe(domain, &stats->domain);

@@ -253,19 +253,19 @@ static int get_parent(struct pt_host *host, struct call *call)
 
 /* The words of a node's capabilities: its kind and, of a function, "vpd". */
 static int read_capabilities(struct pt_host *host, struct call *call, const char *name,
-			     const char *words[2], size_t *ret_count)
+			     const char *names[2], size_t *ret_count)
 {
 	struct pt_address address;
 	struct nodes nodes = {0};
 
 	if (resolve_node(host, call, name, &nodes) < 0)
 		return -1;
-	words[0] = node_kind_word(nodes.items[0].kind);
+	names[0] = node_kind_word(nodes.items[0].kind);
 	*ret_count = 1;
 	if (nodes.items[0].kind == NODE_PCI &&
 	    pt_address_parse(nodes.items[0].entry, &address, NULL) == 0 &&
 	    pt_nodedev_has_vpd(host, &address))
-		words[(*ret_count)++] = "vpd";
+		names[(*ret_count)++] = "vpd";
 	nodes_free(&nodes);
 	return 0;
 }
@@ -274,10 +274,10 @@ static int num_of_caps(struct pt_host *host, struct call *call)
 {
 	const struct rpc_name *args = call->args;
 	struct rpc_number *result = call->result;
-	const char *words[2];
+	const char *names[2];
 	size_t count = 0;
 
-	if (read_capabilities(host, call, args->name, words, &count) < 0)
+	if (read_capabilities(host, call, args->name, names, &count) < 0)
 		return -1;
 	result->number = (int)count;
 	return 0;
@@ -286,12 +286,12 @@ static int num_of_caps(struct pt_host *host, struct call *call)
 static int list_caps(struct pt_host *host, struct call *call)
 {
 	const struct rpc_name_max *args = call->args;
-	const char *words[2];
+	const char *names[2];
 	size_t count = 0;
 
-	if (read_capabilities(host, call, args->name, words, &count) < 0)
+	if (read_capabilities(host, call, args->name, names, &count) < 0)
 		return -1;
-	return answer_names(call, words, count, args->max);
+	return answer_names(call, names, count, args->max);
 }
 
 /* ---- what only matters for devices that are defined in files ---- */

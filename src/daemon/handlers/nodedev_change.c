@@ -69,8 +69,8 @@ static int fault_in_use(struct pt_host *host, struct call *call, const struct pt
 			 err->message);
 }
 
-static int fail(struct pt_host *host, struct call *call, const struct pt_address *address,
-		const struct pt_error *err)
+static int nodedev_change_fail(struct pt_host *host, struct call *call,
+			       const struct pt_address *address, const struct pt_error *err)
 {
 	switch (err->reason) {
 	case PT_CLAIMED:
@@ -82,8 +82,9 @@ static int fail(struct pt_host *host, struct call *call, const struct pt_address
 	}
 }
 
-static int apply(struct pt_host *host, struct call *call, const struct pt_address *address,
-		 enum pt_verb verb, const char *driver)
+static int nodedev_change_apply(struct pt_host *host, struct call *call,
+				const struct pt_address *address, enum pt_verb verb,
+				const char *driver)
 {
 	struct pt_request request = {
 		.verb = verb, .devices = address, .count = 1, .driver = driver};
@@ -95,7 +96,7 @@ static int apply(struct pt_host *host, struct call *call, const struct pt_addres
 	if (pt_request_apply(host, &request, &err) < 0) {
 		log_message(PT_LOG_NOTICE, "%s of %s failed: %s", call->procedure->name, text,
 			    err.message);
-		return fail(host, call, address, &err);
+		return nodedev_change_fail(host, call, address, &err);
 	}
 	log_message(PT_LOG_NOTICE, "%s of %s done", call->procedure->name, text);
 	return 0;
@@ -110,7 +111,7 @@ static int dettach(struct pt_host *host, struct call *call)
 
 	if (resolve_pci(host, call, args->name, &address) < 0)
 		return -1;
-	return apply(host, call, &address, PT_DETACH, NULL);
+	return nodedev_change_apply(host, call, &address, PT_DETACH, NULL);
 }
 
 static int detach_flags(struct pt_host *host, struct call *call)
@@ -126,7 +127,7 @@ static int detach_flags(struct pt_host *host, struct call *call)
 		return -1;
 	if (driver && !strcmp(driver, DRIVER_VFIO))
 		driver = NULL;
-	return apply(host, call, &address, PT_DETACH, driver);
+	return nodedev_change_apply(host, call, &address, PT_DETACH, driver);
 }
 
 static int reattach(struct pt_host *host, struct call *call)
@@ -136,7 +137,7 @@ static int reattach(struct pt_host *host, struct call *call)
 
 	if (resolve_pci(host, call, args->name, &address) < 0)
 		return -1;
-	return apply(host, call, &address, PT_REATTACH, NULL);
+	return nodedev_change_apply(host, call, &address, PT_REATTACH, NULL);
 }
 
 /* All refusals of a plan for some reasons, a line each; false when there are none. */
@@ -175,14 +176,14 @@ static int check_assignable(struct pt_host *host, struct call *call,
 	char text[PT_ADDRESS_TEXT];
 
 	if (pt_plan_make(host, &request, &reset, &err) < 0)
-		return fail(host, call, address, &err);
+		return nodedev_change_fail(host, call, address, &err);
 	if (collect_refusals(reset, false, &err))
-		return fail(host, call, address, &err);
+		return nodedev_change_fail(host, call, address, &err);
 	request.verb = PT_TAKE;
 	request.is_unreset_allowed = true;
 	request.owner = (struct pt_owner){.kind = PT_OWNER_MANUAL};
 	if (pt_plan_make(host, &request, &take, &err) < 0)
-		return fail(host, call, address, &err);
+		return nodedev_change_fail(host, call, address, &err);
 	if (!collect_refusals(take, true, &err))
 		return 0;
 	return fault_set(&call->fault, FAULT_INTERNAL, FAULT_FROM_NONE,
@@ -198,7 +199,7 @@ static int reset(struct pt_host *host, struct call *call)
 	if (resolve_pci(host, call, args->name, &address) < 0 ||
 	    check_assignable(host, call, &address) < 0)
 		return -1;
-	return apply(host, call, &address, PT_RESET, NULL);
+	return nodedev_change_apply(host, call, &address, PT_RESET, NULL);
 }
 
 const struct handler handlers_nodedev_change[] = {

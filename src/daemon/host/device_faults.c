@@ -11,13 +11,13 @@
 /* So many events a round of the loop; what is left wakes it again. */
 #define EVENTS_MAX 64
 
-struct faults {
+struct device_faults {
 	struct pt_watch *watch;
 	sd_event_source *source;
 };
 
 /* The kernel limits the rate of what it says about faults, so that this needs no limit. */
-static void tell(const struct pt_event *event)
+static void device_faults_report(const struct pt_event *event)
 {
 	const struct pt_owner *owner = &event->claim.owner;
 	char text[PT_ADDRESS_TEXT];
@@ -28,11 +28,11 @@ static void tell(const struct pt_event *event)
 	switch (event->kind) {
 	case PT_EVENT_DMA_FAULT:
 		log_message(PT_LOG_WARNING, "guest %s: %s: the IOMMU blocked a DMA: %s",
-			    owner->name, text, event->words);
+			    owner->name, text, event->text);
 		break;
 	case PT_EVENT_BUS_ERROR:
 		log_message(PT_LOG_WARNING, "guest %s: %s: bus error: %s", owner->name, text,
-			    event->words);
+			    event->text);
 		break;
 	case PT_EVENT_LEFT:
 		log_message(PT_LOG_WARNING,
@@ -47,7 +47,7 @@ static void tell(const struct pt_event *event)
 
 static int on_event(sd_event_source *source, int fd, uint32_t revents, void *context)
 {
-	struct faults *faults = context;
+	struct device_faults *faults = context;
 	struct pt_event event;
 	struct pt_error err;
 	int i, r = 1;
@@ -57,7 +57,7 @@ static int on_event(sd_event_source *source, int fd, uint32_t revents, void *con
 	for (i = 0; i < EVENTS_MAX && r > 0; i++) {
 		r = pt_watch_next(faults->watch, &event, &err);
 		if (r > 0)
-			tell(&event);
+			device_faults_report(&event);
 	}
 	if (r < 0) {
 		log_message(PT_LOG_WARNING, "faults of guests' devices are no longer reported: %s",
@@ -67,9 +67,10 @@ static int on_event(sd_event_source *source, int fd, uint32_t revents, void *con
 	return 0;
 }
 
-int faults_new(const struct context *context, struct faults **ret_faults, struct pt_error *err)
+int device_faults_new(const struct context *context, struct device_faults **ret_faults,
+		      struct pt_error *err)
 {
-	struct faults *faults = calloc(1, sizeof(*faults));
+	struct device_faults *faults = calloc(1, sizeof(*faults));
 	int r;
 
 	if (!faults)
@@ -82,14 +83,14 @@ int faults_new(const struct context *context, struct faults **ret_faults, struct
 			r = pt_fail(err, PT_SYSTEM, -r, "watching devices: %s", strerror(-r));
 	}
 	if (r < 0) {
-		faults_free(faults);
+		device_faults_free(faults);
 		return r;
 	}
 	*ret_faults = faults;
 	return 0;
 }
 
-void faults_free(struct faults *faults)
+void device_faults_free(struct device_faults *faults)
 {
 	if (!faults)
 		return;

@@ -9,9 +9,10 @@
 
 #include "daemon/context.h"
 
-struct faults;
+struct device_faults;
 
-int faults_new(const struct context *context, struct faults **ret_faults, struct pt_error *err);
-void faults_free(struct faults *faults); /* NULL is allowed */
+int device_faults_new(const struct context *context, struct device_faults **ret_faults,
+		      struct pt_error *err);
+void device_faults_free(struct device_faults *faults); /* NULL is allowed */
 
 #endif

@@ -17,7 +17,7 @@
 /* ---- what the table of definitions has ---- */
 
 /* The words that @attribute of @row may be, "a|b", up to the next blank; NULL. */
-static const char *words_in(const struct supported *row, const char *attribute)
+static const char *choices_in(const struct supported *row, const char *attribute)
 {
 	size_t size = strlen(attribute);
 	const char *at = row->attributes;
@@ -33,36 +33,38 @@ static const char *words_in(const struct supported *row, const char *attribute)
 	return NULL;
 }
 
-static const char *find_words(const struct supported *rows, size_t count, const char *path,
-			      const char *attribute)
+static const char *find_choices(const struct supported *rows, size_t count, const char *path,
+				const char *attribute)
 {
-	const char *words = NULL;
+	const char *choices = NULL;
 	size_t i;
 
-	for (i = 0; !words && i < count; i++)
+	for (i = 0; !choices && i < count; i++)
 		if (!strcmp(rows[i].path, path))
-			words = words_in(&rows[i], attribute);
-	return words;
+			choices = choices_in(&rows[i], attribute);
+	return choices;
 }
 
-static const char *supported_words(const char *path, const char *attribute)
+static const char *supported_choices(const char *path, const char *attribute)
 {
-	const char *words = find_words(supported_devices, supported_devices_count, path, attribute);
+	const char *choices =
+		find_choices(supported_devices, supported_devices_count, path, attribute);
 
-	return words ? words : find_words(supported_guest, supported_guest_count, path, attribute);
+	return choices ? choices
+		       : find_choices(supported_guest, supported_guest_count, path, attribute);
 }
 
 /* ---- writing ---- */
 
-/* @words as far as the first blank, separated by '|'; none for NULL. */
-static void write_enum(FILE *out, int indent, const char *name, const char *words)
+/* @choices as far as the first blank, separated by '|'; none for NULL. */
+static void write_enum(FILE *out, int indent, const char *name, const char *choices)
 {
 	size_t size;
 
 	(void)fprintf(out, "%*s<enum name='%s'>\n", indent, "", name);
-	for (; words && *words && *words != ' '; words += size + (words[size] == '|')) {
-		size = strcspn(words, "| ");
-		(void)fprintf(out, "%*s<value>%.*s</value>\n", indent + 2, "", (int)size, words);
+	for (; choices && *choices && *choices != ' '; choices += size + (choices[size] == '|')) {
+		size = strcspn(choices, "| ");
+		(void)fprintf(out, "%*s<value>%.*s</value>\n", indent + 2, "", (int)size, choices);
 	}
 	(void)fprintf(out, "%*s</enum>\n", indent, "");
 }
@@ -72,7 +74,7 @@ static void write_enum(FILE *out, int indent, const char *name, const char *word
  * there isn't. In the order of libvirt's schema (domaincaps.rng).
  */
 struct list {
-	const char *element, *name, *path, *attribute, *words;
+	const char *element, *name, *path, *attribute, *choices;
 };
 
 static const struct list lists[] = {
@@ -117,8 +119,8 @@ static void write_devices(FILE *out)
 		for (; i < count && !strcmp(lists[i].element, element); i++)
 			write_enum(out, 6, lists[i].name,
 				   lists[i].path
-					   ? supported_words(lists[i].path, lists[i].attribute)
-					   : lists[i].words);
+					   ? supported_choices(lists[i].path, lists[i].attribute)
+					   : lists[i].choices);
 		(void)fprintf(out, "    </%s>\n", element);
 	}
 	(void)fputs("  </devices>\n", out);
@@ -159,8 +161,8 @@ static void write_os(struct pt_host *host, FILE *out)
 		xml_element(out, 6, "value", plain);
 	if (*secure && strcmp(plain, secure) != 0)
 		xml_element(out, 6, "value", secure);
-	write_enum(out, 6, "type", supported_words("os/loader", "type"));
-	write_enum(out, 6, "readonly", supported_words("os/loader", "readonly"));
+	write_enum(out, 6, "type", supported_choices("os/loader", "type"));
+	write_enum(out, 6, "readonly", supported_choices("os/loader", "readonly"));
 	write_enum(out, 6, "secure", *secure ? "yes|no" : "no");
 	(void)fputs("    </loader>\n  </os>\n", out);
 }
@@ -198,7 +200,7 @@ char *domain_capabilities_xml(struct pt_host *host, const struct domain_kind *ki
 	write_os(host, out);
 	write_cpu(kind, out);
 	(void)fputs("  <memoryBacking supported='yes'>\n", out);
-	write_enum(out, 4, "sourceType", supported_words("memoryBacking/source", "type"));
+	write_enum(out, 4, "sourceType", supported_choices("memoryBacking/source", "type"));
 	(void)fputs("  </memoryBacking>\n", out);
 	write_devices(out);
 	(void)fputs("  <features>\n    <gic supported='no'/>\n    <vmcoreinfo supported='yes'/>\n"

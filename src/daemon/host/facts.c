@@ -22,7 +22,7 @@
 #define NODES_MAX 1024u
 #define FILE_MAX  (4u * 1024 * 1024)
 
-static bool read_number(struct pt_host *host, const char *path, uint64_t *ret_value)
+static bool facts_read_number(struct pt_host *host, const char *path, uint64_t *ret_value)
 {
 	char text[64];
 
@@ -72,9 +72,9 @@ static int add_cpu(void *context, unsigned int number)
 		return -ENOMEM;
 	cpus->items = items;
 	(void)text_format(path, sizeof(path), CPUS "/cpu%u/topology/physical_package_id", number);
-	(void)read_number(reader->host, path, &package);
+	(void)facts_read_number(reader->host, path, &package);
 	(void)text_format(path, sizeof(path), CPUS "/cpu%u/topology/core_id", number);
-	(void)read_number(reader->host, path, &core);
+	(void)facts_read_number(reader->host, path, &core);
 	items[cpus->count++] = (struct cpu){number, (unsigned int)package, (unsigned int)core};
 	return 0;
 }
@@ -294,9 +294,9 @@ char *capabilities_xml(struct pt_host *host)
 	(void)fprintf(out, "    </cpu>\n    <power_management/>\n    <iommu support='%s'/>\n",
 		      iommu_is_used(host) ? "yes" : "no");
 	write_cells(host, out);
-	if (label_is_enforced(host))
-		(void)fputs("    <secmodel>\n      <model>" LABEL_MODEL
-			    "</model>\n      <doi>" LABEL_DOI "</doi>\n    </secmodel>\n",
+	if (profile_is_enforced(host))
+		(void)fputs("    <secmodel>\n      <model>" PROFILE_MODEL
+			    "</model>\n      <doi>" PROFILE_DOI "</doi>\n    </secmodel>\n",
 			    out);
 	(void)fputs("  </host>\n", out);
 	write_guests(host, name.machine, out);

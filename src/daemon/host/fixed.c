@@ -58,7 +58,7 @@ struct nodedev_fixed fixed_get(struct fixed *fixed, const struct pt_address *add
 	return facts;
 }
 
-static int compare_names(const void *a, const void *b)
+static int fixed_compare_names(const void *a, const void *b)
 {
 	return strcmp(a, b);
 }
@@ -72,7 +72,7 @@ static bool keep_name(struct fixed *fixed, const char **name)
 	if (!*name)
 		return true;
 	copy = strdup(*name);
-	found = copy ? tsearch(copy, &fixed->names, compare_names) : NULL;
+	found = copy ? tsearch(copy, &fixed->names, fixed_compare_names) : NULL;
 	if (!found || *found != copy)
 		free(copy);
 	if (!found)

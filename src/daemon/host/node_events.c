@@ -33,7 +33,7 @@ struct node_events {
 
 /* ---- the nodes that are there ---- */
 
-static struct known *find(struct node_events *events, const char *path)
+static struct known *node_events_find(struct node_events *events, const char *path)
 {
 	struct known *known = events->known;
 
@@ -102,7 +102,7 @@ static void tell_update(struct node_events *events, const char *name)
 
 static void handle_there(struct node_events *events, const char *path)
 {
-	struct known *known = find(events, path);
+	struct known *known = node_events_find(events, path);
 	struct nodes nodes;
 
 	if (node_of_path(events->context->host, path, &nodes) < 0)
@@ -123,7 +123,7 @@ static void handle_there(struct node_events *events, const char *path)
 
 static void handle_gone(struct node_events *events, const char *path)
 {
-	struct known *known = find(events, path);
+	struct known *known = node_events_find(events, path);
 
 	if (!known)
 		return;
@@ -162,7 +162,7 @@ static void look_again(struct node_events *events)
 			handle_gone(events, known->path);
 	}
 	for (i = 0; i < nodes.count; i++)
-		if (!find(events, nodes.items[i].path))
+		if (!node_events_find(events, nodes.items[i].path))
 			handle_there(events, nodes.items[i].path);
 	nodes_free(&nodes);
 }
@@ -213,7 +213,7 @@ static int start_monitor(struct node_events *events)
 
 /* ---- while somebody listens ---- */
 
-static void end(void *context)
+static void node_events_end(void *context)
 {
 	struct node_events *events = context;
 
@@ -224,7 +224,7 @@ static void end(void *context)
 	events->is_begun = false;
 }
 
-static int begin(void *context)
+static int node_events_begin(void *context)
 {
 	struct node_events *events = context;
 	struct nodes nodes;
@@ -237,7 +237,7 @@ static int begin(void *context)
 		r = nodes_read(events->context->host, NODES_ALL & ~(1u << NODE_SYSTEM), true,
 			       &nodes);
 	if (r < 0) {
-		end(events);
+		node_events_end(events);
 		return r;
 	}
 	for (i = 0; i < nodes.count; i++)
@@ -250,7 +250,8 @@ static int begin(void *context)
 int node_events_new(const struct context *context, struct events *events,
 		    struct node_events **ret_events, struct pt_error *err)
 {
-	static const struct event_source_ops ops = {.begin = begin, .end = end};
+	static const struct event_source_ops ops = {.begin = node_events_begin,
+						    .end = node_events_end};
 	struct node_events *node_events = calloc(1, sizeof(*node_events));
 
 	if (!node_events)

@@ -66,7 +66,7 @@ static void add_chardev(struct command_line *line, const xmlNode *node)
 static void add_chardev_of(struct command_line *line, struct json_object *object,
 			   const xmlNode *node)
 {
-	json_add_format(line, object, "chardev", "char%s", line_alias(node));
+	props_add_format(line, object, "chardev", "char%s", line_alias(node));
 }
 
 /* ---- the guest's side ---- */
@@ -76,9 +76,9 @@ static void add_isa_serial(struct command_line *line, const xmlNode *node, const
 	struct json_object *object = line_object(line, "driver", "isa-serial");
 
 	add_chardev(line, node);
-	json_add_text(line, object, "id", alias);
+	props_add_text(line, object, "id", alias);
 	add_chardev_of(line, object, node);
-	json_add_number_of(line, object, "index", node, "target@port");
+	props_add_number_of(line, object, "index", node, "target@port");
 	line_put(line, LINE_DEVICE, object);
 }
 
@@ -94,12 +94,12 @@ static void add_port(struct command_line *line, const xmlNode *node, const char 
 	struct json_object *object = line_device(line, driver, node);
 
 	add_chardev(line, node);
-	json_add_format(line, object, "bus", "virtio-serial%s.0", controller ? controller : "0");
-	json_add_number_of(line, object, "nr", node, "address@port");
+	props_add_format(line, object, "bus", "virtio-serial%s.0", controller ? controller : "0");
+	props_add_number_of(line, object, "nr", node, "address@port");
 	add_chardev_of(line, object, node);
 	if (!name && node_has(node, "type", "spicevmc"))
 		name = "com.redhat.spice.0";
-	json_add_text(line, object, "name", name);
+	props_add_text(line, object, "name", name);
 	line_put(line, LINE_DEVICE, object);
 }
 
@@ -123,7 +123,7 @@ void line_redirdev(struct command_line *line, const xmlNode *node)
 
 	add_chardev(line, node);
 	add_chardev_of(line, object, node);
-	json_add_text(line, object, "bus", "usb.0");
+	props_add_text(line, object, "bus", "usb.0");
 	line_boot_order(line, object, node);
 	line_put(line, LINE_DEVICE, object);
 }
@@ -170,7 +170,7 @@ void line_tpm(struct command_line *line, const xmlNode *node)
 		add_swtpm(line, node);
 	else
 		add_host_tpm(line, node);
-	json_add_text(line, object, "tpmdev", "tpm-tpm0");
+	props_add_text(line, object, "tpmdev", "tpm-tpm0");
 	line_put(line, LINE_DEVICE, object);
 }
 

@@ -62,7 +62,7 @@ static void add_devices(struct command_line *line, int round)
 }
 
 /* What the definition says to QEMU itself: the first of <qemu:commandline> and the next ones. */
-static const xmlNode *own_word(const struct command_line *line, const xmlNode *before,
+static const xmlNode *next_own(const struct command_line *line, const xmlNode *before,
 			       const char *name)
 {
 	const xmlNode *at = before ? before->next : line->root->children;
@@ -76,11 +76,11 @@ static const xmlNode *own_word(const struct command_line *line, const xmlNode *b
 	return at;
 }
 
-static void add_own_words(struct command_line *line)
+static void add_own_arguments(struct command_line *line)
 {
 	const xmlNode *at = NULL;
 
-	while ((at = own_word(line, at, "arg")))
+	while ((at = next_own(line, at, "arg")))
 		line_add(line, node_attribute(at, "value"));
 }
 
@@ -113,7 +113,7 @@ int command_line_build(const struct definition *live, const struct command_line_
 	line_controllers(&line);
 	add_devices(&line, 1);
 	add_devices(&line, 2);
-	add_own_words(&line);
+	add_own_arguments(&line);
 	if (line.failure) {
 		command_line_free(line.argv);
 		return line.failure;
@@ -131,7 +131,7 @@ int command_line_environment(const struct definition *live, char ***ret_environm
 
 	line_add(&line, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
 	line_add(&line, "LC_ALL=C");
-	while ((at = own_word(&line, at, "env"))) {
+	while ((at = next_own(&line, at, "env"))) {
 		const char *value = node_attribute(at, "value");
 
 		line_add_format(&line, "%s=%s", node_attribute(at, "name"), value ? value : "");

@@ -21,7 +21,7 @@ struct command_line_tap {
 };
 
 /* Room in the guest's address space (domain/resources/bar_window.h). */
-struct window {
+struct command_line_window {
 	uint64_t aperture; /* bytes for the firmware to keep above 4 GiB; 0: its own choice */
 	uint64_t port;	   /* bytes for each empty root port to keep; 0: no wish */
 };
@@ -35,7 +35,7 @@ struct command_line_files {
 	int tpm_fd;		   /* QEMU's end of swtpm's socket pair; 0: none */
 	const char *run_directory; /* of this guest: sockets that the definition doesn't name */
 	bool is_paused;		   /* -S: wait for "cont" */
-	struct window window;	   /* what the host's devices need of addresses */
+	struct command_line_window window; /* what the host's devices need of addresses */
 };
 
 /*

@@ -13,11 +13,11 @@ void line_iommu(struct command_line *line, const xmlNode *node)
 		line_device(line, is_intel ? "intel-iommu" : "virtio-iommu-pci", node);
 
 	if (is_intel) {
-		json_add_text_of(line, object, "intremap", node, "driver@intremap");
-		json_add_bool_of(line, object, "caching-mode", node, "driver@caching_mode");
-		json_add_text_of(line, object, "eim", node, "driver@eim");
-		json_add_bool_of(line, object, "device-iotlb", node, "driver@iotlb");
-		json_add_number_of(line, object, "aw-bits", node, "driver@aw_bits");
+		props_add_text_of(line, object, "intremap", node, "driver@intremap");
+		props_add_bool_of(line, object, "caching-mode", node, "driver@caching_mode");
+		props_add_text_of(line, object, "eim", node, "driver@eim");
+		props_add_bool_of(line, object, "device-iotlb", node, "driver@iotlb");
+		props_add_number_of(line, object, "aw-bits", node, "driver@aw_bits");
 		if (node_says(node, "driver@intremap", "on") && definition_is_kvm(line->live) &&
 		    !node_says(line->root, "features/ioapic@driver", "qemu"))
 			line_fail(
@@ -38,16 +38,16 @@ void line_rng(struct command_line *line, const xmlNode *node)
 		line_object(line, "qom-type", is_random ? "rng-random" : "rng-builtin");
 	struct json_object *object = line_device(line, "virtio-rng-pci", node);
 
-	json_add_format(line, source, "id", "obj%s", line_alias(node));
+	props_add_format(line, source, "id", "obj%s", line_alias(node));
 	if (is_random)
-		json_add_text(line, source, "filename", path ? path : "/dev/urandom");
+		props_add_text(line, source, "filename", path ? path : "/dev/urandom");
 	line_put(line, LINE_OBJECT, source);
-	json_add_format(line, object, "rng", "obj%s", line_alias(node));
-	json_add_number_of(line, object, "max-bytes", node, "rate@bytes");
+	props_add_format(line, object, "rng", "obj%s", line_alias(node));
+	props_add_number_of(line, object, "max-bytes", node, "rate@bytes");
 	if (node_child(node, "rate"))
-		json_add_int(line, object, "period", 1000);
+		props_add_int(line, object, "period", 1000);
 	if (node_get(node, "rate@period"))
-		json_add_number_of(line, object, "period", node, "rate@period");
+		props_add_number_of(line, object, "period", node, "rate@period");
 	line_pci_address(line, object, node);
 	line_put(line, LINE_DEVICE, object);
 }
@@ -75,8 +75,8 @@ void line_memballoon(struct command_line *line, const xmlNode *node)
 	if (node_has(node, "model", "none"))
 		return;
 	object = line_device(line, "virtio-balloon-pci", node);
-	json_add_bool_of(line, object, "deflate-on-oom", node, "@autodeflate");
-	json_add_bool_of(line, object, "free-page-reporting", node, "@freePageReporting");
+	props_add_bool_of(line, object, "deflate-on-oom", node, "@autodeflate");
+	props_add_bool_of(line, object, "free-page-reporting", node, "@freePageReporting");
 	line_pci_address(line, object, node);
 	line_put(line, LINE_DEVICE, object);
 }
@@ -91,12 +91,12 @@ void line_shmem(struct command_line *line, const xmlNode *node)
 	(void)size_of_node(node_child(node, "size"), &size, NULL);
 	if (size == 0 || size & (size - 1))
 		line_fail(line, EINVAL, node, "domain/devices/shmem/size must be a power of two");
-	json_add_format(line, memory, "id", "%s-memory", line_alias(node));
-	json_add_format(line, memory, "mem-path", "/dev/shm/%s", node_get(node, "@name"));
-	json_add_int(line, memory, "size", size);
-	json_add_bool(line, memory, "share", true);
+	props_add_format(line, memory, "id", "%s-memory", line_alias(node));
+	props_add_format(line, memory, "mem-path", "/dev/shm/%s", node_get(node, "@name"));
+	props_add_int(line, memory, "size", size);
+	props_add_bool(line, memory, "share", true);
 	line_put(line, LINE_OBJECT, memory);
-	json_add_format(line, object, "memdev", "%s-memory", line_alias(node));
+	props_add_format(line, object, "memdev", "%s-memory", line_alias(node));
 	line_pci_address(line, object, node);
 	line_put(line, LINE_DEVICE, object);
 }
@@ -107,12 +107,12 @@ void line_panic(struct command_line *line, const xmlNode *node)
 	struct json_object *object;
 
 	if (model && strcmp(model, "hyperv") == 0)
-		return; /* a feature of the processor: command_line_cpu.c */
+		return; /* a feature of the processor: cpu.c */
 	object = line_device(
 		line, model && strcmp(model, "pvpanic") == 0 ? "pvpanic-pci" : "pvpanic", node);
 	if (model && strcmp(model, "pvpanic") == 0)
 		line_pci_address(line, object, node);
 	else
-		json_add_number_of(line, object, "ioport", node, "address@iobase");
+		props_add_number_of(line, object, "ioport", node, "address@iobase");
 	line_put(line, LINE_DEVICE, object);
 }

@@ -27,9 +27,9 @@ static void add_cache(struct command_line *line, struct json_object *object, con
 		if (strcmp(mode, caches[i].mode) == 0) {
 			struct json_object *cache = line_object(line, "direct", NULL);
 
-			json_add_bool(line, cache, "direct", caches[i].is_direct);
-			json_add_bool(line, cache, "no-flush", caches[i].has_no_flush);
-			json_add(line, object, "cache", cache);
+			props_add_bool(line, cache, "direct", caches[i].is_direct);
+			props_add_bool(line, cache, "no-flush", caches[i].has_no_flush);
+			props_add(line, object, "cache", cache);
 		}
 }
 
@@ -45,22 +45,22 @@ static void add_storage(struct command_line *line, const xmlNode *disk, bool is_
 			line_fail(line, EINVAL, disk,
 				  "domain/devices/disk/source is not a valid address");
 		else
-			json_add_text(line, object, "device",
-				      pt_address_format(&nvme.address, address));
-		json_add_number_of(line, object, "namespace", disk, "source@namespace");
+			props_add_text(line, object, "device",
+				       pt_address_format(&nvme.address, address));
+		props_add_number_of(line, object, "namespace", disk, "source@namespace");
 	} else {
 		bool is_block = node_has(disk, "type", "block");
 
 		object = line_object(line, "driver", is_block ? "host_device" : "file");
-		json_add_text_of(line, object, "filename", disk,
-				 is_block ? "source@dev" : "source@file");
-		json_add_text_of(line, object, "aio", disk, "driver@io");
+		props_add_text_of(line, object, "filename", disk,
+				  is_block ? "source@dev" : "source@file");
+		props_add_text_of(line, object, "aio", disk, "driver@io");
 	}
-	json_add_format(line, object, "node-name", "%s-storage", line_alias(disk));
-	json_add_bool(line, object, "auto-read-only", true);
-	json_add_text_of(line, object, "discard", disk, "driver@discard");
+	props_add_format(line, object, "node-name", "%s-storage", line_alias(disk));
+	props_add_bool(line, object, "auto-read-only", true);
+	props_add_text_of(line, object, "discard", disk, "driver@discard");
 	if (is_read_only)
-		json_add_bool(line, object, "read-only", true);
+		props_add_bool(line, object, "read-only", true);
 	add_cache(line, object, disk);
 	line_put(line, LINE_BLOCKDEV, object);
 }
@@ -70,12 +70,12 @@ static void add_format(struct command_line *line, const xmlNode *disk, bool is_r
 	const char *type = node_get(disk, "driver@type");
 	struct json_object *object = line_object(line, "driver", type ? type : "raw");
 
-	json_add_format(line, object, "node-name", "%s-format", line_alias(disk));
-	json_add_bool(line, object, "read-only", is_read_only);
-	json_add_text_of(line, object, "discard", disk, "driver@discard");
-	json_add_text_of(line, object, "detect-zeroes", disk, "driver@detect_zeroes");
+	props_add_format(line, object, "node-name", "%s-format", line_alias(disk));
+	props_add_bool(line, object, "read-only", is_read_only);
+	props_add_text_of(line, object, "discard", disk, "driver@discard");
+	props_add_text_of(line, object, "detect-zeroes", disk, "driver@detect_zeroes");
 	add_cache(line, object, disk);
-	json_add_format(line, object, "file", "%s-storage", line_alias(disk));
+	props_add_format(line, object, "file", "%s-storage", line_alias(disk));
 	line_put(line, LINE_BLOCKDEV, object);
 }
 
@@ -83,11 +83,11 @@ static void add_format(struct command_line *line, const xmlNode *disk, bool is_r
 
 static void add_queues(struct command_line *line, struct json_object *object, const xmlNode *disk)
 {
-	json_add_number_of(line, object, "num-queues", disk, "driver@queues");
-	json_add_number_of(line, object, "queue-size", disk, "driver@queue_size");
+	props_add_number_of(line, object, "num-queues", disk, "driver@queues");
+	props_add_number_of(line, object, "queue-size", disk, "driver@queue_size");
 	if (node_get(disk, "driver@iothread"))
-		json_add_format(line, object, "iothread", "iothread%s",
-				node_get(disk, "driver@iothread"));
+		props_add_format(line, object, "iothread", "iothread%s",
+				 node_get(disk, "driver@iothread"));
 }
 
 /* The buses of the machine's SATA controller are ide.0 to ide.5, a disk each. */
@@ -99,19 +99,19 @@ static void add_sata(struct command_line *line, struct json_object *object, cons
 	if (!controller || !unit)
 		line_fail(line, EINVAL, disk, "domain/devices/disk/address is missing");
 	else if (strcmp(controller, "0") == 0)
-		json_add_format(line, object, "bus", "ide.%s", unit);
+		props_add_format(line, object, "bus", "ide.%s", unit);
 	else
-		json_add_format(line, object, "bus", "sata%s.%s", controller, unit);
+		props_add_format(line, object, "bus", "sata%s.%s", controller, unit);
 }
 
 static void add_scsi(struct command_line *line, struct json_object *object, const xmlNode *disk)
 {
 	const char *controller = node_get(disk, "address@controller");
 
-	json_add_format(line, object, "bus", "scsi%s.0", controller ? controller : "0");
-	json_add_int(line, object, "channel", 0);
-	json_add_number_of(line, object, "scsi-id", disk, "address@target");
-	json_add_number_of(line, object, "lun", disk, "address@unit");
+	props_add_format(line, object, "bus", "scsi%s.0", controller ? controller : "0");
+	props_add_int(line, object, "channel", 0);
+	props_add_number_of(line, object, "scsi-id", disk, "address@target");
+	props_add_number_of(line, object, "lun", disk, "address@unit");
 }
 
 static const struct {
@@ -131,11 +131,11 @@ static void add_errors(struct command_line *line, struct json_object *object, co
 	const char *policy = node_get(disk, "driver@error_policy");
 	const char *read_policy = node_get(disk, "driver@rerror_policy");
 
-	json_add_text(line, object, "werror",
-		      policy && strcmp(policy, "enospace") == 0 ? "enospc" : policy);
+	props_add_text(line, object, "werror",
+		       policy && strcmp(policy, "enospace") == 0 ? "enospc" : policy);
 	if (!read_policy && policy && strcmp(policy, "enospace") != 0)
 		read_policy = policy;
-	json_add_text(line, object, "rerror", read_policy);
+	props_add_text(line, object, "rerror", read_policy);
 }
 
 static void add_write_cache(struct command_line *line, struct json_object *object,
@@ -145,10 +145,11 @@ static void add_write_cache(struct command_line *line, struct json_object *objec
 
 	for (size_t i = 0; mode && i < sizeof(caches) / sizeof(caches[0]); i++)
 		if (strcmp(mode, caches[i].mode) == 0)
-			json_add_text(line, object, "write-cache", caches[i].write_cache);
+			props_add_text(line, object, "write-cache", caches[i].write_cache);
 }
 
-static void add_device(struct command_line *line, const xmlNode *disk, size_t bus, bool is_cdrom)
+static void disk_add_device(struct command_line *line, const xmlNode *disk, size_t bus,
+			    bool is_cdrom)
 {
 	const char *driver = is_cdrom ? buses[bus].cdrom : buses[bus].disk;
 	const char *wwn = node_get(disk, "wwn");
@@ -157,23 +158,23 @@ static void add_device(struct command_line *line, const xmlNode *disk, size_t bu
 	if (buses[bus].add)
 		buses[bus].add(line, object, disk);
 	else
-		json_add_text(line, object, "bus", "usb.0");
+		props_add_text(line, object, "bus", "usb.0");
 	if (node_child(disk, "source"))
-		json_add_format(line, object, "drive", "%s-format", line_alias(disk));
+		props_add_format(line, object, "drive", "%s-format", line_alias(disk));
 	if (strcmp(buses[bus].bus, "virtio") == 0)
 		add_queues(line, object, disk);
 	line_boot_order(line, object, disk);
-	json_add_text_of(line, object, "serial", disk, "serial");
+	props_add_text_of(line, object, "serial", disk, "serial");
 	if (wwn && strcmp(buses[bus].bus, "sata") != 0 && strcmp(buses[bus].bus, "scsi") != 0)
 		line_fail(line, EOPNOTSUPP, disk,
 			  "domain/devices/disk/wwn needs the bus sata or scsi");
 	if (wwn)
-		json_add_int(line, object, "wwn", strtoull(wwn, NULL, 16));
-	json_add_number_of(line, object, "logical_block_size", disk, "blockio@logical_block_size");
-	json_add_number_of(line, object, "physical_block_size", disk,
-			   "blockio@physical_block_size");
+		props_add_int(line, object, "wwn", strtoull(wwn, NULL, 16));
+	props_add_number_of(line, object, "logical_block_size", disk, "blockio@logical_block_size");
+	props_add_number_of(line, object, "physical_block_size", disk,
+			    "blockio@physical_block_size");
 	if (node_child(disk, "shareable"))
-		json_add_bool(line, object, "share-rw", true);
+		props_add_bool(line, object, "share-rw", true);
 	add_errors(line, object, disk);
 	if (!is_cdrom)
 		add_write_cache(line, object, disk);
@@ -209,5 +210,5 @@ void line_disk(struct command_line *line, const xmlNode *node)
 		add_storage(line, node, is_read_only);
 		add_format(line, node, is_read_only);
 	}
-	add_device(line, node, bus, is_cdrom);
+	disk_add_device(line, node, bus, is_cdrom);
 }

@@ -25,7 +25,7 @@ static const char *listen_socket(const xmlNode *node)
 	return path ? path : node_get(node, "listen@socket");
 }
 
-/* 0: not chosen (live_choose_ports()). */
+/* 0: not chosen (resources_choose_ports()). */
 static unsigned int port_of(const xmlNode *node)
 {
 	uint64_t port;
@@ -81,7 +81,7 @@ static void add_spice(struct command_line *line, const xmlNode *node)
 	static const struct {
 		const char *path;
 		const char *key;
-	} words[] = {
+	} options[] = {
 		{"image@compression", "image-compression"},
 		{"jpeg@compression", "jpeg-wan-compression"},
 		{"zlib@compression", "zlib-glz-wan-compression"},
@@ -106,12 +106,12 @@ static void add_spice(struct command_line *line, const xmlNode *node)
 	}
 	if (!node_get(node, "@passwd"))
 		option_add(&option, "disable-ticketing", "on");
-	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-		const char *value = node_get(node, words[i].path);
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+		const char *value = node_get(node, options[i].path);
 
-		if (value && strcmp(words[i].key, "agent-mouse") == 0)
+		if (value && strcmp(options[i].key, "agent-mouse") == 0)
 			value = strcmp(value, "client") == 0 ? "on" : "off";
-		option_add(&option, words[i].key, value);
+		option_add(&option, options[i].key, value);
 	}
 	if (node_says(node, "clipboard@copypaste", "no"))
 		option_add(&option, "disable-copy-paste", "on");
@@ -167,8 +167,8 @@ static void add_memory(struct command_line *line, struct json_object *object, co
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
 		if (strcmp(type, sizes[i].type) == 0 &&
 		    node_number(model, sizes[i].attribute, INT32_MAX, &kib) == 0)
-			json_add_int(line, object, sizes[i].key,
-				     sizes[i].unit ? kib / sizes[i].unit : kib * 1024);
+			props_add_int(line, object, sizes[i].key,
+				      sizes[i].unit ? kib / sizes[i].unit : kib * 1024);
 }
 
 void line_video(struct command_line *line, const xmlNode *node)
@@ -182,14 +182,14 @@ void line_video(struct command_line *line, const xmlNode *node)
 		return;
 	while (i < 5 && strcmp(type, videos[i].type) != 0)
 		i++;
-	object = line_device(line, is_primary_video(node) ? videos[i].primary : videos[i].other,
-			     node);
+	object = line_device(
+		line, device_is_primary_video(node) ? videos[i].primary : videos[i].other, node);
 	add_memory(line, object, type, model);
 	if (strcmp(type, "virtio") == 0 || strcmp(type, "qxl") == 0)
-		json_add_number_of(line, object, "max_outputs", model, "@heads");
+		props_add_number_of(line, object, "max_outputs", model, "@heads");
 	if (node_child(model, "resolution")) {
-		json_add_number_of(line, object, "xres", model, "resolution@x");
-		json_add_number_of(line, object, "yres", model, "resolution@y");
+		props_add_number_of(line, object, "xres", model, "resolution@x");
+		props_add_number_of(line, object, "yres", model, "resolution@y");
 	}
 	if (strcmp(type, "ramfb") != 0)
 		line_pci_address(line, object, node);
@@ -211,9 +211,9 @@ void line_audio(struct command_line *line, const xmlNode *node)
 		if (strcmp(type, drivers[i].type) == 0)
 			type = drivers[i].driver;
 	object = line_object(line, "driver", type);
-	json_add_format(line, object, "id", "audio%s", node_get(node, "@id"));
+	props_add_format(line, object, "id", "audio%s", node_get(node, "@id"));
 	if (strcmp(type, "pa") == 0)
-		json_add_text_of(line, object, "server", node, "@serverName");
+		props_add_text_of(line, object, "server", node, "@serverName");
 	else if (node_get(node, "@serverName"))
 		line_fail(line, EOPNOTSUPP, node,
 			  "domain/devices/audio@serverName needs the type pulseaudio");
@@ -231,7 +231,7 @@ static void add_audio_of(struct command_line *line, struct json_object *object,
 		line_fail(line, EINVAL, sound,
 			  "domain/devices/sound needs an audio backend: add <audio id='1' "
 			  "type='none'/> or another type");
-	json_add_format(line, object, "audiodev", "audio%s", id ? id : "");
+	props_add_format(line, object, "audiodev", "audio%s", id ? id : "");
 }
 
 /* Intel's HD audio is a controller, and a codec on it that makes the sound. */
@@ -244,10 +244,10 @@ static void add_codecs(struct command_line *line, const xmlNode *sound)
 		const char *type = node_attribute(codec, "type");
 		struct json_object *object = line_object(line, "driver", NULL);
 
-		json_add_format(line, object, "driver", "hda-%s", type ? type : "duplex");
-		json_add_format(line, object, "id", "%s-codec%u", line_alias(sound), number);
-		json_add_format(line, object, "bus", "%s.0", line_alias(sound));
-		json_add_int(line, object, "cad", number++);
+		props_add_format(line, object, "driver", "hda-%s", type ? type : "duplex");
+		props_add_format(line, object, "id", "%s-codec%u", line_alias(sound), number);
+		props_add_format(line, object, "bus", "%s.0", line_alias(sound));
+		props_add_int(line, object, "cad", number++);
 		add_audio_of(line, object, sound);
 		line_put(line, LINE_DEVICE, object);
 		codec = node_next(codec, "codec");
@@ -277,7 +277,7 @@ void line_sound(struct command_line *line, const xmlNode *node)
 	if (!models[i].has_codecs)
 		add_audio_of(line, object, node);
 	if (strcmp(models[i].model, "usb") == 0)
-		json_add_text(line, object, "bus", "usb.0");
+		props_add_text(line, object, "bus", "usb.0");
 	else
 		line_pci_address(line, object, node);
 	line_put(line, LINE_DEVICE, object);
@@ -291,12 +291,12 @@ static void add_evdev(struct command_line *line, const xmlNode *node)
 {
 	struct json_object *object = line_object(line, "qom-type", "input-linux");
 
-	json_add_text(line, object, "id", line_alias(node));
-	json_add_text_of(line, object, "evdev", node, "source@dev");
+	props_add_text(line, object, "id", line_alias(node));
+	props_add_text_of(line, object, "evdev", node, "source@dev");
 	if (node_says(node, "source@grab", "all"))
-		json_add_bool(line, object, "grab_all", true);
-	json_add_bool_of(line, object, "repeat", node, "source@repeat");
-	json_add_text_of(line, object, "grab-toggle", node, "source@grabToggle");
+		props_add_bool(line, object, "grab_all", true);
+	props_add_bool_of(line, object, "repeat", node, "source@repeat");
+	props_add_text_of(line, object, "grab-toggle", node, "source@grabToggle");
 	line_put(line, LINE_OBJECT, object);
 }
 
@@ -326,8 +326,8 @@ void line_input(struct command_line *line, const xmlNode *node)
 	if (strcmp(bus, "virtio") == 0) {
 		line_pci_address(line, object, node);
 	} else {
-		json_add_text(line, object, "bus", "usb.0");
-		json_add_text_of(line, object, "port", node, "address@port");
+		props_add_text(line, object, "bus", "usb.0");
+		props_add_text_of(line, object, "port", node, "address@port");
 	}
 	line_put(line, LINE_DEVICE, object);
 }

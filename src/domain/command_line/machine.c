@@ -38,15 +38,15 @@ static void add_flash(struct command_line *line, const xmlNode *node, const char
 	if (!node)
 		return;
 	file = line_object(line, "driver", "file");
-	json_add_text(line, file, "filename", node_text(node));
-	json_add_format(line, file, "node-name", "%s-storage", name);
-	json_add_bool(line, file, "auto-read-only", true);
-	json_add_text(line, file, "discard", "unmap");
+	props_add_text(line, file, "filename", node_text(node));
+	props_add_format(line, file, "node-name", "%s-storage", name);
+	props_add_bool(line, file, "auto-read-only", true);
+	props_add_text(line, file, "discard", "unmap");
 	line_put(line, LINE_BLOCKDEV, file);
 	image = line_object(line, "driver", format ? format : "raw");
-	json_add_format(line, image, "node-name", "%s-format", name);
-	json_add_bool(line, image, "read-only", is_read_only);
-	json_add_format(line, image, "file", "%s-storage", name);
+	props_add_format(line, image, "node-name", "%s-format", name);
+	props_add_bool(line, image, "read-only", is_read_only);
+	props_add_format(line, image, "file", "%s-storage", name);
 	line_put(line, LINE_BLOCKDEV, image);
 }
 
@@ -134,13 +134,14 @@ static void add_kernel(struct command_line *line)
 	static const struct {
 		const char *path;
 		const char *option;
-	} words[] = {{"os/kernel", "-kernel"}, {"os/initrd", "-initrd"}, {"os/cmdline", "-append"}};
+	} options[] = {
+		{"os/kernel", "-kernel"}, {"os/initrd", "-initrd"}, {"os/cmdline", "-append"}};
 
 	for (size_t i = 0; i < 3; i++) {
-		const char *text = node_get(line->root, words[i].path);
+		const char *text = node_get(line->root, options[i].path);
 
 		if (text)
-			line_add_value(line, words[i].option, "%s", text);
+			line_add_value(line, options[i].option, "%s", text);
 	}
 }
 

@@ -13,7 +13,8 @@ const char *line_memory_backend(const struct command_line *line)
 }
 
 /* The host's nodes in @nodeset, as a list of numbers. */
-static void add_nodes(struct command_line *line, struct json_object *object, const xmlNode *from)
+static void memory_add_nodes(struct command_line *line, struct json_object *object,
+			     const xmlNode *from)
 {
 	static const struct {
 		const char *mode;
@@ -34,10 +35,10 @@ static void add_nodes(struct command_line *line, struct json_object *object, con
 	for (unsigned int i = 0; nodes && i < CPUSET_MAX; i++)
 		if (set[i])
 			json_object_array_add(nodes, json_object_new_int((int)i));
-	json_add(line, object, "host-nodes", nodes);
+	props_add(line, object, "host-nodes", nodes);
 	for (size_t i = 0; i < 3; i++)
 		if (strcmp(mode ? mode : "strict", policies[i].mode) == 0)
-			json_add_text(line, object, "policy", policies[i].policy);
+			props_add_text(line, object, "policy", policies[i].policy);
 }
 
 static const xmlNode *nodes_of_cell(const struct command_line *line, const char *id)
@@ -55,14 +56,14 @@ static void add_pages(struct command_line *line, struct json_object *object, con
 	const xmlNode *page = node_child(pages, "page");
 	uint64_t size;
 
-	json_add_bool(line, object, "hugetlb", true);
+	props_add_bool(line, object, "hugetlb", true);
 	if (!page)
 		return;
 	if (size_parse(node_attribute(page, "size"), node_attribute(page, "unit"), &size, NULL) < 0)
 		line_fail(line, EINVAL, page,
 			  "domain/memoryBacking/hugepages/page@size is not a size");
 	else
-		json_add_int(line, object, "hugetlbsize", size);
+		props_add_int(line, object, "hugetlbsize", size);
 }
 
 /*
@@ -81,18 +82,19 @@ static void add_backend(struct command_line *line, const char *id, uint64_t size
 
 	if (!access)
 		access = node_get(backing, "access@mode");
-	json_add_text(line, object, "id", id);
+	props_add_text(line, object, "id", id);
 	if (pages)
 		add_pages(line, object, pages);
 	/* QEMU's memfds are shared unless told otherwise; a guest's memory is private by default */
 	if (is_memfd || access)
-		json_add_bool(line, object, "share", access && strcmp(access, "shared") == 0);
+		props_add_bool(line, object, "share", access && strcmp(access, "shared") == 0);
 	if (pages || node_says(backing, "allocation@mode", "immediate"))
-		json_add_bool(line, object, "prealloc", true);
+		props_add_bool(line, object, "prealloc", true);
 	if (node_get(backing, "allocation@threads"))
-		json_add_number_of(line, object, "prealloc-threads", backing, "allocation@threads");
-	json_add_int(line, object, "size", size);
-	add_nodes(line, object, nodes_of_cell(line, node_attribute(cell, "id")));
+		props_add_number_of(line, object, "prealloc-threads", backing,
+				    "allocation@threads");
+	props_add_int(line, object, "size", size);
+	memory_add_nodes(line, object, nodes_of_cell(line, node_attribute(cell, "id")));
 	line_put(line, LINE_OBJECT, object);
 }
 

@@ -22,10 +22,10 @@ static void add_tap(struct command_line *line, struct json_object *object, const
 	const struct command_line_tap *tap = find_tap(line, line_alias(node));
 
 	if (tap) {
-		json_add_format(line, object, "fd", "%d", tap->fd);
+		props_add_format(line, object, "fd", "%d", tap->fd);
 		if (tap->vhost_fd >= 0) {
-			json_add_bool(line, object, "vhost", true);
-			json_add_format(line, object, "vhostfd", "%d", tap->vhost_fd);
+			props_add_bool(line, object, "vhost", true);
+			props_add_format(line, object, "vhostfd", "%d", tap->vhost_fd);
 		}
 		return;
 	}
@@ -33,11 +33,11 @@ static void add_tap(struct command_line *line, struct json_object *object, const
 		line_fail(line, EOPNOTSUPP, node,
 			  "domain/devices/interface@type='%s': no tap was opened for it",
 			  node_get(node, "@type"));
-	json_add_text_of(line, object, "ifname", node, "target@dev");
-	json_add_text(line, object, "script", "no");
-	json_add_text(line, object, "downscript", "no");
+	props_add_text_of(line, object, "ifname", node, "target@dev");
+	props_add_text(line, object, "script", "no");
+	props_add_text(line, object, "downscript", "no");
 	if (node_says(node, "driver@name", "vhost"))
-		json_add_bool(line, object, "vhost", true);
+		props_add_bool(line, object, "vhost", true);
 }
 
 static void add_backend(struct command_line *line, const xmlNode *node)
@@ -45,7 +45,7 @@ static void add_backend(struct command_line *line, const xmlNode *node)
 	bool is_user = node_has(node, "type", "user");
 	struct json_object *object = line_object(line, "type", is_user ? "user" : "tap");
 
-	json_add_format(line, object, "id", "host%s", line_alias(node));
+	props_add_format(line, object, "id", "host%s", line_alias(node));
 	if (!is_user)
 		add_tap(line, object, node);
 	line_put(line, LINE_NETDEV, object);
@@ -63,12 +63,12 @@ void line_interface(struct command_line *line, const xmlNode *node)
 	}
 	add_backend(line, node);
 	object = line_device(line, is_virtio ? "virtio-net-pci" : model, node);
-	json_add_format(line, object, "netdev", "host%s", line_alias(node));
-	json_add_text_of(line, object, "mac", node, "mac@address");
+	props_add_format(line, object, "netdev", "host%s", line_alias(node));
+	props_add_text_of(line, object, "mac", node, "mac@address");
 	if (node_says(node, "teaming@type", "persistent"))
-		json_add_bool(line, object, "failover", true);
+		props_add_bool(line, object, "failover", true);
 	if (node_get(node, "mtu@size") && is_virtio)
-		json_add_number_of(line, object, "host_mtu", node, "mtu@size");
+		props_add_number_of(line, object, "host_mtu", node, "mtu@size");
 	else if (node_get(node, "mtu@size"))
 		line_fail(line, EOPNOTSUPP, node,
 			  "domain/devices/interface/mtu needs the model virtio");
@@ -77,11 +77,11 @@ void line_interface(struct command_line *line, const xmlNode *node)
 			  "domain/devices/interface/teaming needs the model virtio");
 	line_boot_order(line, object, node);
 	if (node_has(node_child(node, "rom"), "bar", "off"))
-		json_add_int(line, object, "rombar", 0);
+		props_add_int(line, object, "rombar", 0);
 	if (node_has(node_child(node, "rom"), "enabled", "no"))
-		json_add_text(line, object, "romfile", "");
+		props_add_text(line, object, "romfile", "");
 	else
-		json_add_text_of(line, object, "romfile", node, "rom@file");
+		props_add_text_of(line, object, "romfile", node, "rom@file");
 	line_pci_address(line, object, node);
 	line_put(line, LINE_DEVICE, object);
 }

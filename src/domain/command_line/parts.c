@@ -124,8 +124,8 @@ void option_end(struct option_text *option, const char *name)
 
 /* ---- JSON ---- */
 
-void json_add(struct command_line *line, struct json_object *object, const char *key,
-	      struct json_object *taken)
+void props_add(struct command_line *line, struct json_object *object, const char *key,
+	       struct json_object *taken)
 {
 	if (!object || !taken || json_object_object_add(object, key, taken) < 0) {
 		json_object_put(taken);
@@ -133,15 +133,15 @@ void json_add(struct command_line *line, struct json_object *object, const char 
 	}
 }
 
-void json_add_text(struct command_line *line, struct json_object *object, const char *key,
-		   const char *text)
+void props_add_text(struct command_line *line, struct json_object *object, const char *key,
+		    const char *text)
 {
 	if (text)
-		json_add(line, object, key, json_new_text(text));
+		props_add(line, object, key, json_new_text(text));
 }
 
-void json_add_format(struct command_line *line, struct json_object *object, const char *key,
-		     const char *format, ...)
+void props_add_format(struct command_line *line, struct json_object *object, const char *key,
+		      const char *format, ...)
 {
 	AUTO_FREE char *text = NULL;
 	va_list args;
@@ -155,23 +155,23 @@ void json_add_format(struct command_line *line, struct json_object *object, cons
 		line_fail_memory(line);
 		return;
 	}
-	json_add_text(line, object, key, text);
+	props_add_text(line, object, key, text);
 }
 
-void json_add_bool(struct command_line *line, struct json_object *object, const char *key,
-		   bool value)
+void props_add_bool(struct command_line *line, struct json_object *object, const char *key,
+		    bool value)
 {
-	json_add(line, object, key, json_object_new_boolean(value));
+	props_add(line, object, key, json_object_new_boolean(value));
 }
 
-void json_add_int(struct command_line *line, struct json_object *object, const char *key,
-		  uint64_t value)
+void props_add_int(struct command_line *line, struct json_object *object, const char *key,
+		   uint64_t value)
 {
-	json_add(line, object, key, json_object_new_uint64(value));
+	props_add(line, object, key, json_object_new_uint64(value));
 }
 
-void json_add_number_of(struct command_line *line, struct json_object *object, const char *key,
-			const xmlNode *node, const char *path)
+void props_add_number_of(struct command_line *line, struct json_object *object, const char *key,
+			 const xmlNode *node, const char *path)
 {
 	const char *text = node_get(node, path);
 	uint64_t number;
@@ -182,23 +182,23 @@ void json_add_number_of(struct command_line *line, struct json_object *object, c
 		line_fail(line, EINVAL, node, "domain/devices/%s/%s is not a number",
 			  (const char *)node->name, path);
 	else
-		json_add_int(line, object, key, number);
+		props_add_int(line, object, key, number);
 }
 
-void json_add_bool_of(struct command_line *line, struct json_object *object, const char *key,
-		      const xmlNode *node, const char *path)
+void props_add_bool_of(struct command_line *line, struct json_object *object, const char *key,
+		       const xmlNode *node, const char *path)
 {
 	const char *text = node_get(node, path);
 
 	if (text)
-		json_add_bool(line, object, key,
-			      strcmp(text, "yes") == 0 || strcmp(text, "on") == 0);
+		props_add_bool(line, object, key,
+			       strcmp(text, "yes") == 0 || strcmp(text, "on") == 0);
 }
 
-void json_add_text_of(struct command_line *line, struct json_object *object, const char *key,
-		      const xmlNode *node, const char *path)
+void props_add_text_of(struct command_line *line, struct json_object *object, const char *key,
+		       const xmlNode *node, const char *path)
 {
-	json_add_text(line, object, key, node_get(node, path));
+	props_add_text(line, object, key, node_get(node, path));
 }
 
 struct json_object *line_object(struct command_line *line, const char *key, const char *value)
@@ -207,7 +207,7 @@ struct json_object *line_object(struct command_line *line, const char *key, cons
 
 	if (!object)
 		line_fail_memory(line);
-	json_add_text(line, object, key, value);
+	props_add_text(line, object, key, value);
 	return object;
 }
 
@@ -222,7 +222,7 @@ struct json_object *line_device(struct command_line *line, const char *driver, c
 {
 	struct json_object *object = line_object(line, "driver", driver);
 
-	json_add_text(line, object, "id", line_alias(node));
+	props_add_text(line, object, "id", line_alias(node));
 	return object;
 }
 
@@ -239,7 +239,7 @@ void line_command(struct command_line *line, const char *name, struct json_objec
 {
 	struct json_object *command = line_object(line, "execute", name);
 
-	json_add(line, command, "arguments", arguments);
+	props_add(line, command, "arguments", arguments);
 	if (!line->commands || !command || json_object_array_add(line->commands, command) < 0) {
 		json_object_put(command);
 		line_fail_memory(line);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What command_line*.c are made of. A failure sticks: the first one is kept in the error, and
- * what is added after it goes nowhere, so that callers needn't look at each step.
+ * What the files of command_line/ are made of. A failure sticks: the first one is kept in the
+ * error, and what is added after it goes nowhere, so that callers needn't look at each step.
  */
 #ifndef DOMAIN_COMMAND_LINE_PARTS_H
 #define DOMAIN_COMMAND_LINE_PARTS_H
@@ -64,26 +64,26 @@ void option_end(struct option_text *option, const char *name);
 struct json_object *line_device(struct command_line *line, const char *driver, const xmlNode *node);
 struct json_object *line_object(struct command_line *line, const char *key, const char *value);
 
-void json_add_text(struct command_line *line, struct json_object *object, const char *key,
-		   const char *text); /* NULL: nothing is added */
-void json_add_format(struct command_line *line, struct json_object *object, const char *key,
-		     const char *format, ...) __attribute__((format(printf, 4, 5)));
-void json_add_bool(struct command_line *line, struct json_object *object, const char *key,
-		   bool value);
-void json_add_int(struct command_line *line, struct json_object *object, const char *key,
-		  uint64_t value);
-void json_add(struct command_line *line, struct json_object *object, const char *key,
-	      struct json_object *taken);
+void props_add_text(struct command_line *line, struct json_object *object, const char *key,
+		    const char *text); /* NULL: nothing is added */
+void props_add_format(struct command_line *line, struct json_object *object, const char *key,
+		      const char *format, ...) __attribute__((format(printf, 4, 5)));
+void props_add_bool(struct command_line *line, struct json_object *object, const char *key,
+		    bool value);
+void props_add_int(struct command_line *line, struct json_object *object, const char *key,
+		   uint64_t value);
+void props_add(struct command_line *line, struct json_object *object, const char *key,
+	       struct json_object *taken);
 
 /* From the attribute or text at @path: nothing is added when there is none. */
-void json_add_number_of(struct command_line *line, struct json_object *object, const char *key,
-			const xmlNode *node, const char *path);
+void props_add_number_of(struct command_line *line, struct json_object *object, const char *key,
+			 const xmlNode *node, const char *path);
 /* "yes" and "on" are true. */
-void json_add_bool_of(struct command_line *line, struct json_object *object, const char *key,
-		      const xmlNode *node, const char *path);
+void props_add_bool_of(struct command_line *line, struct json_object *object, const char *key,
+		       const xmlNode *node, const char *path);
 /* As text, for QEMU's OnOffAuto. */
-void json_add_text_of(struct command_line *line, struct json_object *object, const char *key,
-		      const xmlNode *node, const char *path);
+void props_add_text_of(struct command_line *line, struct json_object *object, const char *key,
+		       const xmlNode *node, const char *path);
 
 enum line_what { LINE_DEVICE, LINE_OBJECT, LINE_BLOCKDEV, LINE_NETDEV, LINE_AUDIODEV };
 
@@ -103,29 +103,29 @@ int cpuset_parse(const char *text, bool ret_set[CPUSET_MAX]);
 
 /* ---- the files of it ---- */
 
-void line_machine(struct command_line *line);			  /* command_line_machine.c */
-void line_memory(struct command_line *line);			  /* command_line_memory.c */
+void line_machine(struct command_line *line);			  /* machine.c */
+void line_memory(struct command_line *line);			  /* memory.c */
 const char *line_memory_backend(const struct command_line *line); /* "pc.ram", NULL with NUMA */
-void line_cpu(struct command_line *line);			  /* command_line_cpu.c */
-void line_system(struct command_line *line);			  /* command_line_system.c */
-void line_controllers(struct command_line *line);		  /* command_line_pci.c */
+void line_cpu(struct command_line *line);			  /* cpu.c */
+void line_system(struct command_line *line);			  /* system.c */
+void line_controllers(struct command_line *line);		  /* pci.c */
 void line_pci_address(struct command_line *line, struct json_object *object, const xmlNode *node);
 void line_boot_order(struct command_line *line, struct json_object *object, const xmlNode *node);
 void line_hostdev(struct command_line *line, const xmlNode *node);
-void line_disk(struct command_line *line, const xmlNode *node);	     /* command_line_disk.c */
-void line_interface(struct command_line *line, const xmlNode *node); /* command_line_net.c */
-void line_serial(struct command_line *line, const xmlNode *node);    /* command_line_char.c */
+void line_disk(struct command_line *line, const xmlNode *node);	     /* disk.c */
+void line_interface(struct command_line *line, const xmlNode *node); /* net.c */
+void line_serial(struct command_line *line, const xmlNode *node);    /* char.c */
 void line_console(struct command_line *line, const xmlNode *node);
 void line_channel(struct command_line *line, const xmlNode *node);
 void line_redirdev(struct command_line *line, const xmlNode *node);
 void line_tpm(struct command_line *line, const xmlNode *node);
 void line_monitors(struct command_line *line);
-void line_graphics(struct command_line *line, const xmlNode *node); /* command_line_display.c */
+void line_graphics(struct command_line *line, const xmlNode *node); /* display.c */
 void line_video(struct command_line *line, const xmlNode *node);
 void line_audio(struct command_line *line, const xmlNode *node);
 void line_sound(struct command_line *line, const xmlNode *node);
 void line_input(struct command_line *line, const xmlNode *node);
-void line_iommu(struct command_line *line, const xmlNode *node); /* command_line_devices.c */
+void line_iommu(struct command_line *line, const xmlNode *node); /* devices.c */
 void line_rng(struct command_line *line, const xmlNode *node);
 void line_watchdog(struct command_line *line, const xmlNode *node);
 void line_memballoon(struct command_line *line, const xmlNode *node);

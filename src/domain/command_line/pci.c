@@ -41,19 +41,19 @@ void line_pci_address(struct command_line *line, struct json_object *object, con
 	if (!bus)
 		line_fail(line, EINVAL, node, "domain/devices/%s: the guest has no PCI bus %u",
 			  (const char *)node->name, address.bus);
-	json_add_text(line, object, "bus", address.bus ? line_alias(bus) : "pcie.0");
+	props_add_text(line, object, "bus", address.bus ? line_alias(bus) : "pcie.0");
 	if (node_says(node, "address@multifunction", "on"))
-		json_add_bool(line, object, "multifunction", true);
+		props_add_bool(line, object, "multifunction", true);
 	if (address.function)
-		json_add_format(line, object, "addr", "0x%x.0x%x", address.device,
-				address.function);
+		props_add_format(line, object, "addr", "0x%x.0x%x", address.device,
+				 address.function);
 	else
-		json_add_format(line, object, "addr", "0x%x", address.device);
+		props_add_format(line, object, "addr", "0x%x", address.device);
 }
 
 void line_boot_order(struct command_line *line, struct json_object *object, const xmlNode *node)
 {
-	json_add_number_of(line, object, "bootindex", node, "boot@order");
+	props_add_number_of(line, object, "bootindex", node, "boot@order");
 }
 
 /* ---- controllers ---- */
@@ -97,17 +97,17 @@ static void add_usb(struct command_line *line, struct json_object *object, const
 	uint64_t index = 0;
 
 	if (node_get(node, "@ports")) {
-		json_add_number_of(line, object, "p2", node, "@ports");
-		json_add_number_of(line, object, "p3", node, "@ports");
+		props_add_number_of(line, object, "p2", node, "@ports");
+		props_add_number_of(line, object, "p3", node, "@ports");
 	}
 	if (!node_child(node, "master"))
 		return;
 	/* a companion has the bus of its USB 2 controller, which has the same index */
 	(void)node_number(node, "index", 255, &index);
-	json_add_text(line, object, "masterbus", index ? NULL : "usb.0");
+	props_add_text(line, object, "masterbus", index ? NULL : "usb.0");
 	if (index)
-		json_add_format(line, object, "masterbus", "usb%llu.0", (unsigned long long)index);
-	json_add_number_of(line, object, "firstport", node, "master@startport");
+		props_add_format(line, object, "masterbus", "usb%llu.0", (unsigned long long)index);
+	props_add_number_of(line, object, "firstport", node, "master@startport");
 }
 
 static void add_controller(struct command_line *line, const xmlNode *node)
@@ -123,21 +123,21 @@ static void add_controller(struct command_line *line, const xmlNode *node)
 	}
 	object = line_device(line, driver, node);
 	if (node_has(node, "type", "pci")) {
-		json_add_number_of(line, object, "port", node, "target@port");
-		json_add_number_of(line, object, "chassis", node, "target@chassis");
-		json_add_bool_of(line, object, "hotplug", node, "target@hotplug");
-		if (line->files->window.port && is_empty_port(line->devices, node))
-			json_add_int(line, object, "pref64-reserve", line->files->window.port);
+		props_add_number_of(line, object, "port", node, "target@port");
+		props_add_number_of(line, object, "chassis", node, "target@chassis");
+		props_add_bool_of(line, object, "hotplug", node, "target@hotplug");
+		if (line->files->window.port && topology_is_empty_port(line->devices, node))
+			props_add_int(line, object, "pref64-reserve", line->files->window.port);
 	} else if (node_has(node, "type", "usb")) {
 		add_usb(line, object, node);
 	} else if (node_has(node, "type", "scsi")) {
-		json_add_number_of(line, object, "num_queues", node, "driver@queues");
+		props_add_number_of(line, object, "num_queues", node, "driver@queues");
 		if (node_get(node, "driver@iothread"))
-			json_add_format(line, object, "iothread", "iothread%s",
-					node_get(node, "driver@iothread"));
+			props_add_format(line, object, "iothread", "iothread%s",
+					 node_get(node, "driver@iothread"));
 	} else if (node_has(node, "type", "virtio-serial")) {
-		json_add_number_of(line, object, "max_ports", node, "@ports");
-		json_add_number_of(line, object, "vectors", node, "@vectors");
+		props_add_number_of(line, object, "max_ports", node, "@ports");
+		props_add_number_of(line, object, "vectors", node, "@vectors");
 	}
 	line_pci_address(line, object, node);
 	line_put(line, LINE_DEVICE, object);
@@ -193,11 +193,11 @@ static void add_rom(struct command_line *line, struct json_object *object, const
 	const char *bar = node_attribute(rom, "bar");
 
 	if (bar)
-		json_add_int(line, object, "rombar", strcmp(bar, "on") == 0);
+		props_add_int(line, object, "rombar", strcmp(bar, "on") == 0);
 	if (node_has(rom, "enabled", "no"))
-		json_add_text(line, object, "romfile", "");
+		props_add_text(line, object, "romfile", "");
 	else
-		json_add_text_of(line, object, "romfile", node, "rom@file");
+		props_add_text_of(line, object, "romfile", node, "rom@file");
 }
 
 /* A standby's pair: the guest fails over to it while the hostdev is unplugged (virtio 1.2, 5.1.3).
@@ -209,7 +209,7 @@ static void add_teaming(struct command_line *line, struct json_object *object, c
 	if (!node_get(node, "teaming@persistent"))
 		line_fail(line, EINVAL, node, "domain/devices/%s/teaming@persistent is missing",
 			  (const char *)node->name);
-	json_add_text_of(line, object, "failover_pair_id", node, "teaming@persistent");
+	props_add_text_of(line, object, "failover_pair_id", node, "teaming@persistent");
 }
 
 void line_hostdev(struct command_line *line, const xmlNode *node)
@@ -225,7 +225,7 @@ void line_hostdev(struct command_line *line, const xmlNode *node)
 		return;
 	}
 	object = line_device(line, "vfio-pci", node);
-	json_add_text(line, object, "host", pt_address_format(&hostdev.address, address));
+	props_add_text(line, object, "host", pt_address_format(&hostdev.address, address));
 	line_boot_order(line, object, node);
 	add_teaming(line, object, node);
 	line_pci_address(line, object, node);

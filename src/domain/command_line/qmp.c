@@ -7,7 +7,7 @@
 
 static const struct command_line_files nothing = {.commands.fd = -1, .events.fd = -1};
 
-static int end(struct command_line *line, struct json_object **ret_commands)
+static int qmp_commands_end(struct command_line *line, struct json_object **ret_commands)
 {
 	if (!line->commands)
 		line_fail_memory(line);
@@ -27,13 +27,13 @@ static void set_password(struct command_line *line, const xmlNode *graphics)
 	struct json_object *arguments = line_object(line, "protocol", protocol);
 	struct tm tm = {0};
 
-	json_add_text_of(line, arguments, "password", graphics, "@passwd");
+	props_add_text_of(line, arguments, "password", graphics, "@passwd");
 	line_command(line, "set_password", arguments);
 	until = node_get(graphics, "@passwdValidTo");
 	if (!until || !strptime(until, "%Y-%m-%dT%H:%M:%S", &tm))
 		return;
 	arguments = line_object(line, "protocol", protocol);
-	json_add_format(line, arguments, "time", "%lld", (long long)timegm(&tm));
+	props_add_format(line, arguments, "time", "%lld", (long long)timegm(&tm));
 	line_command(line, "expire_password", arguments);
 }
 
@@ -41,7 +41,7 @@ static void set_link_down(struct command_line *line, const xmlNode *interface)
 {
 	struct json_object *arguments = line_object(line, "name", line_alias(interface));
 
-	json_add_bool(line, arguments, "up", false);
+	props_add_bool(line, arguments, "up", false);
 	line_command(line, "set_link", arguments);
 }
 
@@ -53,7 +53,7 @@ static void set_balloon(struct command_line *line)
 	if (now == definition_memory(line->live))
 		return;
 	arguments = line_object(line, "value", NULL);
-	json_add_int(line, arguments, "value", now);
+	props_add_int(line, arguments, "value", now);
 	line_command(line, "balloon", arguments);
 }
 
@@ -70,7 +70,7 @@ int command_line_settle(const struct definition *live, struct json_object **ret_
 			set_link_down(&line, at);
 	}
 	set_balloon(&line);
-	return end(&line, ret_commands);
+	return qmp_commands_end(&line, ret_commands);
 }
 
 /* ---- one device ---- */
@@ -87,7 +87,7 @@ static int plug(struct command_line *line, const xmlNode *node, struct json_obje
 	if (node_is(node, "interface") && node_says(node, "link@state", "down"))
 		set_link_down(line, node);
 	command_line_free(line->argv);
-	return end(line, ret_commands);
+	return qmp_commands_end(line, ret_commands);
 }
 
 int command_line_plug(const struct definition *live, const xmlNode *node,
@@ -140,5 +140,5 @@ int command_line_unplugged(const struct definition *live, const xmlNode *node,
 	for (size_t i = json_object_array_length(commands); i-- > 0 && !line.failure;)
 		put_undoing(&line, json_object_array_get_idx(commands, i));
 	json_object_put(commands);
-	return end(&line, ret_commands);
+	return qmp_commands_end(&line, ret_commands);
 }

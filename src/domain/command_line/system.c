@@ -54,7 +54,7 @@ static void add_iothreads(struct command_line *line)
 	for (uint64_t i = 1; i <= count; i++) {
 		struct json_object *object = line_object(line, "qom-type", "iothread");
 
-		json_add_format(line, object, "id", "iothread%llu", (unsigned long long)i);
+		props_add_format(line, object, "id", "iothread%llu", (unsigned long long)i);
 		line_put(line, LINE_OBJECT, object);
 	}
 }
@@ -224,8 +224,8 @@ static void add_genid(struct command_line *line)
 	if (!genid)
 		return;
 	object = line_object(line, "driver", "vmgenid");
-	json_add_text(line, object, "guid", genid);
-	json_add_text(line, object, "id", "vmgenid0");
+	props_add_text(line, object, "guid", genid);
+	props_add_text(line, object, "id", "vmgenid0");
 	line_put(line, LINE_DEVICE, object);
 }
 

@@ -16,7 +16,7 @@ static int check_command_line(const struct definition *def, struct pt_error *err
 	AUTO(auto_command_line) char **argv = NULL;
 	AUTO(auto_command_line) char **environment = NULL;
 	AUTO(auto_json) struct json_object *commands = NULL;
-	int r = live_new(def, 1, &live, err);
+	int r = definition_make_live(def, 1, &live, err);
 
 	if (!r)
 		r = command_line_build(live, &no_files, &argv, err);
@@ -75,7 +75,7 @@ static int check_pins(const struct definition *def, struct pt_error *err)
 	return r;
 }
 
-int live_check(const struct definition *def, struct pt_error *err)
+int command_line_check(const struct definition *def, struct pt_error *err)
 {
 	int r = check_hostdevs(def, err);
 

@@ -23,27 +23,26 @@ struct finding {
 	char loose[512];
 };
 
-static size_t findings_size(const struct files *files)
+static size_t findings_size(const struct named_files *files)
 {
 	return (files->count + 1) * sizeof(struct finding);
 }
 
-int live_each_file(struct pt_host *host, const struct definition *live, uid_t guest,
-		   const struct store_live *record,
-		   int (*tell)(void *context, const char *path, const struct stat *st,
-			       bool is_written),
-		   void *context, struct pt_error *err)
+int files_each(struct pt_host *host, const struct definition *live, uid_t guest,
+	       const struct store_live *record,
+	       int (*tell)(void *context, const char *path, const struct stat *st, bool is_written),
+	       void *context, struct pt_error *err)
 {
-	struct files files = {.host = host, .guest = guest, .record = record};
-	int r = live_look(&files, live, NULL);
+	struct named_files files = {.host = host, .guest = guest, .record = record};
+	int r = named_files_find(&files, live, NULL);
 
 	for (size_t i = 0; r == 0 && i < files.count; i++) {
-		const struct file *file = &files.items[i];
+		const struct named_file *file = &files.items[i];
 
 		if (!file->errnum)
 			r = tell(context, file->real, &file->st, file->need != NEED_READ);
 	}
-	live_look_free(&files);
+	named_files_free(&files);
 	return r < 0 ? pt_fail_memory(err) : 0;
 }
 
@@ -82,7 +81,7 @@ static void find_loose_directory(int root_fd, const char *path, struct finding *
 	}
 }
 
-static void try_file(int root_fd, const struct file *file, struct finding *finding)
+static void try_file(int root_fd, const struct named_file *file, struct finding *finding)
 {
 	int mode = file->need == NEED_READ ? R_OK : R_OK | W_OK;
 	char *path = file->real, *slash;
@@ -104,7 +103,7 @@ static void try_file(int root_fd, const struct file *file, struct finding *findi
 		find_loose_directory(root_fd, path, finding);
 }
 
-static void try_all(const struct files *files, const struct confine_user *user,
+static void try_all(const struct named_files *files, const struct confine_user *user,
 		    struct finding *findings)
 {
 	/* a test that isn't root's looks as itself */
@@ -115,7 +114,7 @@ static void try_all(const struct files *files, const struct confine_user *user,
 	_exit(r < 0 ? 1 : 0);
 }
 
-static int try_as(const struct files *files, const struct confine_user *user,
+static int try_as(const struct named_files *files, const struct confine_user *user,
 		  struct finding **ret_findings, struct pt_error *err)
 {
 	void *shared = mmap(NULL, findings_size(files), PROT_READ | PROT_WRITE,
@@ -141,51 +140,52 @@ static int try_as(const struct files *files, const struct confine_user *user,
 
 /* ---- what to do about them ---- */
 
-static void refuse(const struct file *file, int *result, struct pt_error *err, const char *words)
+static void files_refuse(const struct named_file *file, int *result, struct pt_error *err,
+			 const char *text)
 {
 	if (*result)
-		pt_error_append(err, "\n%s: %s (line %ld)", file->element, words, file->line);
+		pt_error_append(err, "\n%s: %s (line %ld)", file->element, text, file->line);
 	else
 		*result = pt_fail(err, PT_NOT_PERMITTED, file->errnum ? file->errnum : EACCES,
-				  "%s: %s (line %ld)", file->element, words, file->line);
+				  "%s: %s (line %ld)", file->element, text, file->line);
 }
 
-static void refuse_missing(const struct file *file, const struct confine_user *user, int *result,
-			   struct pt_error *err)
+static void refuse_missing(const struct named_file *file, const struct confine_user *user,
+			   int *result, struct pt_error *err)
 {
-	char words[900];
+	char text[900];
 
 	if (file->need == NEED_NODE) {
-		refuse(file, result, err,
-		       LIVE_LOOK_KVM
-		       " does not exist: enable virtualization in the firmware setup, load "
-		       "kvm_intel or kvm_amd, or use emulation (type='qemu')");
+		files_refuse(file, result, err,
+			     LIVE_LOOK_KVM
+			     " does not exist: enable virtualization in the firmware setup, load "
+			     "kvm_intel or kvm_amd, or use emulation (type='qemu')");
 		return;
 	}
-	(void)text_format(words, sizeof(words),
+	(void)text_format(text, sizeof(text),
 			  "Cannot access storage file '%.600s' (as uid:%u, gid:%u): %s", file->path,
 			  user->uid, user->gid, strerror(file->errnum));
-	refuse(file, result, err, words);
+	files_refuse(file, result, err, text);
 }
 
-static void refuse_directory(const struct file *file, size_t length,
+static void refuse_directory(const struct named_file *file, size_t length,
 			     const struct confine_user *user, int *result, struct pt_error *err)
 {
 	int n = (int)(length > 300 ? 300 : length);
-	char words[1400];
+	char text[1400];
 
 	(void)text_format(
-		words, sizeof(words),
+		text, sizeof(text),
 		"%.600s: QEMU runs as user %s, which can't enter the directory %.*s: permit that "
 		"(setfacl -m u:%s:x %.*s), or move the file",
 		file->path, user->name, n, file->real, user->name, n, file->real);
-	refuse(file, result, err, words);
+	files_refuse(file, result, err, text);
 }
 
-static void refuse_file(const struct file *file, const struct finding *finding,
+static void refuse_file(const struct named_file *file, const struct finding *finding,
 			const struct confine_user *user, int *result, struct pt_error *err)
 {
-	char words[1400], next[400];
+	char text[1400], next[400];
 
 	if (strcmp(file->path, LIVE_LOOK_KVM) == 0)
 		(void)text_format(next, sizeof(next), "usermod -aG kvm %s", user->name);
@@ -201,29 +201,29 @@ static void refuse_file(const struct file *file, const struct finding *finding,
 		(void)text_format(next, sizeof(next), "add <readonly/>");
 	else
 		(void)text_format(next, sizeof(next), "permit that to its owner (chmod u+rw)");
-	(void)text_format(words, sizeof(words),
+	(void)text_format(text, sizeof(text),
 			  "%.600s: QEMU runs as user %s, which can't %s it: %s; %s", file->path,
 			  user->name, file->need == NEED_READ ? "read" : "write to",
 			  strerror(finding->errnum), next);
-	refuse(file, result, err, words);
+	files_refuse(file, result, err, text);
 }
 
-static void refuse_loose(const struct file *file, const struct finding *finding,
+static void refuse_loose(const struct named_file *file, const struct finding *finding,
 			 const struct confine_user *user, int *result, struct pt_error *err)
 {
-	char words[1700];
+	char text[1700];
 
 	(void)text_format(
-		words, sizeof(words),
+		text, sizeof(text),
 		"%.600s is not lent to user %s, which QEMU runs as: that user may write to %s, and "
 		"could replace the file with any other; change the owner of that directory to "
 		"root, or the owner of the file to %s (chown)",
 		file->path, user->name, finding->loose, user->name);
-	refuse(file, result, err, words);
+	files_refuse(file, result, err, text);
 }
 
 /* Things with an owner of their own, for which a new one opens them. */
-static bool may_be_given(const struct file *file, const struct confine_user *user)
+static bool may_be_given(const struct named_file *file, const struct confine_user *user)
 {
 	mode_t mode = file->st.st_mode;
 
@@ -232,7 +232,7 @@ static bool may_be_given(const struct file *file, const struct confine_user *use
 	       (mode & (S_IRUSR | S_IWUSR)) == (S_IRUSR | S_IWUSR);
 }
 
-static bool is_listed(const struct store_live *record, const struct stat *st)
+static bool files_is_listed(const struct store_live *record, const struct stat *st)
 {
 	for (size_t i = 0; i < record->file_count; i++)
 		if (store_file_is(&record->files[i], st))
@@ -241,7 +241,7 @@ static bool is_listed(const struct store_live *record, const struct stat *st)
 }
 
 /* Note it for giving, unless it is noted already. */
-static int note(const struct file *file, uid_t uid, uid_t given, struct store_live *record,
+static int note(const struct named_file *file, uid_t uid, uid_t given, struct store_live *record,
 		struct pt_error *err)
 {
 	const struct store_file kept = {.path = file->real,
@@ -249,7 +249,7 @@ static int note(const struct file *file, uid_t uid, uid_t given, struct store_li
 					.inode = (uint64_t)file->st.st_ino,
 					.uid = uid,
 					.given = given};
-	int r = is_listed(record, &file->st) ? 0 : store_add_file(record, &kept);
+	int r = files_is_listed(record, &file->st) ? 0 : store_add_file(record, &kept);
 
 	if (r == -E2BIG)
 		return pt_fail(err, PT_INVALID, E2BIG, "the guest uses more than %d files",
@@ -257,18 +257,18 @@ static int note(const struct file *file, uid_t uid, uid_t given, struct store_li
 	return r < 0 ? pt_fail_memory(err) : 0;
 }
 
-static int judge(struct pt_host *host, const struct file *file, const struct finding *finding,
+static int judge(struct pt_host *host, const struct named_file *file, const struct finding *finding,
 		 const struct confine_user *user, struct store_live *record, int *result,
 		 struct pt_error *err)
 {
 	uid_t uid = file->st.st_uid;
 
 	if (file->untrusted)
-		refuse(file, result, err, file->untrusted);
+		files_refuse(file, result, err, file->untrusted);
 	else if (file->errnum)
 		refuse_missing(file, user, result, err);
 	else if (!finding->errnum && (file->need == NEED_READ || uid != user->uid ||
-				      !live_file_is_lent(host, record->name, &file->st, &uid)))
+				      !files_is_lent(host, record->name, &file->st, &uid)))
 		return 0; /* it can be used as it is */
 	else if (!finding->errnum)
 		return note(file, uid, user->uid, record,
@@ -285,12 +285,12 @@ static int judge(struct pt_host *host, const struct file *file, const struct fin
 }
 
 /* A node that the kernel made for everyone: the usual case of a device that is plugged in. */
-static bool is_for_all(const struct file *file)
+static bool is_for_all(const struct named_file *file)
 {
 	return file->need == NEED_NODE && !file->errnum && (file->st.st_mode & 0006) == 0006;
 }
 
-static bool is_plain(const struct files *files)
+static bool is_plain(const struct named_files *files)
 {
 	size_t i = 0;
 
@@ -299,13 +299,13 @@ static bool is_plain(const struct files *files)
 	return i == files->count;
 }
 
-int live_check_files(struct pt_host *host, const struct definition *live, const xmlNode *device,
-		     const struct confine_user *user, struct store_live *record,
-		     struct pt_error *err)
+int files_check(struct pt_host *host, const struct definition *live, const xmlNode *device,
+		const struct confine_user *user, struct store_live *record, struct pt_error *err)
 {
-	struct files files = {.host = host, .guest = user->uid, .record = record, .may_make = true};
+	struct named_files files = {
+		.host = host, .guest = user->uid, .record = record, .may_make = true};
 	struct finding *findings = NULL;
-	int result = 0, r = live_look(&files, live, device);
+	int result = 0, r = named_files_find(&files, live, device);
 
 	if (r < 0)
 		r = pt_fail_memory(err);
@@ -315,17 +315,17 @@ int live_check_files(struct pt_host *host, const struct definition *live, const 
 		r = judge(host, &files.items[i], &findings[i], user, record, &result, err);
 	if (findings)
 		(void)munmap(findings, findings_size(&files));
-	live_look_free(&files);
+	named_files_free(&files);
 	return r < 0 ? r : result;
 }
 
 /* ---- what isn't needed any more ---- */
 
 /* Also where its path is another user's to lead elsewhere by now. */
-static bool is_named(const struct files *files, const struct store_file *file)
+static bool is_named(const struct named_files *files, const struct store_file *file)
 {
 	for (size_t i = 0; i < files->count; i++) {
-		const struct file *at = &files->items[i];
+		const struct named_file *at = &files->items[i];
 
 		if ((!at->errnum && store_file_is(file, &at->st)) ||
 		    (at->real && strcmp(at->real, file->path) == 0))
@@ -334,18 +334,18 @@ static bool is_named(const struct files *files, const struct store_file *file)
 	return false;
 }
 
-void live_settle_files(struct pt_host *host, const struct definition *live, uid_t guest,
-		       struct store_live *record)
+void files_settle(struct pt_host *host, const struct definition *live, uid_t guest,
+		  struct store_live *record)
 {
-	struct files files = {.host = host, .guest = guest, .record = record};
-	int r = record->file_count ? live_look(&files, live, NULL) : 0;
+	struct named_files files = {.host = host, .guest = guest, .record = record};
+	int r = record->file_count ? named_files_find(&files, live, NULL) : 0;
 
 	/* without memory they go back with the guest's end */
 	for (size_t i = record->file_count; r == 0 && i-- > 0;) {
 		if (is_named(&files, &record->files[i]))
 			continue;
-		live_take_file_back(host, record, &record->files[i]);
+		files_take_back_one(host, record, &record->files[i]);
 		store_drop_file(record, i);
 	}
-	live_look_free(&files);
+	named_files_free(&files);
 }

@@ -25,44 +25,41 @@
  * directory that is in the way, and what to do about it, a line each. @device: only this device
  * of @live (plugging in); NULL: all of it. Makes files for the output of serial ports and the like.
  */
-int live_check_files(struct pt_host *host, const struct definition *live, const xmlNode *device,
-		     const struct confine_user *user, struct store_live *record,
-		     struct pt_error *err);
+int files_check(struct pt_host *host, const struct definition *live, const xmlNode *device,
+		const struct confine_user *user, struct store_live *record, struct pt_error *err);
 
 /*
- * Each file that @live names, that is there and that live_check_files() would let pass, and what
+ * Each file that @live names, that is there and that files_check() would let pass, and what
  * its images lie on: without symbolic links, and whether QEMU, as user @guest, writes to it.
  * @record says what is lent to it; NULL: nothing. @tell returns 0 or -ENOMEM.
  */
-int live_each_file(struct pt_host *host, const struct definition *live, uid_t guest,
-		   const struct store_live *record,
-		   int (*tell)(void *context, const char *path, const struct stat *st,
-			       bool is_written),
-		   void *context, struct pt_error *err);
+int files_each(struct pt_host *host, const struct definition *live, uid_t guest,
+	       const struct store_live *record,
+	       int (*tell)(void *context, const char *path, const struct stat *st, bool is_written),
+	       void *context, struct pt_error *err);
 
 /* Give it what @record lists from @first on. Can be done again. */
-int live_give_files(struct pt_host *host, const struct store_live *record, size_t first,
-		    const struct confine_user *user, struct pt_error *err);
+int files_lend(struct pt_host *host, const struct store_live *record, size_t first,
+	       const struct confine_user *user, struct pt_error *err);
 
 /*
  * Put back what @record lists from @first on. A file that another running guest was given too
  * stays, and goes back when that one ends. Can be done again.
  */
-void live_take_files_back(struct pt_host *host, const struct store_live *record, size_t first);
+void files_take_back(struct pt_host *host, const struct store_live *record, size_t first);
 
 /* The same, and @record forgets them: a device couldn't be plugged in. */
-void live_forget_files(struct pt_host *host, struct store_live *record, size_t first);
+void files_forget(struct pt_host *host, struct store_live *record, size_t first);
 
 /* One of them. What is gone, or somebody else's by now, is none of our business. */
-void live_take_file_back(struct pt_host *host, const struct store_live *record,
+void files_take_back_one(struct pt_host *host, const struct store_live *record,
 			 const struct store_file *file);
 
 /* Was a running guest other than @name given this file, and whose was it before? */
-bool live_file_is_lent(struct pt_host *host, const char *name, const struct stat *st,
-		       uid_t *ret_uid);
+bool files_is_lent(struct pt_host *host, const char *name, const struct stat *st, uid_t *ret_uid);
 
 /* Devices have left @live: the same for those that nothing in it names any more. */
-void live_settle_files(struct pt_host *host, const struct definition *live, uid_t guest,
-		       struct store_live *record);
+void files_settle(struct pt_host *host, const struct definition *live, uid_t guest,
+		  struct store_live *record);
 
 #endif

@@ -41,7 +41,8 @@ static bool read_name(const struct safe_path *image, char name[NAME_MAX_BYTES + 
 	return strlen(name) == size;
 }
 
-bool live_read_backing(const struct safe_path *image, const char *name, char ret_path[PATH_MAX])
+bool image_header_read_backing(const struct safe_path *image, const char *name,
+			       char ret_path[PATH_MAX])
 {
 	char backing[NAME_MAX_BYTES + 1];
 	const char *slash = strrchr(name, '/'), *colon;

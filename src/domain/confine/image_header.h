@@ -13,6 +13,7 @@
  * image may be in a guest's hands: good for looking whether it can be read, never for changing it.
  * @name: the image's path as QEMU gets it, which relative names are relative to.
  */
-bool live_read_backing(const struct safe_path *image, const char *name, char ret_path[PATH_MAX]);
+bool image_header_read_backing(const struct safe_path *image, const char *name,
+			       char ret_path[PATH_MAX]);
 
 #endif

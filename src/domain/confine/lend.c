@@ -9,8 +9,7 @@
 #include "domain/confine/files.h"
 #include "base/safe_path.h"
 
-bool live_file_is_lent(struct pt_host *host, const char *name, const struct stat *st,
-		       uid_t *ret_uid)
+bool files_is_lent(struct pt_host *host, const char *name, const struct stat *st, uid_t *ret_uid)
 {
 	AUTO_FREE char **names = NULL;
 	bool is_found = false;
@@ -35,7 +34,7 @@ bool live_file_is_lent(struct pt_host *host, const char *name, const struct stat
 /* No system call's answer here: the path is another user's to lead elsewhere (safe_path.h). */
 #define LED_ELSEWHERE EREMCHG
 
-static const char *words_of(int r)
+static const char *error_text(int r)
 {
 	return r == -LED_ELSEWHERE ? "another user became the owner of a directory on its path"
 				   : strerror(-r);
@@ -86,8 +85,8 @@ static int change_owner(struct pt_host *host, const struct store_file *file, uid
 	return 0;
 }
 
-int live_give_files(struct pt_host *host, const struct store_live *record, size_t first,
-		    const struct confine_user *user, struct pt_error *err)
+int files_lend(struct pt_host *host, const struct store_live *record, size_t first,
+	       const struct confine_user *user, struct pt_error *err)
 {
 	for (size_t i = first; i < record->file_count; i++) {
 		const struct store_file *file = &record->files[i];
@@ -97,7 +96,7 @@ int live_give_files(struct pt_host *host, const struct store_live *record, size_
 			return pt_fail(err, PT_NOT_PERMITTED, EPERM,
 				       "%s is not lent to user %s, which QEMU runs as: after the "
 				       "check, %s",
-				       file->path, user->name, words_of(r));
+				       file->path, user->name, error_text(r));
 		if (r < 0)
 			return pt_fail(err, PT_NOT_PERMITTED, -r,
 				       "can't lend %s to user %s, which QEMU runs as: %s; permit "
@@ -107,31 +106,31 @@ int live_give_files(struct pt_host *host, const struct store_live *record, size_
 	return 0;
 }
 
-void live_take_file_back(struct pt_host *host, const struct store_live *record,
+void files_take_back_one(struct pt_host *host, const struct store_live *record,
 			 const struct store_file *file)
 {
 	const struct stat st = {.st_dev = (dev_t)file->device, .st_ino = (ino_t)file->inode};
 	uid_t uid;
 	int r;
 
-	if (live_file_is_lent(host, record->name, &st, &uid))
+	if (files_is_lent(host, record->name, &st, &uid))
 		return;
 	r = change_owner(host, file, file->given, file->uid);
 	/* gone, exchanged or given away by somebody: none of our business */
 	if (r < 0 && r != -ENOENT && r != -ESTALE && r != -EEXIST)
 		host_log(host, PT_LOG_WARNING, "can't return %s to user %u: %s", file->path,
-			 file->uid, words_of(r));
+			 file->uid, error_text(r));
 }
 
-void live_take_files_back(struct pt_host *host, const struct store_live *record, size_t first)
+void files_take_back(struct pt_host *host, const struct store_live *record, size_t first)
 {
 	for (size_t i = first; i < record->file_count; i++)
-		live_take_file_back(host, record, &record->files[i]);
+		files_take_back_one(host, record, &record->files[i]);
 }
 
-void live_forget_files(struct pt_host *host, struct store_live *record, size_t first)
+void files_forget(struct pt_host *host, struct store_live *record, size_t first)
 {
-	live_take_files_back(host, record, first);
+	files_take_back(host, record, first);
 	while (record->file_count > first)
 		store_drop_file(record, record->file_count - 1);
 }

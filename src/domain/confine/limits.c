@@ -16,7 +16,7 @@
 /* Without VFIO: what io_uring and the like take. */
 #define WITHOUT_VFIO (64 * 1024 * 1024)
 
-uint64_t memory_lock_limit(const struct definition *def, size_t hostdevs)
+uint64_t limits_lock_bytes(const struct definition *def, size_t hostdevs)
 {
 	uint64_t limit = definition_memory_hard_limit(def), memory = definition_memory(def);
 
@@ -33,12 +33,12 @@ uint64_t memory_lock_limit(const struct definition *def, size_t hostdevs)
 	return memory + SLACK;
 }
 
-bool memory_must_lock(const struct definition *def, size_t hostdevs)
+bool limits_must_lock(const struct definition *def, size_t hostdevs)
 {
 	return hostdevs || definition_memory_is_locked(def);
 }
 
-void memory_group_limits(const struct definition *def, uint64_t *ret_memory, uint64_t *ret_swap)
+void limits_of_group(const struct definition *def, uint64_t *ret_memory, uint64_t *ret_swap)
 {
 	uint64_t memory = definition_memory_hard_limit(def), both = 0;
 
@@ -47,20 +47,20 @@ void memory_group_limits(const struct definition *def, uint64_t *ret_memory, uin
 	*ret_swap = memory && both >= memory ? both - memory : UINT64_MAX;
 }
 
-unsigned int memory_start_ms(const struct definition *def, size_t hostdevs)
+unsigned int limits_start_ms(const struct definition *def, size_t hostdevs)
 {
 	/* 0.25 s for each GiB was measured for pinning and clearing it in small pages */
-	uint64_t gib = memory_must_lock(def, hostdevs) ? definition_memory(def) / GIB + 1 : 0;
+	uint64_t gib = limits_must_lock(def, hostdevs) ? definition_memory(def) / GIB + 1 : 0;
 
 	if (gib > 4096)
 		gib = 4096;
 	return 60000 + (unsigned int)gib * 2000;
 }
 
-int memory_raise_lock(struct pt_host *host, pid_t pid, const struct definition *def,
+int limits_raise_lock(struct pt_host *host, pid_t pid, const struct definition *def,
 		      size_t hostdevs, struct pt_error *err)
 {
-	uint64_t wanted = memory_lock_limit(def, hostdevs);
+	uint64_t wanted = limits_lock_bytes(def, hostdevs);
 	struct rlimit limit;
 	int r = machine_of(host)->limit_locking(host, pid, NULL, &limit);
 

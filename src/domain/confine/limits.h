@@ -7,23 +7,23 @@
 #include "pci/host.h"
 
 /* Bytes for RLIMIT_MEMLOCK, UINT64_MAX for no limit, with @hostdevs devices of the host's. */
-uint64_t memory_lock_limit(const struct definition *def, size_t hostdevs);
+uint64_t limits_lock_bytes(const struct definition *def, size_t hostdevs);
 
 /* Can't it do with less? */
-bool memory_must_lock(const struct definition *def, size_t hostdevs);
+bool limits_must_lock(const struct definition *def, size_t hostdevs);
 
 /*
  * For its control group: bytes of memory, and of swap beside that, UINT64_MAX for no limit. Only
  * what the definition says: QEMU's own need can't be known, and a limit guessed too low kills the
  * guest.
  */
-void memory_group_limits(const struct definition *def, uint64_t *ret_memory, uint64_t *ret_swap);
+void limits_of_group(const struct definition *def, uint64_t *ret_memory, uint64_t *ret_swap);
 
 /* How long QEMU may take, in ms, until it answers: it pins all of the memory before that. */
-unsigned int memory_start_ms(const struct definition *def, size_t hostdevs);
+unsigned int limits_start_ms(const struct definition *def, size_t hostdevs);
 
 /* Raise the limit of a running QEMU to hold @hostdevs devices; never lowers it. */
-int memory_raise_lock(struct pt_host *host, pid_t pid, const struct definition *def,
+int limits_raise_lock(struct pt_host *host, pid_t pid, const struct definition *def,
 		      size_t hostdevs, struct pt_error *err);
 
 #endif

@@ -20,7 +20,7 @@ enum { BACKING_MAX = 256 };
 
 #define VFIO "/dev/vfio/vfio"
 
-void live_look_free(struct files *files)
+void named_files_free(struct named_files *files)
 {
 	for (size_t i = 0; i < files->count; i++) {
 		free(files->items[i].real);
@@ -32,10 +32,10 @@ void live_look_free(struct files *files)
 
 /* ---- which files ---- */
 
-static int add_file(struct files *files, const xmlNode *node, const char *path, const char *element,
-		    enum need need)
+static int add_file(struct named_files *files, const xmlNode *node, const char *path,
+		    const char *element, enum need need)
 {
-	struct file *grown;
+	struct named_file *grown;
 
 	if (!path || path[0] != '/' || files->count == STORE_FILES_MAX)
 		return 0;
@@ -43,7 +43,8 @@ static int add_file(struct files *files, const xmlNode *node, const char *path, 
 	if (!grown)
 		return -ENOMEM;
 	files->items = grown;
-	grown[files->count] = (struct file){.path = path, .line = xmlGetLineNo(node), .need = need};
+	grown[files->count] =
+		(struct named_file){.path = path, .line = xmlGetLineNo(node), .need = need};
 	(void)text_copy(grown[files->count++].element, sizeof(grown->element), element);
 	return 0;
 }
@@ -76,7 +77,7 @@ static bool is_read_only(const xmlNode *device)
 	       (node_has(device, "device", "cdrom") || node_child(device, "readonly"));
 }
 
-static int add_device(struct files *files, const xmlNode *device)
+static int named_files_add_device(struct named_files *files, const xmlNode *device)
 {
 	int r = 0;
 
@@ -97,7 +98,7 @@ static int add_device(struct files *files, const xmlNode *device)
 	return r;
 }
 
-static int add_machine(struct files *files, const struct definition *live)
+static int add_machine(struct named_files *files, const struct definition *live)
 {
 	static const char *const names[] = {"loader", "kernel", "initrd", "nvram"};
 	const xmlNode *os = node_child(definition_root(live), "os");
@@ -120,7 +121,7 @@ static int add_machine(struct files *files, const struct definition *live)
 }
 
 /* VFIO's nodes of single groups are given by confine.h, after their devices were taken. */
-static int add_vfio(struct files *files, const xmlNode *device)
+static int add_vfio(struct named_files *files, const xmlNode *device)
 {
 	struct definition_hostdev hostdev;
 	char element[64];
@@ -134,7 +135,7 @@ static int add_vfio(struct files *files, const xmlNode *device)
 	return add_file(files, device, VFIO, element, NEED_NODE);
 }
 
-static int collect(struct files *files, const struct definition *live, const xmlNode *device)
+static int collect(struct named_files *files, const struct definition *live, const xmlNode *device)
 {
 	const xmlNode *at = node_child(node_child(definition_root(live), "devices"), NULL);
 	int r = 0;
@@ -144,7 +145,7 @@ static int collect(struct files *files, const struct definition *live, const xml
 	for (; at && r == 0; at = node_next(at, NULL)) {
 		if (device && at != device)
 			continue;
-		r = add_device(files, at);
+		r = named_files_add_device(files, at);
 		if (!r)
 			r = add_vfio(files, at);
 	}
@@ -154,16 +155,16 @@ static int collect(struct files *files, const struct definition *live, const xml
 /* ---- what they are ---- */
 
 /* Nothing is done with it, not even read. */
-static int distrust(struct file *file, const struct safe_path *at, const char *words)
+static int distrust(struct named_file *file, const struct safe_path *at, const char *reason)
 {
-	file->untrusted = strdup(words);
+	file->untrusted = strdup(reason);
 	file->real = strdup(at->real);
 	file->errnum = EPERM;
 	return file->untrusted && file->real ? 0 : -ENOMEM;
 }
 
 /* It was lent by this path already: it counts as its owner's. */
-static bool is_lent_safely(const struct files *files, const struct safe_path *at)
+static bool is_lent_safely(const struct named_files *files, const struct safe_path *at)
 {
 	for (size_t i = 0; files->record && i < files->record->file_count; i++) {
 		const struct store_file *lent = &files->record->files[i];
@@ -176,14 +177,14 @@ static bool is_lent_safely(const struct files *files, const struct safe_path *at
 }
 
 /* Root does nothing with what is only read; so that may be what anybody may read. */
-static bool is_for_everybody(const struct file *file, const struct safe_path *at)
+static bool is_for_everybody(const struct named_file *file, const struct safe_path *at)
 {
 	return file->need == NEED_READ && S_ISREG(at->st.st_mode) && !at->st.st_uid &&
 	       (at->st.st_mode & S_IROTH);
 }
 
 /* An image's word must not lead QEMU to the files of other guests, whose owner it is too. */
-static bool is_of_guests(const struct files *files, const struct file *file,
+static bool is_of_guests(const struct named_files *files, const struct named_file *file,
 			 const struct safe_path *at)
 {
 	return file->own && at->st.st_uid == files->guest && !(at->st.st_mode & S_IROTH);
@@ -193,15 +194,15 @@ static bool is_of_guests(const struct files *files, const struct file *file,
  * QEMU only reads it. The name is the image's word, so nothing but plain files is opened for the
  * next one; their number bounds images that lie on each other in a circle.
  */
-static int add_backing(struct files *files, size_t index, const struct safe_path *at)
+static int add_backing(struct named_files *files, size_t index, const struct safe_path *at)
 {
-	const struct file image = files->items[index];
+	const struct named_file image = files->items[index];
 	size_t count = files->count;
 	char path[PATH_MAX], *own;
 	int r;
 
 	if (!image.is_image || !S_ISREG(at->st.st_mode) || count >= BACKING_MAX ||
-	    !live_read_backing(at, image.path, path))
+	    !image_header_read_backing(at, image.path, path))
 		return 0;
 	own = strdup(path);
 	r = own ? add_file(files, NULL, own, "domain/devices/disk: backing file", NEED_READ)
@@ -217,25 +218,25 @@ static int add_backing(struct files *files, size_t index, const struct safe_path
 }
 
 /* It is there, and may be used, or untrusted says why it mayn't. */
-static int accept(struct files *files, size_t index, const struct safe_path *at)
+static int accept(struct named_files *files, size_t index, const struct safe_path *at)
 {
-	struct file *file = &files->items[index];
+	struct named_file *file = &files->items[index];
 	bool is_safe = safe_path_is_trusted(at, files->guest) || is_lent_safely(files, at);
-	char words[SAFE_PATH_WORDS];
+	char reason[SAFE_PATH_TEXT];
 
 	if (!is_safe && !is_for_everybody(file, at)) {
-		safe_path_explain(at, file->path, SAFE_PATH_OBJECT, words);
-		return distrust(file, at, words);
+		safe_path_explain(at, file->path, SAFE_PATH_OBJECT, reason);
+		return distrust(file, at, reason);
 	}
 	if (is_of_guests(files, file, at)) {
 		(void)text_format(
-			words, sizeof(words),
+			reason, sizeof(reason),
 			"%.500s is not used: an image names it as its backing file, but the file "
 			"belongs to the user that QEMU runs as, so it could be another guest's. "
 			"Change its owner to root, and make it readable: chown root %.400s; chmod "
 			"a+r %.400s",
 			file->path, at->real, at->real);
-		return distrust(file, at, words);
+		return distrust(file, at, reason);
 	}
 	file->st = at->st;
 	file->real = strdup(at->real);
@@ -245,10 +246,10 @@ static int accept(struct files *files, size_t index, const struct safe_path *at)
 }
 
 /* QEMU's own output is made here, for QEMU may make nothing there. */
-static int resolve(struct files *files, size_t index)
+static int resolve(struct named_files *files, size_t index)
 {
 	AUTO(auto_safe_path) struct safe_path at = SAFE_PATH_CLOSED;
-	struct file *file = &files->items[index];
+	struct named_file *file = &files->items[index];
 	int r = safe_path_open(files->host->root_fd, file->path, &at);
 
 	if (!r && at.fd < 0 && safe_path_has_trusted_parent(&at))
@@ -262,7 +263,8 @@ static int resolve(struct files *files, size_t index)
 }
 
 /* All of them; what images lie on is found on the way. */
-int live_look(struct files *files, const struct definition *live, const xmlNode *device)
+int named_files_find(struct named_files *files, const struct definition *live,
+		     const xmlNode *device)
 {
 	int r = collect(files, live, device);
 

@@ -19,7 +19,7 @@ enum need {
 	NEED_NODE, /* to write, and never lent: a node of the kernel's that all guests share */
 };
 
-struct file {
+struct named_file {
 	const char *path; /* as the definition says it, or the image above it: then it is @own */
 	char *own;
 	char *real;	 /* without symbolic links; NULL when it isn't there */
@@ -32,9 +32,9 @@ struct file {
 	struct stat st;
 };
 
-struct files {
+struct named_files {
 	struct pt_host *host;
-	struct file *items;
+	struct named_file *items;
 	size_t count;
 	uid_t guest;			 /* as whom QEMU runs */
 	const struct store_live *record; /* what is lent to it already; NULL: nothing */
@@ -45,9 +45,10 @@ struct files {
  * All of them that @live names (@device: only what this device of it does; NULL: all), and what its
  * images lie on: files->host, guest, record and may_make are
  * set before. Returns 0 or -ENOMEM; either way
- * live_look_free() frees what was found.
+ * named_files_free() frees what was found.
  */
-int live_look(struct files *files, const struct definition *live, const xmlNode *device);
-void live_look_free(struct files *files);
+int named_files_find(struct named_files *files, const struct definition *live,
+		     const xmlNode *device);
+void named_files_free(struct named_files *files);
 
 #endif

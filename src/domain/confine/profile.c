@@ -20,11 +20,11 @@
 /* Where /usr isn't merged. */
 #define OLD_PARSER "sbin/apparmor_parser"
 
-#define PREFIX	    "passthru-"
-#define LOAD_MS	    60000
-#define LABEL_BYTES (sizeof(PREFIX) - 1 + DEFINITION_UUID_TEXT)
+#define PREFIX	      "passthru-"
+#define LOAD_MS	      60000
+#define PROFILE_BYTES (sizeof(PREFIX) - 1 + DEFINITION_UUID_TEXT)
 
-bool label_is_enforced(struct pt_host *host)
+bool profile_is_enforced(struct pt_host *host)
 {
 	char enabled[8];
 
@@ -40,10 +40,10 @@ static bool is_ours(const xmlNode *seclabel)
 {
 	const char *model = node_attribute(seclabel, "model");
 
-	return !model || strcmp(model, LABEL_MODEL) == 0;
+	return !model || strcmp(model, PROFILE_MODEL) == 0;
 }
 
-static const xmlNode *find(const struct definition *live, const char *type)
+static const xmlNode *profile_find(const struct definition *live, const char *type)
 {
 	const xmlNode *node = node_child(definition_root(live), "seclabel");
 
@@ -52,26 +52,26 @@ static const xmlNode *find(const struct definition *live, const char *type)
 	return node;
 }
 
-int label_choose(struct pt_host *host, struct definition *live, struct pt_error *err)
+int profile_choose(struct pt_host *host, struct definition *live, struct pt_error *err)
 {
-	char label[LABEL_BYTES];
+	char label[PROFILE_BYTES];
 	xmlNode *node;
 
-	if (find(live, "none") || !label_is_enforced(host))
+	if (profile_find(live, "none") || !profile_is_enforced(host))
 		return 0;
 	if (text_format(label, sizeof(label), PREFIX "%s", definition_uuid(live)) < 0)
 		return pt_fail(err, PT_INVALID, EINVAL, "the guest has no UUID");
 	node = node_add(definition_root(live), "seclabel", NULL);
 	if (!node || node_set(node, "type", "dynamic") < 0 ||
-	    node_set(node, "model", LABEL_MODEL) < 0 || node_set(node, "relabel", "yes") < 0 ||
+	    node_set(node, "model", PROFILE_MODEL) < 0 || node_set(node, "relabel", "yes") < 0 ||
 	    !node_add(node, "label", label) || !node_add(node, "imagelabel", label))
 		return pt_fail_memory(err);
 	return 0;
 }
 
-const char *label_of(const struct definition *live)
+const char *profile_of(const struct definition *live)
 {
-	const xmlNode *node = find(live, "dynamic");
+	const xmlNode *node = profile_find(live, "dynamic");
 
 	return node ? node_get(node, "label") : NULL;
 }
@@ -80,7 +80,7 @@ const char *label_of(const struct definition *live)
 
 struct load_job {
 	char path[STORE_NAME + 64];
-	char said[HOST_SAID];
+	char message[HOST_MESSAGE];
 };
 
 static int load_work(struct pt_host *host, void *argument)
@@ -90,8 +90,8 @@ static int load_work(struct pt_host *host, void *argument)
 			      "--quiet",	 job->path,   NULL};
 	bool is_old = faccessat(host->root_fd, PARSER, X_OK, 0) < 0;
 
-	return helper_exec(is_old ? "/" OLD_PARSER : "/" PARSER, argv, job->said,
-			   sizeof(job->said));
+	return helper_exec(is_old ? "/" OLD_PARSER : "/" PARSER, argv, job->message,
+			   sizeof(job->message));
 }
 
 static int profile_path(const struct definition *live, char *path, size_t size)
@@ -99,10 +99,10 @@ static int profile_path(const struct definition *live, char *path, size_t size)
 	return text_format(path, size, "/" STORE_LIVE "/%s.apparmor", definition_name(live));
 }
 
-static int load(struct pt_host *host, const struct definition *live, const char *text,
-		struct pt_error *err)
+static int profile_load_text(struct pt_host *host, const struct definition *live, const char *text,
+			     struct pt_error *err)
 {
-	struct load_job job = {.said = ""};
+	struct load_job job = {.message = ""};
 	int r = profile_path(live, job.path, sizeof(job.path));
 
 	if (r >= 0)
@@ -110,32 +110,32 @@ static int load(struct pt_host *host, const struct definition *live, const char 
 	if (r < 0)
 		return state_fail(err, -r, job.path);
 	r = helper_run(host, load_work, &job, sizeof(job), LOAD_MS, NULL);
-	job.said[strcspn(job.said, "\n")] = '\0';
+	job.message[strcspn(job.message, "\n")] = '\0';
 	if (r < 0)
 		return pt_fail(err, PT_SYSTEM, -r,
 			       "can't load the AppArmor profile of guest %s (%s): %s; to start the "
 			       "guest without a profile, add <seclabel type='none'/> to its "
 			       "definition",
 			       definition_name(live), job.path,
-			       job.said[0] ? job.said : strerror(-r));
+			       job.message[0] ? job.message : strerror(-r));
 	return 0;
 }
 
-int label_load(struct pt_host *host, const struct definition *live, const struct reach *reach,
-	       struct pt_error *err)
+int profile_load(struct pt_host *host, const struct definition *live, const struct reach *reach,
+		 struct pt_error *err)
 {
 	AUTO_FREE char *text = NULL;
 	int r;
 
-	if (!label_of(live))
+	if (!profile_of(live))
 		return 0;
-	r = label_write(host, live, reach, &text, err);
-	return r < 0 ? r : load(host, live, text, err);
+	r = profile_write(host, live, reach, &text, err);
+	return r < 0 ? r : profile_load_text(host, live, text, err);
 }
 
-void label_remove(struct pt_host *host, const struct definition *live)
+void profile_remove(struct pt_host *host, const struct definition *live)
 {
-	const char *label = label_of(live);
+	const char *label = profile_of(live);
 	char path[STORE_NAME + 64];
 	int r;
 
@@ -151,23 +151,23 @@ void label_remove(struct pt_host *host, const struct definition *live)
 
 /* ---- entering ---- */
 
-int label_enter(struct pt_host *host, const char *label)
+int profile_enter(struct pt_host *host, const char *label)
 {
 	static const char *const paths[] = {"proc/thread-self/attr/apparmor/exec",
 					    "proc/thread-self/attr/exec"};
-	char words[5 + LABEL_BYTES] = "exec ";
+	char command[5 + PROFILE_BYTES] = "exec ";
 	size_t length = strlen(label);
 	int fd = -1;
 	ssize_t n;
 
-	if (length >= LABEL_BYTES)
+	if (length >= PROFILE_BYTES)
 		return -ENAMETOOLONG;
-	memcpy(words + 5, label, length + 1);
+	memcpy(command + 5, label, length + 1);
 	for (size_t i = 0; i < 2 && fd < 0; i++)
 		fd = openat(host->root_fd, paths[i], O_WRONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	n = write(fd, words, 5 + length);
+	n = write(fd, command, 5 + length);
 	if (n < 0) {
 		int errnum = errno;
 

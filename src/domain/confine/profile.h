@@ -14,39 +14,39 @@
 #include "domain/confine/reach.h"
 #include "pci/host.h"
 
-#define LABEL_MODEL "apparmor"
-#define LABEL_DOI   "0"
+#define PROFILE_MODEL "apparmor"
+#define PROFILE_DOI   "0"
 
 /* Does this kernel enforce profiles, and is there apparmor_parser to load one with? */
-bool label_is_enforced(struct pt_host *host);
+bool profile_is_enforced(struct pt_host *host);
 
 /* At the start: its <seclabel>, unless it says type='none' or nothing is enforced. */
-int label_choose(struct pt_host *host, struct definition *live, struct pt_error *err);
+int profile_choose(struct pt_host *host, struct definition *live, struct pt_error *err);
 
 /* The name of its profile; NULL when it has none. */
-const char *label_of(const struct definition *live);
+const char *profile_of(const struct definition *live);
 
 /*
  * Load its profile, or replace the one that is loaded; nothing without a label. QEMU can open what
  * @reach lists when this returns 0.
  */
-int label_load(struct pt_host *host, const struct definition *live, const struct reach *reach,
-	       struct pt_error *err);
+int profile_load(struct pt_host *host, const struct definition *live, const struct reach *reach,
+		 struct pt_error *err);
 
 /* After its process has ended; not being loaded is no failure. */
-void label_remove(struct pt_host *host, const struct definition *live);
+void profile_remove(struct pt_host *host, const struct definition *live);
 
 /*
  * For the child between fork() and exec(): what it executes next runs under this profile.
  * Async-signal-safe; 0 or a negative errno.
  */
-int label_enter(struct pt_host *host, const char *label);
+int profile_enter(struct pt_host *host, const char *label);
 
 /*
  * The profile's text, freed with free(). PT_INVALID for a path that can't stand in a profile (one
  * with control characters).
  */
-int label_write(struct pt_host *host, const struct definition *live, const struct reach *reach,
-		char **ret_text, struct pt_error *err);
+int profile_write(struct pt_host *host, const struct definition *live, const struct reach *reach,
+		  char **ret_text, struct pt_error *err);
 
 #endif

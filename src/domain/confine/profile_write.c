@@ -104,10 +104,10 @@ static int put_socket(struct pt_host *host, FILE *out, const char *path, uid_t g
 	if (safe_path_open(host->root_fd, path, &at) < 0)
 		return put_rule(out, path, "", "rw", err);
 	if (!safe_path_is_trusted(&at, guest)) {
-		char words[SAFE_PATH_WORDS];
+		char reason[SAFE_PATH_TEXT];
 
-		safe_path_explain(&at, path, SAFE_PATH_OBJECT, words);
-		return pt_fail(err, PT_NOT_PERMITTED, EPERM, "%s", words);
+		safe_path_explain(&at, path, SAFE_PATH_OBJECT, reason);
+		return pt_fail(err, PT_NOT_PERMITTED, EPERM, "%s", reason);
 	}
 	return put_rule(out, at.real, "", "rw", err);
 }
@@ -165,7 +165,7 @@ static int put_own(FILE *out, const struct definition *live, struct pt_error *er
 static int put_all(struct pt_host *host, FILE *out, const struct definition *live,
 		   const struct reach *reach, struct pt_error *err)
 {
-	const char *emulator = definition_emulator(live), *label = label_of(live);
+	const char *emulator = definition_emulator(live), *label = profile_of(live);
 	AUTO(auto_safe_path) struct safe_path real = SAFE_PATH_CLOSED;
 	const xmlNode *device = node_child(node_child(definition_root(live), "devices"), NULL);
 	bool is_there;
@@ -190,8 +190,8 @@ static int put_all(struct pt_host *host, FILE *out, const struct definition *liv
 	return r;
 }
 
-int label_write(struct pt_host *host, const struct definition *live, const struct reach *reach,
-		char **ret_text, struct pt_error *err)
+int profile_write(struct pt_host *host, const struct definition *live, const struct reach *reach,
+		  char **ret_text, struct pt_error *err)
 {
 	AUTO_FREE char *text = NULL;
 	size_t size;

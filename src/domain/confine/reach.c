@@ -15,7 +15,7 @@
 #include "base/safe_path.h"
 #include "domain/definition/xml_node.h"
 
-static int add(void *context, const char *path, const struct stat *st, bool is_written)
+static int reach_add(void *context, const char *path, const struct stat *st, bool is_written)
 {
 	struct reach *reach = context;
 	struct reach_file *grown =
@@ -47,7 +47,7 @@ static int add_groups(struct pt_host *host, const struct definition *live, struc
 		if (!confine_group_node(host, &hostdevs[i].address, path + 1) ||
 		    fstatat(host->root_fd, path + 1, &st, AT_SYMLINK_NOFOLLOW) < 0)
 			continue;
-		if (add(reach, path, &st, true) < 0)
+		if (reach_add(reach, path, &st, true) < 0)
 			r = pt_fail_memory(err);
 	}
 	free(hostdevs);
@@ -68,13 +68,13 @@ static int add_named(struct pt_host *host, struct reach *reach, const char *path
 	if (safe_path_open(host->root_fd, path, &at) < 0 || !at.real[1])
 		return 0;
 	if (!safe_path_is_trusted(&at, reach->guest)) {
-		char words[SAFE_PATH_WORDS];
+		char reason[SAFE_PATH_TEXT];
 
-		safe_path_explain(&at, path, SAFE_PATH_OBJECT, words);
-		host_log(host, PT_LOG_WARNING, "qemu:commandline: %s", words);
+		safe_path_explain(&at, path, SAFE_PATH_OBJECT, reason);
+		host_log(host, PT_LOG_WARNING, "qemu:commandline: %s", reason);
 		return 0;
 	}
-	return add(reach, at.real, &at.st, true);
+	return reach_add(reach, at.real, &at.st, true);
 }
 
 /* Absolute paths in a word for QEMU: "input-linux,id=kbd,evdev=/dev/input/event3", or JSON. */
@@ -97,7 +97,8 @@ static int add_paths(struct pt_host *host, struct reach *reach, const char *word
 	return r;
 }
 
-static int add_words(struct pt_host *host, struct reach *reach, const struct definition *live)
+static int add_own_arguments(struct pt_host *host, struct reach *reach,
+			     const struct definition *live)
 {
 	int r = 0;
 
@@ -112,8 +113,8 @@ static int add_words(struct pt_host *host, struct reach *reach, const struct def
 }
 
 /* All nodes in @directory whose names begin so. */
-static int add_nodes(struct pt_host *host, struct reach *reach, const char *directory,
-		     const char *prefix)
+static int reach_add_nodes(struct pt_host *host, struct reach *reach, const char *directory,
+			   const char *prefix)
 {
 	AUTO_DIR DIR *dir = NULL;
 	const struct dirent *entry;
@@ -139,9 +140,9 @@ static int add_sound(struct pt_host *host, struct reach *reach, const struct def
 
 	for (; audio && r == 0; audio = node_next(audio, "audio")) {
 		if (node_has(audio, "type", "alsa"))
-			r = add_nodes(host, reach, "/dev/snd", "");
+			r = reach_add_nodes(host, reach, "/dev/snd", "");
 		else if (node_has(audio, "type", "oss"))
-			r = add_nodes(host, reach, "/dev", "dsp");
+			r = reach_add_nodes(host, reach, "/dev", "dsp");
 	}
 	return r;
 }
@@ -150,11 +151,11 @@ int reach_list(struct pt_host *host, const struct definition *live, uid_t guest,
 	       const struct store_live *record, struct reach *ret_reach, struct pt_error *err)
 {
 	struct reach reach = {.guest = guest};
-	int r = live_each_file(host, live, guest, record, add, &reach, err);
+	int r = files_each(host, live, guest, record, reach_add, &reach, err);
 
 	if (!r)
 		r = add_groups(host, live, &reach, err);
-	if (!r && (add_words(host, &reach, live) < 0 || add_sound(host, &reach, live) < 0))
+	if (!r && (add_own_arguments(host, &reach, live) < 0 || add_sound(host, &reach, live) < 0))
 		r = pt_fail_memory(err);
 	if (r < 0) {
 		reach_free(&reach);

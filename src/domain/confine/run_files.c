@@ -16,8 +16,8 @@
 #include "base/text.h"
 #include "domain/store/store.h"
 
-int guest_socket_path(const char *root, const char *name, enum guest_socket which,
-		      char path[GUEST_PATH], struct pt_error *err)
+int run_files_socket_path(const char *root, const char *name, enum guest_socket which,
+			  char path[GUEST_PATH], struct pt_error *err)
 {
 	if (text_format(path, GUEST_PATH, "%s/" STORE_LIVE "/%s.%s", root, name,
 			which == GUEST_COMMANDS ? "commands" : "events") < 0)
@@ -25,16 +25,16 @@ int guest_socket_path(const char *root, const char *name, enum guest_socket whic
 	return 0;
 }
 
-int guest_listen(struct pt_host *host, const char *name, enum guest_socket which, int *ret_fd,
-		 struct pt_error *err)
+int run_files_listen(struct pt_host *host, const char *name, enum guest_socket which, int *ret_fd,
+		     struct pt_error *err)
 {
 	AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	char path[GUEST_PATH];
-	int r = guest_socket_path("", name, which, path, err);
+	int r = run_files_socket_path("", name, which, path, err);
 
 	if (!r)
-		r = guest_socket_path(host->root, name, which, address.sun_path, err);
+		r = run_files_socket_path(host->root, name, which, address.sun_path, err);
 	if (r < 0)
 		return r;
 	(void)unlinkat(host->root_fd, io_relative(path), 0);
@@ -64,7 +64,7 @@ static void empty_folder(int fd)
 			(void)unlinkat(fd, entry->d_name, 0);
 }
 
-void guest_remove_folder(int root_fd, const char *path)
+void run_files_remove_folder(int root_fd, const char *path)
 {
 	int fd = openat(root_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 
@@ -73,12 +73,12 @@ void guest_remove_folder(int root_fd, const char *path)
 	(void)unlinkat(root_fd, path, AT_REMOVEDIR);
 }
 
-int guest_make_folder(struct pt_host *host, const char *name, const struct confine_user *user,
-		      char path[GUEST_PATH], struct pt_error *err)
+int run_files_make_folder(struct pt_host *host, const char *name, const struct confine_user *user,
+			  char path[GUEST_PATH], struct pt_error *err)
 {
 	if (text_format(path, GUEST_PATH, "/" STORE_LIVE "/%s.d", name) < 0)
 		return pt_fail(err, PT_INVALID, ENAMETOOLONG, "the name %s is too long", name);
-	guest_remove_folder(host->root_fd, io_relative(path));
+	run_files_remove_folder(host->root_fd, io_relative(path));
 	if (mkdirat(host->root_fd, io_relative(path), 0700) < 0 ||
 	    fchownat(host->root_fd, io_relative(path), user->uid, user->gid, AT_SYMLINK_NOFOLLOW) <
 		    0)
@@ -93,7 +93,7 @@ static const char *const suffixes[] = {"commands", "events", "d"};
 
 #define SOCKET_SUFFIXES 2
 
-void guest_remove_files(struct pt_host *host, const char *name)
+void run_files_remove(struct pt_host *host, const char *name)
 {
 	char path[GUEST_PATH];
 	size_t i;
@@ -102,7 +102,7 @@ void guest_remove_files(struct pt_host *host, const char *name)
 		if (text_format(path, sizeof(path), STORE_LIVE "/%s.%s", name, suffixes[i]) > 0)
 			(void)unlinkat(host->root_fd, path, 0);
 	if (text_format(path, sizeof(path), STORE_LIVE "/%s.d", name) > 0)
-		guest_remove_folder(host->root_fd, path);
+		run_files_remove_folder(host->root_fd, path);
 }
 
 /* The name of the guest that a file is of; false for any other file. */
@@ -118,7 +118,7 @@ static bool name_of(const char *file, char name[STORE_NAME])
 	return false;
 }
 
-void guest_sweep_files(struct pt_host *host)
+void run_files_sweep(struct pt_host *host)
 {
 	AUTO_DIR DIR *dir = NULL;
 	const struct dirent *entry;
@@ -131,7 +131,7 @@ void guest_sweep_files(struct pt_host *host)
 		    text_format(record, sizeof(record), STORE_LIVE "/%s.json", name) > 0 &&
 		    faccessat(host->root_fd, record, F_OK, AT_SYMLINK_NOFOLLOW) < 0 &&
 		    errno == ENOENT)
-			guest_remove_files(host, name);
+			run_files_remove(host, name);
 	}
 }
 
@@ -142,8 +142,8 @@ static int log_path(const char *name, char path[256])
 	return text_format(path, 256, GUEST_LOGS "/%s.log", name);
 }
 
-int guest_open_log(struct pt_host *host, const char *name, char *const *argv, int *ret_fd,
-		   long long *ret_start, struct pt_error *err)
+int run_files_open_log(struct pt_host *host, const char *name, char *const *argv, int *ret_fd,
+		       long long *ret_start, struct pt_error *err)
 {
 	AUTO_CLOSE int fd = -1;
 	char path[256], when[64] = "";
@@ -170,8 +170,8 @@ int guest_open_log(struct pt_host *host, const char *name, char *const *argv, in
 	return 0;
 }
 
-void guest_read_log(struct pt_host *host, const char *name, long long start, char *text,
-		    size_t size)
+void run_files_read_log(struct pt_host *host, const char *name, long long start, char *text,
+			size_t size)
 {
 	AUTO_CLOSE int fd = -1;
 	char path[256], *end;
@@ -214,8 +214,8 @@ static size_t read_groups(struct pt_host *host, pid_t pid, gid_t *groups, size_t
 	return count;
 }
 
-int guest_process_user(struct pt_host *host, pid_t pid, struct confine_user *ret_user,
-		       struct pt_error *err)
+int confine_user_of_process(struct pt_host *host, pid_t pid, struct confine_user *ret_user,
+			    struct pt_error *err)
 {
 	struct confine_user user = {.uid = 0};
 	struct stat st;

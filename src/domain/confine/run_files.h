@@ -15,40 +15,40 @@
 enum guest_socket { GUEST_COMMANDS, GUEST_EVENTS };
 
 /* Below @root, pt_host's. */
-int guest_socket_path(const char *root, const char *name, enum guest_socket which,
-		      char path[GUEST_PATH], struct pt_error *err);
+int run_files_socket_path(const char *root, const char *name, enum guest_socket which,
+			  char path[GUEST_PATH], struct pt_error *err);
 
 /* A socket that listens there, for QEMU to inherit; its owner stays root, and so does its folder.
  */
-int guest_listen(struct pt_host *host, const char *name, enum guest_socket which, int *ret_fd,
-		 struct pt_error *err);
+int run_files_listen(struct pt_host *host, const char *name, enum guest_socket which, int *ret_fd,
+		     struct pt_error *err);
 
 /* QEMU's own folder, empty, for sockets that it makes itself. */
-int guest_make_folder(struct pt_host *host, const char *name, const struct confine_user *user,
-		      char path[GUEST_PATH], struct pt_error *err);
+int run_files_make_folder(struct pt_host *host, const char *name, const struct confine_user *user,
+			  char path[GUEST_PATH], struct pt_error *err);
 
 /* A folder with what is in it, but for folders: it may be in the hands of another user. */
-void guest_remove_folder(int root_fd, const char *path);
+void run_files_remove_folder(int root_fd, const char *path);
 
 /* All of the above. */
-void guest_remove_files(struct pt_host *host, const char *name);
+void run_files_remove(struct pt_host *host, const char *name);
 
 /*
  * The same for all guests that have no live state: a start was stopped before it had any. Only
  * while no guest is being started.
  */
-void guest_sweep_files(struct pt_host *host);
+void run_files_sweep(struct pt_host *host);
 
 /* Opened for appending, after a line that says what is started; *ret_start is where it ended. */
-int guest_open_log(struct pt_host *host, const char *name, char *const *argv, int *ret_fd,
-		   long long *ret_start, struct pt_error *err);
+int run_files_open_log(struct pt_host *host, const char *name, char *const *argv, int *ret_fd,
+		       long long *ret_start, struct pt_error *err);
 
 /* What QEMU has said since, one line, cut to fit; "" when nothing. */
-void guest_read_log(struct pt_host *host, const char *name, long long start, char *text,
-		    size_t size);
+void run_files_read_log(struct pt_host *host, const char *name, long long start, char *text,
+			size_t size);
 
 /* Whom a process runs as, its groups included; the name is the number. */
-int guest_process_user(struct pt_host *host, pid_t pid, struct confine_user *ret_user,
-		       struct pt_error *err);
+int confine_user_of_process(struct pt_host *host, pid_t pid, struct confine_user *ret_user,
+			    struct pt_error *err);
 
 #endif

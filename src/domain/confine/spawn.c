@@ -131,7 +131,7 @@ static void run_child(struct pt_host *host, const struct spawn_request *request,
 	if (r < 0)
 		give_up(status_fd, FAILED_LIMIT, -r);
 	/* as long as it is root: some kernels ask for that */
-	r = request->label ? label_enter(host, request->label) : 0;
+	r = request->label ? profile_enter(host, request->label) : 0;
 	if (r < 0)
 		give_up(status_fd, FAILED_LABEL, -r);
 	r = confine_become(request->user);
@@ -155,7 +155,7 @@ static void close_fd(int *fd)
 	*fd = -1;
 }
 
-static void reap(struct spawn *spawn)
+static void spawn_reap(struct spawn *spawn)
 {
 	siginfo_t info;
 
@@ -168,7 +168,7 @@ void spawn_cancel(struct spawn *spawn)
 {
 	if (spawn->pid > 0) {
 		(void)kill(spawn->pid, SIGKILL);
-		reap(spawn);
+		spawn_reap(spawn);
 	}
 	close_fd(&spawn->barrier_fd);
 	close_fd(&spawn->status_fd);

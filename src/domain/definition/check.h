@@ -16,7 +16,7 @@
  *	^	the same, or nothing where one is to be chosen
  *	~	a word: letters, digits and _.:+@-
  *	?	any text
- *	&NAME	see the table of kinds in definition_check.c: &mac, &uuid, &cpuset, &machine, &port,
+ *	&NAME	see the table of kinds in check.c: &mac, &uuid, &cpuset, &machine, &port,
  *		&wwn, &time
  */
 #ifndef DOMAIN_DEFINITION_CHECK_H
@@ -36,7 +36,7 @@ struct supported {
 	enum { ONE, MANY, VERBATIM } times; /* in its parent; VERBATIM: anything may be in it */
 };
 
-/* definition_table.c and definition_table_devices.c */
+/* table.c and table_devices.c */
 extern const struct supported supported_guest[], supported_devices[];
 extern const size_t supported_guest_count, supported_devices_count;
 
@@ -45,7 +45,7 @@ extern const size_t supported_guest_count, supported_devices_count;
 /* The whole document, or one device. The message names the path, as "domain/devices/disk". */
 int definition_check(const xmlNode *root, bool is_device, struct pt_error *err);
 
-/* What the table can't say (definition_rules.c): what must be there, and what only once. */
+/* What the table can't say (rules.c): what must be there, and what only once. */
 int definition_check_rules(const xmlNode *root, struct pt_error *err);
 
 #endif

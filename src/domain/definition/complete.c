@@ -162,7 +162,7 @@ static int place_all(struct topology *topology, struct pt_error *err)
 	return r;
 }
 
-int live_complete(struct definition *def, struct pt_error *err)
+int definition_complete(struct definition *def, struct pt_error *err)
 {
 	AUTO(auto_topology) struct topology *topology = NULL;
 	xmlNode *devices = node_child(definition_root(def), "devices");
@@ -172,7 +172,7 @@ int live_complete(struct definition *def, struct pt_error *err)
 		devices = node_add(definition_root(def), "devices", NULL);
 	if (!devices)
 		return pt_fail_memory(err);
-	r = live_complete_macs(def, err);
+	r = definition_complete_macs(def, err);
 	if (r == 0)
 		r = add_audio(devices, err);
 	if (r == 0)
@@ -182,14 +182,14 @@ int live_complete(struct definition *def, struct pt_error *err)
 	if (r == 0)
 		r = place_all(topology, err);
 	/* a machine that is full without them starts all the same */
-	while (r == 0 && topology_count_free(topology) < LIVE_FREE_PORTS)
+	while (r == 0 && topology_count_free(topology) < DEFINITION_FREE_PORTS)
 		if (topology_add_port(topology, NULL) < 0)
 			break;
 	return r;
 }
 
-int live_new(const struct definition *def, int id, struct definition **ret_live,
-	     struct pt_error *err)
+int definition_make_live(const struct definition *def, int id, struct definition **ret_live,
+			 struct pt_error *err)
 {
 	AUTO(auto_definition) struct definition *live = definition_copy(def);
 	xmlNode *devices;
@@ -197,7 +197,7 @@ int live_new(const struct definition *def, int id, struct definition **ret_live,
 
 	if (!live)
 		return pt_fail_memory(err);
-	r = live_complete(live, err);
+	r = definition_complete(live, err);
 	if (r == 0)
 		r = definition_set_id(live, id, err);
 	devices = node_child(definition_root(live), "devices");
@@ -257,8 +257,8 @@ static bool is_pluggable(const xmlNode *device)
 	       !node_is(device, "video") && !node_is(device, "sound");
 }
 
-int live_place_device(const struct definition *live, struct definition *device,
-		      struct pt_error *err)
+int definition_place_device(const struct definition *live, struct definition *device,
+			    struct pt_error *err)
 {
 	AUTO(auto_topology) struct topology *topology = NULL;
 	const xmlNode *devices = node_child(definition_root(live), "devices");
@@ -281,7 +281,7 @@ int live_place_device(const struct definition *live, struct definition *device,
 	return r < 0 ? r : device_set_alias(devices, root, err);
 }
 
-unsigned int live_free_ports(const struct definition *live)
+unsigned int definition_count_free_ports(const struct definition *live)
 {
 	AUTO(auto_topology) struct topology *topology = NULL;
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Where a guest's devices sit. live_complete() is for define: it gives a definition the
+ * Where a guest's devices sit. definition_complete() is for define: it gives a definition the
  * controllers it needs and each PCI device its address in the guest, so that they are the same
- * at every start. live_new() is for start: a copy with an id and an alias for each device.
+ * at every start. definition_make_live() is for start: a copy with an id and an alias for each
+ * device.
  *
- * Machine q35: behind each pcie-root-port one device; LIVE_FREE_PORTS of them stay free for
- * hotplug (root ports themselves can't be plugged in), and live_complete() adds new ones when
+ * Machine q35: behind each pcie-root-port one device; DEFINITION_FREE_PORTS of them stay free for
+ * hotplug (root ports themselves can't be plugged in), and definition_complete() adds new ones when
  * the definition is completed again after an attach.
  */
 #ifndef DOMAIN_DEFINITION_COMPLETE_H
@@ -13,32 +14,32 @@
 
 #include "domain/definition/definition.h"
 
-#define LIVE_FREE_PORTS 4
+#define DEFINITION_FREE_PORTS 4
 
 /*
  * Controllers, addresses, and where sound is heard; what is there already stays. Idempotent.
  * EINVAL: two devices at one address, or one where nothing can be; EBUSY: the machine is full.
  */
-int live_complete(struct definition *def, struct pt_error *err);
+int definition_complete(struct definition *def, struct pt_error *err);
 
 /*
  * For define and attach: does the definition itself keep a guest from starting? What depends on
  * the host as it is now (files, devices, processors) isn't looked at. @def is a completed one.
  */
-int live_check(const struct definition *def, struct pt_error *err);
+int command_line_check(const struct definition *def, struct pt_error *err);
 
 /* A completed copy with @id and aliases. */
-int live_new(const struct definition *def, int id, struct definition **ret_live,
-	     struct pt_error *err);
+int definition_make_live(const struct definition *def, int id, struct definition **ret_live,
+			 struct pt_error *err);
 
 /*
  * For hotplug: give @device an alias and, behind a free root port of @live, an address (or
  * check the address it says). @live isn't changed. EBUSY: "No more available PCI slots".
  */
-int live_place_device(const struct definition *live, struct definition *device,
-		      struct pt_error *err);
+int definition_place_device(const struct definition *live, struct definition *device,
+			    struct pt_error *err);
 
 /* How many devices can still be plugged into @live. */
-unsigned int live_free_ports(const struct definition *live);
+unsigned int definition_count_free_ports(const struct definition *live);
 
 #endif

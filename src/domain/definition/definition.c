@@ -77,8 +77,8 @@ static int settle_uuid(xmlNode *domain, struct pt_error *err)
 	return 0;
 }
 
-static int parse(const char *text, unsigned int flags, bool is_device, struct definition **ret_def,
-		 struct pt_error *err)
+static int definition_parse_as(const char *text, unsigned int flags, bool is_device,
+			       struct definition **ret_def, struct pt_error *err)
 {
 	AUTO(auto_definition) struct definition *def = NULL;
 	xmlDoc *doc = NULL;
@@ -106,17 +106,17 @@ static int parse(const char *text, unsigned int flags, bool is_device, struct de
 int definition_parse(const char *text, unsigned int flags, struct definition **ret_def,
 		     struct pt_error *err)
 {
-	return parse(text, flags, false, ret_def, err);
+	return definition_parse_as(text, flags, false, ret_def, err);
 }
 
 int definition_parse_device(const char *text, unsigned int flags, struct definition **ret_device,
 			    struct pt_error *err)
 {
-	return parse(text, flags, true, ret_device, err);
+	return definition_parse_as(text, flags, true, ret_device, err);
 }
 
 /* New text, NULL without memory. */
-static char *write_text(const xmlNode *root)
+static char *definition_write_text(const xmlNode *root)
 {
 	char *text = NULL;
 	size_t size = 0;
@@ -145,7 +145,7 @@ int definition_format(const struct definition *def, unsigned int flags, char **r
 		tree_drop_live(definition_root(copy));
 	if (!(flags & DEFINITION_SECURE))
 		tree_drop_secrets(definition_root(copy));
-	text = write_text(definition_root(copy));
+	text = definition_write_text(definition_root(copy));
 	if (!text)
 		return pt_fail_memory(err);
 	*ret_text = text;

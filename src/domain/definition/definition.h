@@ -2,7 +2,7 @@
 /*
  * A guest's definition in libvirt's XML (libvirt.org/formatdomain.html). The document itself is
  * kept: what went in comes out, in the same order. What isn't in the table of supported
- * elements (definition_table.c) is refused with its path, never ignored.
+ * elements (table.c) is refused with its path, never ignored.
  *
  * Errors: PT_INVALID with errnum
  *	EINVAL		not XML, or not a definition: something missing, malformed, there twice
@@ -110,10 +110,10 @@ struct definition_hostdev {
 	enum definition_hostdev_kind kind;
 	xmlNode *node;
 	struct pt_address address; /* on the host */
-	const char *alias;	   /* NULL before live_new() or live_place_device() */
-	const char *driver;	   /* <driver model=…>: host driver to bind; NULL: vfio-pci */
-	const char *mac;	   /* of an interface, else NULL */
-	int vlan;		   /* -1 when none is said */
+	const char *alias;  /* NULL before definition_make_live() or definition_place_device() */
+	const char *driver; /* <driver model=…>: host driver to bind; NULL: vfio-pci */
+	const char *mac;    /* of an interface, else NULL */
+	int vlan;	    /* -1 when none is said */
 	bool is_managed;
 };
 

@@ -76,11 +76,11 @@ static bool is_for_machine(struct json_object *targets, const char *machine)
 
 static bool get_file(struct json_object *file, char path[FIRMWARE_PATH], char format[16])
 {
-	const char *said = text_of(file, "format");
+	const char *named = text_of(file, "format");
 
 	return text_copy(path, FIRMWARE_PATH, text_of(file, "filename")) && path[0] == '/' &&
-	       !strpbrk(path, "\n\r") && (!strcmp(said, "raw") || !strcmp(said, "qcow2")) &&
-	       text_copy(format, 16, said);
+	       !strpbrk(path, "\n\r") && (!strcmp(named, "raw") || !strcmp(named, "qcow2")) &&
+	       text_copy(format, 16, named);
 }
 
 static int fill(struct json_object *object, const char *machine, struct firmware *firmware)
@@ -143,7 +143,7 @@ static void add_name(struct names *names, const char *name)
 	memcpy(names->names[names->count++], name, length + 1);
 }
 
-static int compare_names(const void *a, const void *b)
+static int firmware_compare_names(const void *a, const void *b)
 {
 	return strcmp(a, b);
 }
@@ -158,7 +158,7 @@ static void list_names(struct pt_host *host, struct names *names)
 		while (dir && (entry = readdir(dir)))
 			add_name(names, entry->d_name);
 	}
-	qsort(names->names, names->count, sizeof(names->names[0]), compare_names);
+	qsort(names->names, names->count, sizeof(names->names[0]), firmware_compare_names);
 }
 
 /* An empty file hides one of that name below it, and a broken one nothing but itself. */
@@ -243,8 +243,8 @@ static bool fits(const struct wanted *wanted, const struct firmware *firmware)
 }
 
 /* @there gets the descriptors that were no match, for the message. */
-static int find(struct pt_host *host, const struct wanted *wanted, struct firmware *ret_firmware,
-		char *there, size_t size)
+static int firmware_find(struct pt_host *host, const struct wanted *wanted,
+			 struct firmware *ret_firmware, char *there, size_t size)
 {
 	AUTO_FREE struct names *names = calloc(1, sizeof(*names));
 	size_t used = 0;
@@ -359,7 +359,7 @@ int definition_choose_firmware(struct pt_host *host, struct definition *def, str
 			xmlGetLineNo(loader));
 	if (!is_wanted && (!loader || node_has(loader, "type", "rom")))
 		return 0;
-	r = find(host, &wanted, &firmware, there, sizeof(there));
+	r = firmware_find(host, &wanted, &firmware, there, sizeof(there));
 	if (r == -ENOMEM)
 		return pt_fail_memory(err);
 	if (r < 0 && !wanted.code)
@@ -390,17 +390,17 @@ int definition_remove_nvram(struct pt_host *host, const struct definition *def,
 {
 	AUTO(auto_safe_path) struct safe_path at = SAFE_PATH_CLOSED;
 	const char *path = definition_get(def, "os/nvram");
-	char words[SAFE_PATH_WORDS];
+	char reason[SAFE_PATH_TEXT];
 	int r = path ? safe_path_open_entry(host->root_fd, path, &at) : -ENOENT;
 
 	if (r == -ENOENT || (!r && at.fd < 0))
 		return 0;
 	if (!r && !safe_path_has_trusted_parent(&at)) {
-		safe_path_explain(&at, path, SAFE_PATH_PARENT, words);
+		safe_path_explain(&at, path, SAFE_PATH_PARENT, reason);
 		return pt_fail(err, PT_NOT_PERMITTED, EPERM,
 			       "failed to remove nvram: %s. To undefine the guest and keep the "
 			       "file, use --keep-nvram",
-			       words);
+			       reason);
 	}
 	if (!r && unlinkat(at.parent, at.name, 0) < 0 && errno != ENOENT)
 		r = -errno;

@@ -44,7 +44,7 @@ static void choose(const struct definition *def, const xmlNode *devices, char ma
 	} while (is_used(devices, mac));
 }
 
-static int add(xmlNode *interface, const char *mac)
+static int mac_add(xmlNode *interface, const char *mac)
 {
 	xmlNode *made = node_add(interface, "mac", NULL);
 
@@ -56,7 +56,7 @@ static int add(xmlNode *interface, const char *mac)
 	return 0;
 }
 
-int live_complete_macs(struct definition *def, struct pt_error *err)
+int definition_complete_macs(struct definition *def, struct pt_error *err)
 {
 	const xmlNode *devices = node_child(definition_root(def), "devices");
 
@@ -67,7 +67,7 @@ int live_complete_macs(struct definition *def, struct pt_error *err)
 		if (node_has(at, "type", "hostdev") || node_child(at, "mac"))
 			continue;
 		choose(def, devices, mac);
-		if (add(at, mac) < 0)
+		if (mac_add(at, mac) < 0)
 			return pt_fail_memory(err);
 	}
 	return 0;

@@ -9,6 +9,6 @@
  * every guest, and two on one bridge would have it. Made from the guest's UUID, so that it is
  * the same at every start of a definition that was written without one.
  */
-int live_complete_macs(struct definition *def, struct pt_error *err);
+int definition_complete_macs(struct definition *def, struct pt_error *err);
 
 #endif

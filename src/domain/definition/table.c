@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What of <domain> is supported; devices are in definition_table_devices.c. A row goes in here
+ * What of <domain> is supported; devices are in table_devices.c. A row goes in here
  * together with the code that does what it says: most of it makes QEMU's arguments
- * (command_line*.c). What is left to the life cycle: cputune, vcpu@cpuset, memtune, the limit
- * for memoryBacking/locked, os/nvram@template, taps, graphics@port of spice, and to
- * call what command_line_settle() says.
+ * (the files of command_line/). What is left to the life cycle: cputune, vcpu@cpuset, memtune, the
+ * limit for memoryBacking/locked, os/nvram@template, taps, graphics@port of spice, and to call what
+ * command_line_settle() says.
  */
 #include "domain/definition/check.h"
 

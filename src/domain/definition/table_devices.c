@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What of <devices> is supported: definition_table.c, continued. */
+/* What of <devices> is supported: table.c, continued. */
 #include "domain/definition/check.h"
 
 #define YES_NO "yes|no"

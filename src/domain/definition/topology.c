@@ -53,7 +53,7 @@ static const struct {
 	{"panic", "@model", "pvpanic", PLACE_ROOT, {0}},
 };
 
-bool is_primary_video(const xmlNode *video)
+bool device_is_primary_video(const xmlNode *video)
 {
 	const xmlNode *first = node_child(video->parent, "video");
 
@@ -67,8 +67,9 @@ static enum placement video_placement(const xmlNode *video)
 {
 	if (node_says(video, "model@type", "none") || node_says(video, "model@type", "ramfb"))
 		return PLACE_NOWHERE;
-	return node_says(video, "model@type", "virtio") && !is_primary_video(video) ? PLACE_PORT
-										    : PLACE_ROOT;
+	return node_says(video, "model@type", "virtio") && !device_is_primary_video(video)
+		       ? PLACE_PORT
+		       : PLACE_ROOT;
 }
 
 /* ret_preferred: where on bus 0 it would like to be; slot 0 for anywhere. */
@@ -76,7 +77,7 @@ static enum placement find_place(const xmlNode *device, struct pt_address *ret_p
 {
 	*ret_preferred = (struct pt_address){0};
 	if (node_is(device, "video")) {
-		ret_preferred->device = is_primary_video(device) ? 1 : 0;
+		ret_preferred->device = device_is_primary_video(device) ? 1 : 0;
 		return video_placement(device);
 	}
 	if (node_is(device, "disk"))
@@ -447,7 +448,7 @@ unsigned int topology_count_free(const struct topology *topology)
 	return count;
 }
 
-bool is_empty_port(const xmlNode *devices, const xmlNode *controller)
+bool topology_is_empty_port(const xmlNode *devices, const xmlNode *controller)
 {
 	const xmlNode *at = node_child(devices, NULL);
 	struct pt_address address;

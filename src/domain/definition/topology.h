@@ -38,7 +38,7 @@ enum placement {
 enum placement device_placement(const xmlNode *device);
 
 /* True for the video device that firmware and boot loaders draw on: the first, or primary='yes'. */
-bool is_primary_video(const xmlNode *video);
+bool device_is_primary_video(const xmlNode *video);
 
 /* True when @device has an <address type='pci'>, then in *ret_address. */
 bool device_guest_address(const xmlNode *device, struct pt_address *ret_address);
@@ -57,7 +57,7 @@ unsigned int topology_free_port(const struct topology *topology);
 unsigned int topology_count_free(const struct topology *topology);
 
 /* A root port of @devices behind which nothing is. */
-bool is_empty_port(const xmlNode *devices, const xmlNode *controller);
+bool topology_is_empty_port(const xmlNode *devices, const xmlNode *controller);
 
 /* Add a root port with its address. */
 int topology_add_port(struct topology *topology, struct pt_error *err);

@@ -5,7 +5,7 @@
  * What xml_text() (base/xml.h) doesn't keep: newlines and tabs in attributes, which a parser
  * would turn into spaces. All of it is XML's UTF-8 already, as the parser saw to that.
  */
-static void write_text(FILE *out, const xmlChar *text, bool is_attribute)
+static void tree_write_text(FILE *out, const xmlChar *text, bool is_attribute)
 {
 	for (const xmlChar *at = text; at && *at; at++) {
 		if (*at == '&')
@@ -40,13 +40,13 @@ static void write_tag(FILE *out, const xmlNode *node)
 		(void)fputc(' ', out);
 		write_name(out, at->ns, at->name);
 		(void)fputs("='", out);
-		write_text(out, at->children ? at->children->content : NULL, true);
+		tree_write_text(out, at->children ? at->children->content : NULL, true);
 		(void)fputc('\'', out);
 	}
 	for (const xmlNs *ns = node->nsDef; ns; ns = ns->next) {
 		(void)fprintf(out, " xmlns%s%s='", ns->prefix ? ":" : "",
 			      ns->prefix ? (const char *)ns->prefix : "");
-		write_text(out, ns->href, true);
+		tree_write_text(out, ns->href, true);
 		(void)fputc('\'', out);
 	}
 	(void)fputs(node->children ? ">" : "/>", out);
@@ -66,7 +66,7 @@ static void write_node(FILE *out, const xmlNode *node, int indent, bool is_laid_
 	bool lays_out = is_laid_out && !has_text(node);
 
 	if (node->type == XML_TEXT_NODE) {
-		write_text(out, node->content, false);
+		tree_write_text(out, node->content, false);
 		return;
 	}
 	(void)fprintf(out, "%*s", is_laid_out ? indent : 0, "");

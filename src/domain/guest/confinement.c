@@ -11,7 +11,7 @@ int guest_confine(struct pt_host *host, const struct guest *guest, const struct 
 	int r = reach_list(host, live, guest->user.uid, guest->record, &reach, err);
 
 	if (!r)
-		r = label_load(host, live, &reach, err);
+		r = profile_load(host, live, &reach, err);
 	if (!r && guest->limit)
 		r = guest->limit(guest, live, &reach, err);
 	reach_free(&reach);

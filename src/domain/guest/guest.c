@@ -82,7 +82,7 @@ bool guest_wait_end(const struct guest *guest, unsigned int timeout_ms)
 }
 
 /* A zombie is a living process to whoever looks in /proc. */
-static void reap(const struct guest *guest)
+static void guest_reap(const struct guest *guest)
 {
 	siginfo_t info;
 
@@ -122,7 +122,7 @@ int guest_adopt(struct pt_host *host, struct store_live *record, struct guest **
 	r = definition_parse(record->xml, DEFINITION_LIVE, &guest->live, err);
 	if (r < 0)
 		return r;
-	r = guest_process_user(host, record->pid, &guest->user, err);
+	r = confine_user_of_process(host, record->pid, &guest->user, err);
 	if (r < 0)
 		return r;
 	guest->record = record;
@@ -141,7 +141,7 @@ int guest_connect(struct guest *guest, unsigned int timeout_ms, struct pt_error 
 		return 0;
 	qmp_close(guest->qmp);
 	guest->qmp = NULL;
-	r = guest_socket_path(guest->root, guest->name, GUEST_COMMANDS, path, err);
+	r = run_files_socket_path(guest->root, guest->name, GUEST_COMMANDS, path, err);
 	return r < 0 ? r : qmp_connect(path, timeout_ms, &guest->qmp, err);
 }
 
@@ -149,7 +149,7 @@ int guest_connect_events(const struct guest *guest, unsigned int timeout_ms,
 			 struct qmp **ret_events, struct pt_error *err)
 {
 	char path[GUEST_PATH];
-	int r = guest_socket_path(guest->root, guest->name, GUEST_EVENTS, path, err);
+	int r = run_files_socket_path(guest->root, guest->name, GUEST_EVENTS, path, err);
 
 	return r < 0 ? r : qmp_connect(path, timeout_ms, ret_events, err);
 }
@@ -187,15 +187,15 @@ int guest_end(struct pt_host *host, struct guest *guest, struct pt_error *err)
 {
 	int r;
 
-	reap(guest);
+	guest_reap(guest);
 	qmp_close(guest->qmp);
 	guest->qmp = NULL;
-	swtpm_end(host, guest->record);
-	live_settle_vfs(host, NULL, guest->record);
+	tpm_end(host, guest->record);
+	vf_settle(host, NULL, guest->record);
 	r = guest_give_back(host, &guest->owner, guest->live, err);
-	live_take_files_back(host, guest->record, 0);
-	label_remove(host, guest->live);
-	guest_remove_files(host, guest->name);
+	files_take_back(host, guest->record, 0);
+	profile_remove(host, guest->live);
+	run_files_remove(host, guest->name);
 	if (store_remove_live(host, guest->name, r < 0 ? NULL : err) < 0)
 		r = r < 0 ? r : -EIO;
 	(void)pthread_mutex_lock(&guest->lock);
@@ -211,13 +211,13 @@ int guest_forget(struct pt_host *host, const struct store_live *record, struct p
 	const struct pt_owner owner = owner_of(record);
 	int r;
 
-	swtpm_end(host, record);
-	live_put_vfs_back(host, record);
+	tpm_end(host, record);
+	vf_restore(host, record);
 	(void)definition_parse(record->xml, DEFINITION_LIVE, &live, NULL);
 	r = guest_give_back(host, &owner, live, err);
-	live_take_files_back(host, record, 0);
+	files_take_back(host, record, 0);
 	if (live)
-		label_remove(host, live);
-	guest_remove_files(host, record->name);
+		profile_remove(host, live);
+	run_files_remove(host, record->name);
 	return r < 0 ? r : store_remove_live(host, record->name, err);
 }

@@ -44,7 +44,7 @@ static int prepare_attach(struct attach *attach, struct pt_error *err)
 	if (r < 0)
 		return r;
 	definition_remove_device(attach->changed, node);
-	r = live_place_device(guest->live, attach->device, err);
+	r = definition_place_device(guest->live, attach->device, err);
 	if (!r)
 		r = definition_add_device(attach->changed, attach->device, &node, err);
 	if (!r)
@@ -92,10 +92,12 @@ static void tell_if_narrow(struct attach *attach)
 	struct json_object *pci = NULL;
 	uint64_t need, window;
 
-	need = attach->hostdev_count ? window_need(attach->host, &attach->hostdevs[0].address) : 0;
-	if (need <= WINDOW_USUAL || guest_call(attach->guest, "query-pci", NULL, &pci, NULL) < 0)
+	need = attach->hostdev_count ? bar_window_need(attach->host, &attach->hostdevs[0].address)
+				     : 0;
+	if (need <= BAR_WINDOW_USUAL ||
+	    guest_call(attach->guest, "query-pci", NULL, &pci, NULL) < 0)
 		return;
-	window = window_of_bridge(pci, bus_of(attach));
+	window = bar_window_of_bridge(pci, bus_of(attach));
 	json_object_put(pci);
 	if (window < need)
 		host_log(attach->host, PT_LOG_NOTICE,
@@ -121,13 +123,13 @@ static int plug(struct attach *attach, struct pt_error *err)
 		r = guest_set_vfs(attach->host, guest, attach->changed,
 				  definition_find_alias(attach->changed, attach->alias), err);
 	if (!r && attach->hostdev_count)
-		r = memory_raise_lock(attach->host, guest->owner.pid, attach->changed, hostdevs,
+		r = limits_raise_lock(attach->host, guest->owner.pid, attach->changed, hostdevs,
 				      err);
 	if (!r)
 		r = guest_confine(attach->host, guest, attach->changed, err);
 	if (r < 0)
 		return r;
-	r = guest_call_all(guest, attach->commands, memory_start_ms(attach->changed, hostdevs),
+	r = guest_call_all(guest, attach->commands, limits_start_ms(attach->changed, hostdevs),
 			   err);
 	attach->is_unanswered = r == -ETIMEDOUT;
 	return r;
@@ -137,12 +139,12 @@ static void give_up(struct attach *attach)
 {
 	struct pt_error err;
 
-	live_settle_vfs(attach->host, attach->guest->live, attach->guest->record);
+	vf_settle(attach->host, attach->guest->live, attach->guest->record);
 	/* the live definition doesn't have it, so it is among what is unused */
 	if (attach->hostdev_count && guest_give_back_unused(attach->host, attach->guest, &err) < 0)
 		host_log(attach->host, PT_LOG_WARNING, "guest %s: %s", attach->guest->name,
 			 err.message);
-	live_forget_files(attach->host, attach->guest->record, attach->files);
+	files_forget(attach->host, attach->guest->record, attach->files);
 	guest_confine_again(attach->host, attach->guest);
 	pending_remove(attach->guest, attach->alias);
 	if (guest_save(attach->host, attach->guest, &err) < 0)
@@ -168,9 +170,9 @@ static int attach_prepared(struct attach *attach, struct pt_error *err)
 	int r;
 
 	attach->files = guest->record->file_count;
-	r = live_check_files(attach->host, attach->changed,
-			     definition_find_alias(attach->changed, attach->alias), &guest->user,
-			     guest->record, err);
+	r = files_check(attach->host, attach->changed,
+			definition_find_alias(attach->changed, attach->alias), &guest->user,
+			guest->record, err);
 	if (!r)
 		r = pending_add_attach(guest, attach->alias, attach->device,
 				       attach->hostdev_count ? &attach->hostdevs[0].address : NULL,
@@ -179,7 +181,7 @@ static int attach_prepared(struct attach *attach, struct pt_error *err)
 	if (!r)
 		r = guest_save(attach->host, guest, err);
 	if (!r)
-		r = live_give_files(attach->host, guest->record, attach->files, &guest->user, err);
+		r = files_lend(attach->host, guest->record, attach->files, &guest->user, err);
 	if (!r)
 		tell_if_narrow(attach);
 	if (!r)

@@ -5,7 +5,7 @@
  * time, refuses, or does not respond. A pending request is recorded (struct store_pending) until
  * it has ended.
  *
- * Only the thread that has the guest's job may call these functions, except hotplug_heard().
+ * Only the thread that has the guest's job may call these functions, except unplug_take_event().
  */
 #ifndef DOMAIN_GUEST_HOTPLUG_H
 #define DOMAIN_GUEST_HOTPLUG_H
@@ -24,23 +24,23 @@ int hotplug_attach(struct pt_host *host, struct guest *guest, struct definition 
  * Request the unplug of the device with @alias, and wait. 0: it was released, reset and returned
  * to the host. ETIMEDOUT: the request is still pending. ECANCELED: the guest refused.
  */
-int hotplug_detach(struct pt_host *host, struct guest *guest, const char *alias,
-		   unsigned int timeout_ms, struct pt_error *err);
+int unplug_device(struct pt_host *host, struct guest *guest, const char *alias,
+		  unsigned int timeout_ms, struct pt_error *err);
 
 /*
  * The loop received an event of QEMU about @alias. True if a worker waits for it and continues;
- * otherwise a worker must call hotplug_finish() (released) or hotplug_forget() (refused).
+ * otherwise a worker must call unplug_finish() (released) or unplug_forget() (refused).
  */
-bool hotplug_heard(struct guest *guest, const char *alias, enum guest_unplug answer);
+bool unplug_take_event(struct guest *guest, const char *alias, enum guest_unplug answer);
 
 /*
  * The guest has released the device: return it to the host. ENOENT if the guest has no such device.
  */
-int hotplug_finish(struct pt_host *host, struct guest *guest, const char *alias,
-		   struct pt_error *err);
+int unplug_finish(struct pt_host *host, struct guest *guest, const char *alias,
+		  struct pt_error *err);
 
 /* The guest refused: nothing is pending any more. */
-void hotplug_forget(struct pt_host *host, struct guest *guest, const char *alias);
+void unplug_forget(struct pt_host *host, struct guest *guest, const char *alias);
 
 /*
  * After a restart of the daemon: update the live definition to the devices that QEMU has, finish

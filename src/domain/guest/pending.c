@@ -28,8 +28,8 @@ void pending_remove(struct guest *guest, const char *alias)
 	*pending = record->pending[--record->pending_count];
 }
 
-static int add(struct guest *guest, enum store_change change, const char *alias,
-	       struct store_pending **ret_pending, struct pt_error *err)
+static int pending_add(struct guest *guest, enum store_change change, const char *alias,
+		       struct store_pending **ret_pending, struct pt_error *err)
 {
 	struct store_live *record = guest->record;
 	struct store_pending pending = {.change = change};
@@ -55,7 +55,7 @@ int pending_add_attach(struct guest *guest, const char *alias, const struct defi
 
 	if (r < 0)
 		return r;
-	r = add(guest, STORE_ATTACHING, alias, &pending, err);
+	r = pending_add(guest, STORE_ATTACHING, alias, &pending, err);
 	if (r < 0) {
 		free(xml);
 		return r;
@@ -71,5 +71,5 @@ int pending_add_detach(struct guest *guest, const char *alias, struct pt_error *
 {
 	struct store_pending *pending = NULL;
 
-	return add(guest, STORE_DETACHING, alias, &pending, err);
+	return pending_add(guest, STORE_DETACHING, alias, &pending, err);
 }

@@ -70,7 +70,7 @@ static void start_free(struct start *start)
 	close_fd(&start->tpm_fd);
 	close_fd(&start->tpm_own_fd);
 	free(start->hostdevs);
-	live_close_taps(start->taps, start->tap_count);
+	resources_close_taps(start->taps, start->tap_count);
 	command_line_free(start->argv);
 	command_line_free(start->environment);
 	qmp_close(start->events);
@@ -98,9 +98,9 @@ static int prepare_guest(struct start *start, const struct definition *def, stru
 	guest->record = calloc(1, sizeof(*guest->record));
 	if (!guest->record)
 		return pt_fail_memory(err);
-	r = live_new(def, guest->id, &guest->live, err);
+	r = definition_make_live(def, guest->id, &guest->live, err);
 	if (!r)
-		r = label_choose(start->host, guest->live, err);
+		r = profile_choose(start->host, guest->live, err);
 	if (r < 0)
 		return r;
 	text_copy(guest->record->name, sizeof(guest->record->name), guest->name);
@@ -114,10 +114,10 @@ static int prepare_tpm(struct start *start, struct pt_error *err)
 {
 	int r;
 
-	if (!swtpm_is_wanted(start->guest->live))
+	if (!tpm_is_wanted(start->guest->live))
 		return 0;
-	r = swtpm_prepare(start->host, start->guest->live, &start->guest->user, &start->tpm_fd,
-			  &start->tpm_own_fd, err);
+	r = tpm_prepare(start->host, start->guest->live, &start->guest->user, &start->tpm_fd,
+			&start->tpm_own_fd, err);
 	if (r == 0)
 		start->files.tpm_fd = start->tpm_fd;
 	return r;
@@ -130,31 +130,31 @@ static int prepare_files(struct start *start, struct pt_error *err)
 
 	if (r < 0)
 		return state_fail(err, -r, STORE_LIVE);
-	r = guest_make_folder(start->host, guest->name, &guest->user, start->folder, err);
+	r = run_files_make_folder(start->host, guest->name, &guest->user, start->folder, err);
 	if (!r)
-		r = guest_listen(start->host, guest->name, GUEST_COMMANDS,
-				 &start->files.commands.fd, err);
+		r = run_files_listen(start->host, guest->name, GUEST_COMMANDS,
+				     &start->files.commands.fd, err);
 	if (!r)
-		r = guest_listen(start->host, guest->name, GUEST_EVENTS, &start->files.events.fd,
-				 err);
+		r = run_files_listen(start->host, guest->name, GUEST_EVENTS,
+				     &start->files.events.fd, err);
 	if (r < 0)
 		return r;
 	start->files.run_directory = start->folder;
 	start->files.is_paused = true;
-	r = window_choose(start->host, guest->live, start->hostdevs, start->hostdev_count,
-			  &start->files.window, err);
+	r = bar_window_choose(start->host, guest->live, start->hostdevs, start->hostdev_count,
+			      &start->files.window, err);
 	if (!r)
-		r = live_check_pages(start->host, guest->live, err);
+		r = resources_check_pages(start->host, guest->live, err);
 	if (!r)
-		r = live_choose_ports(start->host, guest->live, err);
+		r = resources_choose_ports(start->host, guest->live, err);
 	if (!r)
-		r = live_open_taps(start->host, guest->live, &start->taps, &start->tap_count, err);
+		r = resources_open_taps(start->host, guest->live, &start->taps, &start->tap_count,
+					err);
 	if (!r)
-		r = live_make_nvram(start->host, guest->live, guest->user.uid, guest->user.gid,
-				    err);
+		r = resources_make_nvram(start->host, guest->live, guest->user.uid, guest->user.gid,
+					 err);
 	if (!r)
-		r = live_check_files(start->host, guest->live, NULL, &guest->user, guest->record,
-				     err);
+		r = files_check(start->host, guest->live, NULL, &guest->user, guest->record, err);
 	if (r < 0)
 		return r;
 	start->files.taps = start->taps;
@@ -165,8 +165,8 @@ static int prepare_files(struct start *start, struct pt_error *err)
 	if (!r)
 		r = command_line_environment(guest->live, &start->environment, err);
 	if (!r)
-		r = guest_open_log(start->host, guest->name, start->argv, &start->log_fd,
-				   &start->log_start, err);
+		r = run_files_open_log(start->host, guest->name, start->argv, &start->log_fd,
+				       &start->log_start, err);
 	return r;
 }
 
@@ -179,8 +179,8 @@ static int hold_tpm(struct start *start, struct spawn_request *request, struct p
 	if (start->tpm_fd < 0)
 		return 0;
 	request->kept[request->kept_count++] = start->tpm_fd;
-	return swtpm_hold(start->host, guest->live, &guest->user, start->tpm_own_fd, start->log_fd,
-			  guest->record, &start->tpm, err);
+	return tpm_hold(start->host, guest->live, &guest->user, start->tpm_own_fd, start->log_fd,
+			guest->record, &start->tpm, err);
 }
 
 static int release(struct start *start, struct pt_error *err)
@@ -201,9 +201,9 @@ static int hold(struct start *start, struct pt_error *err)
 		.argv = start->argv,
 		.environment = start->environment,
 		.user = &guest->user,
-		.label = label_of(guest->live),
-		.locked_memory = memory_lock_limit(guest->live, start->hostdev_count),
-		.must_lock = memory_must_lock(guest->live, start->hostdev_count),
+		.label = profile_of(guest->live),
+		.locked_memory = limits_lock_bytes(guest->live, start->hostdev_count),
+		.must_lock = limits_must_lock(guest->live, start->hostdev_count),
 		.log_fd = start->log_fd,
 		.kept = {start->files.commands.fd, start->files.events.fd},
 		.kept_count = 2,
@@ -249,7 +249,7 @@ static int explain(const struct start *start, int r, struct pt_error *err)
 	if (r >= 0 || (r != -ECONNRESET && r != -ECONNREFUSED && r != -EPIPE))
 		return r;
 	(void)guest_wait_end(start->guest, 2000);
-	guest_read_log(start->host, start->guest->name, start->log_start, text, sizeof(text));
+	run_files_read_log(start->host, start->guest->name, start->log_start, text, sizeof(text));
 	return pt_fail(err, PT_SYSTEM, ECONNRESET,
 		       "QEMU unexpectedly closed the monitor (vm='%s'): %s", start->guest->name,
 		       *text ? text : "it printed no message");
@@ -270,7 +270,7 @@ static int settle(struct guest *guest, struct pt_error *err)
 static int converse(struct start *start, struct pt_error *err)
 {
 	struct guest *guest = start->guest;
-	unsigned int patience = memory_start_ms(guest->live, start->hostdev_count);
+	unsigned int patience = limits_start_ms(guest->live, start->hostdev_count);
 	int r;
 
 	/* QEMU has its own: with ours closed, its end ends the connection */
@@ -286,7 +286,7 @@ static int converse(struct start *start, struct pt_error *err)
 	if (!r)
 		r = settle(guest, err);
 	if (!r)
-		r = live_pin(start->host, guest->live, guest->qmp, guest->owner.pid, err);
+		r = resources_pin(start->host, guest->live, guest->qmp, guest->owner.pid, err);
 	if (!r && !start->options->is_paused)
 		r = guest_call(guest, "cont", NULL, NULL, err);
 	if (r < 0)
@@ -314,7 +314,7 @@ static void undo(struct start *start)
 		return;
 	}
 	spawn_cancel(&start->spawn);
-	guest_remove_files(start->host, guest->name);
+	run_files_remove(start->host, guest->name);
 }
 
 static void tell_if_slow(const struct start *start)
@@ -334,7 +334,7 @@ static void tell_if_slow(const struct start *start)
 	start->options->notice(text);
 }
 
-static int run(struct start *start, const struct definition *def, struct pt_error *err)
+static int start_run(struct start *start, const struct definition *def, struct pt_error *err)
 {
 	int r = prepare_guest(start, def, err);
 
@@ -346,7 +346,7 @@ static int run(struct start *start, const struct definition *def, struct pt_erro
 	if (!r)
 		r = hold(start, err);
 	if (!r)
-		r = live_give_files(start->host, start->guest->record, 0, &start->guest->user, err);
+		r = files_lend(start->host, start->guest->record, 0, &start->guest->user, err);
 	if (!r)
 		r = guest_take(start->host, &start->guest->owner, &start->guest->user,
 			       start->hostdevs, start->hostdev_count, err);
@@ -377,7 +377,7 @@ int guest_start(struct pt_host *host, const struct definition *def,
 			      .tpm = SPAWN_NONE,
 			      .tpm_fd = -1,
 			      .tpm_own_fd = -1};
-	int r = run(&start, def, err);
+	int r = start_run(&start, def, err);
 
 	close_fd(&start.spawn.pidfd);
 	if (!r) {

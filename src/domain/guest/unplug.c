@@ -21,7 +21,7 @@ static void warn(struct pt_host *host, const struct guest *guest, const struct p
 
 /* ---- asking ---- */
 
-bool hotplug_heard(struct guest *guest, const char *alias, enum guest_unplug answer)
+bool unplug_take_event(struct guest *guest, const char *alias, enum guest_unplug answer)
 {
 	bool is_awaited;
 
@@ -69,7 +69,7 @@ static enum guest_unplug end_waiting(struct guest *guest, unsigned int timeout_m
 }
 
 /* 0 also when QEMU says that the guest was asked already; -ENOENT when the device is gone. */
-static int ask(struct guest *guest, const char *alias, struct pt_error *err)
+static int unplug_ask(struct guest *guest, const char *alias, struct pt_error *err)
 {
 	struct json_object *arguments = json_object_new_object();
 	int r;
@@ -106,8 +106,8 @@ static int explain(const struct guest *guest, const char *alias, enum guest_unpl
 		       guest->name, alias, (timeout_ms + 999) / 1000);
 }
 
-int hotplug_detach(struct pt_host *host, struct guest *guest, const char *alias,
-		   unsigned int timeout_ms, struct pt_error *err)
+int unplug_device(struct pt_host *host, struct guest *guest, const char *alias,
+		  unsigned int timeout_ms, struct pt_error *err)
 {
 	enum guest_unplug answer;
 	bool has_ended = false;
@@ -120,16 +120,16 @@ int hotplug_detach(struct pt_host *host, struct guest *guest, const char *alias,
 		return r;
 	}
 	begin_waiting(guest, alias);
-	asked = ask(guest, alias, err);
+	asked = unplug_ask(guest, alias, err);
 	answer = end_waiting(guest, asked < 0 ? 0 : timeout_ms, &has_ended);
 	if (asked == -ENOENT || answer == GUEST_UNPLUG_DONE)
-		return hotplug_finish(host, guest, alias, err);
+		return unplug_finish(host, guest, alias, err);
 	if (asked < 0 || answer == GUEST_UNPLUG_REFUSED)
-		hotplug_forget(host, guest, alias);
+		unplug_forget(host, guest, alias);
 	return asked < 0 ? asked : explain(guest, alias, answer, has_ended, timeout_ms, err);
 }
 
-void hotplug_forget(struct pt_host *host, struct guest *guest, const char *alias)
+void unplug_forget(struct pt_host *host, struct guest *guest, const char *alias)
 {
 	struct pt_error err;
 
@@ -156,8 +156,8 @@ static void call_all(struct guest *guest, struct json_object *commands)
 	}
 }
 
-int hotplug_finish(struct pt_host *host, struct guest *guest, const char *alias,
-		   struct pt_error *err)
+int unplug_finish(struct pt_host *host, struct guest *guest, const char *alias,
+		  struct pt_error *err)
 {
 	xmlNode *node = definition_find_alias(guest->live, alias);
 	struct json_object *commands = NULL;
@@ -174,8 +174,8 @@ int hotplug_finish(struct pt_host *host, struct guest *guest, const char *alias,
 	(void)pthread_mutex_lock(&guest->lock);
 	definition_remove_device(guest->live, node);
 	(void)pthread_mutex_unlock(&guest->lock);
-	live_settle_files(host, guest->live, guest->user.uid, guest->record);
-	live_settle_vfs(host, guest->live, guest->record);
+	files_settle(host, guest->live, guest->user.uid, guest->record);
+	vf_settle(host, guest->live, guest->record);
 	if (guest_save(host, guest, &failure) < 0)
 		warn(host, guest, &failure);
 	r = guest_give_back_unused(host, guest, err);
@@ -291,10 +291,10 @@ static void ask_again(struct pt_host *host, struct guest *guest)
 			text_copy(aliases[count++], STORE_ALIAS, record->pending[i].alias);
 	for (size_t i = 0; i < count; i++) {
 		struct pt_error err;
-		int r = ask(guest, aliases[i], &err);
+		int r = unplug_ask(guest, aliases[i], &err);
 
 		if (r == -ENOENT)
-			r = hotplug_finish(host, guest, aliases[i], &err);
+			r = unplug_finish(host, guest, aliases[i], &err);
 		else if (r == -EREMOTEIO)
 			pending_remove(guest, aliases[i]);
 		if (r < 0)

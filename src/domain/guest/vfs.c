@@ -6,10 +6,10 @@ int guest_set_vfs(struct pt_host *host, struct guest *guest, const struct defini
 		  const xmlNode *device, struct pt_error *err)
 {
 	size_t before = guest->record->vf_count;
-	int r = live_note_vfs(host, live, device, guest->record, err);
+	int r = vf_record(host, live, device, guest->record, err);
 
 	/* on disk first: what is set by somebody who dies must be put back by somebody else */
 	if (!r && guest->record->vf_count != before)
 		r = guest_save(host, guest, err);
-	return r < 0 ? r : live_set_vfs(host, live, device, err);
+	return r < 0 ? r : vf_set(host, live, device, err);
 }

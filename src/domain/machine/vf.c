@@ -20,7 +20,7 @@ static int open_socket(struct nl_sock **ret_socket)
 	return *ret_socket ? nl_connect(*ret_socket, NETLINK_ROUTE) : -NLE_NOMEM;
 }
 
-static int fail(const char *netdev, uint32_t index, int r, struct pt_error *err)
+static int machine_vf_fail(const char *netdev, uint32_t index, int r, struct pt_error *err)
 {
 	return pt_fail(err, PT_SYSTEM, EIO, "virtual function %u of %s: %s", index, netdev,
 		       nl_geterror(r));
@@ -40,7 +40,7 @@ int machine_read_vf(struct pt_host *host, const char *netdev, uint32_t index,
 	if (!r)
 		r = rtnl_link_get_kernel(socket, 0, netdev, &link);
 	if (r < 0)
-		return fail(netdev, index, r, err);
+		return machine_vf_fail(netdev, index, r, err);
 	vf = rtnl_link_vf_get(link, index);
 	if (!vf || rtnl_link_vf_get_addr(vf, &mac) < 0 || nl_addr_get_len(mac) != 6)
 		return pt_fail(err, PT_SYSTEM, ENODEV,
@@ -73,7 +73,7 @@ int machine_write_vf(struct pt_host *host, const char *netdev, uint32_t index, c
 	if (!r && vlan >= 0)
 		r = rtnl_link_vf_vlan_alloc(&vlans, 1);
 	if (r < 0)
-		return fail(netdev, index, r, err);
+		return machine_vf_fail(netdev, index, r, err);
 	rtnl_link_vf_set_index(vf, index);
 	if (addr)
 		rtnl_link_vf_set_addr(vf, addr);
@@ -84,5 +84,5 @@ int machine_write_vf(struct pt_host *host, const char *netdev, uint32_t index, c
 	r = rtnl_link_vf_add(change, vf);
 	if (!r)
 		r = rtnl_link_change(socket, link, change, 0);
-	return r < 0 ? fail(netdev, index, r, err) : 0;
+	return r < 0 ? machine_vf_fail(netdev, index, r, err) : 0;
 }

@@ -35,7 +35,7 @@ static uint64_t round_up(uint64_t size)
 	return size ? power : 0;
 }
 
-uint64_t window_need(struct pt_host *host, const struct pt_address *device)
+uint64_t bar_window_need(struct pt_host *host, const struct pt_address *device)
 {
 	struct pt_bar bars[BARS], rom;
 	uint64_t sum = 0;
@@ -76,17 +76,17 @@ static bool is_like_host(const struct definition *live)
 		node_has(cpu, "mode", "maximum"));
 }
 
-unsigned int window_address_bits(struct pt_host *host, const struct definition *live)
+unsigned int bar_window_address_bits(struct pt_host *host, const struct definition *live)
 {
-	const xmlNode *said = node_find(definition_root(live), "cpu/maxphysaddr");
+	const xmlNode *element = node_find(definition_root(live), "cpu/maxphysaddr");
 	unsigned int bits = QEMU_ADDRESS_BITS;
 	uint64_t number;
 
-	if (node_has(said, "mode", "emulate"))
-		return node_number(said, "bits", 64, &number) == 0 ? (unsigned int)number : bits;
-	if (is_like_host(live) || node_has(said, "mode", "passthrough"))
+	if (node_has(element, "mode", "emulate"))
+		return node_number(element, "bits", 64, &number) == 0 ? (unsigned int)number : bits;
+	if (is_like_host(live) || node_has(element, "mode", "passthrough"))
 		bits = host_bits(host);
-	if (node_number(said, "limit", 64, &number) == 0 && number < bits)
+	if (node_number(element, "limit", 64, &number) == 0 && number < bits)
 		bits = (unsigned int)number;
 	return bits;
 }
@@ -108,7 +108,7 @@ static uint64_t count_empty_ports(const struct definition *live)
 	uint64_t count = 0;
 
 	for (; at; at = node_next(at, "controller"))
-		count += is_empty_port(devices, at);
+		count += topology_is_empty_port(devices, at);
 	return count;
 }
 
@@ -126,7 +126,7 @@ static int read_largest(struct pt_host *host, uint64_t *ret_need, struct pt_erro
 		const struct pt_function *function = pt_snapshot_at(snapshot, i);
 		uint64_t own = pt_function_kind(function) == PT_BRIDGE
 				       ? 0
-				       : window_need(host, &function->address);
+				       : bar_window_need(host, &function->address);
 
 		if (own > need)
 			need = own;
@@ -150,18 +150,18 @@ static int fail_no_room(const struct definition *live, unsigned int bits, uint64
 		       bits + 4 > 52 ? 52 : bits + 4);
 }
 
-int window_choose(struct pt_host *host, const struct definition *live,
-		  const struct definition_hostdev *hostdevs, size_t count,
-		  struct window *ret_window, struct pt_error *err)
+int bar_window_choose(struct pt_host *host, const struct definition *live,
+		      const struct definition_hostdev *hostdevs, size_t count,
+		      struct command_line_window *ret_window, struct pt_error *err)
 {
-	unsigned int bits = window_address_bits(host, live);
+	unsigned int bits = bar_window_address_bits(host, live);
 	uint64_t space = bits < 63 ? (uint64_t)1 << bits : (uint64_t)1 << 63;
 	uint64_t need = 0, ports = count_empty_ports(live), begin, port = 0;
 	size_t i;
 	int r;
 
 	for (i = 0; i < count; i++)
-		need += window_need(host, &hostdevs[i].address);
+		need += bar_window_need(host, &hostdevs[i].address);
 	need = round_up(need);
 	begin = definition_memory(live) + HOLE;
 	if (need) /* a window begins at a multiple of its size */
@@ -174,7 +174,7 @@ int window_choose(struct pt_host *host, const struct definition *live,
 	/* a wish is no reason to use up what the devices need, or most of the rest */
 	while (port && (ports * port > space / 8 || begin + need + ports * port > space))
 		port /= 2;
-	*ret_window = (struct window){.port = port > WINDOW_USUAL ? port : 0};
+	*ret_window = (struct command_line_window){.port = port > BAR_WINDOW_USUAL ? port : 0};
 	need += ports * ret_window->port;
 	if (has_ovmf(live) && need > OVMF_APERTURE / 2)
 		ret_window->aperture = round_up(need) * 2;
@@ -223,7 +223,7 @@ static bool find_bridge(struct json_object *devices, const char *alias, int dept
 	return false;
 }
 
-uint64_t window_of_bridge(struct json_object *query_pci, const char *alias)
+uint64_t bar_window_of_bridge(struct json_object *query_pci, const char *alias)
 {
 	uint64_t size = 0;
 	size_t i;

@@ -22,23 +22,23 @@
 #include "pci/host.h"
 
 /* What firmware gives an empty port without being asked. */
-#define WINDOW_USUAL ((uint64_t)2 << 20)
+#define BAR_WINDOW_USUAL ((uint64_t)2 << 20)
 
 /* PT_UNSUITABLE when the devices have no room beside the memory, whatever firmware does. */
-int window_choose(struct pt_host *host, const struct definition *live,
-		  const struct definition_hostdev *hostdevs, size_t count,
-		  struct window *ret_window, struct pt_error *err);
+int bar_window_choose(struct pt_host *host, const struct definition *live,
+		      const struct definition_hostdev *hostdevs, size_t count,
+		      struct command_line_window *ret_window, struct pt_error *err);
 
 /* Address bits of the guest's processors. */
-unsigned int window_address_bits(struct pt_host *host, const struct definition *live);
+unsigned int bar_window_address_bits(struct pt_host *host, const struct definition *live);
 
 /* What @device needs above 4 GiB: a power of two, 0 for nothing. */
-uint64_t window_need(struct pt_host *host, const struct pt_address *device);
+uint64_t bar_window_need(struct pt_host *host, const struct pt_address *device);
 
 /*
  * The prefetchable window that the running guest gave the bridge with this alias, from the answer
  * to query-pci; 0 when it has none, or isn't there.
  */
-uint64_t window_of_bridge(struct json_object *query_pci, const char *alias);
+uint64_t bar_window_of_bridge(struct json_object *query_pci, const char *alias);
 
 #endif

@@ -52,8 +52,8 @@ static int read_bridge(const char *text, const char *path, char bridge[IF_NAMESI
 		       path, mode ? mode : "none");
 }
 
-int live_find_bridge(struct pt_host *host, const char *network, char bridge[IF_NAMESIZE],
-		     struct pt_error *err)
+int bridge_find(struct pt_host *host, const char *network, char bridge[IF_NAMESIZE],
+		struct pt_error *err)
 {
 	AUTO_FREE char *text = NULL;
 	char path[512];

@@ -13,7 +13,7 @@
  * The bridge of libvirt's network @network, which is up. ENOENT: there is no such network,
  * EOPNOTSUPP: it has no bridge, ENODEV: it isn't active.
  */
-int live_find_bridge(struct pt_host *host, const char *network, char bridge[IF_NAMESIZE],
-		     struct pt_error *err);
+int bridge_find(struct pt_host *host, const char *network, char bridge[IF_NAMESIZE],
+		struct pt_error *err);
 
 #endif

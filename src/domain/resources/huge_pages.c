@@ -76,7 +76,7 @@ static uint64_t page_size(struct pt_host *host, const struct definition *live)
 	return at ? strtoull(at + strlen("Hugepagesize:"), NULL, 10) : 0;
 }
 
-int live_check_pages(struct pt_host *host, const struct definition *live, struct pt_error *err)
+int resources_check_pages(struct pt_host *host, const struct definition *live, struct pt_error *err)
 {
 	const xmlNode *policy = node_find(definition_root(live), "numatune/memory");
 	const char *nodeset = node_attribute(policy, "nodeset");

@@ -102,13 +102,13 @@ static int pin_listed(struct pt_host *host, const struct definition *live, struc
 	for (size_t i = 0; i < count && r == 0; i++) {
 		struct json_object *thread = json_object_array_get_idx(threads, i);
 		int64_t id = member(thread, "thread-id");
-		const xmlNode *said = is_vcpus
-					      ? find_numbered(tune, "vcpupin", "vcpu",
-							      (uint64_t)member(thread, "cpu-index"))
-					      : find_numbered(tune, "iothreadpin", "iothread",
-							      iothread_number(thread));
-		const char *cpuset =
-			said ? node_attribute(said, "cpuset") : definition_get(live, "vcpu@cpuset");
+		const xmlNode *element =
+			is_vcpus ? find_numbered(tune, "vcpupin", "vcpu",
+						 (uint64_t)member(thread, "cpu-index"))
+				 : find_numbered(tune, "iothreadpin", "iothread",
+						 iothread_number(thread));
+		const char *cpuset = element ? node_attribute(element, "cpuset")
+					     : definition_get(live, "vcpu@cpuset");
 
 		if (pinned->count < THREADS)
 			pinned->ids[pinned->count++] = id;
@@ -158,8 +158,8 @@ static int pin_emulator(struct pt_host *host, const struct definition *live, pid
 	return 0;
 }
 
-int live_pin(struct pt_host *host, const struct definition *live, struct qmp *qmp, pid_t pid,
-	     struct pt_error *err)
+int resources_pin(struct pt_host *host, const struct definition *live, struct qmp *qmp, pid_t pid,
+		  struct pt_error *err)
 {
 	struct pinned pinned = {.count = 0};
 	int r;

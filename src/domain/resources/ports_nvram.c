@@ -50,7 +50,7 @@ static int choose_port(struct pt_host *host, const xmlNode *devices, xmlNode *gr
 		       node_get(graphics, "@type"), FIRST_PORT, LAST_PORT);
 }
 
-int live_choose_ports(struct pt_host *host, struct definition *live, struct pt_error *err)
+int resources_choose_ports(struct pt_host *host, struct definition *live, struct pt_error *err)
 {
 	xmlNode *devices = node_child(definition_root(live), "devices");
 	int r = 0;
@@ -73,10 +73,10 @@ int live_choose_ports(struct pt_host *host, struct definition *live, struct pt_e
 static int refuse_nvram(const struct safe_path *at, const char *element, const char *named,
 			struct pt_error *err)
 {
-	char words[SAFE_PATH_WORDS];
+	char reason[SAFE_PATH_TEXT];
 
-	safe_path_explain(at, named, SAFE_PATH_OBJECT, words);
-	return pt_fail(err, PT_NOT_PERMITTED, EPERM, "%s: %s", element, words);
+	safe_path_explain(at, named, SAFE_PATH_OBJECT, reason);
+	return pt_fail(err, PT_NOT_PERMITTED, EPERM, "%s: %s", element, reason);
 }
 
 /* Its content becomes the guest's: that of a file that is the guest's to read anyway. */
@@ -131,8 +131,8 @@ static int make_nvram(struct pt_host *host, const char *path, const char *templa
 	return 0;
 }
 
-int live_make_nvram(struct pt_host *host, const struct definition *live, uid_t uid, gid_t gid,
-		    struct pt_error *err)
+int resources_make_nvram(struct pt_host *host, const struct definition *live, uid_t uid, gid_t gid,
+			 struct pt_error *err)
 {
 	const char *path = definition_get(live, "os/nvram");
 	const char *template = definition_get(live, "os/nvram@template");

@@ -13,32 +13,35 @@
  * Before the command line is built: choose a free port for graphics with autoport, and store it
  * in @live.
  */
-int live_choose_ports(struct pt_host *host, struct definition *live, struct pt_error *err);
+int resources_choose_ports(struct pt_host *host, struct definition *live, struct pt_error *err);
 
 /* Before anything is made: are there huge pages enough, where the definition wants such? */
-int live_check_pages(struct pt_host *host, const struct definition *live, struct pt_error *err);
+int resources_check_pages(struct pt_host *host, const struct definition *live,
+			  struct pt_error *err);
 
 /*
  * Before QEMU: the guest's file for firmware variables (os/nvram), made from its template and
  * given to @uid and @gid. One that is there is left alone.
  */
-int live_make_nvram(struct pt_host *host, const struct definition *live, uid_t uid, gid_t gid,
-		    struct pt_error *err);
+int resources_make_nvram(struct pt_host *host, const struct definition *live, uid_t uid, gid_t gid,
+			 struct pt_error *err);
 
 /*
  * Before the command line: a tap for each interface of the types bridge and ethernet, on its
  * bridge and up; its name goes to @live. The descriptors are for QEMU to inherit. A tap is gone
  * when the last one that has it open is.
  */
-int live_open_taps(struct pt_host *host, struct definition *live,
-		   struct command_line_tap **ret_taps, size_t *ret_count, struct pt_error *err);
-void live_close_taps(struct command_line_tap *taps, size_t count); /* and frees; NULL is allowed */
+int resources_open_taps(struct pt_host *host, struct definition *live,
+			struct command_line_tap **ret_taps, size_t *ret_count,
+			struct pt_error *err);
+void resources_close_taps(struct command_line_tap *taps,
+			  size_t count); /* and frees; NULL is allowed */
 
 /*
  * Before the guest runs: its threads onto the host's processors as cputune and vcpu@cpuset say.
  * @pid is QEMU's.
  */
-int live_pin(struct pt_host *host, const struct definition *live, struct qmp *qmp, pid_t pid,
-	     struct pt_error *err);
+int resources_pin(struct pt_host *host, const struct definition *live, struct qmp *qmp, pid_t pid,
+		  struct pt_error *err);
 
 #endif

@@ -37,7 +37,7 @@ static void choose_mac(const xmlNode *interface, struct machine_tap *tap)
 }
 
 /* What a tap of ours gets; one that someone else manages (managed='no') has it already. */
-static int describe(const xmlNode *interface, struct machine_tap *tap, struct pt_error *err)
+static int tap_describe(const xmlNode *interface, struct machine_tap *tap, struct pt_error *err)
 {
 	const char *name = node_get(interface, "target@dev");
 	uint64_t mtu = 0;
@@ -85,7 +85,7 @@ static int settle_bridge(struct pt_host *host, xmlNode *interface, struct pt_err
 
 	if (!node_has(interface, "type", "network"))
 		return 0;
-	r = live_find_bridge(host, node_attribute(source, "network"), bridge, err);
+	r = bridge_find(host, node_attribute(source, "network"), bridge, err);
 	if (r < 0)
 		return r;
 	return node_set(source, "bridge", bridge) < 0 ? pt_fail_memory(err) : 0;
@@ -99,7 +99,7 @@ static int add_tap(struct pt_host *host, xmlNode *interface, int64_t udev_until_
 	int r = settle_bridge(host, interface, err);
 
 	if (r == 0)
-		r = describe(interface, &wanted, err);
+		r = tap_describe(interface, &wanted, err);
 	if (r == 0)
 		r = machine_of(host)->open_tap(host, &wanted, udev_until_ms, &fd, err);
 	if (r < 0)
@@ -118,7 +118,7 @@ static int add_tap(struct pt_host *host, xmlNode *interface, int64_t udev_until_
 	return 0;
 }
 
-void live_close_taps(struct command_line_tap *taps, size_t count)
+void resources_close_taps(struct command_line_tap *taps, size_t count)
 {
 	for (size_t i = 0; taps && i < count; i++) {
 		close(taps[i].fd);
@@ -128,8 +128,8 @@ void live_close_taps(struct command_line_tap *taps, size_t count)
 	free(taps);
 }
 
-int live_open_taps(struct pt_host *host, struct definition *live,
-		   struct command_line_tap **ret_taps, size_t *ret_count, struct pt_error *err)
+int resources_open_taps(struct pt_host *host, struct definition *live,
+			struct command_line_tap **ret_taps, size_t *ret_count, struct pt_error *err)
 {
 	xmlNode *devices = node_child(definition_root(live), "devices");
 	int64_t udev_until_ms = clock_now_ms() + UDEV_MS;
@@ -149,7 +149,7 @@ int live_open_taps(struct pt_host *host, struct definition *live,
 		if (tap.fd >= 0)
 			taps[count++] = tap;
 		if (r < 0) {
-			live_close_taps(taps, count);
+			resources_close_taps(taps, count);
 			return r;
 		}
 	}

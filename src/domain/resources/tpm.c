@@ -24,12 +24,12 @@
 
 #define PATH_SIZE 128
 
-bool swtpm_is_wanted(const struct definition *def)
+bool tpm_is_wanted(const struct definition *def)
 {
 	return node_says(definition_root(def), "devices/tpm/backend@type", "emulator");
 }
 
-bool swtpm_is_kept(const struct definition *def)
+bool tpm_is_kept(const struct definition *def)
 {
 	return node_says(definition_root(def), "devices/tpm/backend@persistent_state", "yes");
 }
@@ -39,7 +39,7 @@ bool swtpm_is_kept(const struct definition *def)
 /* Relative to the root directory, as everything of a host's is reached. */
 static int state_path(const struct definition *def, char path[PATH_SIZE])
 {
-	return text_format(path, PATH_SIZE, "%s/%s", SWTPM_STATE + 1, definition_uuid(def));
+	return text_format(path, PATH_SIZE, "%s/%s", TPM_STATE + 1, definition_uuid(def));
 }
 
 /*
@@ -50,7 +50,7 @@ static int make_state(struct pt_host *host, const char *path, const struct confi
 		      struct pt_error *err)
 {
 	struct stat st = {0};
-	int r = io_make_directories_at(host->root_fd, SWTPM_STATE + 1, 0755);
+	int r = io_make_directories_at(host->root_fd, TPM_STATE + 1, 0755);
 
 	if (r == 0 && mkdirat(host->root_fd, path, 0700) < 0 && errno != EEXIST)
 		r = -errno;
@@ -77,14 +77,14 @@ static int make_state(struct pt_host *host, const char *path, const struct confi
 	return 0;
 }
 
-int swtpm_remove_state(struct pt_host *host, const struct definition *def, struct pt_error *err)
+int tpm_remove_state(struct pt_host *host, const struct definition *def, struct pt_error *err)
 {
 	char path[PATH_SIZE];
 	struct stat st;
 
 	if (state_path(def, path) < 0)
 		return 0;
-	guest_remove_folder(host->root_fd, path);
+	run_files_remove_folder(host->root_fd, path);
 	if (fstatat(host->root_fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0)
 		return pt_fail(err, PT_STORAGE, ENOTEMPTY,
 			       "/%s, the directory of the guest's TPM state, can't be "
@@ -105,9 +105,9 @@ static const char *find_program(struct pt_host *host)
 	return NULL;
 }
 
-int swtpm_prepare(struct pt_host *host, const struct definition *live,
-		  const struct confine_user *user, int *ret_socket, int *ret_own_socket,
-		  struct pt_error *err)
+int tpm_prepare(struct pt_host *host, const struct definition *live,
+		const struct confine_user *user, int *ret_socket, int *ret_own_socket,
+		struct pt_error *err)
 {
 	char path[PATH_SIZE];
 	int pair[2], r;
@@ -131,9 +131,9 @@ int swtpm_prepare(struct pt_host *host, const struct definition *live,
 	return 0;
 }
 
-int swtpm_hold(struct pt_host *host, const struct definition *live, const struct confine_user *user,
-	       int own_socket, int log_fd, struct store_live *record, struct spawn *ret_spawn,
-	       struct pt_error *err)
+int tpm_hold(struct pt_host *host, const struct definition *live, const struct confine_user *user,
+	     int own_socket, int log_fd, struct store_live *record, struct spawn *ret_spawn,
+	     struct pt_error *err)
 {
 	char program[PATH_SIZE], state[PATH_SIZE + 32], control[64];
 	char *const argv[] = {program,
@@ -159,7 +159,7 @@ int swtpm_hold(struct pt_host *host, const struct definition *live, const struct
 	int r = text_format(program, sizeof(program), "%s", found ? found : "swtpm");
 
 	if (r >= 0)
-		r = text_format(state, sizeof(state), "dir=" SWTPM_STATE "/%s,mode=0600",
+		r = text_format(state, sizeof(state), "dir=" TPM_STATE "/%s,mode=0600",
 				definition_uuid(live));
 	if (r >= 0)
 		r = text_format(control, sizeof(control), "type=unixio,clientfd=%d", own_socket);
@@ -177,7 +177,7 @@ int swtpm_hold(struct pt_host *host, const struct definition *live, const struct
 
 /* ---- the end ---- */
 
-int swtpm_open(struct pt_host *host, const struct store_live *record)
+int tpm_open(struct pt_host *host, const struct store_live *record)
 {
 	AUTO_CLOSE int pidfd = -1;
 	uint64_t start_time;
@@ -204,9 +204,9 @@ static bool has_ended(int pidfd, int timeout_ms)
 	return r > 0;
 }
 
-void swtpm_end(struct pt_host *host, const struct store_live *record)
+void tpm_end(struct pt_host *host, const struct store_live *record)
 {
-	AUTO_CLOSE int pidfd = swtpm_open(host, record);
+	AUTO_CLOSE int pidfd = tpm_open(host, record);
 	siginfo_t info;
 
 	if (pidfd < 0)

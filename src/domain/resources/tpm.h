@@ -15,37 +15,37 @@
 #include "domain/confine/spawn.h"
 #include "domain/store/store.h"
 
-#define SWTPM_STATE "/var/lib/passthru/swtpm"
+#define TPM_STATE "/var/lib/passthru/swtpm"
 
 /* Has it an emulated TPM? */
-bool swtpm_is_wanted(const struct definition *def);
+bool tpm_is_wanted(const struct definition *def);
 
 /*
  * Before a start: the program is there, and so is the folder for what the TPM keeps, made for
  * @user where it isn't. *ret_socket is QEMU's end of the pair, *ret_own_socket swtpm's.
  */
-int swtpm_prepare(struct pt_host *host, const struct definition *live,
-		  const struct confine_user *user, int *ret_socket, int *ret_own_socket,
-		  struct pt_error *err);
+int tpm_prepare(struct pt_host *host, const struct definition *live,
+		const struct confine_user *user, int *ret_socket, int *ret_own_socket,
+		struct pt_error *err);
 
 /*
  * Its process, held as QEMU's is (spawn.h); spawn_release() lets it become swtpm. It is
  * @record's from here on. @log_fd is QEMU's log.
  */
-int swtpm_hold(struct pt_host *host, const struct definition *live, const struct confine_user *user,
-	       int own_socket, int log_fd, struct store_live *record, struct spawn *ret_spawn,
-	       struct pt_error *err);
+int tpm_hold(struct pt_host *host, const struct definition *live, const struct confine_user *user,
+	     int own_socket, int log_fd, struct store_live *record, struct spawn *ret_spawn,
+	     struct pt_error *err);
 
 /* A pidfd of @record's swtpm; -ESRCH when it has none, or it has ended and was reaped. */
-int swtpm_open(struct pt_host *host, const struct store_live *record);
+int tpm_open(struct pt_host *host, const struct store_live *record);
 
 /* QEMU has ended: wait a moment for swtpm to do so too, or else end it. Can be done again. */
-void swtpm_end(struct pt_host *host, const struct store_live *record);
+void tpm_end(struct pt_host *host, const struct store_live *record);
 
 /* What a guest that is neither defined nor running any more leaves: is it to be kept? */
-bool swtpm_is_kept(const struct definition *def);
+bool tpm_is_kept(const struct definition *def);
 
 /* Remove what the TPM of this guest keeps, if there is any. */
-int swtpm_remove_state(struct pt_host *host, const struct definition *def, struct pt_error *err);
+int tpm_remove_state(struct pt_host *host, const struct definition *def, struct pt_error *err);
 
 #endif

@@ -124,7 +124,7 @@ static int list_vfs(const struct definition *live, const xmlNode *device,
 	return 0;
 }
 
-static bool is_listed(const struct store_live *record, const struct pt_address *address)
+static bool vf_is_listed(const struct store_live *record, const struct pt_address *address)
 {
 	for (size_t i = 0; i < record->vf_count; i++)
 		if (pt_address_compare(&record->vfs[i].address, address) == 0)
@@ -132,8 +132,8 @@ static bool is_listed(const struct store_live *record, const struct pt_address *
 	return false;
 }
 
-int live_note_vfs(struct pt_host *host, const struct definition *live, const xmlNode *device,
-		  struct store_live *record, struct pt_error *err)
+int vf_record(struct pt_host *host, const struct definition *live, const xmlNode *device,
+	      struct store_live *record, struct pt_error *err)
 {
 	AUTO_FREE struct definition_hostdev *vfs = NULL;
 	size_t count = 0;
@@ -146,7 +146,7 @@ int live_note_vfs(struct pt_host *host, const struct definition *live, const xml
 		r = find_place(host, &was.address, &place, err);
 		if (!r)
 			r = read_vf(host, &place, &was, err);
-		if (r < 0 || is_listed(record, &was.address))
+		if (r < 0 || vf_is_listed(record, &was.address))
 			continue;
 		if (record->vf_count == STORE_VFS_MAX)
 			return pt_fail(err, PT_INVALID, EOPNOTSUPP,
@@ -158,8 +158,8 @@ int live_note_vfs(struct pt_host *host, const struct definition *live, const xml
 	return r;
 }
 
-int live_set_vfs(struct pt_host *host, const struct definition *live, const xmlNode *device,
-		 struct pt_error *err)
+int vf_set(struct pt_host *host, const struct definition *live, const xmlNode *device,
+	   struct pt_error *err)
 {
 	AUTO_FREE struct definition_hostdev *vfs = NULL;
 	size_t count = 0;
@@ -195,13 +195,13 @@ static void put_back(struct pt_host *host, const struct store_vf *was)
 			 pt_address_format(&was->address, text), was->mac, was->vlan, err.message);
 }
 
-void live_put_vfs_back(struct pt_host *host, const struct store_live *record)
+void vf_restore(struct pt_host *host, const struct store_live *record)
 {
 	for (size_t i = 0; i < record->vf_count; i++)
 		put_back(host, &record->vfs[i]);
 }
 
-void live_settle_vfs(struct pt_host *host, const struct definition *live, struct store_live *record)
+void vf_settle(struct pt_host *host, const struct definition *live, struct store_live *record)
 {
 	size_t kept = 0;
 

@@ -17,21 +17,20 @@
  * if the definition changes them. PT_UNSUITABLE if a device is not a virtual function, or its
  * physical function has no network interface on the host.
  */
-int live_note_vfs(struct pt_host *host, const struct definition *live, const xmlNode *device,
-		  struct store_live *record, struct pt_error *err);
+int vf_record(struct pt_host *host, const struct definition *live, const xmlNode *device,
+	      struct store_live *record, struct pt_error *err);
 
 /* Apply the settings of the definition to these devices, which the guest has claimed. */
-int live_set_vfs(struct pt_host *host, const struct definition *live, const xmlNode *device,
-		 struct pt_error *err);
+int vf_set(struct pt_host *host, const struct definition *live, const xmlNode *device,
+	   struct pt_error *err);
 
 /* Put back all that @record lists. */
-void live_put_vfs_back(struct pt_host *host, const struct store_live *record);
+void vf_restore(struct pt_host *host, const struct store_live *record);
 
 /*
  * Restore the settings of devices that are no longer in @live (NULL: empty), and remove them from
  * @record.
  */
-void live_settle_vfs(struct pt_host *host, const struct definition *live,
-		     struct store_live *record);
+void vf_settle(struct pt_host *host, const struct definition *live, struct store_live *record);
 
 #endif

@@ -31,8 +31,8 @@ static int make_empty(struct store_devices **ret_devices, struct pt_error *err)
 	return *ret_devices ? 0 : pt_fail_memory(err);
 }
 
-static int parse_device(struct json_object *object, struct store_device *device,
-			struct pt_error *err)
+static int store_parse_device(struct json_object *object, struct store_device *device,
+			      struct pt_error *err)
 {
 	int r = state_get_address(object, "device", &device->address, err);
 
@@ -59,7 +59,8 @@ int store_parse_devices(const char *text, size_t size, struct store_devices **re
 	if (!devices)
 		return pt_fail_memory(err);
 	for (i = 0; r == 0 && i < count; i++)
-		r = parse_device(json_object_array_get_idx(array, i), &devices->items[i], err);
+		r = store_parse_device(json_object_array_get_idx(array, i), &devices->items[i],
+				       err);
 	if (r < 0)
 		return r;
 	devices->count = count;
@@ -68,8 +69,8 @@ int store_parse_devices(const char *text, size_t size, struct store_devices **re
 }
 
 /* An empty one where there is no file. */
-static int load(struct pt_host *host, const char *name, struct store_devices **ret_devices,
-		struct pt_error *err)
+static int store_devices_load(struct pt_host *host, const char *name,
+			      struct store_devices **ret_devices, struct pt_error *err)
 {
 	AUTO_FREE char *text = NULL;
 	size_t size;
@@ -126,8 +127,8 @@ int store_remove_devices(struct pt_host *host, const char *name, struct pt_error
 
 /* ---- what is in it ---- */
 
-static const struct store_device *find(const struct store_devices *devices,
-				       const struct pt_address *address)
+static const struct store_device *store_devices_find(const struct store_devices *devices,
+						     const struct pt_address *address)
 {
 	size_t i;
 
@@ -140,7 +141,7 @@ static const struct store_device *find(const struct store_devices *devices,
 /* Two namespaces of one drive are two disks, and one device. */
 static void put(struct store_devices *devices, const struct store_device *device)
 {
-	if (!find(devices, &device->address))
+	if (!store_devices_find(devices, &device->address))
 		devices->items[devices->count++] = *device;
 }
 
@@ -183,7 +184,7 @@ int store_record_devices(struct pt_host *host, const struct definition *def,
 	if (!r && before)
 		r = definition_hostdevs(before, &kept, &kept_count, err);
 	if (!r)
-		r = load(host, definition_name(def), &known, err);
+		r = store_devices_load(host, definition_name(def), &known, err);
 	if (r < 0 && err->reason == PT_CORRUPT &&
 	    !before) /* defining anew is what puts a broken file right */
 		r = make_empty(&known, err);
@@ -193,7 +194,7 @@ int store_record_devices(struct pt_host *host, const struct definition *def,
 	if (!made || !known)
 		return pt_fail_memory(err);
 	for (i = 0; i < count; i++) {
-		const struct store_device *old = find(known, &hostdevs[i].address);
+		const struct store_device *old = store_devices_find(known, &hostdevs[i].address);
 		struct store_device device;
 
 		if (old && is_among(kept, kept_count, &hostdevs[i].address))
@@ -206,8 +207,8 @@ int store_record_devices(struct pt_host *host, const struct definition *def,
 
 /* ---- is it still that one? ---- */
 
-static void refuse(const char *name, const struct pt_persisted *device, int *result,
-		   struct pt_error *err)
+static void store_devices_refuse(const char *name, const struct pt_persisted *device, int *result,
+				 struct pt_error *err)
 {
 	char line[1400], at[PT_ADDRESS_TEXT], now[PT_ADDRESS_TEXT], next[128] = "";
 
@@ -222,7 +223,7 @@ static void refuse(const char *name, const struct pt_persisted *device, int *res
 		"%s is not the device that guest %s was defined with: %s; %sto use the device that "
 		"is now at %s, define the guest again (virsh dumpxml --inactive %s >FILE; virsh "
 		"define FILE)",
-		at, name, device->words, next, at, name);
+		at, name, device->text, next, at, name);
 	if (*result)
 		pt_error_append(err, "\n%s", line);
 	else
@@ -256,7 +257,7 @@ static int check_one(struct pt_host *host, struct pt_persist_list *list,
 	if (r < 0)
 		return r;
 	if (!is_same(&device))
-		refuse(name, &device, result, err);
+		store_devices_refuse(name, &device, result, err);
 	return 0;
 }
 
@@ -267,7 +268,7 @@ int store_check_devices(struct pt_host *host, const char *name,
 	AUTO_FREE struct store_devices *before = NULL;
 	AUTO_FREE struct store_devices *after = NULL;
 	struct pt_persist_list list = {0};
-	int result = 0, r = count ? load(host, name, &before, err) : 0;
+	int result = 0, r = count ? store_devices_load(host, name, &before, err) : 0;
 	struct store_device device;
 	size_t i;
 
@@ -279,7 +280,7 @@ int store_check_devices(struct pt_host *host, const char *name,
 	memcpy(after->items, before->items, before->count * sizeof(*before->items));
 	after->count = before->count;
 	for (i = 0; r == 0 && i < count; i++) {
-		const struct store_device *known = find(before, &hostdevs[i].address);
+		const struct store_device *known = store_devices_find(before, &hostdevs[i].address);
 
 		if (known)
 			r = check_one(host, &list, known, name, &result, err);

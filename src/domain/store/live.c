@@ -312,7 +312,8 @@ static int parse_tpm(struct json_object *object, struct store_live *live, struct
  * are missing only the ones that nothing else tells are needed: which process it is, and its XML.
  * What was under way with devices, QEMU tells.
  */
-static int parse(struct json_object *object, struct store_live *live, struct pt_error *err)
+static int store_live_from_json(struct json_object *object, struct store_live *live,
+				struct pt_error *err)
 {
 	int64_t id = 0, pid = 0, start = 0;
 	unsigned int phase = 0;
@@ -358,7 +359,7 @@ int store_parse_live(const char *text, size_t size, struct store_live **ret_live
 		return pt_fail_memory(err);
 	r = json_parse(text, size, state_live.max, STATE_DEPTH, &object, err);
 	if (!r)
-		r = parse(object, live, err);
+		r = store_live_from_json(object, live, err);
 	if (!r)
 		*ret_live = TAKE_POINTER(live);
 	return r;

@@ -173,7 +173,7 @@ static void examine_root(struct holder_scan *scan)
 	close(fd);
 }
 
-static void run(struct holder_scan *scan, size_t asked)
+static void holders_run(struct holder_scan *scan, size_t asked)
 {
 	size_t i;
 
@@ -228,7 +228,7 @@ int holders_read_many(struct pt_host *host, const struct pt_address *addresses, 
 	for (i = 0; i < count && !r; i++)
 		r = add_target(&scan, &addresses[i], &lists[i], err);
 	if (!r) {
-		run(&scan, count);
+		holders_run(&scan, count);
 		if (scan.error)
 			r = pt_fail(err, scan.error == -ENOMEM ? PT_NO_MEMORY : PT_SYSTEM,
 				    -scan.error, "looking for holders: %s", strerror(-scan.error));

@@ -173,7 +173,7 @@ static bool is_up(struct holder_scan *scan, const char *name)
 }
 
 /* "eth0 (10.0.2.15, default route)"; false when nothing of the host's depends on it */
-static bool describe(struct net_scan *nets, const char *name, const char **ret_what)
+static bool holders_describe_network(struct net_scan *nets, const char *name, const char **ret_what)
 {
 	struct holder_scan *scan = nets->scan;
 	const char *text = "", *routes = "";
@@ -230,7 +230,7 @@ static void read_interface(struct net_scan *nets, size_t target, const char *nam
 	const char *what, *chain = holders_chain(scan, before, name), *const * entry;
 	char master[64] = "";
 
-	if (is_up(scan, name) && describe(nets, name, &what))
+	if (is_up(scan, name) && holders_describe_network(nets, name, &what))
 		holders_add(scan, target, PT_HOLDER_NETWORK, 0, what, before,
 			    holders_text(scan, "ip link set %s down", holders_quote(scan, name)));
 	holders_read_sockets(nets, target, name, chain);

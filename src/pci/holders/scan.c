@@ -193,7 +193,7 @@ char *holders_read_proc(struct holder_scan *scan, const char *path)
 	return r < 0 ? NULL : text;
 }
 
-static int compare_names(const void *a, const void *b)
+static int holders_compare_names(const void *a, const void *b)
 {
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
@@ -228,7 +228,7 @@ const char *const *holders_list(struct holder_scan *scan, const char *format, ..
 				       copy(scan, &scan->memory, entry->d_name));
 	if (!count)
 		return nothing;
-	qsort(names, count, sizeof(*names), compare_names);
+	qsort(names, count, sizeof(*names), holders_compare_names);
 	HOLDERS_APPEND(scan, names, count, NULL);
 	kept = keep(scan, &scan->memory, count * sizeof(*names));
 	if (!kept || names[count - 1])

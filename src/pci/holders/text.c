@@ -66,7 +66,7 @@ static bool parse_uint(const char *text, unsigned int base, uint64_t max, unsign
 }
 
 /* "259:1", at the start of @text; what follows the number is none of it. */
-static bool parse_device(char *text, unsigned int *ret_major, unsigned int *ret_minor)
+static bool text_parse_device(char *text, unsigned int *ret_major, unsigned int *ret_minor)
 {
 	char *colon = strchr(text, ':');
 
@@ -141,7 +141,7 @@ static bool parse_mount(char *line, struct mount_line *ret_mount)
 	type = take_field(&line);
 	source = take_field(&line);
 	options = take_field(&line);
-	if (!source || !parse_device(device, &mount.major, &mount.minor))
+	if (!source || !text_parse_device(device, &mount.major, &mount.minor))
 		return false;
 	text_decode_octal(point);
 	text_decode_octal(source);
@@ -429,7 +429,7 @@ static bool parse_console(char *line, struct console_line *ret_console)
 	if (!end)
 		return false;
 	line = end + 1;
-	return parse_device(take_word(&line), &ret_console->major, &ret_console->minor);
+	return text_parse_device(take_word(&line), &ret_console->major, &ret_console->minor);
 }
 
 bool console_next(char **cursor, struct console_line *ret_console)

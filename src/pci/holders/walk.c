@@ -39,7 +39,7 @@ static bool is_skipped(const char *name)
 	return false;
 }
 
-static bool read_number(const char *uevent, const char *key, unsigned int *ret_value)
+static bool holders_read_number(const char *uevent, const char *key, unsigned int *ret_value)
 {
 	char text[16];
 	uint64_t value;
@@ -58,8 +58,8 @@ static void add_char(struct holder_scan *scan, size_t target, const char *subsys
 	struct holder_node node = {.target = target};
 	char name[256];
 
-	if (!read_number(uevent, "MAJOR", &node.major) ||
-	    !read_number(uevent, "MINOR", &node.minor))
+	if (!holders_read_number(uevent, "MAJOR", &node.major) ||
+	    !holders_read_number(uevent, "MINOR", &node.minor))
 		return;
 	if (!text_find_value(uevent, "DEVNAME", name, sizeof(name)))
 		return;

@@ -48,17 +48,18 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static int choose(struct fake *fake, const char *text, struct window *window, struct pt_error *err)
+static int choose(struct fake *fake, const char *text, struct command_line_window *window,
+		  struct pt_error *err)
 {
 	AUTO(auto_definition) struct definition *def = parse_text(text, 0), *live = NULL;
 	AUTO_FREE struct definition_hostdev *hostdevs = NULL;
 	size_t count;
 
-	assert_int_equal(live_complete(def, err), 0);
-	assert_int_equal(live_new(def, 1, &live, err), 0);
+	assert_int_equal(definition_complete(def, err), 0);
+	assert_int_equal(definition_make_live(def, 1, &live, err), 0);
 	assert_int_equal(definition_hostdevs(live, &hostdevs, &count, err), 0);
 	assert_int_equal(count, 1);
-	return window_choose(fake_host(fake), live, hostdevs, count, window, err);
+	return bar_window_choose(fake_host(fake), live, hostdevs, count, window, err);
 }
 
 /* As much as there is, rounded up, since a window's size is a power of two. */
@@ -67,15 +68,15 @@ static void need(void **state)
 	struct pt_address gpu = at(GPU), nowhere = at("0000:7f:00.0");
 
 	put_bars(*state, GPU, "0x00000043ffffffff"); /* 16 GiB, and 32 MiB in the other one */
-	assert_int_equal(window_need(fake_host(*state), &gpu), 32 * GIB);
+	assert_int_equal(bar_window_need(fake_host(*state), &gpu), 32 * GIB);
 	put_bars(*state, GPU, "0x000000400000ffff");
-	assert_int_equal(window_need(fake_host(*state), &gpu), (uint64_t)64 << 20);
-	assert_int_equal(window_need(fake_host(*state), &nowhere), 0);
+	assert_int_equal(bar_window_need(fake_host(*state), &gpu), (uint64_t)64 << 20);
+	assert_int_equal(bar_window_need(fake_host(*state), &nowhere), 0);
 }
 
 static void ordinary_devices(void **state)
 {
-	struct window window = {.aperture = 1, .port = 1};
+	struct command_line_window window = {.aperture = 1, .port = 1};
 
 	assert_int_equal(choose(*state, DOMAIN("kvm", "4", ""), &window, NULL), 0);
 	assert_int_equal(window.aperture, 0);
@@ -84,7 +85,7 @@ static void ordinary_devices(void **state)
 
 static void empty_ports_are_ready_for_the_largest(void **state)
 {
-	struct window window;
+	struct command_line_window window;
 
 	put_bars(*state, NIC, "0x000000401fffffff"); /* 512 MiB and 32 */
 	assert_int_equal(choose(*state, DOMAIN("kvm", "4", ""), &window, NULL), 0);
@@ -99,7 +100,7 @@ static void empty_ports_are_ready_for_the_largest(void **state)
 static void what_has_no_room_is_refused(void **state)
 {
 	struct pt_error err = {0};
-	struct window window;
+	struct command_line_window window;
 
 	put_bars(*state, GPU, "0x000000bfffffffff"); /* 512 GiB, which makes a window of 1024 */
 	assert_int_equal(choose(*state, DOMAIN("qemu", "4", ""), &window, &err), -ENOSPC);
@@ -131,11 +132,11 @@ static void bits_of_the_host(void **state)
 
 	put_text(host, "proc/cpuinfo",
 		 "processor\t: 0\naddress sizes\t: 46 bits physical, 48 bits virtual\n\n");
-	assert_int_equal(window_address_bits(host, passed), 46);
-	assert_int_equal(window_address_bits(host, limited), 42);
-	assert_int_equal(window_address_bits(host, emulated), 40);
+	assert_int_equal(bar_window_address_bits(host, passed), 46);
+	assert_int_equal(bar_window_address_bits(host, limited), 42);
+	assert_int_equal(bar_window_address_bits(host, emulated), 40);
 	put_text(host, "proc/cpuinfo", "processor\t: 0\n");
-	assert_int_equal(window_address_bits(host, passed), 40);
+	assert_int_equal(bar_window_address_bits(host, passed), 40);
 }
 
 /* ---- what QEMU is told ---- */
@@ -147,7 +148,7 @@ static void bits_of_the_host(void **state)
 	"<hostdev mode='subsystem' type='pci' managed='yes'><source><address domain='0' bus='2' "  \
 	"slot='0' function='0'/></source></hostdev></devices></domain>"
 
-static size_t count_words(char *const *argv, const char *phrase)
+static size_t count_phrases(char *const *argv, const char *phrase)
 {
 	size_t count = 0;
 
@@ -156,11 +157,11 @@ static size_t count_words(char *const *argv, const char *phrase)
 	return count;
 }
 
-static void words_for_qemu(void **state)
+static void arguments(void **state)
 {
 	struct command_line_files files = {.commands.fd = -1, .events.fd = -1};
 	AUTO(auto_definition) struct definition *def = parse_text(UEFI, 0), *live = NULL;
-	AUTO(auto_command_line) char **plain = NULL, **told = NULL;
+	AUTO(auto_command_line) char **plain = NULL, **with_window = NULL;
 
 	put_bars(*state, GPU, "0x00000047ffffffff"); /* 32 GiB, which makes a window of 64 */
 	assert_int_equal(choose(*state, UEFI, &files.window, NULL), 0);
@@ -168,15 +169,17 @@ static void words_for_qemu(void **state)
 	assert_int_equal(files.window.port, 32 * GIB);
 	assert_int_equal(files.window.aperture, 512 * GIB);
 
-	assert_int_equal(live_complete(def, NULL), 0);
-	assert_int_equal(live_new(def, 1, &live, NULL), 0);
-	assert_int_equal(command_line_build(live, &files, &told, NULL), 0);
-	assert_int_equal(count_words(told, "\"pref64-reserve\":34359738368"), LIVE_FREE_PORTS);
-	assert_int_equal(count_words(told, "name=opt/ovmf/X-PciMmio64Mb,string=524288"), 1);
-	files.window = (struct window){0};
+	assert_int_equal(definition_complete(def, NULL), 0);
+	assert_int_equal(definition_make_live(def, 1, &live, NULL), 0);
+	assert_int_equal(command_line_build(live, &files, &with_window, NULL), 0);
+	assert_int_equal(count_phrases(with_window, "\"pref64-reserve\":34359738368"),
+			 DEFINITION_FREE_PORTS);
+	assert_int_equal(count_phrases(with_window, "name=opt/ovmf/X-PciMmio64Mb,string=524288"),
+			 1);
+	files.window = (struct command_line_window){0};
 	assert_int_equal(command_line_build(live, &files, &plain, NULL), 0);
-	assert_int_equal(count_words(plain, "pref64-reserve"), 0);
-	assert_int_equal(count_words(plain, "X-PciMmio64Mb"), 0);
+	assert_int_equal(count_phrases(plain, "pref64-reserve"), 0);
+	assert_int_equal(count_phrases(plain, "X-PciMmio64Mb"), 0);
 }
 
 /* ---- a guest that runs ---- */
@@ -194,12 +197,13 @@ static void windows_of_bridges(void **state)
 	struct json_object *pci = json_tokener_parse(text), *nonsense = json_tokener_parse("{}");
 
 	(void)state;
-	assert_int_equal(window_of_bridge(pci, "pci.1"), (uint64_t)2 << 20);
-	assert_int_equal(window_of_bridge(pci, "pci.2"), 16 * GIB);
-	assert_int_equal(window_of_bridge(pci, "pci.3"), 0); /* closed: it ends before it begins */
-	assert_int_equal(window_of_bridge(pci, "pci.4"), 0);
-	assert_int_equal(window_of_bridge(pci, "pci.5"), 0);
-	assert_int_equal(window_of_bridge(nonsense, "pci.1"), 0);
+	assert_int_equal(bar_window_of_bridge(pci, "pci.1"), (uint64_t)2 << 20);
+	assert_int_equal(bar_window_of_bridge(pci, "pci.2"), 16 * GIB);
+	assert_int_equal(bar_window_of_bridge(pci, "pci.3"),
+			 0); /* closed: it ends before it begins */
+	assert_int_equal(bar_window_of_bridge(pci, "pci.4"), 0);
+	assert_int_equal(bar_window_of_bridge(pci, "pci.5"), 0);
+	assert_int_equal(bar_window_of_bridge(nonsense, "pci.1"), 0);
 	json_object_put(pci);
 	json_object_put(nonsense);
 }
@@ -213,7 +217,7 @@ int main(void)
 						tear_down),
 		cmocka_unit_test_setup_teardown(what_has_no_room_is_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(bits_of_the_host, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(words_for_qemu, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(arguments, set_up, tear_down),
 		cmocka_unit_test(windows_of_bridges),
 	};
 

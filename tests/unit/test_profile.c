@@ -59,7 +59,7 @@ static void test_rules(void **state)
 	AUTO_FREE char *text = NULL;
 
 	(void)state;
-	assert_int_equal(label_write(machine(), live, &reach, &text, NULL), 0);
+	assert_int_equal(profile_write(machine(), live, &reach, &text, NULL), 0);
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
 		if (!strstr(text, lines[i]))
 			fail_msg("%s isn't in\n%s", lines[i], text);
@@ -79,12 +79,12 @@ static void test_taps(void **state)
 	AUTO_FREE char *text = NULL;
 
 	(void)state;
-	assert_int_equal(label_write(machine(), live, &none, &text, NULL), 0);
+	assert_int_equal(profile_write(machine(), live, &none, &text, NULL), 0);
 	assert_non_null(strstr(text, "  /dev/net/tun rw,\n"));
 }
 
 /* Words for QEMU itself: what they name is reached too. */
-static void test_words(void **state)
+static void test_own_arguments(void **state)
 {
 	struct reach reach = {0};
 	AUTO(auto_definition)
@@ -108,12 +108,12 @@ static void test_words(void **state)
 	assert_string_equal(reach.files[2].path, "/proc/made");
 	assert_int_equal(reach.files[2].st.st_mode, 0);
 	assert_string_equal(reach.files[3].path, "/dev/zero");
-	assert_int_equal(label_write(machine(), live, &reach, &text, NULL), 0);
+	assert_int_equal(profile_write(machine(), live, &reach, &text, NULL), 0);
 	assert_non_null(strstr(text, "\n  \"/proc/bus/{,**}\" rwk,\n"));
 	reach_free(&reach);
 }
 
-static void test_what_cant_be_said(void **state)
+static void test_what_cant_be_written(void **state)
 {
 	struct reach_file file = {.path = (char *)(uintptr_t)"/srv/a\n/etc/shadow r,\n"};
 	const struct reach reach = {.files = &file, .count = 1};
@@ -122,7 +122,7 @@ static void test_what_cant_be_said(void **state)
 	struct pt_error err;
 
 	(void)state;
-	assert_int_equal(label_write(machine(), live, &reach, &text, &err), -EINVAL);
+	assert_int_equal(profile_write(machine(), live, &reach, &text, &err), -EINVAL);
 	assert_null(text);
 	assert_non_null(strstr(err.message, "control characters"));
 }
@@ -138,29 +138,29 @@ static void test_choosing(void **state)
 
 	(void)state;
 	open_empty(&tree);
-	assert_false(label_is_enforced(tree.host));
-	assert_int_equal(label_choose(tree.host, live, NULL), 0);
-	assert_null(label_of(live));
+	assert_false(profile_is_enforced(tree.host));
+	assert_int_equal(profile_choose(tree.host, live, NULL), 0);
+	assert_null(profile_of(live));
 	put_text(tree.host, "sys/module/apparmor/parameters/enabled", "Y\n");
 	put_text(tree.host, "sys/kernel/security/apparmor/.remove", "");
-	assert_false(label_is_enforced(tree.host));
+	assert_false(profile_is_enforced(tree.host));
 	put_text(tree.host, "usr/sbin/apparmor_parser", "");
 	assert_int_equal(fchmodat(tree.host->root_fd, "usr/sbin/apparmor_parser", 0755, 0), 0);
-	assert_true(label_is_enforced(tree.host));
-	assert_int_equal(label_choose(tree.host, live, NULL), 0);
-	assert_string_equal(label_of(live), LABEL);
+	assert_true(profile_is_enforced(tree.host));
+	assert_int_equal(profile_choose(tree.host, live, NULL), 0);
+	assert_string_equal(profile_of(live), LABEL);
 	assert_int_equal(definition_format(live, DEFINITION_LIVE, &text, NULL), 0);
 	assert_non_null(strstr(text, "<seclabel type='dynamic' model='apparmor' relabel='yes'>"));
 	assert_non_null(strstr(text, "<imagelabel>" LABEL "</imagelabel>"));
 	/* what the definition switches off stays off, and says so */
-	assert_int_equal(label_choose(tree.host, off, NULL), 0);
-	assert_null(label_of(off));
-	assert_int_equal(label_choose(tree.host, other, NULL), 0);
-	assert_string_equal(label_of(other), LABEL);
+	assert_int_equal(profile_choose(tree.host, off, NULL), 0);
+	assert_null(profile_of(off));
+	assert_int_equal(profile_choose(tree.host, other, NULL), 0);
+	assert_string_equal(profile_of(other), LABEL);
 	put_text(tree.host, "sys/module/apparmor/parameters/enabled", "N\n");
-	assert_false(label_is_enforced(tree.host));
+	assert_false(profile_is_enforced(tree.host));
 	/* by its name alone */
-	label_remove(tree.host, live);
+	profile_remove(tree.host, live);
 	close_empty(&tree);
 }
 
@@ -168,8 +168,8 @@ static void test_choosing(void **state)
 static void test_entering(void **state)
 {
 	(void)state;
-	assert_true(label_enter(machine(), LABEL) < 0);
-	assert_int_equal(label_enter(machine(), LABEL LABEL), -ENAMETOOLONG);
+	assert_true(profile_enter(machine(), LABEL) < 0);
+	assert_int_equal(profile_enter(machine(), LABEL LABEL), -ENAMETOOLONG);
 }
 
 int main(void)
@@ -177,10 +177,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rules),
 		cmocka_unit_test(test_taps),
-		cmocka_unit_test(test_what_cant_be_said),
+		cmocka_unit_test(test_what_cant_be_written),
 		cmocka_unit_test(test_choosing),
 		cmocka_unit_test(test_entering),
-		cmocka_unit_test(test_words),
+		cmocka_unit_test(test_own_arguments),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,7 +17,7 @@ static void complete(struct definition *def)
 {
 	struct pt_error err = {0};
 
-	if (live_complete(def, &err) < 0)
+	if (definition_complete(def, &err) < 0)
 		fail_msg("%s", err.message);
 }
 
@@ -63,7 +63,7 @@ static void the_live_copy(void **state)
 		AUTO_FREE char *twice = NULL;
 		struct pt_error err = {0};
 
-		if (live_new(def, 5, &live, &err) < 0)
+		if (definition_make_live(def, 5, &live, &err) < 0)
 			fail_msg("%s: %s", golden[i].name, err.message);
 		assert_int_equal(definition_id(live), 5);
 		text = format_text(live, DEFINITION_LIVE | DEFINITION_SECURE);
@@ -107,12 +107,12 @@ static void addresses_stay_when_a_device_comes(void **state)
 	(void)state;
 	complete(def);
 	assert_string_equal(address_of(def, "ua-a", before), "0x01:0x00.0x0");
-	assert_int_equal(live_free_ports(def), LIVE_FREE_PORTS);
+	assert_int_equal(definition_count_free_ports(def), DEFINITION_FREE_PORTS);
 	assert_int_equal(definition_add_device(def, device, &node, NULL), 0);
 	complete(def);
 	assert_string_equal(address_of(def, "ua-a", text), before);
 	assert_string_equal(address_of(def, "ua-b", text), "0x02:0x00.0x0");
-	assert_int_equal(live_free_ports(def), LIVE_FREE_PORTS);
+	assert_int_equal(definition_count_free_ports(def), DEFINITION_FREE_PORTS);
 }
 
 /* As many as @count hostdevs in one definition. */
@@ -161,7 +161,7 @@ static void many_devices(void **state)
 			assert_false(seen[bus]);
 			seen[bus] = true;
 		}
-		assert_int_equal(live_free_ports(def), LIVE_FREE_PORTS);
+		assert_int_equal(definition_count_free_ports(def), DEFINITION_FREE_PORTS);
 	}
 }
 
@@ -174,10 +174,10 @@ static void a_full_machine(void **state)
 
 	(void)state;
 	complete(full);
-	assert_int_equal(live_free_ports(full), 0);
-	assert_int_equal(live_place_device(full, device, &err), -EBUSY);
+	assert_int_equal(definition_count_free_ports(full), 0);
+	assert_int_equal(definition_place_device(full, device, &err), -EBUSY);
 	assert_non_null(strstr(err.message, "No more available PCI slots"));
-	assert_int_equal(live_complete(more, &err), -EBUSY);
+	assert_int_equal(definition_complete(more, &err), -EBUSY);
 	assert_non_null(strstr(err.message, "No more available PCI slots"));
 }
 
@@ -199,7 +199,7 @@ static void addresses_that_are_given(void **state)
 	assert_string_equal(address_of(def, "ua-audio", text), "5:0.1");
 	assert_string_equal(address_of(def, "ua-other", text), "0x01:0x00.0x0");
 	/* 1 … 5 came with the address, 2, 3 and 4 of them are free */
-	assert_int_equal(live_free_ports(def), LIVE_FREE_PORTS);
+	assert_int_equal(definition_count_free_ports(def), DEFINITION_FREE_PORTS);
 }
 
 static void addresses_that_can_not_be(void **state)
@@ -221,7 +221,7 @@ static void addresses_that_can_not_be(void **state)
 		AUTO(auto_definition) struct definition *def = parse_text(bad[i], 0);
 		struct pt_error err = {0};
 
-		if (live_complete(def, &err) != -EINVAL)
+		if (definition_complete(def, &err) != -EINVAL)
 			fail_msg("taken: %s", bad[i]);
 		assert_true(err.message[0]);
 	}
@@ -242,7 +242,7 @@ static void bridges_and_switches(void **state)
 	char text[64];
 
 	(void)state;
-	assert_int_equal(live_new(def, 1, &live, NULL), 0);
+	assert_int_equal(definition_make_live(def, 1, &live, NULL), 0);
 	assert_string_equal(address_of(live, "pci.3", text), "0x02:0x00.0x0");
 	assert_string_equal(address_of(live, "pci.4", text), "0x02:0x01.0x0");
 	assert_string_equal(address_of(live, "ua-old", text), "1:3.0");
@@ -263,7 +263,7 @@ static void ports_without_index(void **state)
 	char text[64];
 
 	(void)state;
-	assert_int_equal(live_new(def, 1, &live, NULL), 0);
+	assert_int_equal(definition_make_live(def, 1, &live, NULL), 0);
 	assert_string_equal(address_of(live, "ua-one", text), "2:0.0");
 	assert_string_not_equal(address_of(live, "pci.1", text), "no such device");
 	assert_string_not_equal(address_of(live, "pci.2", text), "no such device");
@@ -291,7 +291,7 @@ static void mac_addresses(void **state)
 		(void)snprintf(uuid, sizeof(uuid), "<uuid>%s</uuid>", uuids[round % 2]);
 		(void)snprintf(text, sizeof(text), xml, uuid);
 		def = parse_text(text, 0);
-		assert_int_equal(live_complete(def, NULL), 0);
+		assert_int_equal(definition_complete(def, NULL), 0);
 		at = node_find(definition_root(def), "devices/interface");
 		for (; at; at = node_next(at, "interface"), n++) {
 			const char *mac = node_get(at, "mac@address");
@@ -330,8 +330,8 @@ static void sound_without_audio(void **state)
 
 		(void)snprintf(text, sizeof(text), DEVICES("%s"), cases[i].devices);
 		def = parse_text(text, 0);
-		assert_int_equal(live_complete(def, NULL), 0);
-		assert_int_equal(live_complete(def, NULL), 0);
+		assert_int_equal(definition_complete(def, NULL), 0);
+		assert_int_equal(definition_complete(def, NULL), 0);
 		type = definition_get(def, "devices/audio@type");
 		if (cases[i].type)
 			assert_string_equal(type, cases[i].type);
@@ -351,16 +351,16 @@ static void plugging(void **state)
 	char text[64], alias[16];
 
 	(void)state;
-	assert_int_equal(live_new(def, 1, &live, NULL), 0);
-	for (unsigned int i = 0; i < LIVE_FREE_PORTS; i++) {
+	assert_int_equal(definition_make_live(def, 1, &live, NULL), 0);
+	for (unsigned int i = 0; i < DEFINITION_FREE_PORTS; i++) {
 		AUTO(auto_definition)
 		struct definition *device = parse_device(HOSTDEV("9", "0", ""));
 
 		assert_int_equal(definition_set(device, "source/address@slot",
 						(char[]){(char)('1' + i), 0}, &err),
 				 0);
-		assert_int_equal(live_free_ports(live), LIVE_FREE_PORTS - i);
-		assert_int_equal(live_place_device(live, device, &err), 0);
+		assert_int_equal(definition_count_free_ports(live), DEFINITION_FREE_PORTS - i);
+		assert_int_equal(definition_place_device(live, device, &err), 0);
 		assert_int_equal(definition_add_device(live, device, NULL, &err), 0);
 		(void)snprintf(alias, sizeof(alias), "hostdev%u", i + 1);
 		(void)address_of(live, alias, text);
@@ -373,7 +373,7 @@ static void plugging(void **state)
 		/* one that went makes room, and leaves its name and its place */
 		if (round == 1)
 			definition_remove_device(live, definition_find_alias(live, "hostdev2"));
-		assert_int_equal(live_place_device(live, device, &err), round ? 0 : -EBUSY);
+		assert_int_equal(definition_place_device(live, device, &err), round ? 0 : -EBUSY);
 		if (round == 0) {
 			assert_non_null(strstr(err.message, "No more available PCI slots"));
 			assert_null(definition_get(device, "address@bus"));
@@ -412,11 +412,11 @@ static void plugging_at_a_place(void **state)
 	AUTO(auto_definition) struct definition *live = NULL;
 
 	(void)state;
-	assert_int_equal(live_new(def, 1, &live, NULL), 0);
+	assert_int_equal(definition_make_live(def, 1, &live, NULL), 0);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		AUTO(auto_definition) struct definition *device = parse_device(cases[i].device);
 		struct pt_error err = {0};
-		int r = live_place_device(live, device, &err);
+		int r = definition_place_device(live, device, &err);
 
 		if (r != cases[i].error || (r < 0 && !strstr(err.message, cases[i].says)))
 			fail_msg("%s: %d, %s", cases[i].device, r, err.message);
@@ -449,7 +449,7 @@ static void names_and_seats(void **state)
 	AUTO(auto_definition) struct definition *live = NULL;
 
 	(void)state;
-	assert_int_equal(live_new(def, 1, &live, NULL), 0);
+	assert_int_equal(definition_make_live(def, 1, &live, NULL), 0);
 	for (size_t i = 0; i < sizeof(aliases) / sizeof(aliases[0]); i++)
 		if (!definition_find_alias(live, aliases[i]))
 			fail_msg("nothing is called %s", aliases[i]);

@@ -40,7 +40,7 @@ static void ports(void **state)
 	int fd;
 
 	(void)state;
-	assert_int_equal(live_choose_ports(machine(), def, NULL), 0);
+	assert_int_equal(resources_choose_ports(machine(), def, NULL), 0);
 	first = port_at(def, "vnc");
 	assert_in_range(first, 5900, 6899);
 	assert_in_range(port_at(def, "spice"), first + 1, 6899);
@@ -52,13 +52,13 @@ static void ports(void **state)
 	assert_int_equal(bind(fd, (struct sockaddr *)&taken, sizeof(taken)), 0);
 	assert_int_equal(listen(fd, 1), 0);
 	assert_int_equal(definition_set(def, "devices/graphics@port", NULL, NULL), 0);
-	assert_int_equal(live_choose_ports(machine(), def, NULL), 0);
+	assert_int_equal(resources_choose_ports(machine(), def, NULL), 0);
 	assert_true(port_at(def, "vnc") > first);
 	close(fd);
 
 	/* one that was said stays, whoever listens on it */
 	assert_int_equal(definition_set(def, "devices/graphics@port", "5999", NULL), 0);
-	assert_int_equal(live_choose_ports(machine(), def, NULL), 0);
+	assert_int_equal(resources_choose_ports(machine(), def, NULL), 0);
 	assert_int_equal(port_at(def, "vnc"), 5999);
 }
 
@@ -74,16 +74,16 @@ static void firmware_variables(void **state)
 	assert_non_null(mkdtemp(folder));
 	(void)snprintf(path, sizeof(path), "%s/a/g.fd", folder);
 	(void)snprintf(template, sizeof(template), "%s/template", folder);
-	assert_int_equal(live_make_nvram(machine(), def, getuid(), getgid(), &err), 0);
+	assert_int_equal(resources_make_nvram(machine(), def, getuid(), getgid(), &err), 0);
 	assert_int_equal(definition_set(def, "os/nvram", path, NULL), 0);
-	assert_int_equal(live_make_nvram(machine(), def, getuid(), getgid(), &err), -EINVAL);
+	assert_int_equal(resources_make_nvram(machine(), def, getuid(), getgid(), &err), -EINVAL);
 	assert_non_null(strstr(err.message, path));
 	assert_int_equal(definition_set(def, "os/nvram@template", template, NULL), 0);
-	assert_int_equal(live_make_nvram(machine(), def, getuid(), getgid(), &err), -ENOENT);
+	assert_int_equal(resources_make_nvram(machine(), def, getuid(), getgid(), &err), -ENOENT);
 	assert_non_null(strstr(err.message, template));
 
 	assert_int_equal(io_replace_at(AT_FDCWD, template, "vars", 4, 0644), 0);
-	assert_int_equal(live_make_nvram(machine(), def, getuid(), getgid(), &err), 0);
+	assert_int_equal(resources_make_nvram(machine(), def, getuid(), getgid(), &err), 0);
 	assert_int_equal(io_read_at(AT_FDCWD, path, data, sizeof(data)), 4);
 	assert_memory_equal(data, "vars", 4);
 	assert_int_equal(stat(path, &status), 0);
@@ -91,7 +91,7 @@ static void firmware_variables(void **state)
 
 	/* the guest's own variables are left alone */
 	assert_int_equal(io_replace_at(AT_FDCWD, path, "mine!", 5, 0600), 0);
-	assert_int_equal(live_make_nvram(machine(), def, getuid(), getgid(), &err), 0);
+	assert_int_equal(resources_make_nvram(machine(), def, getuid(), getgid(), &err), 0);
 	assert_int_equal(io_read_at(AT_FDCWD, path, data, sizeof(data)), 5);
 	(void)unlink(path);
 	(void)unlink(template);
@@ -135,12 +135,12 @@ static void nvram_led_elsewhere(void **state)
 	assert_int_equal(lchown(path, ALICE, ALICE), 0);
 	(void)snprintf(path, sizeof(path), "%s/vm/job", her);
 	put_nvram(def, path, secret);
-	assert_int_equal(live_make_nvram(machine(), def, GUEST, GUEST, &err), -EPERM);
+	assert_int_equal(resources_make_nvram(machine(), def, GUEST, GUEST, &err), -EPERM);
 	assert_int_equal(err.reason, PT_NOT_PERMITTED);
 	assert_non_null(strstr(err.message, "/her, which belongs to user 54321"));
 	(void)snprintf(path, sizeof(path), "%s/vm/a/b/job", her);
 	put_nvram(def, path, secret);
-	assert_int_equal(live_make_nvram(machine(), def, GUEST, GUEST, &err), -EPERM);
+	assert_int_equal(resources_make_nvram(machine(), def, GUEST, GUEST, &err), -EPERM);
 	(void)snprintf(path, sizeof(path), "%s/a", folder);
 	assert_int_equal(lstat(path, &st), -1);
 
@@ -148,17 +148,17 @@ static void nvram_led_elsewhere(void **state)
 	(void)snprintf(path, sizeof(path), "%s/template", her);
 	assert_int_equal(symlink(secret, path), 0);
 	put_nvram(def, "/nowhere/vars", path);
-	assert_int_equal(live_make_nvram(machine(), def, GUEST, GUEST, &err), -EPERM);
+	assert_int_equal(resources_make_nvram(machine(), def, GUEST, GUEST, &err), -EPERM);
 	assert_non_null(strstr(err.message, "os/nvram@template: "));
 	/* a FIFO would wait for ever */
 	put_nvram(def, "/nowhere/vars", fifo);
-	assert_int_equal(live_make_nvram(machine(), def, GUEST, GUEST, &err), -EINVAL);
+	assert_int_equal(resources_make_nvram(machine(), def, GUEST, GUEST, &err), -EINVAL);
 
 	/* below her directory, without such a link: the guest's variables, in directories of hers
 	 */
 	(void)snprintf(path, sizeof(path), "%s/vms/g/vars", her);
 	put_nvram(def, path, secret);
-	assert_int_equal(live_make_nvram(machine(), def, GUEST, GUEST, &err), 0);
+	assert_int_equal(resources_make_nvram(machine(), def, GUEST, GUEST, &err), 0);
 	assert_int_equal(lstat(path, &st), 0);
 	assert_int_equal(st.st_uid, GUEST);
 	*strrchr(path, '/') = '\0';
@@ -221,7 +221,7 @@ static int pin_with(const char *tune, pid_t vcpu, pid_t iothread, struct pt_erro
 	qemu.fd = fds[0];
 	assert_int_equal(pthread_create(&thread, NULL, play, &qemu), 0);
 	assert_int_equal(qmp_open(fds[1], 20000, &qmp, NULL), 0);
-	r = live_pin(machine(), def, qmp, getpid(), err);
+	r = resources_pin(machine(), def, qmp, getpid(), err);
 	qmp_close(qmp);
 	assert_int_equal(pthread_join(thread, NULL), 0);
 	close(fds[0]);

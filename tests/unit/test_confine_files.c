@@ -96,7 +96,7 @@ static int check(const char *devices, struct pt_error *err)
 {
 	AUTO(auto_definition) struct definition *def = define(devices);
 
-	return live_check_files(tree.host, def, NULL, &user, record, err);
+	return files_check(tree.host, def, NULL, &user, record, err);
 }
 
 static void refused(const char *devices, const char *says)
@@ -231,14 +231,14 @@ static void test_led_elsewhere(void **state)
 			 0);
 	assert_int_equal(record->file_count, 2);
 	assert_int_equal(owner("her/log"), ALICE);
-	assert_int_equal(live_give_files(tree.host, record, 0, &user, &err), 0);
+	assert_int_equal(files_lend(tree.host, record, 0, &user, &err), 0);
 	assert_int_equal(owner("her/mine"), user.uid);
 	/* as a start over and a later daemon see it */
 	assert_int_equal(check("<disk type='file'><source file='%s/her/mine'/><target dev='vda'/>"
 			       "</disk>",
 			       &err),
 			 0);
-	live_take_files_back(tree.host, record, 0);
+	files_take_back(tree.host, record, 0);
 	assert_int_equal(owner("her/mine"), ALICE);
 	assert_int_equal(owner("her/log"), ALICE);
 }
@@ -262,17 +262,17 @@ static void test_led_elsewhere_meanwhile(void **state)
 	assert_int_equal(rename(full("her", path), full("hers", moved)), 0);
 	assert_int_equal(symlink("hers", path), 0);
 	assert_int_equal(lchown(path, ALICE + 1, ALICE + 1), 0);
-	assert_true(live_give_files(tree.host, record, 0, &user, &err) < 0);
+	assert_true(files_lend(tree.host, record, 0, &user, &err) < 0);
 	assert_non_null(strstr(err.message, "another user became the owner of a directory"));
 	assert_int_equal(owner("hers/vda"), ALICE);
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(rename(moved, path), 0);
-	assert_int_equal(live_give_files(tree.host, record, 0, &user, &err), 0);
+	assert_int_equal(files_lend(tree.host, record, 0, &user, &err), 0);
 	assert_int_equal(owner("her/vda"), user.uid);
 	assert_int_equal(rename(path, moved), 0);
 	assert_int_equal(symlink("hers", path), 0);
 	assert_int_equal(lchown(path, ALICE + 1, ALICE + 1), 0);
-	live_take_files_back(tree.host, record, 0);
+	files_take_back(tree.host, record, 0);
 	assert_int_equal(owner("hers/vda"), user.uid);
 }
 
@@ -308,23 +308,21 @@ static void test_lent_by_a_link(void **state)
 	assert_int_equal(lchown(path, ALICE, ALICE), 0);
 	assert_int_equal(check(disk, &err), 0);
 	assert_int_equal(record->file_count, 1);
-	assert_int_equal(live_give_files(tree.host, record, 0, &user, &err), 0);
+	assert_int_equal(files_lend(tree.host, record, 0, &user, &err), 0);
 	assert_int_equal(owner("mnt/hers"), user.uid);
 	count = 0;
 	def = define(disk);
-	assert_int_equal(live_each_file(tree.host, def, user.uid, record, tell_path, &count, &err),
-			 0);
+	assert_int_equal(files_each(tree.host, def, user.uid, record, tell_path, &count, &err), 0);
 	assert_int_equal(count, 1);
 	/* another device leaves */
-	live_settle_files(tree.host, def, user.uid, record);
+	files_settle(tree.host, def, user.uid, record);
 	assert_int_equal(record->file_count, 1);
 	assert_int_equal(owner("mnt/hers"), user.uid);
 	/* of one that isn't lent, its owner alone tells */
 	count = 0;
-	assert_int_equal(live_each_file(tree.host, def, user.uid, NULL, tell_path, &count, &err),
-			 0);
+	assert_int_equal(files_each(tree.host, def, user.uid, NULL, tell_path, &count, &err), 0);
 	assert_int_equal(count, 0);
-	live_take_files_back(tree.host, record, 0);
+	files_take_back(tree.host, record, 0);
 	assert_int_equal(owner("mnt/hers"), ALICE);
 }
 
@@ -366,15 +364,13 @@ static void test_each_file(void **state)
 	make("her/vda", 0600);
 	assert_int_equal(chown(full("her", path), ALICE, ALICE), 0);
 	assert_int_equal(chown(full("her/vda", path), user.uid, user.gid), 0);
-	assert_int_equal(live_each_file(tree.host, def, user.uid, record, tell_path, &count, &err),
-			 0);
+	assert_int_equal(files_each(tree.host, def, user.uid, record, tell_path, &count, &err), 0);
 	assert_int_equal(count, 1);
 	assert_int_equal(access(full("out", path), F_OK), -1); /* looking makes nothing */
 	count = 0;
 	assert_int_equal(unlink(full("her/vda", path)), 0);
 	assert_int_equal(symlink("../shadow", path), 0);
-	assert_int_equal(live_each_file(tree.host, def, user.uid, record, tell_path, &count, &err),
-			 0);
+	assert_int_equal(files_each(tree.host, def, user.uid, record, tell_path, &count, &err), 0);
 	assert_int_equal(count, 0);
 }
 
@@ -395,18 +391,18 @@ static void test_lent(void **state)
 	assert_int_equal(check(DISK("vdc", "") DISK("vde", ""), &err), 0);
 	assert_int_equal(record->file_count, 2); /* vdc is everybody's; vde is vdd */
 	assert_int_equal(owner("vda"), 0);
-	assert_int_equal(live_give_files(tree.host, record, 0, &user, &err), 0);
+	assert_int_equal(files_lend(tree.host, record, 0, &user, &err), 0);
 	assert_int_equal(owner("vda"), user.uid);
 	assert_int_equal(owner("vdd"), user.uid);
 	assert_int_equal(owner("vdb"), 0);
 	/* twice is as good as once, both ways */
-	assert_int_equal(live_give_files(tree.host, record, 0, &user, &err), 0);
-	live_forget_files(tree.host, record, 1);
+	assert_int_equal(files_lend(tree.host, record, 0, &user, &err), 0);
+	files_forget(tree.host, record, 1);
 	assert_int_equal(owner("vdd"), 0);
 	assert_int_equal(owner("vda"), user.uid);
 	assert_int_equal(record->file_count, 1);
-	live_take_files_back(tree.host, record, 0);
-	live_take_files_back(tree.host, record, 0);
+	files_take_back(tree.host, record, 0);
+	files_take_back(tree.host, record, 0);
 	assert_int_equal(owner("vda"), 0);
 }
 
@@ -421,21 +417,21 @@ static void test_not_put_back(void **state)
 	make("vda", 0600);
 	make("vdb", 0600);
 	assert_int_equal(check(DISK("vda", "") DISK("vdb", ""), &err), 0);
-	assert_int_equal(live_give_files(tree.host, record, 0, &user, &err), 0);
+	assert_int_equal(files_lend(tree.host, record, 0, &user, &err), 0);
 	put_text(tree.host, "f/other", "data");
 	assert_int_equal(chown(full("other", path), user.uid, user.gid), 0);
 	assert_int_equal(renameat(tree.host->root_fd, "f/other", tree.host->root_fd, "f/vda"), 0);
 	assert_int_equal(chown(full("vdb", path), 4711, 0), 0);
-	live_take_files_back(tree.host, record, 0);
+	files_take_back(tree.host, record, 0);
 	assert_int_equal(owner("vda"), user.uid);
 	assert_int_equal(owner("vdb"), 4711);
 	/* and what was exchanged between the two strokes of a start isn't given */
-	live_forget_files(tree.host, record, 0);
+	files_forget(tree.host, record, 0);
 	make("vdc", 0600);
 	assert_int_equal(check(DISK("vdc", ""), &err), 0);
 	put_text(tree.host, "f/other", "data");
 	assert_int_equal(renameat(tree.host->root_fd, "f/other", tree.host->root_fd, "f/vdc"), 0);
-	assert_true(live_give_files(tree.host, record, 0, &user, &err) < 0);
+	assert_true(files_lend(tree.host, record, 0, &user, &err) < 0);
 	assert_int_equal(owner("vdc"), 0);
 }
 
@@ -450,12 +446,12 @@ static void test_shared(void **state)
 	make("vda", 0600);
 	assert_int_equal(check(DISK("vda", "<shareable/>"), &err), 0);
 	assert_int_equal(store_write_live(tree.host, record, &err), 0);
-	assert_int_equal(live_give_files(tree.host, record, 0, &user, &err), 0);
+	assert_int_equal(files_lend(tree.host, record, 0, &user, &err), 0);
 	/* as a later daemon reads it */
 	assert_int_equal(store_read_live(tree.host, "g", &other, &err), 0);
 	assert_int_equal(other->file_count, 1);
 	assert_string_equal(other->files[0].path, record->files[0].path);
-	live_forget_files(tree.host, other, 1);
+	files_forget(tree.host, other, 1);
 	store_drop_file(other, 0);
 	(void)strcpy(other->name, "h");
 	record = other;
@@ -464,10 +460,10 @@ static void test_shared(void **state)
 	assert_int_equal(other->file_count, 1);
 	assert_int_equal(other->files[0].uid, 0);
 	assert_int_equal(store_write_live(tree.host, other, &err), 0);
-	live_take_files_back(tree.host, record, 0);
+	files_take_back(tree.host, record, 0);
 	assert_int_equal(owner("vda"), user.uid);
 	assert_int_equal(store_remove_live(tree.host, "g", &err), 0);
-	live_take_files_back(tree.host, other, 0);
+	files_take_back(tree.host, other, 0);
 	assert_int_equal(owner("vda"), 0);
 	store_live_free(other);
 }
@@ -554,14 +550,14 @@ static void test_output_and_settling(void **state)
 	root_only();
 	make("vda", 0600);
 	def = define(with);
-	assert_int_equal(live_check_files(tree.host, def, NULL, &user, record, &err), 0);
+	assert_int_equal(files_check(tree.host, def, NULL, &user, record, &err), 0);
 	assert_int_equal(record->file_count, 2);
 	assert_int_equal(owner("out"), 0); /* made */
-	assert_int_equal(live_give_files(tree.host, record, 0, &user, &err), 0);
-	live_settle_files(tree.host, def, user.uid, record);
+	assert_int_equal(files_lend(tree.host, record, 0, &user, &err), 0);
+	files_settle(tree.host, def, user.uid, record);
 	assert_int_equal(record->file_count, 2);
 	definition_remove_device(def, node_find(definition_root(def), "devices/disk"));
-	live_settle_files(tree.host, def, user.uid, record);
+	files_settle(tree.host, def, user.uid, record);
 	assert_int_equal(record->file_count, 1);
 	assert_int_equal(owner("vda"), 0);
 	assert_int_equal(owner("out"), user.uid);
