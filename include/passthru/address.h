@@ -15,15 +15,15 @@ extern "C" {
 /**
  * DOC: Addresses
  *
- * Where a PCI function is: domain (segment), bus, device (slot) and function.
- * An address is not an identity: cards move, firmware renumbers buses. What a
- * device *is* stands in &struct pt_identity (passthru/identity.h).
+ * The address of a PCI function: domain (segment), bus, device (slot) and function. An address is
+ * not an identity: cards move, firmware renumbers buses. The identity of a device is &struct
+ * pt_identity (passthru/identity.h).
  */
 
 /**
- * struct pt_address - where a PCI function is
- * @domain: PCI domain (segment); 16 bits by the firmware, wider for the
- *	domains Linux makes up itself (VMD: 0x10000 and up)
+ * struct pt_address - the address of a PCI function
+ * @domain: PCI domain (segment); 16 bits by the firmware, wider for the domains that Linux
+ *	creates itself (VMD: 0x10000 and up)
  * @bus: 0 … 255
  * @device: the slot, 0 … 31
  * @function: 0 … 7
@@ -39,10 +39,10 @@ struct pt_address {
 #define PT_ADDRESS_TEXT 24
 
 /**
- * pt_address_parse() - read an address in any of its usual spellings
+ * pt_address_parse() - parse an address in any of its usual spellings
  * @text: "0000:65:00.0", "65:00.0" (domain 0) or libvirt's "pci_0000_65_00_0"
  * @ret_address: untouched on failure
- * @err: says what is wrong with @text
+ * @err: the error in @text
  *
  * All of @text must be the address: spaces, signs, "0x", slots above 1f and
  * functions above 7 are refused. Hex digits may be of either case.
@@ -53,7 +53,7 @@ int pt_address_parse(const char *text, struct pt_address *ret_address, struct pt
 
 /**
  * pt_address_format() - the kernel's spelling, "0000:65:00.0"
- * @address: what to write
+ * @address: the address
  * @text: at least PT_ADDRESS_TEXT bytes
  *
  * Return: @text.

@@ -14,27 +14,26 @@ extern "C" {
 /**
  * DOC: Claims
  *
- * A claim is what passthru must remember about a device because the kernel
- * doesn't: who has it, on whose behalf, and what to put back. One file a
- * claim under /run/passthru/claims, written whole. Claims mean nothing after
- * a reboot, and /run is empty then.
+ * A claim records facts about a device that the kernel does not know: its owner, and the state to
+ * restore. There is one file per claim under /run/passthru/claims, written as a whole. A reboot
+ * makes claims meaningless, and empties /run.
  */
 
 /**
- * enum pt_owner_kind - on whose behalf a device was taken
- * @PT_OWNER_MANUAL: a person detached it; stays until reattached
- * @PT_OWNER_PROCESS: passthru run; ends with the process
+ * enum pt_owner_kind - the kind of a device's owner
+ * @PT_OWNER_MANUAL: the device was detached manually; the claim ends when it is reattached
+ * @PT_OWNER_PROCESS: passthru run; the claim ends with the process
  * @PT_OWNER_DOMAIN: a guest of passthrud
  */
 enum pt_owner_kind { PT_OWNER_MANUAL, PT_OWNER_PROCESS, PT_OWNER_DOMAIN };
 
 /**
- * struct pt_owner - who
- * @kind: the sort of owner
+ * struct pt_owner - the owner of a device
+ * @kind: the kind of owner
  * @name: the guest's name, the command's name, or "" for manual
- * @pid: the process that lives as long as the claim should; 0 for manual
- * @start_time: the process's start in clock ticks after boot (proc(5), field
- *	22 of stat): with @pid it names a process even when pids are reused
+ * @pid: the process whose lifetime is that of the claim; 0 for manual
+ * @start_time: the process's start in clock ticks after boot (proc(5), field 22 of stat):
+ *	together with @pid it identifies a process even if pids are reused
  */
 struct pt_owner {
 	enum pt_owner_kind kind;
@@ -44,11 +43,11 @@ struct pt_owner {
 };
 
 /**
- * enum pt_claim_state - where the device is on its way
- * @PT_CLAIM_HELD: with its owner
- * @PT_CLAIM_CHANGING: an operation is under way, or was interrupted
- * @PT_CLAIM_STUCK: a driver's code didn't return by the deadline
- * @PT_CLAIM_QUARANTINED: failed its reset; kept from guests and host drivers
+ * enum pt_claim_state - the state of a claim
+ * @PT_CLAIM_HELD: the owner has the device
+ * @PT_CLAIM_CHANGING: an operation is in progress, or was interrupted
+ * @PT_CLAIM_STUCK: a driver did not return by the deadline
+ * @PT_CLAIM_QUARANTINED: the device failed its reset; no guest and no host driver gets it
  */
 enum pt_claim_state {
 	PT_CLAIM_HELD,
@@ -58,19 +57,19 @@ enum pt_claim_state {
 };
 
 /**
- * struct pt_claim - one device's claim
+ * struct pt_claim - the claim on a device
  * @address: the device
  * @state: see &enum pt_claim_state
- * @owner: who has it
- * @is_kept: the device was detached by hand before its owner came, and stays
- *	detached when the owner leaves
- * @driver: the driver it was given to, "vfio-pci"
- * @driver_before: the driver to give it back to, "" for none
- * @override_before: the driver_override to put back, "" for none
- * @vendor_id: what the device was when claimed
+ * @owner: the owner
+ * @is_kept: the device was detached manually before its owner claimed it, and stays detached when
+ *	the owner ends
+ * @driver: the driver it is bound to, for example "vfio-pci"
+ * @driver_before: the driver to restore, "" for none
+ * @override_before: the driver_override to restore, "" for none
+ * @vendor_id: the device's id when it was claimed
  * @device_id: see @vendor_id
  * @since: seconds since the epoch
- * @why: the reason given with force, or of the state; "" for none
+ * @why: the reason of a forced request, or of the state; "" for none
  */
 struct pt_claim {
 	struct pt_address address;
@@ -94,30 +93,30 @@ struct pt_claims;
  * @ret_claims: freed by the caller with pt_claims_free(); empty when there are none
  * @err: PT_NOT_PERMITTED or PT_STORAGE when the directory can't be read
  *
- * Changes nothing, takes no lock. Needs root to see the files. A file that can't be read keeps
- * nobody from the others: see pt_claims_unreadable_at().
+ * Changes nothing, takes no lock, and needs no privilege. An unreadable file does not affect the
+ * others: see pt_claims_unreadable_at().
  *
  * Return: 0 or a negative errno.
  */
 int pt_claims_read(struct pt_host *host, struct pt_claims **ret_claims, struct pt_error *err);
 
 /**
- * pt_claims_free() - forget them
+ * pt_claims_free() - free claims
  * @claims: NULL is allowed
  */
 void pt_claims_free(struct pt_claims *claims);
 
 /**
- * pt_claims_count() - how many
- * @claims: what pt_claims_read() gave
+ * pt_claims_count() - the number of claims
+ * @claims: the result of pt_claims_read()
  *
  * Return: the number.
  */
 size_t pt_claims_count(const struct pt_claims *claims);
 
 /**
- * pt_claims_at() - one of them, in address order
- * @claims: what pt_claims_read() gave
+ * pt_claims_at() - one claim, in address order
+ * @claims: the result of pt_claims_read()
  * @index: below pt_claims_count()
  *
  * Return: the claim, owned by @claims; NULL past the end.
@@ -126,7 +125,7 @@ const struct pt_claim *pt_claims_at(const struct pt_claims *claims, size_t index
 
 /**
  * pt_claims_find() - the claim on a device
- * @claims: what pt_claims_read() gave
+ * @claims: the result of pt_claims_read()
  * @address: which device
  *
  * Return: the claim, or NULL.
@@ -135,27 +134,28 @@ const struct pt_claim *pt_claims_find(const struct pt_claims *claims,
 				      const struct pt_address *address);
 
 /**
- * pt_claims_unreadable_count() - how many files could not be read
- * @claims: what pt_claims_read() gave
+ * pt_claims_unreadable_count() - the number of unreadable files
+ * @claims: the result of pt_claims_read()
  *
- * Return: the number of claims, and of journals of operations under way.
+ * Return: the number of unreadable claims, and of unreadable journals.
  */
 size_t pt_claims_unreadable_count(const struct pt_claims *claims);
 
 /**
- * pt_claims_unreadable_at() - one of the files that could not be read
- * @claims: what pt_claims_read() gave
+ * pt_claims_unreadable_at() - one unreadable file
+ * @claims: the result of pt_claims_read()
  * @index: below pt_claims_unreadable_count()
  *
- * Whose the device is isn't known, so plans for it are refused with PT_CORRUPT, and so is handing
- * out another function of its IOMMU group. A journal's devices aren't known either.
+ * The owner of its device is unknown, so plans for the device are refused with PT_CORRUPT, and so
+ * is the assignment of another function of its IOMMU group. The devices of an unreadable journal
+ * are unknown, too.
  *
  * Return: the file, owned by @claims; NULL past the end.
  */
 const struct pt_unreadable *pt_claims_unreadable_at(const struct pt_claims *claims, size_t index);
 
 /**
- * pt_claim_state_name() - the state as it stands in JSON output
+ * pt_claim_state_name() - the name of a state in JSON output
  * @state: any value
  *
  * Return: a static string, "held" …
@@ -166,9 +166,9 @@ const char *pt_claim_state_name(enum pt_claim_state state);
  * pt_owner_of_process() - describe a process as an owner
  * @host: the host
  * @pid: the process, of this host
- * @name: what to call it, cut to fit
+ * @name: its name, truncated to fit
  * @ret_owner: its kind is PT_OWNER_PROCESS
- * @err: PT_INVALID when there is no such process
+ * @err: PT_INVALID if the process does not exist
  *
  * Return: 0 or a negative errno.
  */
@@ -176,15 +176,15 @@ int pt_owner_of_process(struct pt_host *host, pid_t pid, const char *name,
 			struct pt_owner *ret_owner, struct pt_error *err);
 
 /**
- * pt_owner_is_alive() - is the owning process still there?
+ * pt_owner_is_alive() - is the owner's process alive?
  * @host: the host
  * @owner: a claim's owner
  *
- * Compares pid and start time; one that has ended and was not waited for yet is
- * dead. Always true for a manual owner. In a container the processes of the host
- * can't be seen and seem dead; recovery leaves their devices alone there.
+ * Compares pid and start time; a zombie process is dead. Always true for a manual owner. In a
+ * container the processes of the host are invisible and seem dead; recovery does not touch their
+ * devices there.
  *
- * Return: true while it lives, or when that can't be told.
+ * Return: true if it is alive, or if that is unknown.
  */
 bool pt_owner_is_alive(struct pt_host *host, const struct pt_owner *owner);
 

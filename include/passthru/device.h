@@ -14,16 +14,15 @@ extern "C" {
 #endif
 
 /**
- * DOC: What is in the machine
+ * DOC: Devices of a machine
  *
- * Two depths of reading. A &struct pt_snapshot holds, for every PCI function,
- * what one read of its uevent file and three links tell: enough to list, draw
- * the tree and form IOMMU groups. &struct pt_details holds the rest, for one
- * function.
+ * There are two levels of detail. A &struct pt_snapshot contains, for every PCI function, the
+ * facts in its uevent file and three links: enough for a list, the tree and IOMMU groups. A
+ * &struct pt_details contains the other facts of one function.
  *
- * Fact structures are handed out as pointers to const and belong to the object
- * they came from; callers never allocate them, so fields can be added at
- * their end without breaking the ABI.
+ * Functions return these structures as pointers to const; they belong to the object that was
+ * read. Callers never allocate them, so fields can be added at their end without breaking the
+ * ABI.
  *
  * Sources: Documentation/ABI/testing/sysfs-bus-pci and
  * Documentation/PCI/sysfs-pci.rst of the kernel.
@@ -39,7 +38,7 @@ struct pt_snapshot;
  * @parent: the bridge or port above; only with @has_parent
  * @vendor_id: 16 bits, as are the next three
  * @device_id: see @vendor_id
- * @subsystem_vendor_id: 0 where the function has none (bridges)
+ * @subsystem_vendor_id: 0 if the function has none (bridges)
  * @subsystem_device_id: see @subsystem_vendor_id
  * @class_code: 24 bits: base class, subclass, programming interface
  * @driver: the bound driver's name, NULL when none
@@ -69,21 +68,21 @@ struct pt_function {
  * @ret_snapshot: freed by the caller with pt_snapshot_free()
  * @err: PT_SYSTEM when /sys/bus/pci can't be read
  *
- * A function that leaves while being read is left out. Functions are ordered
- * by address. Needs no privilege.
+ * A function that is removed during the read is omitted. Functions are ordered by address. Needs
+ * no privilege.
  *
  * Return: 0 or a negative errno.
  */
 int pt_snapshot_read(struct pt_host *host, struct pt_snapshot **ret_snapshot, struct pt_error *err);
 
 /**
- * pt_snapshot_free() - forget it and everything handed out from it
+ * pt_snapshot_free() - free a snapshot and everything that belongs to it
  * @snapshot: NULL is allowed
  */
 void pt_snapshot_free(struct pt_snapshot *snapshot);
 
 /**
- * pt_snapshot_count() - how many functions there are
+ * pt_snapshot_count() - the number of functions
  * @snapshot: a snapshot
  *
  * Return: the number; 0 on a machine without PCI.
@@ -104,13 +103,13 @@ const struct pt_function *pt_snapshot_at(const struct pt_snapshot *snapshot, siz
  * @snapshot: a snapshot
  * @address: which
  *
- * Return: the function, or NULL when there is none.
+ * Return: the function, or NULL if there is none.
  */
 const struct pt_function *pt_snapshot_find(const struct pt_snapshot *snapshot,
 					   const struct pt_address *address);
 
 /**
- * enum pt_kind - the shapes of function that assignment cares about
+ * enum pt_kind - kinds of functions, with respect to assignment
  * @PT_ENDPOINT: can be assigned
  * @PT_BRIDGE: a PCI(e) bridge, port or host bridge: stays with the host
  */
@@ -120,9 +119,9 @@ enum pt_kind { PT_ENDPOINT, PT_BRIDGE };
  * pt_function_kind() - bridge or endpoint, by class code
  * @function: a function
  *
- * Base class 06 with subclass 00 (host), 04 (PCI-PCI), 07 (CardBus) and 09
- * (semi-transparent) are bridges (PCI Code and ID Assignment Specification,
- * 1.7); vfio-pci refuses what has a bridge header.
+ * Base class 06 with subclass 00 (host), 04 (PCI-PCI), 07 (CardBus) and 09 (semi-transparent) are
+ * bridges (PCI Code and ID Assignment Specification, 1.7); vfio-pci refuses a function with a
+ * bridge header.
  *
  * Return: PT_BRIDGE or PT_ENDPOINT.
  */
@@ -155,16 +154,15 @@ const char *pt_name_device(struct pt_host *host, uint16_t vendor_id, uint16_t de
  * @host: the host
  * @function: its ids and subsystem ids are looked up
  *
- * Return: as pt_name_vendor(); NULL also when the database knows the chip but
- * not this product.
+ * Return: as pt_name_vendor(); NULL also if the database contains the chip but not this product.
  */
 const char *pt_name_subsystem(struct pt_host *host, const struct pt_function *function);
 
 /**
- * pt_name_class() - what kind of device a class code means
+ * pt_name_class() - the name of a device class
  * @host: the host
- * @class_code: 24 bits; the subclass is named ("Non-Volatile memory
- *	controller"), or the base class when the subclass isn't known
+ * @class_code: 24 bits; the subclass is named ("Non-Volatile memory controller"), or the base
+ *	class if the subclass is unknown
  *
  * Return: as pt_name_vendor().
  */
@@ -224,11 +222,11 @@ struct pt_link {
 	uint8_t width;
 };
 
-/** PT_RESET_METHODS_MAX - more than the kernel knows of today */
+/** PT_RESET_METHODS_MAX - more than current kernels have */
 #define PT_RESET_METHODS_MAX 16
 
 /**
- * struct pt_details - everything the kernel tells of one function
+ * struct pt_details - details of one function
  * @header_type: 0 endpoint, 1 PCI bridge, 2 CardBus; without the multifunction bit
  * @is_multifunction: the device has more than function 0
  * @revision: 8 bits
@@ -239,12 +237,12 @@ struct pt_link {
  *	vfio_pci: aliases) before the generic vfio-pci; NULL-terminated
  * @bars: the six BARs
  * @rom: the expansion ROM
- * @msi_vectors: vectors the MSI capability offers, 0 without one
+ * @msi_vectors: vectors of the MSI capability, 0 without one
  * @msix_vectors: size of the MSI-X table, 0 without one
  * @is_pcie: has a PCI Express capability
  * @port_type: PCIe device/port type (PCIe 7.5.3.2), "endpoint", "root port" …; NULL when not PCIe
- * @link_now: as trained
- * @link_max: as the function can
+ * @link_now: the current link
+ * @link_max: the maximum of the function
  * @has_flr: Function Level Reset in Device Capabilities
  * @has_af_flr: Advanced Features FLR (conventional PCI)
  * @has_pm_reset: D3hot to D0 resets it (PM capability without No_Soft_Reset)
@@ -256,25 +254,25 @@ struct pt_link {
  *	when only the first 64 bytes of configuration space can be read and
  *	everything derived from capabilities is absent
  * @reset_methods: the kernel's reset_method, in its order; NULL-terminated; empty when none
- * @numa_node: -1 when the firmware doesn't say
+ * @numa_node: -1 if the firmware does not report it
  * @power_state: "D0", "D3hot", "D3cold", "unknown" …
  * @has_serial: a Device Serial Number capability exists
  * @serial: its 64 bits
  * @vpd_name: the VPD's product name (identifier string), NULL when none
  * @vpd_fields: "PN", "SN", "EC", "V0" … as keyword, value pairs; NULL-terminated
- * @sriov_total: VFs a PF may have, 0 when not a PF
- * @sriov_enabled: VFs it has now
+ * @sriov_total: the maximum number of VFs, 0 if not a PF
+ * @sriov_enabled: the current number of VFs
  * @vfs: their addresses, @sriov_enabled of them
- * @is_boot_vga: firmware's display
- * @has_link: a PCI Express link leads to or from it; false for what is part of
- *	the root complex, and then the link fields are 0
+ * @is_boot_vga: the boot display of the firmware
+ * @has_link: the function has a PCI Express link; false for functions of the root complex, whose
+ *	link fields are 0
  * @port_number: of the link, from Link Capabilities (PCIe 7.5.3.6)
  * @secondary_bus: of bridges: the bus below; 0 for endpoints
  * @subordinate_bus: of bridges: the last bus below; 0 for endpoints
  * @vpd_readonly_count: how many of the pairs of @vpd_fields, from the first on, are read-only;
  *	the others can be written by software
- * @is_stuck: driver code holds the function's lock in the kernel and didn't give it back
- *	in 2 s; @driver_override can't be known then
+ * @is_stuck: driver code has held the function's lock in the kernel for 2 s; @driver_override is
+ *	unknown then
  */
 struct pt_details {
 	uint8_t header_type;
@@ -320,16 +318,15 @@ struct pt_details {
 };
 
 /**
- * pt_details_read() - read everything about one function
+ * pt_details_read() - read the details of one function
  * @host: the host
  * @address: which
  * @ret_details: freed by the caller with pt_details_free()
- * @err: PT_NO_DEVICE; PT_DEVICE_GONE when it left midway or its configuration
+ * @err: PT_NO_DEVICE; PT_DEVICE_GONE if it was removed during the read, or its configuration
  *	space reads all ones
  *
- * Reading VPD may take the device tens of milliseconds, and a suspended
- * function is woken by the kernel for it. Without privilege the capabilities
- * and VPD are left out.
+ * Reading VPD can take tens of milliseconds, and the kernel resumes a suspended function for it.
+ * Without privilege the capabilities and VPD are omitted.
  *
  * Return: 0 or a negative errno.
  */
@@ -337,7 +334,7 @@ int pt_details_read(struct pt_host *host, const struct pt_address *address,
 		    struct pt_details **ret_details, struct pt_error *err);
 
 /**
- * pt_details_free() - forget it
+ * pt_details_free() - free details
  * @details: NULL is allowed
  */
 void pt_details_free(struct pt_details *details);

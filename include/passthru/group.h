@@ -11,15 +11,15 @@ extern "C" {
 /**
  * DOC: IOMMU groups
  *
- * The IOMMU can't tell the functions of one group apart, so the kernel hands
- * out a group whole or not at all (Documentation/driver-api/vfio.rst).
+ * The IOMMU can't tell the functions of one group apart, so the kernel assigns a group as a whole
+ * or not at all (Documentation/driver-api/vfio.rst).
  */
 
 /**
  * struct pt_group - an IOMMU group
  * @number: as under /sys/kernel/iommu_groups
  * @members: its PCI functions in address order, owned by the snapshot
- * @count: how many
+ * @count: the number of members
  */
 struct pt_group {
 	int number;
@@ -32,20 +32,20 @@ struct pt_group {
  * @snapshot: a snapshot
  * @number: the group
  *
- * Return: the group, owned by @snapshot; NULL when no function is in it.
+ * Return: the group, owned by @snapshot; NULL if no function is in it.
  */
 const struct pt_group *pt_snapshot_group(const struct pt_snapshot *snapshot, int number);
 
 /**
- * pt_function_blocks_group() - does this member keep its group from a guest?
+ * pt_function_blocks_group() - does this member prevent the assignment of its group?
  * @function: a member of a group
  *
- * A member is harmless when it has no driver, or one that does no DMA of its
- * own: the VFIO drivers, pci-stub and the port driver of bridges (the drivers
- * with driver_managed_dma in Linux 5.18 and later).
+ * A member does not block its group if it has no driver, or a driver that does no DMA of its own:
+ * the VFIO drivers, pci-stub and the port driver of bridges (the drivers with driver_managed_dma
+ * in Linux 5.18 and later).
  *
- * Return: true when another function of the group can't be given to a guest
- * until this one's driver lets go.
+ * Return: true if other functions of the group can't be assigned to a guest until this function
+ * is unbound from its driver.
  */
 bool pt_function_blocks_group(const struct pt_function *function);
 

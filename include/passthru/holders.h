@@ -11,13 +11,13 @@ extern "C" {
 /**
  * DOC: Holders
  *
- * What on the host would lose something if a device's driver let go of it.
- * The kernel doesn't ask: unbinding the NVMe under a mounted filesystem
- * succeeds, and the filesystem dies. So passthru asks first.
+ * A holder is a user of a device on the host, which would lose the device if its driver were
+ * unbound. The kernel does not check: unbinding the NVMe driver under a mounted filesystem
+ * succeeds, and destroys the filesystem. So passthru checks first.
  */
 
 /**
- * enum pt_holder_kind - what hangs on the device
+ * enum pt_holder_kind - the kind of a holder
  * @PT_HOLDER_FILESYSTEM: a mounted filesystem, through any depth of
  *	partitions, dm, md, LVM, multipath, bcache, loop
  * @PT_HOLDER_SWAP: a swap area
@@ -66,14 +66,14 @@ struct pt_holder {
 struct pt_holders;
 
 /**
- * pt_holders_read() - ask what on the host hangs on a function
+ * pt_holders_read() - find the holders of a function
  * @host: the host
  * @address: which
  * @ret_holders: freed by the caller with pt_holders_free()
  * @err: PT_NO_DEVICE, PT_SYSTEM
  *
- * Reads only. Without privilege other users' open files can't be seen;
- * pt_holders_is_complete() then tells so.
+ * Reads only. Without privilege other users' open files are invisible; pt_holders_is_complete()
+ * is false then.
  *
  * Return: 0 or a negative errno.
  */
@@ -81,22 +81,22 @@ int pt_holders_read(struct pt_host *host, const struct pt_address *address,
 		    struct pt_holders **ret_holders, struct pt_error *err);
 
 /**
- * pt_holders_free() - forget them
+ * pt_holders_free() - free holders
  * @holders: NULL is allowed
  */
 void pt_holders_free(struct pt_holders *holders);
 
 /**
- * pt_holders_count() - how many were found
- * @holders: what pt_holders_read() gave
+ * pt_holders_count() - the number of holders found
+ * @holders: the result of pt_holders_read()
  *
- * Return: the number; 0 when nothing hangs on the device.
+ * Return: the number; 0 if the host does not use the device.
  */
 size_t pt_holders_count(const struct pt_holders *holders);
 
 /**
- * pt_holders_at() - one of them
- * @holders: what pt_holders_read() gave
+ * pt_holders_at() - one holder
+ * @holders: the result of pt_holders_read()
  * @index: below pt_holders_count()
  *
  * Return: the holder, owned by @holders; NULL past the end.
@@ -104,32 +104,32 @@ size_t pt_holders_count(const struct pt_holders *holders);
 const struct pt_holder *pt_holders_at(const struct pt_holders *holders, size_t index);
 
 /**
- * pt_holders_is_complete() - could everything be looked at?
- * @holders: what pt_holders_read() gave
+ * pt_holders_is_complete() - was everything checked?
+ * @holders: the result of pt_holders_read()
  *
- * Return: false when some process or file could not be inspected.
+ * Return: false if a process or file could not be checked.
  */
 bool pt_holders_is_complete(const struct pt_holders *holders);
 
 /**
- * pt_holders_unseen() - what could not be looked at
- * @holders: what pt_holders_read() gave
+ * pt_holders_unseen() - the holders that could not be checked
+ * @holders: the result of pt_holders_read()
  *
- * Return: in words, with the reason ("what processes of other users have open"), owned by
- * @holders; NULL when the answer is complete.
+ * Return: text with the reason ("the open files of other users' processes"), owned by
+ *	@holders; NULL if the result is complete.
  */
 const char *pt_holders_unseen(const struct pt_holders *holders);
 
 /**
- * pt_holders_is_unprivileged() - would root have seen all of it?
- * @holders: what pt_holders_read() gave
+ * pt_holders_is_unprivileged() - would root have seen everything?
+ * @holders: the result of pt_holders_read()
  *
- * Return: true when the answer is incomplete for want of privilege only.
+ * Return: true if the result is incomplete only because of missing privilege.
  */
 bool pt_holders_is_unprivileged(const struct pt_holders *holders);
 
 /**
- * pt_holder_kind_name() - the kind as it stands in JSON output
+ * pt_holder_kind_name() - the name of a kind in JSON output
  * @kind: any value
  *
  * Return: a static string such as "filesystem".

@@ -11,38 +11,38 @@ extern "C" {
 /**
  * DOC: The host
  *
- * A &struct pt_host is the door to one machine: its /sys, /proc, /dev and the
- * state directory /run/passthru. All other calls take it first. It caches no
- * facts about devices: drivers, groups and power states are read each time.
+ * A &struct pt_host gives access to one machine: its /sys, /proc, /dev and the state directory
+ * /run/passthru. It is the first argument of all other functions. It caches no facts about
+ * devices: drivers, groups and power states are read each time.
  *
  * A host belongs to one thread at a time; different hosts are independent.
  */
 struct pt_host;
 
 /**
- * enum pt_log_level - how much a message matters
+ * enum pt_log_level - the importance of a message
  * @PT_LOG_DEBUG: each file read or written
- * @PT_LOG_INFO: each step taken
- * @PT_LOG_NOTICE: something the user should see although nothing failed
- * @PT_LOG_WARNING: something failed that the call could do without
+ * @PT_LOG_INFO: each step
+ * @PT_LOG_NOTICE: a fact that the user should see although nothing failed
+ * @PT_LOG_WARNING: a failure that did not make the call fail
  */
 enum pt_log_level { PT_LOG_DEBUG, PT_LOG_INFO, PT_LOG_NOTICE, PT_LOG_WARNING };
 
 /**
  * typedef pt_log_fn - receives one message
  * @context: as given to pt_host_set_log()
- * @level: how much it matters
+ * @level: its importance
  * @message: without a newline; valid during the call
  *
- * The library itself never prints. Resets run side by side, so this may be called from another
- * thread while the caller waits for them, but never by two at once.
+ * The library itself never prints. Resets run in parallel, so this may be called from another
+ * thread while the caller waits for them, but never by two threads at once.
  */
 typedef void (*pt_log_fn)(void *context, enum pt_log_level level, const char *message);
 
 /**
- * pt_host_new() - open this machine
- * @root: NULL for this machine; otherwise a directory that holds the sys,
- *	proc, dev and run of another (a recording, a container's host)
+ * pt_host_new() - open a machine
+ * @root: NULL for this machine; otherwise a directory that contains the sys, proc, dev and run of
+ *	another machine (a recording, a container's host)
  * @ret_host: freed by the caller with pt_host_free()
  * @err: PT_SYSTEM when @root can't be opened, PT_NO_MEMORY
  *
@@ -53,16 +53,16 @@ typedef void (*pt_log_fn)(void *context, enum pt_log_level level, const char *me
 int pt_host_new(const char *root, struct pt_host **ret_host, struct pt_error *err);
 
 /**
- * pt_host_free() - close it
+ * pt_host_free() - close a machine
  * @host: NULL is allowed
  */
 void pt_host_free(struct pt_host *host);
 
 /**
- * pt_host_set_log() - where messages go; nowhere by default
+ * pt_host_set_log() - set the receiver of messages; none by default
  * @host: the host
- * @log: NULL for nowhere
- * @context: handed to @log as it is
+ * @log: NULL for none
+ * @context: passed to @log
  */
 void pt_host_set_log(struct pt_host *host, pt_log_fn log, void *context);
 

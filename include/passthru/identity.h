@@ -15,15 +15,13 @@ extern "C" {
 /**
  * DOC: Identity
  *
- * What a device is, as opposed to where it is (&struct pt_address). Whatever is
- * kept longer than the kernel runs keeps both, and when they disagree the device
- * is refused, not guessed.
+ * The identity of a device, as opposed to its address (&struct pt_address). State that survives a
+ * reboot contains both, and if they disagree the device is refused.
  *
- * The ids and the slot are always known. A serial number is not: it comes from the
- * Device Serial Number capability (PCIe 7.9.3) or the "SN" field of Vital Product
- * Data (PCIe 6.28), and many devices have neither; that of an NVMe drive is
- * known only to its driver. Two devices of one model without serial numbers that
- * change places can't be told apart.
+ * The ids and the slot are always known. The serial number is not: it comes from the Device
+ * Serial Number capability (PCIe 7.9.3) or the "SN" field of Vital Product Data (PCIe 6.28), and
+ * many devices have neither; only the driver of an NVMe drive knows that of the drive. Two
+ * devices of the same model without serial numbers can't be told apart if they swap slots.
  */
 
 /** PT_SERIAL_TEXT - room for a serial number */
@@ -33,19 +31,19 @@ extern "C" {
 #define PT_SLOT_TEXT 512
 
 /**
- * struct pt_identity - what a function is
+ * struct pt_identity - the identity of a function
  * @vendor_id: 16 bits, as are the next three
  * @device_id: see @vendor_id
- * @subsystem_vendor_id: 0 where the function has none
+ * @subsystem_vendor_id: 0 if the function has none
  * @subsystem_device_id: see @subsystem_vendor_id
  * @class_code: 24 bits
  * @revision: 8 bits
- * @is_serial_known: false when it couldn't be looked for, for want of privilege
+ * @is_serial_known: false if it could not be read without privilege
  * @serial: "dsn:52-54-00-ff-ff-1a-b0-02", "vpd:ABC123", or "" when there is none
- * @slot: the way to it from its root bus, as device.function of each bridge and at
- *	last its own: "0000:00/1c.0/00.0". No bus number below the root is in it, so it
- *	stays the same when a card elsewhere makes the firmware count buses anew.
- *	"" when it can't be known (a copy of a sysfs without its links)
+ * @slot: the path from its root bus, as device.function of each bridge and of the function:
+ *	"0000:00/1c.0/00.0". It contains no bus number below the root, so it does not change when
+ *	the firmware renumbers the buses because of another card. Empty if it is unknown (a copy
+ *	of a sysfs without its links)
  */
 struct pt_identity {
 	uint16_t vendor_id;
@@ -60,15 +58,14 @@ struct pt_identity {
 };
 
 /**
- * pt_identity_read() - what is at an address
+ * pt_identity_read() - read the identity of the function at an address
  * @host: the host
  * @address: which
  * @ret_identity: untouched on failure
- * @err: PT_NO_DEVICE; PT_DEVICE_GONE when it doesn't answer
+ * @err: PT_NO_DEVICE; PT_DEVICE_GONE if it does not respond
  *
- * Reads configuration space, and Vital Product Data where there is no serial
- * number capability, which may take the device tens of milliseconds.
- * Without root the serial number stays unknown.
+ * Reads configuration space, and Vital Product Data if there is no serial number capability,
+ * which can take tens of milliseconds. Without root the serial number is unknown.
  *
  * Return: 0 or a negative errno.
  */
@@ -76,7 +73,7 @@ int pt_identity_read(struct pt_host *host, const struct pt_address *address,
 		     struct pt_identity *ret_identity, struct pt_error *err);
 
 /**
- * enum pt_identity_match - how two identities compare
+ * enum pt_identity_match - the result of comparing two identities
  * @PT_IDENTITY_SAME: the same device in the same slot
  * @PT_IDENTITY_MOVED: the same device in another slot; without a serial number, a
  *	device of the same model in another slot
@@ -85,29 +82,29 @@ int pt_identity_read(struct pt_host *host, const struct pt_address *address,
 enum pt_identity_match { PT_IDENTITY_SAME, PT_IDENTITY_MOVED, PT_IDENTITY_OTHER };
 
 /**
- * pt_identity_compare() - is this still that device?
- * @was: what was kept
- * @is: what is there now
- * @text: the difference in words; may be NULL
+ * pt_identity_compare() - compare the recorded identity with the current one
+ * @was: the recorded identity
+ * @is: the current identity
+ * @text: text that describes the difference; may be NULL
  * @size: of @text in bytes
  *
- * A serial number or slot that isn't known on one side is not compared. The
- * revision counts only where no serial number settles it.
+ * A serial number or slot that is unknown on one side is not compared. The revision is compared
+ * only if there is no serial number.
  *
- * Return: how they compare; @text is "" for PT_IDENTITY_SAME.
+ * Return: the result; @text is "" for PT_IDENTITY_SAME.
  */
 enum pt_identity_match pt_identity_compare(const struct pt_identity *was,
 					   const struct pt_identity *is, char *text, size_t size);
 
 /**
- * pt_identity_find() - where is that device now?
+ * pt_identity_find() - find the current address of a device
  * @host: the host
- * @snapshot: the functions to look among
+ * @snapshot: the functions to search
  * @identity: the device
- * @ret_address: where it is
- * @err: PT_NO_DEVICE names the functions of the same model, when there are any
+ * @ret_address: its address
+ * @err: PT_NO_DEVICE names the functions of the same model, if there are any
  *
- * A device with a serial number is found in any slot, one without only in its own.
+ * A device with a serial number is found in any slot, a device without one only in its own.
  *
  * Return: 0 or a negative errno.
  */
@@ -115,12 +112,12 @@ int pt_identity_find(struct pt_host *host, const struct pt_snapshot *snapshot,
 		     const struct pt_identity *identity, struct pt_address *ret_address,
 		     struct pt_error *err);
 
-/** PT_IDENTITY_TEXT - room for an identity in words */
+/** PT_IDENTITY_TEXT - room for a formatted identity */
 #define PT_IDENTITY_TEXT 192
 
 /**
- * pt_identity_format() - an identity in words
- * @identity: what to write
+ * pt_identity_format() - format an identity as text
+ * @identity: the identity
  * @text: at least PT_IDENTITY_TEXT bytes: "8086:10c9, serial number dsn:…" or
  *	"8086:10c9 without serial number"
  *

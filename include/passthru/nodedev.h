@@ -11,9 +11,8 @@ extern "C" {
 /**
  * DOC: Node devices
  *
- * PCI functions in libvirt's words: the names that virsh's nodedev commands take, and the
- * document that virsh nodedev-dumpxml prints
- * (https://libvirt.org/formatnode.html).
+ * PCI functions in libvirt's terms: the names in virsh's nodedev commands, and the document of
+ * virsh nodedev-dumpxml (https://libvirt.org/formatnode.html).
  */
 
 /** PT_NODEDEV_NAME - room for any such name and its NUL */
@@ -35,12 +34,12 @@ char *pt_nodedev_name(const struct pt_address *address, char name[PT_NODEDEV_NAM
  * @host: the host
  * @address: which
  * @ret_xml: a document that ends in a newline; freed by the caller with free()
- * @err: PT_NO_DEVICE; PT_DEVICE_GONE when it left midway; PT_SYSTEM
+ * @err: PT_NO_DEVICE; PT_DEVICE_GONE if it was removed during the read; PT_SYSTEM
  *
- * Reads no more than the document needs: the function, the members of its IOMMU
- * group, and its VPD, which may take the device tens of milliseconds. A device that
- * no longer answers is described by what the kernel knows of it. Without privilege
- * the parts that need the whole configuration space are left out. Changes nothing.
+ * Reads no more than the document needs: the function, the members of its IOMMU group, and its
+ * VPD, which can take tens of milliseconds. A device that no longer responds is described by the
+ * kernel's facts. Without privilege the parts that need the whole configuration space are
+ * omitted. Changes nothing.
  *
  * Return: 0 or a negative errno.
  */
@@ -54,7 +53,7 @@ int pt_nodedev_xml(struct pt_host *host, const struct pt_address *address, char 
  *
  * Takes as long as reading it.
  *
- * Return: true when pt_nodedev_xml() would have a capability "vpd".
+ * Return: true if pt_nodedev_xml() would contain a capability "vpd".
  */
 bool pt_nodedev_has_vpd(struct pt_host *host, const struct pt_address *address);
 

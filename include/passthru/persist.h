@@ -12,21 +12,20 @@ extern "C" {
 /**
  * DOC: Boot-time configuration
  *
- * Devices that the host shall never drive. One file a device under
- * /etc/passthru/devices.d, written whole, with the device's address and identity. At
- * boot, before the drivers of the host are loaded, and when a card is plugged in,
- * pt_persist_apply() gives those devices to the driver kept with them; a
- * device that was moved to another slot or exchanged for another is left alone and
- * reported.
+ * Persisted devices are kept from host drivers. There is one file per device under
+ * /etc/passthru/devices.d, written as a whole, with the device's address, identity and driver. At
+ * boot, before host drivers are loaded, and when a card is plugged in, pt_persist_apply() binds
+ * these devices to their driver. A device that was moved to another slot, or exchanged for
+ * another, is not touched but reported.
  */
 
 /**
- * enum pt_persist_state - what has become of a persisted device
- * @PT_PERSIST_APPLIED: it is on the driver kept for it
- * @PT_PERSIST_PENDING: it is there, on another driver or none
- * @PT_PERSIST_MOVED: it is in another slot now
- * @PT_PERSIST_EXCHANGED: another device sits at its address, and it is not in the
- *	machine, or can't be told from others of its model
+ * enum pt_persist_state - the state of a persisted device
+ * @PT_PERSIST_APPLIED: it is bound to its driver
+ * @PT_PERSIST_PENDING: it is present, bound to another driver or none
+ * @PT_PERSIST_MOVED: it was moved to another slot
+ * @PT_PERSIST_EXCHANGED: another device is at its address, and it is not in the machine, or can't
+ *	be told from others of its model
  * @PT_PERSIST_MISSING: nothing is at its address, and it is not in the machine
  */
 enum pt_persist_state {
@@ -39,17 +38,17 @@ enum pt_persist_state {
 
 /**
  * struct pt_persisted - one persisted device
- * @address: where it was when persisted
- * @identity: what it is
- * @driver: the driver it shall have, "vfio-pci"
+ * @address: its address when it was persisted
+ * @identity: its identity
+ * @driver: its driver, for example "vfio-pci"
  * @since: seconds since the epoch
  * @why: the reason given with force, "" for none
  * @state: see &enum pt_persist_state
  * @is_there: it was found in the machine
- * @now: where it is; only with @is_there. Differs from @address in its bus number alone
- *	when the firmware has counted buses anew; that is no move
- * @driver_now: the driver it has there, "" for none
- * @text: the state in words
+ * @now: its current address; only with @is_there. If the firmware has renumbered the buses, only
+ *	the bus number differs from @address; that is not a move
+ * @driver_now: its current driver, "" for none
+ * @text: describes the state
  */
 struct pt_persisted {
 	struct pt_address address;
@@ -67,35 +66,35 @@ struct pt_persisted {
 struct pt_persist_list;
 
 /**
- * pt_persist_read() - what is persisted, and what has become of it
+ * pt_persist_read() - read the persisted devices and their states
  * @host: the host
  * @ret_list: freed by the caller with pt_persist_free(); empty when there is nothing
  * @err: PT_NOT_PERMITTED or PT_STORAGE when the directory can't be read
  *
- * Changes nothing. Without root serial numbers can't be compared. A file that can't be read keeps
- * nobody from the others: see pt_persist_unreadable_at().
+ * Changes nothing. Without root, serial numbers can't be compared. An unreadable file does not
+ * affect the others: see pt_persist_unreadable_at().
  *
  * Return: 0 or a negative errno.
  */
 int pt_persist_read(struct pt_host *host, struct pt_persist_list **ret_list, struct pt_error *err);
 
 /**
- * pt_persist_free() - forget the list
+ * pt_persist_free() - free the list
  * @list: NULL is allowed
  */
 void pt_persist_free(struct pt_persist_list *list);
 
 /**
- * pt_persist_count() - how many
- * @list: what pt_persist_read() gave
+ * pt_persist_count() - the number of persisted devices
+ * @list: the result of pt_persist_read()
  *
  * Return: the number.
  */
 size_t pt_persist_count(const struct pt_persist_list *list);
 
 /**
- * pt_persist_at() - one of them, in address order
- * @list: what pt_persist_read() gave
+ * pt_persist_at() - one persisted device, in address order
+ * @list: the result of pt_persist_read()
  * @index: below pt_persist_count()
  *
  * Return: the device, owned by @list; NULL past the end.
@@ -103,20 +102,20 @@ size_t pt_persist_count(const struct pt_persist_list *list);
 const struct pt_persisted *pt_persist_at(const struct pt_persist_list *list, size_t index);
 
 /**
- * pt_persist_unreadable_count() - how many files could not be read
- * @list: what pt_persist_read() gave
+ * pt_persist_unreadable_count() - the number of unreadable files
+ * @list: the result of pt_persist_read()
  *
  * Return: the number.
  */
 size_t pt_persist_unreadable_count(const struct pt_persist_list *list);
 
 /**
- * pt_persist_unreadable_at() - one of the files that could not be read
- * @list: what pt_persist_read() gave
+ * pt_persist_unreadable_at() - one unreadable file
+ * @list: the result of pt_persist_read()
  * @index: below pt_persist_unreadable_count()
  *
- * At boot its device is not kept from the host; pt_persist_remove() removes the file, and
- * pt_persist_add() writes it anew.
+ * The boot does not keep its device from the host. pt_persist_remove() removes the file, and
+ * pt_persist_add() replaces it.
  *
  * Return: the file, owned by @list; NULL past the end.
  */
@@ -124,7 +123,7 @@ const struct pt_unreadable *pt_persist_unreadable_at(const struct pt_persist_lis
 						     size_t index);
 
 /**
- * pt_persist_state_name() - the state as it stands in JSON output
+ * pt_persist_state_name() - the name of a state in JSON output
  * @state: any value
  *
  * Return: a static string, "applied" …
@@ -136,8 +135,8 @@ const char *pt_persist_state_name(enum pt_persist_state state);
  * @host: the host
  * @address: which
  *
- * By the address kept, or by identity when the buses were counted anew. A configuration that
- * can't be read has nothing.
+ * The device is found by its persisted address, or by its identity if the buses were renumbered.
+ * An unreadable configuration counts as empty.
  *
  * Return: true when it is.
  */
@@ -148,8 +147,8 @@ bool pt_persist_has(struct pt_host *host, const struct pt_address *address);
  * @devices: which; all of them or none
  * @count: how many, at least 1
  * @driver: a VFIO driver, pci-stub or uio_pci_generic; NULL for "vfio-pci"
- * @is_forced: also when the host hangs on a device
- * @why: the reason for @is_forced (required with it), kept in the file and the log
+ * @is_forced: override the refusal of a device that the host uses
+ * @why: the reason for @is_forced (required with it), recorded in the file and the log
  */
 struct pt_persist_request {
 	const struct pt_address *devices;
@@ -160,16 +159,16 @@ struct pt_persist_request {
 };
 
 /**
- * pt_persist_add() - keep devices from the host from the next boot on
+ * pt_persist_add() - keep devices from host drivers, from the next boot on
  * @host: the host
- * @request: which, and how
- * @err: all reasons against it, a line each: PT_NO_DEVICE; PT_UNSUITABLE for a
- *	bridge; PT_IN_USE when filesystems, swap, networks, the console or virtual functions
- *	of the running host are on a device, for then the next boot would miss them;
- *	PT_IDENTITY when another device is persisted at that address; PT_NOT_PERMITTED, PT_STORAGE
+ * @request: the devices, and their driver
+ * @err: all refusals, one per line: PT_NO_DEVICE; PT_UNSUITABLE for a bridge; PT_IN_USE if the
+ *	running host uses a device for filesystems, swap, networks, the console or virtual
+ *	functions, which would be missing after the next boot; PT_IDENTITY if another device is
+ *	persisted at that address; PT_NOT_PERMITTED, PT_STORAGE
  *
- * Writes below /etc/passthru and changes no device. A device that is persisted
- * already is written anew; one that was persisted in another slot moves.
+ * Writes below /etc/passthru and changes no device. The entry of a device that is already
+ * persisted is replaced, also if it was persisted in another slot.
  *
  * Return: 0 or a negative errno; then nothing has changed.
  */
@@ -177,11 +176,12 @@ int pt_persist_add(struct pt_host *host, const struct pt_persist_request *reques
 		   struct pt_error *err);
 
 /**
- * pt_persist_remove() - give devices to the host again from the next boot on
+ * pt_persist_remove() - return devices to host drivers, from the next boot on
  * @host: the host
- * @devices: by the address kept, or where the device is now
+ * @devices: by their persisted or their current address
  * @count: how many
- * @ret_removed: how many were persisted; may be NULL. What isn't persisted is no failure
+ * @ret_removed: the number of removed entries; may be NULL. A device that is not persisted is not
+ *	a failure
  * @err: PT_NOT_PERMITTED, PT_STORAGE
  *
  * Removes files below /etc/passthru and changes no device.
@@ -192,31 +192,29 @@ int pt_persist_remove(struct pt_host *host, const struct pt_address *devices, si
 		      size_t *ret_removed, struct pt_error *err);
 
 /**
- * typedef pt_persist_fn - told what became of each persisted device
+ * typedef pt_persist_fn - called for each persisted device
  * @context: as given to pt_persist_apply()
  * @persisted: the device, as it is after applying; valid during the call
- * @result: 0 when it has its driver or is claimed, else a negative errno
- * @text: what was done, or why not
+ * @result: 0 if it is bound to its driver or claimed, otherwise a negative errno
+ * @text: the change, or the reason of the failure
  */
 typedef void (*pt_persist_fn)(void *context, const struct pt_persisted *persisted, int result,
 			      const char *text);
 
 /**
- * pt_persist_apply() - give persisted devices to their drivers
+ * pt_persist_apply() - bind persisted devices to their drivers
  * @host: the host
- * @only: bind just this device, for the event of its appearing; NULL for all.
- *	driver_override is set for all persisted devices either way, for the module loaded next may
- *be the driver of any of them
- * @may_take: also take a device from a host driver that has it already, unless
- *	something on the host hangs on it
- * @report: called for each device that was to be bound; NULL for silence
- * @context: handed to @report
- * @err: the first failure; the other devices are gone on with. PT_IDENTITY for a device that was
+ * @only: bind only this device, when it appears; NULL for all. driver_override is set for all
+ *	persisted devices either way, for the module loaded next may be the driver of any of them
+ * @may_take: also unbind a device from a host driver, unless the host uses the device
+ * @report: called for each device that should be bound; NULL for none
+ * @context: passed to @report
+ * @err: the first failure; the other devices are still handled. PT_IDENTITY for a device that was
  *	moved or exchanged
  *
- * Changes driver_override and driver of the persisted devices and loads the modules of
- * those drivers. Devices that are claimed are left to their owners. What is interrupted is done by
- * calling it again. Needs root.
+ * Changes driver_override and driver of the persisted devices and loads the modules of those
+ * drivers. Claimed devices stay with their owners. After an interruption, call the function
+ * again. Needs root.
  *
  * Return: 0 or a negative errno.
  */

@@ -11,27 +11,26 @@ extern "C" {
 /**
  * DOC: Resets
  *
- * A reset is a fact to establish. Which methods exist (the kernel's
- * reset_method), which functions go down with each, and afterwards whether
- * configuration space answers and is what it was.
+ * passthru does not trust a reset, but establishes three facts: which methods exist (the kernel's
+ * reset_method), which functions each method resets, and whether configuration space responds
+ * afterwards and is unchanged.
  */
 
 /**
- * enum pt_reset_scope - what a reset takes down
+ * enum pt_reset_scope - the functions that a reset affects
  * @PT_RESET_NONE: there is no reset
- * @PT_RESET_FUNCTION: this function alone
+ * @PT_RESET_FUNCTION: only this function
  * @PT_RESET_BUS: every function on its bus or in its slot, and below
  */
 enum pt_reset_scope { PT_RESET_NONE, PT_RESET_FUNCTION, PT_RESET_BUS };
 
 /**
- * struct pt_reset - how a function would be reset
- * @scope: what goes down
- * @method: "flr", "pm", "bus" … as the kernel names them; "vfio-hot" for a bus
- *	reset through VFIO; NULL with PT_RESET_NONE
- * @affected: every function that goes down, this one included, in address
- *	order; the same set must be assigned together when scope is PT_RESET_BUS
- *	and it holds more than one
+ * struct pt_reset - the reset of a function
+ * @scope: the affected functions
+ * @method: "flr", "pm", "bus" … the kernel's names; "vfio-hot" for a bus reset through VFIO; NULL
+ *	with PT_RESET_NONE
+ * @affected: every affected function, including this one, in address order; if scope is
+ *	PT_RESET_BUS and there is more than one, they must be assigned together
  * @affected_count: how many
  */
 struct pt_reset {
@@ -42,15 +41,15 @@ struct pt_reset {
 };
 
 /**
- * pt_reset_choose() - find out how a function would be reset
+ * pt_reset_choose() - choose the reset of a function
  * @host: the host
- * @snapshot: for the functions beside and below it
+ * @snapshot: contains the functions beside and below it
  * @address: which
  * @ret_reset: freed by the caller with pt_reset_free()
  * @err: PT_NO_DEVICE
  *
- * A reset of the function alone is preferred; the kernel lists "bus" in
- * reset_method only where the function is alone on its bus. Changes nothing.
+ * A reset of this function only is preferred; the kernel lists "bus" in reset_method only if the
+ * function is alone on its bus. Changes nothing.
  *
  * Return: 0 (also for PT_RESET_NONE) or a negative errno.
  */
@@ -59,7 +58,7 @@ int pt_reset_choose(struct pt_host *host, const struct pt_snapshot *snapshot,
 		    struct pt_error *err);
 
 /**
- * pt_reset_free() - forget it
+ * pt_reset_free() - free a reset
  * @reset: NULL is allowed
  */
 void pt_reset_free(struct pt_reset *reset);

@@ -11,21 +11,20 @@ extern "C" {
 #endif
 
 /**
- * DOC: State files that can't be read
+ * DOC: Unreadable state files
  *
- * What passthru remembers is a file for each claim, each operation under way and each persisted
- * device. A file that can't be read (it was cut, edited, or written by another version) concerns
- * its own device alone: lists hold it beside what could be read, and everything about other
- * devices goes on.
+ * passthru has one state file per claim, per operation in progress and per persisted device. An
+ * unreadable file (truncated, edited, or written by another version) affects only its own device:
+ * lists contain it beside the readable ones, and operations on other devices work.
  */
 
 /**
- * struct pt_unreadable - a state file that can't be read
- * @has_address: the file's name tells which device it is about
- * @address: the device, when @has_address
+ * struct pt_unreadable - an unreadable state file
+ * @has_address: the file's name contains the address of its device
+ * @address: the device, if @has_address
  * @path: the file, "/run/passthru/claims/0000:01:00.0"
- * @why: what is wrong with it
- * @next: what to do about it
+ * @why: the reason
+ * @next: the remedy
  */
 struct pt_unreadable {
 	bool has_address;

@@ -12,23 +12,22 @@ extern "C" {
 /**
  * DOC: Events
  *
- * What happens to devices, as it happens: what the kernel announces of PCI functions and
- * drivers (kobject uevents), claims that come and go, and the errors that the kernel writes
- * to its log: PCI Express errors (AER, DPC) and DMA that the IOMMU stopped. Those two come with
- * the claim on the device, so that it is clear whose guest it was.
+ * A watch receives device events as they happen: changes of PCI functions and drivers (kobject
+ * uevents), changes of claims, and errors in the kernel log: PCI Express errors (AER, DPC) and
+ * DMA that the IOMMU blocked. An error comes with the claim on the device, which names the guest.
  */
 
 /**
- * enum pt_event_kind - what happened
- * @PT_EVENT_APPEARED: a function came into the machine
- * @PT_EVENT_LEFT: it left
- * @PT_EVENT_BOUND: a driver has taken it
- * @PT_EVENT_UNBOUND: its driver has let go of it
+ * enum pt_event_kind - the kind of an event
+ * @PT_EVENT_APPEARED: a function was added to the machine
+ * @PT_EVENT_LEFT: it was removed
+ * @PT_EVENT_BOUND: a driver was bound to it
+ * @PT_EVENT_UNBOUND: its driver was unbound
  * @PT_EVENT_CLAIMED: its claim is new or has changed
- * @PT_EVENT_RELEASED: its claim is gone
+ * @PT_EVENT_RELEASED: its claim was removed
  * @PT_EVENT_BUS_ERROR: the function reported a PCI Express error
- * @PT_EVENT_DMA_FAULT: the IOMMU stopped a DMA of it
- * @PT_EVENT_LOST: more happened than could be kept; look at everything anew
+ * @PT_EVENT_DMA_FAULT: the IOMMU blocked a DMA of the function
+ * @PT_EVENT_LOST: events were lost; read the state of all devices again
  */
 enum pt_event_kind {
 	PT_EVENT_APPEARED,
@@ -43,15 +42,15 @@ enum pt_event_kind {
 };
 
 /**
- * struct pt_event - one thing that happened
- * @kind: what
+ * struct pt_event - one event
+ * @kind: the kind
  * @time_ms: when it was received, milliseconds since the epoch
  * @address: the function; not with PT_EVENT_LOST
  * @driver: with PT_EVENT_BOUND; else ""
  * @has_claim: the device was claimed when the event was received
- * @claim: by whom; only with @has_claim
- * @text: what happened, in words; of errors what the kernel says, among it the
- *	severity ("corrected", "non-fatal", "fatal") or the DMA address
+ * @claim: the claim; only with @has_claim
+ * @text: describes the event together with @kind; for errors the kernel's message,
+ *	with the severity ("corrected", "non-fatal", "fatal") or the DMA address
  */
 struct pt_event {
 	enum pt_event_kind kind;
@@ -66,20 +65,20 @@ struct pt_event {
 struct pt_watch;
 
 /**
- * pt_watch_new() - begin to watch
+ * pt_watch_new() - start a watch
  * @host: the host; must outlive the watch
  * @ret_watch: freed by the caller with pt_watch_free()
- * @err: PT_SYSTEM when there is nothing that can be watched
+ * @err: PT_SYSTEM if no source of events is available
  *
- * Without root, or on another machine's files, some sources stay silent; the host's log
- * is told which. Events from now on are kept; none of before.
+ * Without root, or on another machine's files, some sources are unavailable; the host's log names
+ * them. The watch receives events from now on, and no earlier ones.
  *
  * Return: 0 or a negative errno.
  */
 int pt_watch_new(struct pt_host *host, struct pt_watch **ret_watch, struct pt_error *err);
 
 /**
- * pt_watch_free() - watch no longer
+ * pt_watch_free() - end a watch
  * @watch: NULL is allowed
  */
 void pt_watch_free(struct pt_watch *watch);
@@ -101,12 +100,12 @@ int pt_watch_fd(const struct pt_watch *watch);
  *
  * Never waits.
  *
- * Return: 1 with an event, 0 when there is none now, or a negative errno.
+ * Return: 1 with an event, 0 if there is none now, or a negative errno.
  */
 int pt_watch_next(struct pt_watch *watch, struct pt_event *ret_event, struct pt_error *err);
 
 /**
- * pt_event_kind_name() - the kind as it stands in JSON output
+ * pt_event_kind_name() - the name of a kind in JSON output
  * @kind: any value
  *
  * Return: a static string, "appeared" …

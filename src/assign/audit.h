@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The audit trail: each operation that was tried, also one that failed before anything was
- * locked, and each recovery, with who asked for it and what came of it, as one entry of the
- * system's log. The journal takes it with fields (journalctl PASSTHRU_DEVICE=0000:01:00.0); where
- * there is none, syslog takes the same as one line.
+ * The audit trail: one log entry for each attempted operation, also for one that failed before
+ * taking a lock, and for each recovery, with the requesting user and the result. The journal gets
+ * it with fields (journalctl PASSTHRU_DEVICE=0000:01:00.0); without a journal, syslog gets the
+ * same as one line.
  *
- * Both are a datagram to a socket of the host's /run or /dev, so a test listens there. The
- * journal's protocol is a documented, stable interface ("Native Journal Protocol"); audit.c says
- * why it isn't libsystemd that speaks it.
+ * Both are a datagram to a socket in the host's /run or /dev, so a test can listen there. The
+ * journal's protocol is a documented, stable interface ("Native Journal Protocol"); audit.c
+ * explains why it does not use libsystemd.
  */
 #ifndef ASSIGN_AUDIT_H
 #define ASSIGN_AUDIT_H
@@ -19,7 +19,7 @@
 /* MESSAGE_ID of all entries. */
 #define AUDIT_MESSAGE_ID "8f2c5f0a6d5d4c5e9b0f7a1d3b6e4c21"
 
-/* What is told of one operation; texts may be NULL. */
+/* The record of one operation; texts may be NULL. */
 struct audit {
 	const char *verb;
 	const struct pt_address *devices;
@@ -35,11 +35,11 @@ struct audit {
 /* Never fails: a log that can't be written must not undo what was done. */
 void audit_write(struct pt_host *host, const struct audit *audit);
 
-/* The same for an operation of a plan; @err is only looked at when @result is negative. */
+/* The same for an operation of a plan; @err is only used if @result is negative. */
 void audit_operation(struct pt_host *host, const struct pt_request *request, int result,
 		     const struct pt_error *err);
 
-/* The line for people; a fuzz target's view of what is done to hostile texts. */
+/* Format the line for people; public for the fuzz target of hostile texts. */
 size_t audit_format(const struct audit *audit, char *line, size_t size);
 
 #endif

@@ -20,17 +20,17 @@ int claim_from_json(struct json_object *object, struct pt_claim *ret_claim, stru
 /* A fuzz target: the bytes of a claim file. */
 int claim_parse(const char *text, size_t size, struct pt_claim *ret_claim, struct pt_error *err);
 
-/* -ENOENT when there is none. @err is bare, as state_read()'s. */
+/* -ENOENT if there is no claim. @err has no path, as with state_read(). */
 int claim_load(struct pt_host *host, const struct pt_address *address, struct pt_claim *ret_claim,
 	       struct pt_error *err);
 
-/* 0 and *ret_exists false when there is none. @err names the file and the next step. */
+/* 0 and *ret_exists false if there is no claim. @err names the file and the next step. */
 int claim_read(struct pt_host *host, const struct pt_address *address, bool *ret_exists,
 	       struct pt_claim *ret_claim, struct pt_error *err);
 int claim_write(struct pt_host *host, const struct pt_claim *claim, struct pt_error *err);
 int claim_remove(struct pt_host *host, const struct pt_address *address, struct pt_error *err);
 
-/* The claim on this device that can't be read; NULL when there is none. */
+/* The unreadable claim on this device; NULL if there is none. */
 const struct pt_unreadable *claims_find_unreadable(const struct pt_claims *claims,
 						   const struct pt_address *address);
 

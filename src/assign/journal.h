@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What an operation means to do, on disk before it does it: one file an
- * operation, run/passthru/journal/TID.N, holding all steps as one line of JSON and below it a
- * line with one character a step: '.' not begun, 'x' begun. The file is
- * written whole before the first change; beginning a step overwrites one byte
- * in place, which needs no space, so that /run filling up can't stop an
- * operation in its middle.
+ * The intent of an operation, on disk before its first change: one file per operation,
+ * run/passthru/journal/TID.N, with all steps as one line of JSON, and a second line with one
+ * character per step: '.' not started, 'x' started. The file is written whole before the first
+ * change; starting a step overwrites one byte in place, which needs no space, so a full /run
+ * can't stop an operation halfway.
  */
 #ifndef ASSIGN_JOURNAL_H
 #define ASSIGN_JOURNAL_H
@@ -29,13 +28,13 @@ struct journal {
 int journal_create(struct pt_host *host, enum pt_verb verb, const struct step *steps, size_t count,
 		   struct journal *ret_journal, struct pt_error *err);
 
-/* Open one that was read for writing: what goes on with it must note how far it gets. */
+/* Reopen a journal for writing: an operation that resumes must record its progress. */
 int journal_reopen(struct pt_host *host, struct journal *journal, struct pt_error *err);
 
 /* Note that step @index is about to be done. */
 int journal_begin(struct journal *journal, size_t index, struct pt_error *err);
 
-/* The operation is over, and nothing is left to put right: remove the file, close. */
+/* The operation has ended, and nothing is left to recover: remove the file, close. */
 int journal_finish(struct pt_host *host, struct journal *journal, struct pt_error *err);
 
 /* Close, and leave the file to recovery. */

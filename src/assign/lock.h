@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * One lock an IOMMU group (or a function without group): flock() on
- * run/passthru/locks/group-N. Held by the process that changes a device of the group
- * and by the helpers it started (see host.h), so a lock that can be had means
- * that no write is under way, whoever died.
+ * One lock per IOMMU group (or function without a group): flock() on run/passthru/locks/group-N.
+ * The process that changes a device of the group and its helpers (see host.h) hold it, so a free
+ * lock means that no write is in progress, even if the process has died.
  */
 #ifndef ASSIGN_LOCK_H
 #define ASSIGN_LOCK_H
@@ -34,8 +33,8 @@ int locks_take(struct pt_host *host, const struct pt_address *addresses, size_t 
 	       unsigned int wait_ms, struct locks *ret_locks, struct pt_error *err);
 
 /*
- * What is done next concerns @address alone (NULL: all devices of the operation again): helpers get
- * the lock of its group and no other, so that one that hangs keeps only that.
+ * The next writes concern only @address (NULL: all devices of the operation again): helpers get
+ * only the lock of its group, so a helper that hangs keeps only this lock.
  */
 void locks_narrow(struct pt_host *host, const struct pt_address *address);
 

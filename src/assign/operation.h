@@ -14,8 +14,8 @@
  *	otherwise                      undone                        undone
  *	undoing fails too              the journal stays for pt_recover()
  *
- * Where it was a reset, "the device itself" is all of the operation that it takes down.
- * The caller holds the locks of all devices.
+ * If the step is a reset, "the device itself" means all devices of the operation that the reset
+ * affects. The caller holds the locks of all devices.
  */
 #ifndef ASSIGN_OPERATION_H
 #define ASSIGN_OPERATION_H
@@ -27,8 +27,8 @@ int operation_run(struct pt_host *host, enum pt_verb verb, const struct step *st
 		  struct pt_error *err);
 
 /*
- * Put right what an interrupted operation left: undo a detach or take, finish a
- * reattach or give back. @journal was read under the locks.
+ * Recover an interrupted operation: undo a detach or take, finish a reattach or give back.
+ * @journal was read under the locks.
  */
 int operation_resume(struct pt_host *host, struct journal *journal, struct pt_error *err);
 

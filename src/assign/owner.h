@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* On whose behalf a device is taken, as struct pt_owner says it (passthru/claim.h). */
+/* Owners of devices (struct pt_owner in passthru/claim.h). */
 #ifndef ASSIGN_OWNER_H
 #define ASSIGN_OWNER_H
 
@@ -27,7 +27,7 @@ int owner_open_process(struct pt_host *host, pid_t pid, uint64_t start_time);
 /* The same one? Its name is for people: pid and start time tell processes apart. */
 bool owner_is_same(const struct pt_owner *a, const struct pt_owner *b);
 
-/* "guest NAME", "NAME (pid N)" or "nobody (detached by hand)", for messages. */
+/* "guest NAME", "NAME (pid N)" or "nobody (detached manually)", for messages. */
 const char *owner_format(const struct pt_owner *owner, char buffer[128]);
 
 /* In claims and --json; NULL without memory, PT_CORRUPT. */

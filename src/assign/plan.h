@@ -13,7 +13,7 @@
 #include "assign/step.h"
 #include "base/auto.h"
 
-/* What a plan must know of one requested device. */
+/* The facts about one requested device that a plan needs. */
 struct device_facts {
 	struct pt_address address;
 	const struct pt_function *function; /* NULL: not there */
@@ -57,7 +57,7 @@ int facts_read(struct pt_host *host, const struct pt_request *request, struct fa
 void facts_free(struct facts *facts);
 AUTO_DEFINE(facts, struct facts *, facts_free)
 
-/* Pure. Fails only for want of memory; refusals are part of the plan. */
+/* Pure. Fails only without memory; refusals are part of the plan. */
 int plan_build(const struct facts *facts, const struct pt_request *request,
 	       struct pt_plan **ret_plan, struct pt_error *err);
 

@@ -5,9 +5,8 @@
 #include <passthru/plan.h>
 
 /*
- * Recovery of just these devices, before an operation on them: interrupted
- * operations and dead owners. What a living process works on is left alone. Takes
- * and drops locks itself.
+ * Recover these devices before an operation on them: interrupted operations and dead owners.
+ * Operations of living processes are not touched. Takes and drops the locks itself.
  */
 int recover_devices(struct pt_host *host, const struct pt_address *devices, size_t count,
 		    struct pt_error *err);

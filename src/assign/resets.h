@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Resets side by side. Each waits 100 ms and more for its device (PCIe 6.6.2), and no device has to
- * wait for another: a guest with eight of them has them in the time of one. Only what is on one bus
- * is reset one after the other: where the bus itself is reset, the kernel gives up (EAGAIN) when
- * another reset is under way on it. Virtual functions have no bus to reset, and so no such turn.
+ * Parallel resets. A reset waits 100 ms or more for its device (PCIe 6.6.2), and no device needs
+ * to wait for another: eight devices of a guest need the time of one. Only devices on the same
+ * bus are reset one after the other: a reset of the bus fails (EAGAIN) while another reset is in
+ * progress on it. Virtual functions have no bus reset, so they need no order.
  */
 #ifndef ASSIGN_RESETS_H
 #define ASSIGN_RESETS_H
@@ -19,8 +19,8 @@ struct reset_result {
 };
 
 /*
- * step_do() for each of the @count steps, all of them resets, whose result isn't marked as done.
- * The caller holds the locks. The log is written from other threads, by one at a time.
+ * step_do() for each of the @count steps, all of them resets, that is not marked as done. The
+ * caller holds the locks. Other threads write to the log, one at a time.
  */
 void resets_do(struct pt_host *host, const struct step *steps, size_t count,
 	       struct reset_result *results);

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * State files: what must be remembered, one file a thing, replaced whole. This is the only reader
- * and writer of them; what stands in them is for claim.c, journal.c, persist/file.c and
- * domain/store*.c.
+ * State files: one file per object, replaced as a whole. This is the only reader and writer of
+ * state files; claim.c, journal.c, persist/file.c and domain/store/ define their contents.
  *
- * A file that can't be read concerns its own device or guest alone, so reading tells why and
- * lists go on (struct pt_unreadable).
+ * An unreadable file affects only its own device or guest, so reading reports the reason, and
+ * lists continue (struct pt_unreadable).
  */
 #ifndef ASSIGN_STATE_H
 #define ASSIGN_STATE_H
@@ -64,8 +63,9 @@ int state_list(struct pt_host *host, const struct state_kind *kind, char ***ret_
 	       struct pt_error *err);
 
 /*
- * The bytes of a file, NUL added. -ENOENT when there is none. @err is bare, "not a regular
- * file": state_fail_file() says which one and what to do. Never waits, as for a FIFO.
+ * The bytes of a file, with a NUL added. -ENOENT if it does not exist. @err has no path ("not a
+ * regular file"): state_fail_file() adds the path and the remedy. Never blocks, for example on a
+ * FIFO.
  */
 int state_read(struct pt_host *host, const struct state_kind *kind, const char *name,
 	       char **ret_text, size_t *ret_size, struct pt_error *err);

@@ -45,7 +45,7 @@ enum step_kind {
 struct step {
 	enum step_kind kind;
 	struct pt_address address;
-	/* the first function of those that its reset takes down with it; itself for one alone */
+	/* the first function that its reset affects; itself if there is only one */
 	struct pt_address reset_set;
 	/* where the device comes from and goes to: override, unbind, probe, load */
 	struct binding from;
@@ -69,10 +69,9 @@ const char *step_describe_done(const struct step *step, const char *note, char *
 unsigned int step_expected_ms(const struct step *step);
 
 /*
- * Do it and verify it. @note (STEP_NOTE bytes) says what came of it where the step alone
- * doesn't tell: the driver that was bound, the method of the reset; else "".
- * Helpers of either get the lock of the step's device alone, or all for a reset that takes down
- * more.
+ * Do and verify a step. @note (STEP_NOTE bytes) is the part of the outcome that the step does not
+ * contain: the bound driver, the method of the reset; otherwise "". Helpers get only the lock of
+ * the step's device, or all locks for a reset that affects more.
  */
 #define STEP_NOTE 64
 int step_do(struct pt_host *host, const struct step *step, char note[STEP_NOTE],

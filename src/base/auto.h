@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Memory and descriptors that go away with their scope. Nothing that changes
- * the machine may hang on a scope: drivers, guests and files are undone by
- * steps (src/assign/step.h).
+ * Memory and descriptors that are released at the end of their scope. A scope must never undo
+ * changes of the machine: steps undo drivers, guests and files (src/assign/step.h).
  */
 #ifndef BASE_AUTO_H
 #define BASE_AUTO_H

@@ -28,7 +28,7 @@ void pt_error_set(struct pt_error *err, enum pt_reason reason, int errnum, const
 void pt_error_prefix(struct pt_error *err, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* Add words after it, for what the caller knows more: a next step, what is left. */
+/* Append text to the message: a next step, the remaining state. */
 void pt_error_append(struct pt_error *err, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 

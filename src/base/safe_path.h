@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Paths on which root acts for somebody else. A definition names files wherever its author likes,
- * also below a directory that belongs to an ordinary user, who may at any moment put a symbolic
- * link in place of a file or of a directory. Opening such a path as root, or changing the owner of
- * what it leads to, would do to any file what that user chose.
+ * Paths of untrusted users that root acts on. A definition can name any file, also below a
+ * directory of an ordinary user, who may at any moment replace a file or directory by a symbolic
+ * link. If root opened such a path, or changed the owner of its target, that user could choose
+ * any file as the target.
  *
- * So a path is walked component by component from the root directory, without following any link
- * that the kernel would follow by itself, and it is noted whose directories and links it goes
- * through. What it leads to may be acted on only if nobody but root could have led it there, or if
- * it belongs to the one user who could: then that user gains nothing. (systemd's chase() has a
- * similar rule, CHASE_SAFE.) Afterwards only the descriptors are used, never the path again.
+ * So a path is walked component by component from the root directory, without letting the kernel
+ * follow links, and the owners of its directories and links are recorded. Root may act on the
+ * target only if nobody but root could have redirected the path, or if the target belongs to the
+ * one user who could: then that user gains nothing. (systemd's chase() has a similar rule,
+ * CHASE_SAFE.) Afterwards only the descriptors are used, never the path again.
  *
  * Root and the user of this process are trusted. So are, among each other, those who may write to
  * one directory of root's (by its group, say): each may exchange the files of the others.
@@ -57,12 +57,12 @@ struct safe_path {
 #define SAFE_PATH_CLOSED {.fd = -1, .parent = -1}
 
 /**
- * safe_path_open() - find what an absolute path leads to
+ * safe_path_open() - find the target of an absolute path
  * @root_fd: the root directory that the path and absolute links start from; AT_FDCWD: "/"
  *
- * An object that isn't there, in a directory that is, is no failure: @ret_path->fd is -1 then and
- * all the rest is set. Nothing is opened for reading or writing: no device starts to work and
- * no FIFO waits. Says nothing yet about whether it may be acted on.
+ * A missing object in an existing directory is not a failure: @ret_path->fd is -1 then, and the
+ * other fields are set. Nothing is opened for reading or writing, so no device is started and no
+ * FIFO blocks. This function does not decide whether root may act on the target.
  *
  * Return: 0, or a negative errno (-ENOENT, -ENOTDIR, -ELOOP, -EACCES …) and nothing to close.
  */

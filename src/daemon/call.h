@@ -65,7 +65,7 @@ bool calls_have(const struct calls *calls, int32_t procedure);
 /* What connections need to make calls; the ops_context is a struct calls. */
 extern const struct client_ops calls_client_ops;
 
-/* For handlers: fail for want of memory. */
+/* For handlers: fail without memory. */
 int call_fail_memory(struct call *call);
 
 /* The same for a string result: takes @text (malloc()ed, may be NULL). */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Connections: frames in, frames out. What the frames mean is the matter of whoever made the list
- * of clients (struct client_ops).
+ * Connections: frames in, frames out. The creator of the list of clients interprets the frames
+ * (struct client_ops).
  */
 #ifndef DAEMON_CLIENT_H
 #define DAEMON_CLIENT_H
@@ -31,7 +31,7 @@ struct client_ops {
 	bool (*is_full)(const struct client *client);
 	/* What it can be sent has changed. */
 	void (*changed)(struct client *client);
-	/* It was dropped: let go of what hangs on it. */
+	/* The client was dropped: release its resources. */
 	void (*dropped)(struct client *client);
 };
 

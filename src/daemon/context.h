@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What every part of the daemon works with: its event loop, its configuration, the machine. Nothing
- * else, so that whoever sees it sees none of the others.
+ * The context of every part of the daemon: its event loop, its configuration, the machine. It
+ * contains nothing else, so a part that includes it sees no other part.
  *
- * One thread runs the loop. It reads, decodes and answers what is quick; what waits for hardware,
- * or reads much of sysfs, is a job of the pool (pool.h), where each thread has a host of its own.
+ * One thread runs the loop. It reads, decodes and executes quick calls. A call that waits for
+ * hardware, or reads much of sysfs, is a job of the pool (pool.h), where each thread has its own
+ * host.
  */
 #ifndef DAEMON_CONTEXT_H
 #define DAEMON_CONTEXT_H

@@ -49,7 +49,7 @@ enum fault_domain {
 	FAULT_FROM_STREAMS = 38,
 };
 
-/* What a call failed with. */
+/* The failure of a call. */
 struct fault {
 	enum fault_code code;
 	enum fault_domain domain;

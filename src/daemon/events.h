@@ -19,9 +19,9 @@ enum event_kind {
 
 struct events;
 
-/* Where events of a kind come from, if that has to be begun while somebody wants them. */
+/* A source of events that must be started while there are subscribers. */
 struct event_source_ops {
-	/* 0 or a negative errno, and then nobody is subscribed */
+	/* 0 or a negative errno; after an error nothing is subscribed */
 	int (*begin)(void *context);
 	/* when the loop is through with the round in which the last subscription ended */
 	void (*end)(void *context);

@@ -35,9 +35,9 @@ int binding_read(struct pt_host *host, const struct pt_address *address,
 		 struct binding *ret_binding, struct pt_error *err);
 
 /*
- * Only the driver, "" for none: this needs no lock of the kernel's, so it is quick and never
- * hangs. A driver that is letting go and hasn't finished counts as having it still.
- * For a function that was there before: PT_DEVICE_GONE when it no longer is.
+ * Read only the driver, "" for none: this takes no lock in the kernel, so it is quick and never
+ * hangs. During an unbind the driver still counts as bound. For a function that existed before:
+ * PT_DEVICE_GONE if it was removed.
  */
 int binding_read_driver(struct pt_host *host, const struct pt_address *address,
 			char driver[BINDING_NAME], struct pt_error *err);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What stands in the bytes of a configuration space: a pure function over bytes
- * that a broken or hostile device may have chosen.
+ * Parser of configuration space: a pure function over bytes that a broken or hostile device may
+ * have chosen.
  */
 #ifndef PCI_CONFIG_H
 #define PCI_CONFIG_H
@@ -43,9 +43,9 @@ struct config {
 };
 
 /*
- * Read @size bytes of configuration space. -EINVAL when there are fewer than
- * CONFIG_HEADER_SIZE, -ENODEV when the header is all ones: nobody answers.
- * Capabilities that don't fit in @size are left out.
+ * Read @size bytes of configuration space. -EINVAL when there are fewer than CONFIG_HEADER_SIZE,
+ * -ENODEV if the header is all ones: the device does not respond. Capabilities that do not fit in
+ * @size are omitted.
  */
 int config_parse(const uint8_t *bytes, size_t size, struct config *ret_config);
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A write that runs driver code, made in a process of its own, because it can
- * hang for ever and then not even SIGKILL ends it.
+ * A write that runs driver code, done in a separate process, because it can hang forever, and
+ * then not even SIGKILL ends it.
  *
- * Reading driver_override or sriov_numvfs can hang just so: the kernel takes the
- * device's lock for them, which stuck driver code never gives back.
+ * Reading driver_override or sriov_numvfs can hang, too: the kernel takes the device's lock for
+ * them, which stuck driver code never releases.
  */
 #ifndef PCI_HELPER_H
 #define PCI_HELPER_H
@@ -16,10 +16,10 @@
 #include "pci/host.h"
 
 /*
- * sysfs_write() in a helper process. Returns what the write returned, or
- * -ETIMEDOUT when it hasn't by the deadline: the helper then stays behind, in a session of its
- * own and without any of our descriptors but the locks it works under (host.h). -EOWNERDEAD: the
- * helper died before the write returned (killed, or the driver's code crashed).
+ * sysfs_write() in a helper process. Returns what the write returned, or -ETIMEDOUT if it has not
+ * returned by the deadline: the helper is then left behind, in its own session and without our
+ * descriptors, except the locks it holds (host.h). -EOWNERDEAD: the helper died before the write
+ * returned (killed, or the driver crashed).
  *
  * The caller of the library sees neither SIGCHLD nor a child to wait for.
  */

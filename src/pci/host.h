@@ -20,8 +20,8 @@ struct pt_host;
 #define HOST_MESSAGE 512
 
 /*
- * The ways to change a machine. Each returns 0 or a negative errno, like the
- * system call it stands for.
+ * The operations that change a machine. Each returns 0 or a negative errno, like the system call
+ * that it replaces.
  */
 struct host_ops {
 	/* One write(2) to the file at @path, relative to the root ("sys/bus/pci/…"). Can hang. */
@@ -33,9 +33,9 @@ struct host_ops {
 	 */
 	int (*load_module)(struct pt_host *host, const char *name, char message[HOST_MESSAGE]);
 	/*
-	 * VFIO_DEVICE_GET_PCI_HOT_RESET_INFO: the functions a hot reset of @address takes
-	 * down, at most @max of them (-E2BIG); @address must be on a VFIO driver. Like the next
-	 * one it runs in a helper process, thus without malloc. Can hang.
+	 * VFIO_DEVICE_GET_PCI_HOT_RESET_INFO: the functions that a hot reset of @address affects,
+	 * at most @max of them (-E2BIG); @address must be on a VFIO driver. Like the next one it
+	 * runs in a helper process, thus without malloc. Can hang.
 	 */
 	int (*hot_reset_info)(struct pt_host *host, const struct pt_address *address,
 			      struct pt_address *affected, size_t max, size_t *ret_count);

@@ -9,10 +9,10 @@
 #include <time.h>
 
 /*
- * What stays as it is while a function is there: what is shown of its configuration space, and
- * its names. Worth keeping: reading the first wakes a sleeping device, and waits while one is
- * reset; finding the others takes longer than all the rest. The function's directory tells when
- * it left and came back, or another in its place.
+ * The facts that do not change while a function exists: those from its configuration space, and
+ * its names. They are cached because reading configuration space resumes a suspended device, and
+ * waits during a reset; looking up names takes longer than everything else. The function's
+ * directory shows whether the function was removed and added again, or replaced.
  */
 struct nodedev_fixed {
 	uint64_t inode; /* 0: nothing is known */

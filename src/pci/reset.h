@@ -17,10 +17,9 @@
  * @reset foresees is not let. PT_RESET_UNAVAILABLE, PT_RESET_FAILED, PT_DRIVER_STUCK,
  * PT_DEVICE_GONE, PT_NOT_PERMITTED.
  *
- * On a host driver the kernel calls that driver's reset_prepare and reset_done, if it has
- * them; whether it survives is the driver's doing, and the decision the caller's. A
- * sleeping function is woken by the kernel first. A reset that claims success and did nothing
- * can't be told from one that was done.
+ * On a host driver the kernel calls that driver's reset_prepare and reset_done, if it has them;
+ * whether the driver survives depends on the driver, and the caller decides. The kernel resumes a
+ * suspended function first. A reset that reports success and did nothing can't be detected.
  */
 int reset_apply(struct pt_host *host, const struct pt_address *address,
 		const struct pt_reset *reset, struct pt_error *err);

@@ -18,10 +18,10 @@ struct pt_snapshot {
 };
 
 /*
- * Of the machine only what an operation on @addresses can concern: they themselves, the others of
- * their IOMMU groups, all below the bridge (or root bus) above each of them, and the bridges
- * above. Groups are whole for the named functions, and may be in parts for the others. It costs one
- * system call a function of the host's instead of five, and the named ones may be missing.
+ * Read only the functions that an operation on @addresses can affect: these functions, the others
+ * of their IOMMU groups, all below the bridge (or root bus) above each of them, and the bridges
+ * above. Groups are complete for the named functions, and may be partial for the others. It costs
+ * one system call per function of the host instead of five. Named functions may be missing.
  */
 int snapshot_read_around(struct pt_host *host, const struct pt_address *addresses, size_t count,
 			 struct pt_snapshot **ret_snapshot, struct pt_error *err);

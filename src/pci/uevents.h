@@ -31,7 +31,7 @@ struct uevents;
 int uevents_open(struct pt_host *host, struct uevents **ret_uevents, struct pt_error *err);
 void uevents_close(struct uevents *uevents); /* NULL is allowed */
 int uevents_fd(const struct uevents *uevents);
-/* 1 with news, 0 when there is none now. */
+/* 1 with an event, 0 if there is none now. */
 int uevents_next(struct uevents *uevents, struct uevents_event *ret_event);
 
 #endif

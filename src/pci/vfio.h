@@ -13,13 +13,12 @@
 
 /*
  * See struct host_ops. Both open the device through its VFIO group and make only
- * async-signal-safe calls. Opening a VFIO device resets it where it can be reset by
- * itself, so this is no question to ask of a device that somebody means to go on using.
+ * async-signal-safe calls. Opening a VFIO device resets it where it can be reset by itself, so do
+ * not call this for a device that is still in use.
  *
- * -EBUSY: the group is open elsewhere (a guest has it). -ENODEV: no bus reset is
- * possible. -EPERM: no interrupt remapping, or the group is not viable.
- * -EOPNOTSUPP: this kernel offers VFIO through IOMMUFD only, without groups; that way
- * is not written yet.
+ * -EBUSY: the group is open elsewhere (a guest has it). -ENODEV: no bus reset is possible.
+ * -EPERM: no interrupt remapping, or the group is not viable. -EOPNOTSUPP: this kernel offers
+ * VFIO through IOMMUFD only, without groups; not supported yet.
  */
 int vfio_hot_reset_info(struct pt_host *host, const struct pt_address *address,
 			struct pt_address *affected, size_t max, size_t *ret_count);

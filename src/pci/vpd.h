@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What stands in the bytes of Vital Product Data: a pure function over bytes that
- * a broken or hostile device may have chosen.
+ * Parser of Vital Product Data: a pure function over bytes that a broken or hostile device may
+ * have chosen.
  */
 #ifndef PCI_VPD_H
 #define PCI_VPD_H

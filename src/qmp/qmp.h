@@ -4,8 +4,8 @@
  * are synchronous; one thread uses a connection at a time. What QEMU sends is bounded: it may
  * be in the hands of its guest.
  *
- * A guest is best started with two monitors: QEMU tells its events to all of them, so a loop
- * can sit on the second (qmp_fd(), qmp_read_event()) while workers call through the first.
+ * A guest is best started with two monitors: QEMU sends its events to all of them, so a loop can
+ * watch the second (qmp_fd(), qmp_read_event()) while workers send commands through the first.
  *
  * Errors, all with reason PT_SYSTEM unless said otherwise, told apart by errnum:
  *	EREMOTEIO	QEMU refused the command; its class is in qmp_error_class(), its words
@@ -43,7 +43,7 @@ struct qmp_event {
 /* Lets the event go and zeroes it; nothing on a zeroed one. */
 void qmp_event_free(struct qmp_event *event);
 
-/* Text member of an event's data, NULL when there is none: qmp_event_text(&event, "device"). */
+/* Text member of an event's data, NULL if it is missing: qmp_event_text(&event, "device"). */
 const char *qmp_event_text(const struct qmp_event *event, const char *key);
 
 /* Connect to a unix socket, hear the greeting, end the negotiation. */
@@ -79,7 +79,9 @@ const char *qmp_error_class(const struct qmp *qmp);
 /* QEMU's version from the greeting, as libvirt counts: 10.0.2 is 10 000 002. */
 unsigned long qmp_version(const struct qmp *qmp);
 
-/* True once QEMU is gone, or said what isn't QMP. Nothing but qmp_close() and kept events work. */
+/*
+ * True after QEMU has ended, or has sent invalid QMP. Only qmp_close() and stored events work then.
+ */
 bool qmp_is_lost(const struct qmp *qmp);
 
 /*
@@ -96,7 +98,7 @@ void qmp_drop_events(struct qmp *qmp);
 /* For a loop: poll it for reading, then call qmp_read_event() until it doesn't return 1. */
 int qmp_fd(const struct qmp *qmp);
 
-/* Without waiting: 1 and the next event, 0 when there is none yet, or a negative errno. */
+/* Without waiting: 1 and the next event, 0 if there is none yet, or a negative errno. */
 int qmp_read_event(struct qmp *qmp, struct qmp_event *ret_event, struct pt_error *err);
 
 #endif

@@ -22,7 +22,7 @@ struct pt_persist_list {
 
 /* ---- files ---- */
 
-/* What stands in the file; the fields about now stay zero. NULL without memory. */
+/* The contents of the file; the fields of the current state are zero. NULL without memory. */
 struct json_object *persist_to_json(const struct pt_persisted *persisted);
 
 /* An identity's members of an object, for other files that keep one; -ENOMEM, PT_CORRUPT. */
@@ -35,8 +35,8 @@ int persist_parse(const char *text, size_t size, struct pt_persisted *ret_persis
 		  struct pt_error *err);
 
 /*
- * All files that can be read, not yet looked at on the machine. One that can't keeps nobody from
- * the others: at boot they matter more.
+ * All readable files, not yet compared with the machine. An unreadable file does not prevent the
+ * others from being applied at boot.
  */
 int persist_load(struct pt_host *host, struct pt_persist_list **ret_list, struct pt_error *err);
 int persist_store(struct pt_host *host, const struct pt_persisted *persisted, struct pt_error *err);

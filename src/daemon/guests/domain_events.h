@@ -30,7 +30,7 @@ enum domain_event {
 
 void domain_event_lifecycle(const struct domain *domain, enum domain_event event, int detail);
 
-/* The same with the id that it had. */
+/* The same with the guest's previous id. */
 void domain_event_lifecycle_of(const struct domain *domain, int id, enum domain_event event,
 			       int detail);
 

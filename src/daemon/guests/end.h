@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What is to be done when a guest's QEMU has ended. */
+/* The end of a guest's QEMU. */
 #ifndef DAEMON_GUESTS_END_H
 #define DAEMON_GUESTS_END_H
 
 #include "daemon/guests/guests.h"
 
 /*
- * Its QEMU has ended: give back, forget, tell. With the job; nothing when @guest isn't the one
- * that the domain has any more.
+ * Handle the end of QEMU: return its devices, remove its state, send events. The caller has the
+ * job. Does nothing if @guest is no longer the domain's guest.
  */
 int domain_ended(struct pt_host *host, struct domain *domain, struct guest *guest,
 		 struct pt_error *err);

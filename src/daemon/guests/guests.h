@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * All guests that are defined or run: "domains", in libvirt's word. What a client sees of one
- * is here; the running QEMU is a struct guest (domain/guest/guest.h).
+ * All guests that are defined or run ("domains" in libvirt). This is the view of clients; the
+ * running QEMU is a struct guest (domain/guest/guest.h).
  *
- * Three rules keep many threads from harm:
+ * Three rules for threads:
  * - The list, and the fields of a domain, are under the lock, which is held only briefly. The
  *   functions that need it assert that the caller has it.
- * - Who changes a domain has its job: one at a time. With the job a domain's fields may be read
- *   without the lock, for nobody else changes them; they are changed with both.
- * - A job is waited for, and meanwhile its domain can go: what was known of it before is looked at
- *   again. domain_begin_job() says when it is no longer one of the list.
+ * - A change of a domain needs its job, which one thread has at a time. With the job a domain's
+ *   fields may be read without the lock, because no other thread changes them; changing them
+ *   needs both.
+ * - While a thread waits for a job, the domain can be removed: facts from before must be read
+ *   again. domain_begin_job() fails if the domain is no longer in the list.
  */
 #ifndef DAEMON_GUESTS_GUESTS_H
 #define DAEMON_GUESTS_GUESTS_H
@@ -73,14 +74,14 @@ struct domain {
 	int end_reason; /* what QEMU's end will mean: a DOMAIN_SHUTOFF_… */
 
 	/*
-	 * Why it can't be used: which file of it can't be read, why, and what to do; NULL for any
-	 * other. Only defining it anew ends that, and not while what can't be read is its live
-	 * state. A guest that runs (@guest) can be used all the same, but for its definition.
+	 * Why the guest is unusable: the unreadable file, the reason and the remedy; otherwise
+	 * NULL. Only defining the guest again ends that, unless the unreadable file is its live
+	 * state. A running guest (@guest) is usable, except for its definition.
 	 */
 	char *unreadable;
 	bool may_run; /* what can't be read is its live state */
 
-	const char *job; /* what is under way, NULL when nothing is */
+	const char *job; /* the operation in progress, NULL if there is none */
 	pthread_cond_t job_over;
 };
 
@@ -128,7 +129,7 @@ struct domain *domain_add(struct guests *guests, const char *name, const unsigne
 /* Out of the list when it is neither defined nor running; also with the job. */
 void domain_drop_if_unused(struct domain *domain);
 
-/* An id that no guest has had yet; @id, which one has, isn't given out again. */
+/* An id that no guest has had; @id is in use and is not assigned again. */
 int domain_new_id(struct guests *guests);
 void domain_keep_id(struct guests *guests, int id);
 
@@ -146,7 +147,7 @@ struct definition *domain_set_definition(struct domain *domain, struct definitio
 int domain_set_unreadable(struct domain *domain, const struct state_kind *kind, const char *file,
 			  const struct pt_error *why, struct pt_error *err);
 
-/* It was defined anew as @definition. */
+/* The guest was defined again as @definition. */
 void domain_set_readable(struct domain *domain, const struct definition *definition);
 
 /* It has none while a file of it can't be read, unless it runs. */
@@ -157,9 +158,9 @@ void domain_set_state(struct domain *domain, enum domain_state state, int reason
 void domain_release(struct domain *domain);
 
 /*
- * The only one that changes it from here to domain_end_job(). -ETIMEDOUT when another call went on
- * for too long; -ESTALE when it is out of the list, and then there is no job either: what is to be
- * done is to be done to another domain, or to none.
+ * Take the job: only this thread changes the domain until domain_end_job(). -ETIMEDOUT if another
+ * call took too long. -ESTALE if the domain is no longer in the list; the job is not taken then,
+ * and the caller must look up the domain again.
  */
 int domain_begin_job(struct domain *domain, const char *job, unsigned int timeout_ms);
 void domain_end_job(struct domain *domain);

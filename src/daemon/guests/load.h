@@ -5,12 +5,12 @@
 #include "daemon/guests/guests.h"
 
 /*
- * Read what is defined and what runs; connecting to what runs, finishing what was interrupted and
- * starting what starts with the host is left to workers. Fails where memory or descriptors run
- * short: a guest that runs must not be taken for one that does not.
+ * Read the defined and the running guests. Workers reconnect to running guests, finish
+ * interrupted operations and start the autostarted guests. Fails without memory or descriptors,
+ * because a running guest must not be treated as one that is off.
  *
- * What starts with the host is started once a boot. Which of them were begun is kept in files below
- * /run, so a daemon that is killed meanwhile leaves the others to the next one.
+ * Guests are autostarted once per boot. Files below /run record which were started, so if the
+ * daemon is killed in between, the next one starts the others.
  */
 int guests_load(struct guests *guests, struct pt_error *err);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * QEMU writes its own log, so that it needs nobody to run on; and its guest can make it write
- * much. What grows beyond a bound is looked for now and then, and moved to NAME.log.old, of which
- * there is one.
+ * QEMU writes its own log, so that it runs without the daemon; and its guest can make it write
+ * much. The logs are checked periodically, and the end of a log above the limit is moved to
+ * NAME.log.old, of which there is one.
  */
 #ifndef DAEMON_GUESTS_LOGS_H
 #define DAEMON_GUESTS_LOGS_H
@@ -17,10 +17,10 @@ int logs_begin(struct guests *guests);
 void logs_end(struct guests *guests);
 
 /*
- * Where @name's log in @directory is longer than @max bytes, keep its last @max in NAME.log.old and
- * empty it: whoever has it open for appending goes on at its start. What is written in the very
- * moment between the two is lost. 0 or a negative errno; the log is emptied even when its end
- * couldn't be kept, for the disk may be full of it.
+ * If @name's log in @directory is longer than @max bytes, keep its last @max bytes in
+ * NAME.log.old and truncate it: a process that has it open for appending continues at its start.
+ * Bytes written between the two steps are lost. 0 or a negative errno; the log is truncated even
+ * if its end could not be kept, because the disk may be full.
  */
 int logs_trim(struct pt_host *host, const char *directory, const char *name, size_t max);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a running guest tells by itself: QEMU's events, and its end. All in the loop. */
+/* Events of a running guest: QEMU's events, and its end. All in the loop. */
 #ifndef DAEMON_GUESTS_MONITOR_H
 #define DAEMON_GUESTS_MONITOR_H
 

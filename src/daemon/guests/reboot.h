@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Rebooting a guest by its power button: all that can be pressed from outside without an agent in
- * it. The guest shuts down, QEMU, told before not to end at that, waits, is reset and goes on: the
- * same process with the same devices.
+ * Reboot a guest with its power button, the only way without a guest agent. The guest shuts down;
+ * QEMU, configured before not to exit then, waits, is reset and continues: the same process with
+ * the same devices.
  *
- * domain->reboot is under the guests' lock. A daemon that is restarted meanwhile finds QEMU waiting
- * and does the rest; one that is restarted before the guest has shut down forgets the reboot, and
- * then a shutdown is one.
+ * domain->reboot is under the guests' lock. If the daemon is restarted while QEMU waits, it
+ * finishes the reboot. If it is restarted before the guest has shut down, the reboot is lost, and
+ * the shutdown ends the guest.
  */
 #ifndef DAEMON_GUESTS_REBOOT_H
 #define DAEMON_GUESTS_REBOOT_H
@@ -30,7 +30,9 @@ bool reboot_take_event(struct domain *domain, struct guest *guest,
  */
 bool reboot_panicked(struct domain *domain, struct guest *guest);
 
-/* True from there on until the guest goes on: what QEMU says of its processors is no news. */
+/*
+ * True from the shutdown until the guest continues: QEMU's events about its processors are ignored.
+ */
 bool reboot_is_under_way(struct domain *domain);
 
 /* A restarted daemon found QEMU in @status; with the job. True when it rebooted the guest. */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A control group of its own for each guest, where systemd runs the host: a scope below
- * machine.slice. It is accounted, listed (systemctl status, systemd-cgls) and ended with the host,
- * and what befalls the daemon's own group (systemd's OOMPolicy=, systemctl kill) doesn't befall it.
- * Of the host's device nodes only its own can be opened in it, whoever may by their mode.
+ * A control group for each guest, if systemd runs the host: a scope below machine.slice. It is
+ * accounted, listed (systemctl status, systemd-cgls) and stopped with the host, and actions on
+ * the daemon's control group (systemd's OOMPolicy=, systemctl kill) do not affect it. Its
+ * processes can open only its own device nodes of the host, whatever the modes of the nodes are.
  */
 #ifndef DAEMON_GUESTS_SCOPE_H
 #define DAEMON_GUESTS_SCOPE_H
@@ -24,8 +24,8 @@ int scope_ask(struct sd_bus *bus, const struct store_live *record, const struct 
 	      const struct reach *reach, struct pt_error *err);
 
 /*
- * These nodes and no others from now on, by SetUnitProperties. What an administrator has set beside
- * that stays. 0 also for a guest without a scope.
+ * Permit these nodes and no others from now on, with SetUnitProperties. Other settings of the
+ * administrator are kept. 0 also for a guest without a scope.
  */
 int scope_change(struct sd_bus *bus, const struct store_live *record, const struct reach *reach,
 		 struct pt_error *err);

@@ -5,7 +5,7 @@
 
 #include "daemon/guests/guests.h"
 
-/* With the job. Clients are told, and the guest is listened to (monitor.h). */
+/* The caller has the job. Sends events to clients, and starts to watch the guest (monitor.h). */
 int domain_start(struct pt_host *host, struct domain *domain, const struct definition *definition,
 		 bool is_paused, struct pt_error *err);
 

@@ -11,7 +11,7 @@
 
 struct guests *guests_of(const struct call *call);
 
-/* The domain that a client means, by its UUID; let go of it with domain_release(). */
+/* The domain that a client names, by its UUID; release it with domain_release(). */
 struct domain *domain_of(struct call *call, const struct rpc_domain *wanted);
 
 /* The same with the lock held, for a short look; then guests_unlock(). */
@@ -27,9 +27,9 @@ int domain_check_readable(struct call *call, struct domain *domain);
 int domain_check_defined(struct call *call, struct domain *domain, const char *transient);
 
 /*
- * domain_of() and domain_begin_job(). With @is_running the guest must run, and *ret_guest gets it,
- * for as long as the job. A domain that goes while its job is waited for is looked up again: the
- * call may mean one that has come in its place.
+ * domain_of() and domain_begin_job(). With @is_running the guest must run, and *ret_guest is set
+ * to it, valid as long as the job. If the domain is removed while the call waits for its job, it
+ * is looked up again, because another domain may have replaced it.
  */
 struct domain *domain_job_of(struct call *call, const struct rpc_domain *wanted, bool is_running,
 			     struct guest **ret_guest);

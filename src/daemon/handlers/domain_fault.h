@@ -12,7 +12,7 @@
 /* All of these return -1, as fault_set() does. */
 int fault_no_domain(struct fault *fault, const unsigned char uuid[16], const char *name);
 
-/* A failure of src/domain, qmp or assign; what another guest has is told with its name. */
+/* A failure of src/domain, qmp or assign; the message names the guest that has a device. */
 int fault_of_guest(struct pt_host *host, struct call *call, const struct pt_error *err);
 
 /* Unknown flags of a call: refused, never ignored. 0 when there are none but @known. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* From the names in calls to devices, with the errors clients expect when there is none. */
+/* Look up the devices that calls name, with the errors that clients expect. */
 #ifndef DAEMON_HANDLERS_RESOLVE_H
 #define DAEMON_HANDLERS_RESOLVE_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The document of virsh domcapabilities: what a guest's definition may say here. */
+/* The document of virsh domcapabilities: the supported values in a guest's definition. */
 #ifndef DAEMON_HOST_DOMAIN_CAPABILITIES_H
 #define DAEMON_HOST_DOMAIN_CAPABILITIES_H
 
@@ -14,8 +14,8 @@ struct domain_kind {
 };
 
 /*
- * Its lists are those that definitions are checked against (domain/definition/check.h), so it says
- * what passthrud takes; what a QEMU was built without shows at the start. malloc()ed; NULL: no
+ * Its lists are those of the check of definitions (domain/definition/check.h), so it contains the
+ * values that passthrud accepts; features missing in QEMU fail at the start. malloc()ed; NULL: no
  * memory.
  */
 char *domain_capabilities_xml(struct pt_host *host, const struct domain_kind *kind);

@@ -9,7 +9,7 @@
 
 #include "pci/host.h"
 
-/* What runs guests whose definition names nothing else. */
+/* The emulator of guests whose definition names none. */
 #define EMULATOR "/usr/bin/qemu-system-x86_64"
 
 struct cpu {
@@ -28,7 +28,7 @@ struct cpus {
 int cpus_read(struct pt_host *host, struct cpus *ret_cpus);
 void cpus_free(struct cpus *cpus);
 
-/* A line of /proc/meminfo or of a node's meminfo in KiB: "MemTotal"; 0 when there is none. */
+/* A line of /proc/meminfo or of a node's meminfo in KiB: "MemTotal"; 0 if it is missing. */
 uint64_t memory_read_kib(struct pt_host *host, const char *file, const char *key);
 
 /* Numbers of the NUMA nodes in order, at most @max of them; returns how many. */
@@ -38,8 +38,8 @@ size_t numa_nodes_read(struct pt_host *host, unsigned int *ret_nodes, size_t max
 bool iommu_is_used(struct pt_host *host);
 
 /*
- * Documents of virsh capabilities and virsh sysinfo; malloc()ed, NULL: no memory. The second is ""
- * on a machine whose firmware tells nothing.
+ * Documents of virsh capabilities and virsh sysinfo; malloc()ed, NULL: no memory. The second is
+ * "" on a machine whose firmware provides no data.
  */
 char *capabilities_xml(struct pt_host *host);
 char *sysinfo_xml(struct pt_host *host);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * UEFI firmware for a guest that asks for it by what it can do (<os firmware='efi'>), as libvirt
- * chooses it: from the descriptors that distributions ship beside the files
- * (QEMU, docs/interop/firmware.json), the first by name that fits. What was chosen stands in the
+ * UEFI firmware for a guest that requests it by features (<os firmware='efi'>), chosen like in
+ * libvirt: from the descriptors that distributions ship beside the files (QEMU,
+ * docs/interop/firmware.json), the first by name that fits. The choice is stored in the
  * definition, so that it is the same at every start.
  */
 #ifndef DOMAIN_DEFINITION_FIRMWARE_H

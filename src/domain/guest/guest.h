@@ -21,7 +21,7 @@
 /* How long QEMU may take to answer what should be quick, in ms. */
 #define GUEST_CALL_MS 30000
 
-/* Unplugging waits so long for the guest unless the daemon is told otherwise. */
+/* The default timeout of an unplug. */
 #define GUEST_UNPLUG_MS 10000
 
 struct guest;
@@ -33,7 +33,7 @@ struct guest;
 typedef int (*guest_limit_fn)(const struct guest *guest, const struct definition *live,
 			      const struct reach *reach, struct pt_error *err);
 
-/* What the guest said about a request to let go of a device. */
+/* The guest's reply to an unplug request. */
 enum guest_unplug { GUEST_UNPLUG_ASKED, GUEST_UNPLUG_REFUSED, GUEST_UNPLUG_DONE };
 
 struct guest {
@@ -69,7 +69,7 @@ struct guest_options {
 	int id;
 	bool is_paused;
 	const struct confine_user *user;
-	/* told of what will take long, in words; NULL for nobody */
+	/* called before a long operation, with a text; NULL for none */
 	void (*notice)(const char *text);
 	guest_limit_fn limit; /* NULL for none */
 };
@@ -83,13 +83,13 @@ int guest_start(struct pt_host *host, const struct definition *def,
 		struct qmp **ret_events, struct pt_error *err);
 
 /*
- * After a restart of the daemon: the guest of @record (taken on success), whose process lives.
- * ESRCH when it doesn't.
+ * After a restart of the daemon: the guest of @record (owned by the guest on success), whose
+ * process is alive. ESRCH if it is not.
  */
 int guest_adopt(struct pt_host *host, struct store_live *record, struct guest **ret_guest,
 		struct pt_error *err);
 
-/* Make the connection for commands if there is none. */
+/* Open the connection for commands if there is none. */
 int guest_connect(struct guest *guest, unsigned int timeout_ms, struct pt_error *err);
 int guest_connect_events(const struct guest *guest, unsigned int timeout_ms,
 			 struct qmp **ret_events, struct pt_error *err);
@@ -121,15 +121,15 @@ int guest_signal(const struct guest *guest, int number);
 /* True when QEMU has ended by then. */
 bool guest_wait_end(const struct guest *guest, unsigned int timeout_ms);
 
-/* QEMU has ended: reset and give back all it had, remove its file. Can be done again. */
+/* QEMU has ended: reset and return all its devices, remove its file. Can be repeated. */
 int guest_end(struct pt_host *host, struct guest *guest, struct pt_error *err);
 
-/* The same for one that ended while nobody looked, of which there is only the file. */
+/* The same for a guest that ended while no daemon ran, of which only the file is left. */
 int guest_forget(struct pt_host *host, const struct store_live *record, struct pt_error *err);
 
 /*
- * Give back all devices claimed in its name, and their nodes. A device of @live (NULL: not known)
- * whose claim can't be read stays where it is, without its node: PT_CORRUPT names the file.
+ * Return all devices claimed in its name, and their nodes. A device of @live (NULL: unknown) with
+ * an unreadable claim is not returned, only its node: PT_CORRUPT names the file.
  */
 int guest_give_back(struct pt_host *host, const struct pt_owner *owner,
 		    const struct definition *live, struct pt_error *err);
@@ -138,7 +138,7 @@ int guest_give_back(struct pt_host *host, const struct pt_owner *owner,
 int guest_give_back_devices(struct pt_host *host, const struct pt_owner *owner,
 			    const struct pt_address *devices, size_t count, struct pt_error *err);
 
-/* Give back what is claimed for it but isn't in its live definition. */
+/* Return the devices that are claimed for it but missing in its live definition. */
 int guest_give_back_unused(struct pt_host *host, struct guest *guest, struct pt_error *err);
 
 /*

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Devices that come and go while a guest runs. Plugging in is done when it returns. Unplugging
- * is a conversation: the guest is asked, and lets go when it likes, refuses, or says nothing;
- * what it has begun is remembered (struct store_pending) until it is over.
+ * Hot-plug and unplug of devices of a running guest. A hot-plug is complete when the function
+ * returns. An unplug is a conversation: the guest gets a request, and releases the device at any
+ * time, refuses, or does not respond. A pending request is recorded (struct store_pending) until
+ * it has ended.
  *
- * All of it is for the thread that has the guest's job, but for unplug_take_event().
+ * Only the thread that has the guest's job may call these functions, except unplug_take_event().
  */
 #ifndef DOMAIN_GUEST_HOTPLUG_H
 #define DOMAIN_GUEST_HOTPLUG_H
@@ -20,19 +21,21 @@ int hotplug_attach(struct pt_host *host, struct guest *guest, struct definition 
 		   struct pt_error *err);
 
 /*
- * Ask the guest to let go of the device with @alias, and wait for it. 0: it is out, reset and
- * given back. ETIMEDOUT: the request stays pending. ECANCELED: the guest refused.
+ * Request the unplug of the device with @alias, and wait. 0: it was released, reset and returned
+ * to the host. ETIMEDOUT: the request is still pending. ECANCELED: the guest refused.
  */
 int unplug_device(struct pt_host *host, struct guest *guest, const char *alias,
 		  unsigned int timeout_ms, struct pt_error *err);
 
 /*
- * The loop heard from QEMU about @alias. True when a worker waits for that and does the rest; else
- * unplug_finish() (done) or unplug_forget() (refused) is to be called by one.
+ * The loop received an event of QEMU about @alias. True if a worker waits for it and continues;
+ * otherwise a worker must call unplug_finish() (released) or unplug_forget() (refused).
  */
 bool unplug_take_event(struct guest *guest, const char *alias, enum guest_unplug answer);
 
-/* It is out of the guest: give back what was its. ENOENT when the guest has no such device. */
+/*
+ * The guest has released the device: return it to the host. ENOENT if the guest has no such device.
+ */
 int unplug_finish(struct pt_host *host, struct guest *guest, const char *alias,
 		  struct pt_error *err);
 
@@ -40,9 +43,9 @@ int unplug_finish(struct pt_host *host, struct guest *guest, const char *alias,
 void unplug_forget(struct pt_host *host, struct guest *guest, const char *alias);
 
 /*
- * After a restart of the daemon: make the live definition what QEMU really has, finish what was
- * under way, ask again for devices that the guest hasn't let go of, give back what is left over.
- * @removed is called for devices that went meanwhile.
+ * After a restart of the daemon: update the live definition to the devices that QEMU has, finish
+ * interrupted operations, repeat pending unplug requests, return leftover devices. The function
+ * @removed is called for devices that were released in between.
  */
 int hotplug_reconcile(struct pt_host *host, struct guest *guest,
 		      void (*removed)(void *context, const char *alias), void *context,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What is under way with devices of a running guest; in memory, until guest_save(). */
+/* Pending operations on devices of a running guest; in memory until guest_save(). */
 #ifndef DOMAIN_GUEST_PENDING_H
 #define DOMAIN_GUEST_PENDING_H
 

@@ -22,14 +22,14 @@
 /* A tap to be made or opened, and what it gets: Documentation/networking/tuntap.rst. */
 struct machine_tap {
 	char name[IFNAMSIZ]; /* "vnet%d" lets the kernel choose; the name it has afterwards */
-	bool is_set_up;	     /* the rest is somebody else's to do, and done */
+	bool is_set_up;	     /* the other settings are made elsewhere */
 	unsigned int mtu;    /* 0: as it is */
 	bool has_mac;
 	unsigned char mac[6];
 	const char *bridge; /* to put it on; NULL: none */
 };
 
-/* What is set of a virtual function (rtnetlink, IFLA_VF_MAC and IFLA_VF_VLAN). */
+/* The settings of a virtual function (rtnetlink, IFLA_VF_MAC and IFLA_VF_VLAN). */
 struct machine_vf {
 	char mac[18];
 	int vlan; /* 0: none */
@@ -57,7 +57,7 @@ struct machine_ops {
 	/* NULL and -1 for what stays. */
 	int (*write_vf)(struct pt_host *host, const char *netdev, uint32_t index, const char *mac,
 			int vlan, struct pt_error *err);
-	/* Could somebody listen there now? A name instead of an address is looked at on all. */
+	/* Is the port free there now? A name instead of an address means all addresses. */
 	bool (*is_port_free)(struct pt_host *host, const char *address, uint16_t port);
 };
 

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Room in the guest's address space for the BARs of the host's devices. Those of accelerators and
- * graphics cards take gibibytes, and a device whose BARs found no room is there and doesn't work:
+ * Room in the guest's address space for the BARs of host devices. The BARs of accelerators and
+ * graphics cards need gibibytes, and a device without room for its BARs is visible but does not
+ * work:
  *
- * - the processor must have address bits enough: 40 with QEMU's models, the host's number when they
- *   are passed through. What doesn't fit is refused, with the figures.
- * - OVMF keeps 32 GiB above the memory, unless it is told more (fw_cfg opt/ovmf/X-PciMmio64Mb, in
- *   MiB: OvmfPkg/Library/PlatformInitLib). SeaBIOS takes what it needs.
- * - a root port that is empty when the firmware looks gets next to nothing, unless it asks
- *   (pref64-reserve of pcie-root-port: QEMU's docs/pcie_pci_bridge.txt). Linux makes room when a
- *   device comes, others don't.
+ * - the processor needs enough address bits: 40 with QEMU's models, the host's number with
+ *   host-passthrough. BARs that do not fit are refused with the sizes.
+ * - OVMF reserves 32 GiB above the memory, unless it gets another size (fw_cfg
+ *   opt/ovmf/X-PciMmio64Mb, in MiB: OvmfPkg/Library/PlatformInitLib). SeaBIOS takes what it
+ *   needs.
+ * - a root port that is empty when the firmware scans it gets almost nothing, unless it reserves
+ *   more (pref64-reserve of pcie-root-port: QEMU's docs/pcie_pci_bridge.txt). Linux enlarges the
+ *   window when a device is hot-plugged, others don't.
  */
 #ifndef DOMAIN_RESOURCES_BAR_WINDOW_H
 #define DOMAIN_RESOURCES_BAR_WINDOW_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a live definition needs of the host around its start, beside its PCI devices. */
+/* The host resources that a live definition needs for its start, besides its PCI devices. */
 #ifndef DOMAIN_RESOURCES_RESOURCES_H
 #define DOMAIN_RESOURCES_RESOURCES_H
 
@@ -10,8 +10,8 @@
 #include "qmp/qmp.h"
 
 /*
- * Before the command line: give graphics with autoport a port that nobody listens on now. What
- * was chosen stands in @live.
+ * Before the command line is built: choose a free port for graphics with autoport, and store it
+ * in @live.
  */
 int resources_choose_ports(struct pt_host *host, struct definition *live, struct pt_error *err);
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A guest's emulated TPM: swtpm, in a process of its own that runs as QEMU's user does. The two
- * share a pair of sockets and nothing else, so neither needs a path to find the other, and swtpm
- * ends by itself when QEMU has (--terminate). What the TPM keeps (keys, BitLocker's among them)
- * is a folder named by the guest's UUID, which stays until the guest is undefined.
+ * A guest's emulated TPM: swtpm, a separate process that runs as QEMU's user. The two share only
+ * a pair of sockets, so neither needs a path to find the other, and swtpm exits when QEMU has
+ * ended (--terminate). The state of the TPM (keys, among them BitLocker's) is in a directory
+ * named after the guest's UUID, which is kept until the guest is undefined.
  *
- * It is started without swtpm_setup: a TPM 2.0 without a manufacturer's certificates.
+ * It is started without swtpm_setup: a TPM 2.0 without manufacturer certificates.
  */
 #ifndef DOMAIN_RESOURCES_TPM_H
 #define DOMAIN_RESOURCES_TPM_H

@@ -33,9 +33,9 @@ struct store_devices {
 };
 
 /*
- * Make the record that of @def, before that is written. What is known of devices that @before
- * has too is kept (NULL: the guest is defined, and all are looked at anew), as is what is known of
- * those that aren't in the machine now. Without any device there is no file.
+ * Update the record for @def, before @def is written. The identities of devices that @before also
+ * contains are kept (NULL: the guest is being defined, and all identities are read again), and so
+ * are those of devices that are not in the machine now. Without devices there is no file.
  */
 int store_record_devices(struct pt_host *host, const struct definition *def,
 			 const struct definition *before, struct pt_error *err);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Guests on disk. What is defined is in etc/passthru/guests/NAME.xml, and which of them start
- * with the host is a file of that name in etc/passthru/guests/autostart. What runs is in
- * run/passthru/guests/NAME.json, one file a guest, so that a daemon that was killed at any
- * instant finds again what it had begun. All of them are replaced whole.
+ * Guests on disk. A definition is etc/passthru/guests/NAME.xml; a file of the same name in
+ * etc/passthru/guests/autostart starts the guest with the host. The state of a running guest is
+ * run/passthru/guests/NAME.json, from which the next daemon recovers if this one is killed at any
+ * instant. All files are replaced as a whole.
  */
 #ifndef DOMAIN_STORE_STORE_H
 #define DOMAIN_STORE_STORE_H
@@ -30,16 +30,16 @@ extern const struct state_kind state_live; /* what runs */
 /* A guest may have so many requests for its devices under way. */
 #define STORE_PENDING_MAX 64
 
-/* What is under way with a device of a running guest. */
+/* The pending operation on a device of a running guest. */
 enum store_change {
 	STORE_ATTACHING, /* claimed, and perhaps plugged in already; its element isn't in the XML */
-	STORE_DETACHING, /* the guest was asked to let go of it */
+	STORE_DETACHING, /* the guest got an unplug request */
 };
 
 struct store_pending {
 	enum store_change change;
 	char alias[STORE_ALIAS];
-	bool has_address; /* a device of the host's */
+	bool has_address; /* a host device */
 	struct pt_address address;
 	char *xml; /* of STORE_ATTACHING: the device's element; freed by the store */
 };
@@ -47,13 +47,13 @@ struct store_pending {
 /* A file that was given to QEMU's user; owned by it as long as the guest runs. */
 struct store_file {
 	char *path;	 /* without symbolic links; freed by the store */
-	uint64_t device; /* st_dev and st_ino: what is put back must be what was given */
+	uint64_t device; /* st_dev and st_ino: the owner is restored only if the file is the same */
 	uint64_t inode;
-	uid_t uid;   /* whose it was */
-	uid_t given; /* whose it is */
+	uid_t uid;   /* the previous owner */
+	uid_t given; /* the current owner */
 };
 
-/* What a virtual function had before the guest got it. */
+/* The previous settings of a virtual function. */
 struct store_vf {
 	struct pt_address address;
 	char mac[18];
@@ -62,7 +62,7 @@ struct store_vf {
 
 #define STORE_VFS_MAX 64
 
-/* A guest may have so many of them; what is more isn't a guest's. */
+/* The maximum per guest. */
 #define STORE_FILES_MAX 1024
 
 enum store_phase {

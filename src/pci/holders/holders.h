@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What on the host hangs on a function; the public part is in passthru/holders.h. */
+/* The holders of a function; the public part is in passthru/holders.h. */
 #ifndef PCI_HOLDERS_HOLDERS_H
 #define PCI_HOLDERS_HOLDERS_H
 

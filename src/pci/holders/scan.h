@@ -39,7 +39,7 @@
 struct pt_holders {
 	struct pt_holder *items;
 	size_t count;
-	const char *unseen;   /* what could not be looked at first; NULL for nothing */
+	const char *unseen;   /* the first thing that could not be checked; NULL for none */
 	bool is_unprivileged; /* root would have seen all of that */
 	struct arena memory;
 };
@@ -148,8 +148,8 @@ void *holders_grow(struct holder_scan *scan, void *array, size_t *count, size_t 
 void holders_add(struct holder_scan *scan, size_t target, enum pt_holder_kind kind, int pid,
 		 const char *what, const char *through, const char *advice);
 /*
- * @what, with the reason, could not be looked at. What not even root sees is worse than what
- * an ordinary user doesn't, and is what is told then.
+ * @what, with the reason, could not be checked. A gap that root has, too, is worse than a gap of
+ * an ordinary user, and is reported instead of it.
  */
 void holders_unseen(struct holder_scan *scan, size_t target, const char *what);
 void holders_unprivileged(struct holder_scan *scan, size_t target, const char *what);
