@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -356,6 +357,26 @@ static void test_whereabouts(void **state)
 	end_helper(attempt.helper);
 }
 
+/* The root that can't be opened has a name, also where none was given. */
+static void test_no_root(void **state)
+{
+	struct rlimit limit, none;
+	struct pt_host *other = NULL;
+	struct pt_error err;
+	int r;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	none = limit;
+	none.rlim_cur = 0;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	r = pt_host_new(NULL, &other, &err);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_int_equal(r, -EMFILE);
+	assert_string_equal(err.message, "/: Too many open files");
+	assert_null(other);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -364,6 +385,7 @@ int main(void)
 		cmocka_unit_test(test_descriptors), cmocka_unit_test(test_no_standard_streams),
 		cmocka_unit_test(test_reuse),	    cmocka_unit_test(test_inherited),
 		cmocka_unit_test(test_threads),	    cmocka_unit_test(test_whereabouts),
+		cmocka_unit_test(test_no_root),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
