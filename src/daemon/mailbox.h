@@ -19,7 +19,7 @@ struct letter {
 
 int mailbox_new(sd_event *loop, struct mailbox **ret_mailbox, struct pt_error *err);
 
-/* Opens what is left; no other thread may post any more. NULL is allowed. */
+/* Handles the remaining mail; no other thread may post any more. NULL is allowed. */
 void mailbox_free(struct mailbox *mailbox);
 
 /* From any thread; letters are opened in the order in which they came. */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Threads for what takes time: resets and rebinding take seconds, and reading a sleeping device
- * wakes it. They come when they are needed and go when they are idle, but for one, which stays. A
- * job is run to its end, whoever has lost interest in it.
+ * Threads for slow work: resets and rebinding take seconds, and reading a suspended device
+ * resumes it. Threads are created on demand and exit when idle, except one. A job always runs to
+ * its end, even if its client has disconnected.
  *
- * Each job is in a lane, and each lane always has some threads that the others can't take from it:
- * nobody who only looks delays a change, and a guest can be ended whatever else is under way.
+ * Each job is in a lane, and each lane always has some threads that the others can't take from
+ * it: a read never delays a change, and a guest can be ended at any time.
  */
 #ifndef DAEMON_POOL_H
 #define DAEMON_POOL_H
@@ -48,7 +48,7 @@ struct job {
 	/* in the loop, last of all; frees what the job is part of */
 	void (*done)(struct job *job);
 	enum pool_lane lane;
-	const void *peer; /* whose it is, compared only; NULL: nobody's */
+	const void *peer; /* the owner of the job, only compared; NULL: none */
 	uid_t uid;	  /* or POOL_NO_USER */
 	/* the pool's */
 	struct letter letter;

@@ -7,7 +7,7 @@
 
 struct server;
 
-/* So long nobody is accepted where descriptors or memory have run out. */
+/* How long no client is accepted after descriptors or memory have run out. */
 #define SERVER_PAUSE_USEC 1000000
 
 int server_new(struct clients *clients, struct server **ret_server, struct pt_error *err);

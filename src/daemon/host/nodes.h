@@ -90,7 +90,7 @@ void node_read_text(struct pt_host *host, const char *path, const char *name, ch
 /* The sort of a disk, "disk", "cdrom" …; "" when it isn't one that libvirt lists. */
 void node_drive_type(struct pt_host *host, const struct node *node, char *value, size_t size);
 
-/* The document of a node that is no PCI function; malloc()ed, NULL for want of memory. */
+/* The document of a node that is not a PCI function; malloc()ed, NULL without memory. */
 char *node_xml(struct pt_host *host, const struct node *node);
 
 #endif

@@ -60,8 +60,8 @@ AUTO_DEFINE(command_line, char **, command_line_free)
 int command_line_format(char *const *argv, char **ret_text, struct pt_error *err);
 
 /*
- * What is said by QMP once QEMU has started and before the guest runs ("cont"), as it has no
- * place among arguments: passwords, links that are down, the balloon. An array of {"execute": …,
+ * QMP commands after QEMU has started and before the guest runs ("cont"), for settings without a
+ * command line argument: passwords, links that are down, the balloon. An array of {"execute": …,
  * "arguments": …} in order, often empty.
  */
 int command_line_settle(const struct definition *live, struct json_object **ret_commands,

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Files that QEMU opens by name. It runs as a user of its own without any capability, so what
- * belongs to somebody else must be given to it (its disks, the nodes of its input devices) or at
- * least be readable (installation media, kernels, firmware). What was given is remembered in the
- * guest's file before it changes hands, and put back when the guest has ended, whoever died
- * meanwhile.
+ * Files that QEMU opens by name. It runs as its own user without any capability, so files of
+ * other users must be lent to it (its disks, the nodes of its input devices) or at least be
+ * readable (installation media, kernels, firmware). A lent file is recorded in the guest's file
+ * before its owner is changed, and the owner is restored when the guest has ended, even if the
+ * daemon has died in between.
  *
- * Nothing is lent out of a directory in which that user could exchange it for something else, nor
- * by a path that another user can lead elsewhere (safe_path.h): that is refused, with the
- * directory. Only the owner changes, never group or mode: whoever else could use a file still can.
+ * No file is lent in a directory in which that user could replace it, nor by a path that another
+ * user can redirect (safe_path.h): these are refused, with the directory. Only the owner changes,
+ * never group or mode: other users keep their access.
  */
 #ifndef DOMAIN_CONFINE_FILES_H
 #define DOMAIN_CONFINE_FILES_H
@@ -45,15 +45,15 @@ int live_give_files(struct pt_host *host, const struct store_live *record, size_
 		    const struct confine_user *user, struct pt_error *err);
 
 /*
- * Put back what @record lists from @first on. A file that another running guest was given too
- * stays, and goes back when that one ends. Can be done again.
+ * Restore the owners of the files in @record from @first on. A file that is also lent to another
+ * running guest stays lent until that guest ends. Can be repeated.
  */
 void live_take_files_back(struct pt_host *host, const struct store_live *record, size_t first);
 
-/* The same, and @record forgets them: a device couldn't be plugged in. */
+/* The same, and remove them from @record: a hot-plug failed. */
 void live_forget_files(struct pt_host *host, struct store_live *record, size_t first);
 
-/* One of them. What is gone, or somebody else's by now, is none of our business. */
+/* One of them. A file that was removed, or has another owner now, is not touched. */
 void live_take_file_back(struct pt_host *host, const struct store_live *record,
 			 const struct store_file *file);
 
