@@ -43,7 +43,7 @@ void guest_sweep_files(struct pt_host *host);
 int guest_open_log(struct pt_host *host, const char *name, char *const *argv, int *ret_fd,
 		   long long *ret_start, struct pt_error *err);
 
-/* What QEMU has said since, one line, cut to fit; "" when nothing. */
+/* QEMU's messages since then, as one line, truncated to fit; "" if there are none. */
 void guest_read_log(struct pt_host *host, const char *name, long long start, char *text,
 		    size_t size);
 

@@ -22,8 +22,8 @@
 int live_complete(struct definition *def, struct pt_error *err);
 
 /*
- * For define and attach: does the definition itself keep a guest from starting? What depends on
- * the host as it is now (files, devices, processors) isn't looked at. @def is a completed one.
+ * For define and attach: can the definition never start? The current state of the host (files,
+ * devices, processors) is not checked. @def is a completed one.
  */
 int live_check(const struct definition *def, struct pt_error *err);
 

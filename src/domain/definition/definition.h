@@ -113,7 +113,7 @@ struct definition_hostdev {
 	const char *alias;	   /* NULL before live_new() or live_place_device() */
 	const char *driver;	   /* <driver model=…>: host driver to bind; NULL: vfio-pci */
 	const char *mac;	   /* of an interface, else NULL */
-	int vlan;		   /* -1 when none is said */
+	int vlan;		   /* -1 if there is none */
 	bool is_managed;
 };
 

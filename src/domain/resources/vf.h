@@ -24,7 +24,7 @@ int live_note_vfs(struct pt_host *host, const struct definition *live, const xml
 int live_set_vfs(struct pt_host *host, const struct definition *live, const xmlNode *device,
 		 struct pt_error *err);
 
-/* Put back all that @record lists. */
+/* Restore all settings in @record. */
 void live_put_vfs_back(struct pt_host *host, const struct store_live *record);
 
 /*
