@@ -25,7 +25,7 @@ void mailbox_free(struct mailbox *mailbox);
 /* From any thread; letters are opened in the order in which they came. */
 void mailbox_post(struct mailbox *mailbox, struct letter *letter);
 
-/* In the loop: open those that are there, as mailbox_free() does. */
+/* In the loop: handle the waiting letters, as mailbox_free() does. */
 void mailbox_open(struct mailbox *mailbox);
 
 #endif

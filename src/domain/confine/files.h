@@ -20,10 +20,11 @@
 #include "domain/store/store.h"
 
 /*
- * Before QEMU's process: can @user reach all that @live names? What it can't write but may be
- * given is added to @record. What it can't reach otherwise is refused with its element, the file or
- * directory that is in the way, and what to do about it, a line each. @device: only this device
- * of @live (plugging in); NULL: all of it. Makes files for the output of serial ports and the like.
+ * Before QEMU's process is created: can @user open all files that @live names? A file that it
+ * can't write but that may be lent is added to @record. Other inaccessible files are refused, one
+ * per line, with the element, the file or directory that denies access, and the remedy. @device:
+ * only this device of @live (hot-plug); NULL: all of it. Creates files for the output of serial
+ * ports and similar.
  */
 int live_check_files(struct pt_host *host, const struct definition *live, const xmlNode *device,
 		     const struct confine_user *user, struct store_live *record,
@@ -57,11 +58,11 @@ void live_forget_files(struct pt_host *host, struct store_live *record, size_t f
 void live_take_file_back(struct pt_host *host, const struct store_live *record,
 			 const struct store_file *file);
 
-/* Was a running guest other than @name given this file, and whose was it before? */
+/* Is this file lent to a running guest other than @name, and who was its previous owner? */
 bool live_file_is_lent(struct pt_host *host, const char *name, const struct stat *st,
 		       uid_t *ret_uid);
 
-/* Devices have left @live: the same for those that nothing in it names any more. */
+/* Devices were removed from @live: the same for files that it no longer names. */
 void live_settle_files(struct pt_host *host, const struct definition *live, uid_t guest,
 		       struct store_live *record);
 

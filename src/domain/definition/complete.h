@@ -16,8 +16,8 @@
 #define LIVE_FREE_PORTS 4
 
 /*
- * Controllers, addresses, and where sound is heard; what is there already stays. Idempotent.
- * EINVAL: two devices at one address, or one where nothing can be; EBUSY: the machine is full.
+ * Add controllers, addresses, and the audio backend; existing elements are kept. Idempotent.
+ * EINVAL: two devices at one address, or an impossible address; EBUSY: the machine is full.
  */
 int live_complete(struct definition *def, struct pt_error *err);
 
@@ -32,8 +32,8 @@ int live_new(const struct definition *def, int id, struct definition **ret_live,
 	     struct pt_error *err);
 
 /*
- * For hotplug: give @device an alias and, behind a free root port of @live, an address (or
- * check the address it says). @live isn't changed. EBUSY: "No more available PCI slots".
+ * For hotplug: give @device an alias and, behind a free root port of @live, an address (or check
+ * its own address). @live isn't changed. EBUSY: "No more available PCI slots".
  */
 int live_place_device(const struct definition *live, struct definition *device,
 		      struct pt_error *err);
