@@ -20,9 +20,7 @@ struct command_line {
 	size_t count;
 	size_t room;
 	struct json_object *commands; /* QMP instead of arguments, if not NULL */
-	bool is_for_show;	      /*
-				       * the command line is not executed: unprepared parts are omitted
-				       */
+	bool is_for_show;	      /* not executed: unprepared parts are omitted */
 	int failure;
 	struct pt_error *err;
 };

@@ -32,10 +32,7 @@ extern const struct state_kind state_live; /* what runs */
 
 /* The pending operation on a device of a running guest. */
 enum store_change {
-	STORE_ATTACHING, /*
-			  * claimed, and possibly already hot-plugged; its element is not in the XML
-			  * yet
-			  */
+	STORE_ATTACHING, /* claimed; its element is not in the XML yet */
 	STORE_DETACHING, /* the guest got an unplug request */
 };
 
