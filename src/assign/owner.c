@@ -137,6 +137,6 @@ bool pt_owner_is_alive(struct pt_host *host, const struct pt_owner *owner)
 	if (owner->kind == PT_OWNER_MANUAL)
 		return true;
 	r = owner_read_start(host, owner->pid, &start_time);
-	/* who can't be looked at isn't dead for that */
+	/* an invisible process is not necessarily dead */
 	return r < 0 ? r != -ESRCH : start_time == owner->start_time;
 }
