@@ -68,7 +68,10 @@ static int read_device(struct pt_host *host, const struct pt_request *request, s
 	return r;
 }
 
-/* All in one scan: each would walk over all processes. Bridges are refused whoever holds them. */
+/*
+ * One scan for all, because each scan walks over all processes. Bridges are refused with or without
+ * holders.
+ */
 static int read_holders(struct pt_host *host, struct facts *facts, struct pt_error *err)
 {
 	AUTO_FREE struct pt_address *addresses = calloc(facts->count, sizeof(*addresses));

@@ -228,7 +228,7 @@ void journal_free(struct journal *journal)
 	journal->steps = NULL;
 }
 
-/* Names begin with a thread's number; other files are nobody's journals. */
+/* Names of journals begin with a thread's number; other files are ignored. */
 int journal_list(struct pt_host *host, char ***ret_names, struct pt_error *err)
 {
 	char **names;

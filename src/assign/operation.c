@@ -103,7 +103,7 @@ static void mark_all(struct operation *op, const struct step *step,
 	}
 }
 
-/* A device that left the machine has no driver to move; what is kept about it still goes. */
+/* A removed device has no driver to change; its claim is still deleted. */
 static bool applies(struct operation *op, const struct step *step)
 {
 	return step->kind == STEP_CLAIM || step->kind == STEP_RELEASE || step->kind == STEP_LOAD ||
@@ -145,7 +145,7 @@ static void undo_from(struct operation *op, size_t begun, const struct step *onl
 	}
 }
 
-/* What can't be given back stays, as detached by hand, and says why. */
+/* A device that can't be returned stays detached, with a manual claim and the reason. */
 static void keep_back(struct operation *op, size_t index,
 		      bool (*is_like)(const struct step *a, const struct step *b), const char *why)
 {
@@ -177,14 +177,14 @@ static void note_failure(struct operation *op, const struct pt_error *err)
 		*op->err = *err;
 }
 
-/* Step @index failed with @err. Returns true when the operation goes on with other devices. */
+/* Step @index failed with @err. Returns true if the operation continues with the other devices. */
 static bool take_failure(struct operation *op, size_t index, const struct pt_error *err)
 {
 	const struct step *step = &op->journal->steps[index];
 	bool goes_on = op->journal->verb == PT_GIVE_BACK;
 	bool (*is_like)(const struct step *a, const struct step *b) = same_device;
 
-	/* one step is the reset of all that it takes down */
+	/* one step resets all devices that the reset affects */
 	if (step->kind == STEP_RESET)
 		is_like = same_reset;
 	note_failure(op, err);
@@ -252,7 +252,7 @@ static int operation_begin(struct operation *op, size_t index, struct pt_error *
 	op->outcomes[index].is_begun = !r;
 	if (r < 0)
 		return r;
-	/* giving back what has left the machine means to forget it */
+	/* returning a removed device deletes its claim */
 	return is_reset_done(op, step) || (is_return(op->journal) && !applies(op, step));
 }
 
@@ -266,7 +266,7 @@ static size_t count_resets(const struct journal *journal, size_t first)
 	return count;
 }
 
-/* Returns true when the operation goes on. */
+/* Returns true if the operation continues. */
 static bool operation_end(struct operation *op, size_t index, const struct reset_result *result)
 {
 	if (result->r < 0)
@@ -275,7 +275,7 @@ static bool operation_end(struct operation *op, size_t index, const struct reset
 	return true;
 }
 
-/* All have begun before the first is done: whoever resumes this does all of them again. */
+/* All are marked as started before the first is done, so recovery repeats all of them. */
 static bool run_resets(struct operation *op, size_t first, size_t count)
 {
 	struct reset_result *results = calloc(count, sizeof(*results));
@@ -461,8 +461,8 @@ static void hold_decided(struct operation *op)
 }
 
 /*
- * All is put right, so nothing is stuck any more. Most steps see to the claim themselves, but a
- * reset has none of its own, nor has the return of a device that nobody had claimed.
+ * All is recovered, so no device is stuck any more. Most steps update the claim, but a reset has
+ * no claim of its own, nor has the return of an unclaimed device.
  */
 static void settle_claims(struct operation *op)
 {

@@ -184,6 +184,6 @@ bool pt_owner_is_alive(struct pt_host *host, const struct pt_owner *owner)
 	if (owner->kind == PT_OWNER_MANUAL)
 		return true;
 	r = owner_check_process(host, owner->pid, owner->start_time);
-	/* who can't be looked at isn't dead for that */
+	/* an invisible process is not necessarily dead */
 	return r != -ESRCH && r != -ECHILD;
 }

@@ -162,7 +162,7 @@ static struct pt_claim make_claim(const struct device_facts *device,
 	text_clean(claim.owner.name);
 	text_copy(claim.driver, sizeof(claim.driver), device->vfio_driver);
 	if (device->has_claim) {
-		/* detached by hand before: what to put back is what that claim says */
+		/* detached manually before: restore the state in that claim */
 		claim.is_kept = request->verb == PT_TAKE;
 		text_copy(claim.driver_before, sizeof(claim.driver_before),
 			  device->claim.driver_before);

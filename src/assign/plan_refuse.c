@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Every reason against a request: all are found and told, not only the first,
- * so that one look is enough to know what must be done.
+ * All refusals of a request, not only the first, so that one call shows everything that must be
+ * done.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -55,8 +55,8 @@ static int refuse_unassignable(struct pt_plan *plan, const struct facts *facts,
 }
 
 /*
- * A claim that can't be read: whose @other is isn't known, nor what to put back, so nothing is done
- * to @device that its owner should have a say in.
+ * An unreadable claim: the owner of @other and the state to restore are unknown, so requests that
+ * concern this owner are refused for @device.
  */
 static int refuse_unreadable(struct pt_plan *plan, const struct facts *facts,
 			     const struct device_facts *device, const struct pt_address *other,
@@ -108,7 +108,7 @@ static int refuse_claimed(struct pt_plan *plan, const struct facts *facts,
 			"%s is stuck (%s). passthru recover resumes when the driver returns; if it "
 			"never returns, reboot the host",
 			text, claim->why);
-	/* what a person has by now is no longer anyone's to give back */
+	/* a manually detached device has no other owner that could return it */
 	if (claim->owner.kind == PT_OWNER_MANUAL && request->verb != PT_GIVE_BACK)
 		return 0;
 	is_ours = owner_is_same(&claim->owner, &request->owner);
@@ -193,11 +193,14 @@ static int plan_refuse_held(struct pt_plan *plan, const struct device_facts *dev
 	for (i = 0; device->holders && i < pt_holders_count(device->holders); i++) {
 		const struct pt_holder *holder = pt_holders_at(device->holders, i);
 
-		/* going back to its driver hurts only who has the device open through VFIO */
+		/*
+		 * a return to the host driver affects only processes that have the device open
+		 * through VFIO
+		 */
 		if (is_return && holder->kind != PT_HOLDER_GUEST)
 			continue;
 		is_guest |= holder->kind == PT_HOLDER_GUEST;
-		/* what the user accepted with a reason is no obstacle; a VFIO user would hang us */
+		/* --force overrides other holders; with a VFIO user the unbind would hang */
 		if (plan->request.is_forced && holder->kind != PT_HOLDER_GUEST)
 			continue;
 		print_holder(out, holder);
@@ -216,11 +219,10 @@ static int plan_refuse_held(struct pt_plan *plan, const struct device_facts *dev
 }
 
 /*
- * Not all that could hold the device was looked at. Asked by an ordinary user that is said and
- * no more: the plan is made again, seeing everything, by the root who applies it. What root
- * doesn't see may be in use by anyone, and is refused like what is known to be; so the
- * answer never depends on how little could be seen. Going back to the host takes nothing from
- * it, and must not be held up.
+ * Some holders could not be checked. An ordinary user only gets a notice, because root makes the
+ * plan again, with all holders, when it applies the request. Holders that are invisible to root
+ * are refused like known ones, so less visibility never makes a plan possible. A return to the
+ * host takes nothing from the host, and is not refused.
  */
 static int refuse_unseen(struct pt_plan *plan, const struct facts *facts,
 			 const struct device_facts *device)
@@ -293,7 +295,7 @@ static int refuse_group(struct pt_plan *plan, const struct facts *facts,
 	if (!*list)
 		return 0;
 	pt_address_format(&device->address, text);
-	/* one by one is how people detach a group; only handing it out must wait for all */
+	/* people detach a group one by one; only its assignment must wait for all devices */
 	if (plan->request.verb == PT_DETACH)
 		return plan_add_notice(
 			plan,
@@ -339,7 +341,7 @@ static int refuse_group_claims(struct pt_plan *plan, const struct facts *facts,
 	return r;
 }
 
-/* Functions that a bus reset takes down beside those asked for. */
+/* Functions that a bus reset affects in addition to those in the request. */
 static int refuse_reset_set(struct pt_plan *plan, const struct facts *facts,
 			    const struct device_facts *device)
 {
@@ -439,7 +441,7 @@ int plan_refuse(struct pt_plan *plan, const struct facts *facts, const struct de
 		return refuse_missing(plan, device);
 	r = refuse_unassignable(plan, facts, device);
 	if (r || plan->refusal_count > before)
-		return r; /* nothing else about it matters then */
+		return r; /* other refusals are irrelevant then */
 	r = refuse_claimed(plan, facts, device);
 	if (!r && device->is_persisted)
 		r = notice_persisted(plan, device);

@@ -262,9 +262,8 @@ static void give_back(struct recovery *recovery, const struct pt_claims *claims,
 }
 
 /*
- * A device that was claimed by hand and has left the machine: nobody else will end that claim, and
- * a card that is put into its place is with the host. What a living process has is for that to
- * give back.
+ * A removed device with a manual claim: nothing else would end the claim, and a new card in its
+ * place belongs to the host. A living process returns its own devices.
  */
 static void forget_if_gone(struct recovery *recovery, const struct pt_claim *claim)
 {
@@ -294,7 +293,7 @@ static void forget_if_gone(struct recovery *recovery, const struct pt_claim *cla
 	locks_drop(recovery->host, &locks);
 }
 
-/* Claims that are nobody's to give back. */
+/* Claims that no owner returns. */
 static void look_at_rest(struct recovery *recovery, const struct pt_claim *claim)
 {
 	char text[PT_ADDRESS_TEXT], name[128];

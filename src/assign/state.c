@@ -259,7 +259,7 @@ static int fail_read(struct pt_error *err, const struct state_kind *kind, int er
 	}
 }
 
-/* A link below /run is nobody's work; below /etc people keep their files elsewhere. */
+/* A link below /run is never legitimate; below /etc people may link to files elsewhere. */
 static int open_file(struct pt_host *host, const struct state_kind *kind, const char *path)
 {
 	const int flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;

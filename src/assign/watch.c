@@ -27,7 +27,7 @@ struct pt_watch {
 	struct uevents *uevents; /* NULL where there are none */
 	int kmsg_fd;		 /* -1 where it can't be read */
 	int inotify_fd;		 /* -1 where there is no directory of claims */
-	/* what inotify gave at once and hasn't been looked at */
+	/* inotify events that were read at once and not yet handled */
 	_Alignas(struct inotify_event) char changes[INOTIFY_SIZE];
 	size_t changes_at;
 	size_t changes_size;
@@ -175,7 +175,7 @@ static void begin_event(struct pt_event *event, enum pt_event_kind kind)
 	};
 }
 
-/* A claim that can't be read is told of by those who need it; an event goes without. */
+/* An unreadable claim is reported by the functions that need it; an event omits it. */
 static void look_up_claim(struct pt_watch *watch, struct pt_event *event)
 {
 	bool exists = false;

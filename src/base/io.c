@@ -119,7 +119,7 @@ int io_write_at(int dir_fd, const char *path, const void *data, size_t size)
 	return (size_t)n == size ? 0 : -EIO;
 }
 
-/* What is there under the temporary name was left by somebody who was killed; or put there. */
+/* A file with the temporary name was left by a killed process, or planted. */
 static int open_temporary(int dir_fd, const char *path, mode_t mode)
 {
 	const int flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW;
@@ -142,7 +142,7 @@ static int finish_file(int fd, const struct replacement *how)
 {
 	if ((how->uid != (uid_t)-1 || how->gid != (gid_t)-1) && fchown(fd, how->uid, how->gid) < 0)
 		return -errno;
-	/* the umask of whoever runs us took its part from open()'s */
+	/* the umask of the caller has reduced the mode of open() */
 	if (fchmod(fd, how->mode) < 0)
 		return -errno;
 	return how->is_synced && fsync(fd) < 0 ? -errno : 0;

@@ -25,10 +25,9 @@ struct scan {
 };
 
 /*
- * What must be looked at before json-c's strict mode is asked. That refuses comments, single
- * quotes around values and the like, but takes NaN and single quotes around keys, and its versions
- * differ on the rest: 0.16 takes control characters in strings, 0.18 refuses every byte above 0x7f
- * (json-c#875).
+ * Checks before json-c's strict mode, which refuses comments, single quotes around values and the
+ * like, but takes NaN and single quotes around keys, and its versions differ on the rest: 0.16
+ * takes control characters in strings, 0.18 refuses every byte above 0x7f (json-c#875).
  */
 static int check(const char *text, size_t size, struct scan *scan)
 {

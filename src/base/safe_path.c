@@ -20,7 +20,7 @@ enum { LINKS_MAX = 40 };
 struct walk {
 	int root_fd;
 	struct safe_path *at;
-	char rest[PATH_MAX]; /* what is left of the path */
+	char rest[PATH_MAX]; /* the rest of the path */
 	bool follows_last;
 	int links;
 	int ups;
@@ -249,7 +249,9 @@ static int step(struct walk *walk, const char *name)
 	return r;
 }
 
-/* Protected, nobody makes names for files of others' (proc(5), protected_hardlinks). */
+/*
+ * With this protection, users can't create links to files of others (proc(5), protected_hardlinks).
+ */
 static bool has_protected_links(int root_fd)
 {
 	int base = root_fd == AT_FDCWD ? open("/", O_PATH | O_DIRECTORY | O_CLOEXEC) : root_fd;

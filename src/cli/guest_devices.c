@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * attach, detach-from: devices of guests, running or not. What libvirt's client library
- * returns is not taken for the truth about an unplug: libvirt says yes when the guest hasn't let
- * go yet. The guest's own document is looked at afterwards, until a deadline.
+ * attach, detach-from: devices of guests, running or not. The return value of libvirt's client
+ * library does not prove an unplug: libvirt returns success before the guest has released the
+ * device. So the guest's live definition is checked afterwards, until a deadline.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -124,7 +124,7 @@ static void format_hostdev(const struct work *work, const struct pt_address *add
 			  address->device, address->function);
 }
 
-/* 1 when the running guest has the device, by its document. */
+/* 1 if the running guest has the device, according to its live definition. */
 static int has_device(struct work *work, const struct pt_address *address, struct pt_error *err)
 {
 	struct cli_devices devices = {0};
@@ -152,7 +152,7 @@ static int fail_pending(const struct work *work, const struct pt_address *addres
 		pt_address_format(address, text), work->guest);
 }
 
-/* After a yes: wait until it is true. */
+/* After a success: wait until the guest has released the device. */
 static int wait_gone(struct work *work, const struct pt_address *address, struct pt_error *err)
 {
 	uint64_t looks = work->timeout_s * 1000 / UNPLUG_LOOK_MS + 1;
@@ -205,7 +205,7 @@ static void guest_devices_report(struct work *work, const struct pt_address *add
 			      work->flags & VIR_DOMAIN_AFFECT_LIVE ? "" : ", from its next start");
 }
 
-/* All or none: those that came before the one that failed are taken out again. */
+/* All or none: if one fails, the previous ones are detached again. */
 static int attach_all(struct work *work, struct pt_error *err)
 {
 	struct pt_error undo;

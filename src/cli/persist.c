@@ -192,7 +192,7 @@ int verb_persisted(struct cli *cli, int argc, char **argv)
 
 /* ---- what to know besides ---- */
 
-/* Whoever copied only the command has nothing that applies it at boot. */
+/* If only the command was copied, nothing applies the entries at boot. */
 static void note_missing_rule(struct cli *cli)
 {
 	static const char *const places[] = {
@@ -212,7 +212,7 @@ static void note_missing_rule(struct cli *cli)
 				"this has no effect at boot.\n");
 }
 
-/* The copy in the initramfs is what counts there, until it is made anew. */
+/* The initramfs uses its own copy until it is updated. */
 static void note_initramfs(struct cli *cli)
 {
 	const char *command = NULL;
@@ -348,9 +348,9 @@ static void report_udev(void *context, const struct pt_persisted *persisted, int
 }
 
 /*
- * A "change of the kernel's own" and one that udevadm trigger wrote are told apart by
- * the latter's UUID. Only a card that has just been plugged in is taken from a host
- * driver: at boot the early unit does that, and later it may be there on purpose.
+ * A "change of the kernel's own" and one that udevadm trigger wrote are told apart by the
+ * latter's UUID. Only a card that has just been plugged in is unbound from a host driver: at boot
+ * the early unit does that, and later the binding may be intentional.
  */
 static bool is_plugged_in(void)
 {

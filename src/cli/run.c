@@ -193,7 +193,7 @@ void cli_signals_restore(const struct cli_signals *signals)
 
 static _Noreturn void child(const struct run *run, const sigset_t *mask, pid_t parent)
 {
-	/* with us gone nobody would see to the devices: recovery must find them free */
+	/* without this process nothing would return the devices: recovery must find them unused */
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
 		_exit(127);

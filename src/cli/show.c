@@ -273,7 +273,7 @@ static void print_reset(const struct shown *shown)
 	char text[PT_ADDRESS_TEXT];
 	size_t i;
 
-	/* nobody resets a port but for what is below it */
+	/* a port is only reset for the devices below it */
 	if (pt_function_kind(shown->function) == PT_BRIDGE)
 		return;
 	if (reset->scope == PT_RESET_NONE)

@@ -9,7 +9,7 @@
 #include "cli/cli.h"
 #include "cli/print.h"
 
-/* More virtual functions than this below one physical function are told as a number. */
+/* More virtual functions than this below one physical function are shown as a number. */
 #define VFS_SHOWN 8
 
 /* Behind the branches each level takes this many columns. */

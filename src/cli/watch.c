@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* watch: what happens to devices, as it happens. */
+/* watch: device events as they happen. */
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -95,7 +95,7 @@ static void print_event(struct cli *cli, const struct pt_event *event)
 	(void)fprintf(cli->out, "%s.%03d  %s%-12s%s  %s%-9s%s  %s", when,
 		      (int)(event->time_ms % 1000), cli_bold(cli), text, cli_plain(cli), color,
 		      pt_event_kind_name(event->kind), *color ? cli_plain(cli) : "", event->text);
-	/* words about a claim name its owner already */
+	/* the words of a claim event already contain its owner */
 	if (event->has_claim && event->kind != PT_EVENT_CLAIMED)
 		(void)fprintf(cli->out, "  (%s)",
 			      describe_owner(&event->claim.owner, owner, sizeof(owner)));
@@ -129,11 +129,11 @@ static int print_pending(struct cli *cli, struct pt_watch *watch, const struct c
 			print_event(cli, &event);
 	}
 	if (fflush(cli->out) != 0)
-		return 1; /* nobody reads any more */
+		return 1; /* the reader has gone */
 	return r < 0 ? cli_fail(cli, &err) : -1;
 }
 
-/* Until a signal ends it: that is how one stops watching, and no failure. */
+/* Runs until a signal, which is the normal end and not a failure. */
 static int loop(struct cli *cli, struct pt_watch *watch, const struct cli_devices *devices,
 		int signal_fd)
 {

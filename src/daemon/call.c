@@ -368,7 +368,7 @@ static void call_receive(struct client *client, const struct frame *frame)
 
 /* ---- connections ---- */
 
-/* What changes something goes on without it; what looks and wasn't begun is for nobody any more. */
+/* A change continues without its client; a read that has not started is dropped. */
 static void call_client_dropped(struct client *client)
 {
 	while (client->calls) {

@@ -55,7 +55,7 @@ struct handler {
 int calls_new(struct pool *pool, struct calls **ret_calls, struct pt_error *err);
 void calls_free(struct calls *calls); /* NULL is allowed */
 
-/* Answer these procedures too. @context is what the handlers of this table work on. */
+/* Add these procedures. @context is passed to the handlers of this table. */
 #define CALLS_TABLES_MAX 16
 void calls_serve(struct calls *calls, const struct handler *table, void *context);
 

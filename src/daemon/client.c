@@ -11,7 +11,7 @@
 #include "daemon/log.h"
 #include "rpc/protocol.h"
 
-/* How often deadlines are looked at, as parts of the patience. */
+/* How often deadlines are checked, as fractions of the patience. */
 #define TICKS 6
 
 AUTO_DEFINE(clients, struct clients *, clients_free)
@@ -39,8 +39,8 @@ static bool is_listened_to(const struct client *client)
 }
 
 /*
- * Read only what can be dealt with: a client that asks faster than it takes the answers
- * waits in its own socket. Whoever owes us something has a deadline for it.
+ * Read only as much as can be handled: a client that sends calls faster than it reads replies
+ * waits in its own socket. A client with something outstanding has a deadline.
  */
 static void update(struct client *client)
 {

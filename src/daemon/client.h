@@ -29,7 +29,7 @@ struct client_ops {
 	void (*receive)(struct client *client, const struct frame *frame);
 	/* True while it is not to be read: client_resume() when that has changed. */
 	bool (*is_full)(const struct client *client);
-	/* What it can be sent has changed. */
+	/* The room for messages to the client has changed. */
 	void (*changed)(struct client *client);
 	/* The client was dropped: release its resources. */
 	void (*dropped)(struct client *client);
@@ -97,13 +97,13 @@ void client_drop(struct client *client, const char *why);
 void client_send(struct client *client, const struct frame_bytes *frame);
 
 /*
- * Send a message that isn't an answer; @encode may be NULL. A client that doesn't take its messages
- * is dropped.
+ * Send a message that is not a reply; @encode may be NULL. A client that does not read its
+ * messages is dropped.
  */
 void client_send_message(struct client *client, int32_t procedure, xdrproc_t encode,
 			 const void *payload);
 
-/* What held its frames up is gone: soon deal with those that were received meanwhile. */
+/* The client can continue: handle the frames that were received in between soon. */
 void client_resume(struct client *client);
 
 #endif

@@ -22,11 +22,11 @@ struct context_config {
 	const struct host_ops *ops; /* NULL: the machine's own */
 	void *ops_context;
 	const struct machine_ops *machine; /* of guests; NULL: the machine's own */
-	unsigned int max_clients;  /* 0: CONTEXT_CLIENTS_MAX, or what the descriptors allow */
-	unsigned int max_per_user; /* of each user but root; 0: CONTEXT_CLIENTS_PER_USER */
-	uint64_t patience_usec;	   /* 0: CONTEXT_PATIENCE_USEC */
-	const char *guest_user;	   /* whom guests run as; NULL: see domain/confine/confine.h */
-	unsigned int unplug_ms;	   /* how long unplugging waits for a guest; 0: GUEST_UNPLUG_MS */
+	unsigned int max_clients;	   /* 0: CONTEXT_CLIENTS_MAX or less, by the descriptors */
+	unsigned int max_per_user;	   /* of each user but root; 0: CONTEXT_CLIENTS_PER_USER */
+	uint64_t patience_usec;		   /* 0: CONTEXT_PATIENCE_USEC */
+	const char *guest_user; /* whom guests run as; NULL: see domain/confine/confine.h */
+	unsigned int unplug_ms; /* how long unplugging waits for a guest; 0: GUEST_UNPLUG_MS */
 };
 
 #define CONTEXT_CLIENTS_MAX	 4096

@@ -24,7 +24,7 @@ struct events {
 		unsigned int subscriptions;
 		bool is_begun;
 	} kinds[EVENT_KIND_COUNT];
-	sd_event_source *sweep; /* ends the sources that nobody needs any more */
+	sd_event_source *sweep; /* stops the sources without subscribers */
 };
 
 AUTO_DEFINE(events, struct events *, events_free)

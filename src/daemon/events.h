@@ -36,7 +36,7 @@ void events_set_source(struct events *events, enum event_kind kind,
 		       const struct event_source_ops *ops, void *context);
 
 /*
- * @object: the only one wanted, NULL for all. -E2BIG, -ENOMEM, or what the source failed with.
+ * @object: the only object, NULL for all. -E2BIG, -ENOMEM, or the failure of the source.
  */
 int events_subscribe(struct events *events, struct client *client, enum event_kind kind, int event,
 		     const char *object, int *ret_callback);

@@ -19,13 +19,13 @@ struct letter {
 
 int mailbox_new(sd_event *loop, struct mailbox **ret_mailbox, struct pt_error *err);
 
-/* Opens what is left; no other thread may post any more. NULL is allowed. */
+/* Handles the remaining mail; no other thread may post any more. NULL is allowed. */
 void mailbox_free(struct mailbox *mailbox);
 
 /* From any thread; letters are opened in the order in which they came. */
 void mailbox_post(struct mailbox *mailbox, struct letter *letter);
 
-/* In the loop: open those that are there, as mailbox_free() does. */
+/* In the loop: handle the waiting letters, as mailbox_free() does. */
 void mailbox_open(struct mailbox *mailbox);
 
 #endif

@@ -142,7 +142,7 @@ static int listen_all(struct daemon *daemon, const struct options *options, stru
 	return r;
 }
 
-/* The machine is read anew for each call, so there is nothing to reload. */
+/* Each call reads the machine again, so there is nothing to reload. */
 static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *info, void *context)
 {
 	(void)source;

@@ -288,7 +288,7 @@ void pool_add(struct pool *pool, struct job *job)
 	else if (pool->waiting_count + reserve(pool, job->lane) > pool->idle &&
 		 pool->count < POOL_THREADS_MAX)
 		r = start_thread(pool);
-	/* nobody would ever come for it */
+	/* no thread would ever run it */
 	if (r < 0 && (pool->is_over || pool->count <= reserve(pool, job->lane))) {
 		struct queue *queue = &pool->waiting[job->lane];
 		struct job *before = NULL, *at;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Threads for what takes time: resets and rebinding take seconds, and reading a sleeping device
- * wakes it. They come when they are needed and go when they are idle, but for one idle thread,
- * which stays. A job is run to its end, whoever has lost interest in it.
+ * Threads for slow work: resets and rebinding take seconds, and reading a suspended device
+ * resumes it. Threads are created on demand and exit when idle, except one idle thread. A job
+ * always runs to its end, even if its client has disconnected.
  *
- * Each job is in a lane, and each lane always has some threads that the others can't take from it:
- * nobody who only looks delays a change, and a guest can be ended whatever else is under way.
+ * Each job is in a lane, and each lane always has some threads that the others can't take from
+ * it: a read never delays a change, and a guest can be ended at any time.
  */
 #ifndef DAEMON_POOL_H
 #define DAEMON_POOL_H
@@ -20,9 +20,9 @@
 enum pool_lane {
 	POOL_END,      /* ends guests */
 	POOL_CHANGE,   /* changes devices and guests */
-	POOL_OWN,      /* the daemon's own: what an event of a guest leads to */
+	POOL_OWN,      /* the daemon's own: consequences of a guest's events */
 	POOL_READ,     /* looks */
-	POOL_READONLY, /* looks, for those who may do nothing else */
+	POOL_READONLY, /* reads on a read-only connection */
 	POOL_LANE_COUNT
 };
 
@@ -30,14 +30,14 @@ enum pool_lane {
 #define POOL_IDLE_S	 10
 
 /*
- * So many jobs of one peer, or of one user who isn't root, are run at once; POOL_END's aren't
- * counted. One user alone can't fill the lane of those who only look.
+ * The maximum of parallel jobs of one peer, or of one user other than root, without those of
+ * POOL_END. One user alone can't fill the lane of reads.
  */
 #define POOL_PEER_MAX	       4
 #define POOL_USER_MAX	       8
 #define POOL_READONLY_USER_MAX 3
 
-/* Whose jobs are the daemon's own. */
+/* The owner of the daemon's own jobs. */
 #define POOL_NO_USER ((uid_t) - 1)
 
 struct job {
@@ -45,10 +45,10 @@ struct job {
 	void (*run)(struct job *job, struct pt_host *host);
 	/* instead of @run, in any thread: there is no thread for it, or no host */
 	void (*fail)(struct job *job, const struct pt_error *err);
-	/* in the loop, last of all; frees what the job is part of */
+	/* in the loop, at the end; frees the object that contains the job */
 	void (*done)(struct job *job);
 	enum pool_lane lane;
-	const void *peer; /* whose it is, compared only; NULL: nobody's */
+	const void *peer; /* the owner of the job, only compared; NULL: none */
 	uid_t uid;	  /* or POOL_NO_USER */
 	/* the pool's */
 	struct letter letter;
@@ -66,7 +66,7 @@ void pool_free(struct pool *pool); /* NULL is allowed */
 /* Takes the job; from any thread. */
 void pool_add(struct pool *pool, struct job *job);
 
-/* Whether no job waits or is run; those that are done may still wait for the loop. */
+/* True if no job waits or runs; finished jobs may still wait for the loop. */
 bool pool_is_idle(struct pool *pool);
 
 /* Take back a job that wasn't begun; false when it was. */

@@ -32,7 +32,7 @@ struct server {
 	struct clients *clients;
 	struct listener *listeners;
 	sd_event_source *pause;	   /* ends what has_paused says */
-	bool has_paused;	   /* nobody was accepted since then */
+	bool has_paused;	   /* no client was accepted since then */
 	uint64_t turned_away_usec; /* when the log was told of one last */
 };
 
@@ -56,8 +56,8 @@ static int on_pause_over(sd_event_source *source, uint64_t usec, void *context)
 }
 
 /*
- * Who can't be accepted stays in the queue, and the kernel tells of him again and again. The log is
- * told once, until somebody is accepted.
+ * A client that can't be accepted stays in the queue, and the kernel reports it again and again.
+ * This is logged once, until a client is accepted.
  */
 static void pause_accepting(struct server *server, int errnum)
 {
@@ -72,7 +72,7 @@ static void pause_accepting(struct server *server, int errnum)
 	(void)sd_event_source_set_enabled(server->pause, SD_EVENT_ONESHOT);
 }
 
-/* Whoever is turned away can come again at once: the log hears of it once a second. */
+/* A rejected client can reconnect at once, so this is logged at most once per second. */
 static void log_turned_away(struct server *server, uid_t uid)
 {
 	uint64_t now = 0;
@@ -154,7 +154,7 @@ static int server_add(struct server *server, int fd, bool is_readonly, const cha
 	return 0;
 }
 
-/* Remove the socket of a daemon that died. -EADDRINUSE when somebody answers there. */
+/* Remove the socket of a dead daemon. -EADDRINUSE if a daemon still listens there. */
 static int clear_path(const struct sockaddr_un *address)
 {
 	AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -185,8 +185,8 @@ static int make_socket(const char *path, gid_t gid, mode_t mode)
 	r = clear_path(&address);
 	if (r < 0)
 		return r;
-	/* a socket's node gets the mode that the socket has (unix_bind()): nobody's at first. The
-	 * umask would be that of all threads. */
+	/* a socket's node gets the mode that the socket has (unix_bind()): no access at first. The
+	 * umask would affect all threads. */
 	if (fchmod(fd, 0) < 0 || bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
 		return -errno;
 	if (chown(path, (uid_t)-1, gid) < 0 || chmod(path, mode) < 0 || listen(fd, SOMAXCONN) < 0) {

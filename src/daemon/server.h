@@ -7,7 +7,7 @@
 
 struct server;
 
-/* So long nobody is accepted where descriptors or memory have run out. */
+/* How long no client is accepted after descriptors or memory have run out. */
 #define SERVER_PAUSE_USEC 1000000
 
 int server_new(struct clients *clients, struct server **ret_server, struct pt_error *err);
@@ -16,12 +16,12 @@ int server_new(struct clients *clients, struct server **ret_server, struct pt_er
 void server_free(struct server *server);
 
 /*
- * Listen on @path for people of @gid who may change devices, and on "PATH-ro" for everyone.
- * A socket left by a daemon that died is replaced; one that is answered is not.
+ * Listen on @path for members of @gid, who may change devices, and on "PATH-ro" for every user.
+ * The socket of a dead daemon is replaced; the socket of a running one is not.
  */
 int server_listen_at(struct server *server, const char *path, gid_t gid, struct pt_error *err);
 
-/* Sockets given by the service manager: those whose path ends in "-ro" are read-only. */
+/* Sockets from the service manager: a socket with a path that ends in "-ro" is read-only. */
 int server_listen_inherited(struct server *server, int first_fd, int count, struct pt_error *err);
 
 #endif

@@ -177,7 +177,7 @@ static void write_terminal(struct stream *stream)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n < 0) {
-		/* nobody is there to take it: reading tells the client */
+		/* the terminal has no reader: reading reports that to the client */
 		n = (ssize_t)stream->pending_size;
 	}
 	stream->pending_size -= (size_t)n;

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A terminal carried over a connection: what the guest writes goes to the client in packets of a
- * stream, what the client sends goes to the guest. All in the loop, never waiting.
+ * A terminal over a connection: output of the guest goes to the client in packets of a stream,
+ * input of the client goes to the guest. All in the loop, without blocking.
  *
- * Neither side can make the daemon hold much: the terminal is read only while the client has
- * taken all it was sent, and the client is not read while the terminal hasn't taken what it sent
- * before.
+ * The daemon buffers little: the terminal is read only after the client has received all previous
+ * data, and the client only after the terminal has.
  */
 #ifndef DAEMON_STREAM_H
 #define DAEMON_STREAM_H
@@ -25,7 +24,7 @@
 int stream_new(struct client *client, const struct frame_header *header, int fd,
 	       struct pt_error *err);
 
-/* The stream on this terminal, of whatever client; NULL when there is none. */
+/* The stream on this terminal, of any client; NULL if there is none. */
 struct stream *stream_find(const struct clients *clients, dev_t terminal);
 
 /* End it, telling its client why. */
@@ -37,7 +36,7 @@ void stream_receive(struct client *client, const struct frame *frame);
 /* True while a client is not to be read, for the terminal is slower than it. */
 bool streams_are_full(const struct client *client);
 
-/* What the client can take has changed. */
+/* The room for messages to the client has changed. */
 void streams_update(struct client *client);
 
 /* The client is gone. */

@@ -69,9 +69,8 @@ int binding_read_driver(struct pt_host *host, const struct pt_address *address,
 }
 
 /*
- * The driver, once nobody else's unbind of it is under way any more. Ours is
- * known to be stuck by its deadline; this is for those that began before us. What they
- * have left of it, ours gets.
+ * Read the driver, after any unbind by another program has ended. Our own unbind has its
+ * deadline; this is for unbinds that started before. Our unbind gets the rest of the deadline.
  */
 static int read_settled_driver(struct pt_host *host, const struct pt_address *address,
 			       char driver[BINDING_NAME], unsigned int deadline_ms,
@@ -269,7 +268,7 @@ int binding_unbind(struct pt_host *host, const struct pt_address *address, unsig
 	r = binding_read_driver(host, address, now, err);
 	if (r < 0)
 		return r;
-	/* when it is gone it is gone, whoever did it and whatever the write said */
+	/* unbound is unbound, by any program and with any result of the write */
 	if (!*now)
 		return 0;
 	return fail_unbind(host, &attempt, now, err);
@@ -342,7 +341,7 @@ static int fail_probe(struct pt_host *host, const struct probe_job *job, const c
 		return pt_fail(err, PT_DRIVER_REFUSED, ENODEV,
 			       "%s: driver_override is \"%s\", so it can't be bound to %s", text,
 			       job->override, job->driver);
-	/* the one thing that drivers_probe doesn't pass over in silence, and that as EINVAL */
+	/* the only failure that drivers_probe reports, as EINVAL */
 	if (!*job->driver)
 		return pt_fail(
 			err, PT_DRIVER_REFUSED, -attempt->result,

@@ -52,12 +52,12 @@ static void prepare_message(struct message *message, void *head, size_t head_siz
 }
 
 /*
- * A fork that nobody but us notices: without an exit signal the caller of the library
- * gets no SIGCHLD, and no wait() of its own (unless with __WALL) sees a strange child. All
- * arguments being 0, their order, which differs between architectures, doesn't matter.
+ * A fork that the caller of the library does not notice: without an exit signal the caller of the
+ * library gets no SIGCHLD, and no wait() of its own (unless with __WALL) sees a strange child.
+ * All arguments being 0, their order, which differs between architectures, doesn't matter.
  *
- * Not a second fork, after which init would be the parent: in a container the first
- * process is often one that reaps nobody, and each helper would leave a zombie for good.
+ * Not a second fork, after which init would be the parent: in a container the first process often
+ * reaps no children, and each helper would leave a zombie forever.
  */
 static pid_t fork_quietly(void)
 {
@@ -142,7 +142,7 @@ static _Noreturn void helper_main(struct pt_host *host, int fd)
 		close_locks(&message.header);
 		prepare_message(&message, &result, sizeof(result), argument, request.size);
 		if (sendmsg(fd, &message.header, MSG_NOSIGNAL) < 0)
-			_exit(0); /* nobody waits any more */
+			_exit(0); /* no process waits for it any more */
 	}
 }
 
@@ -236,7 +236,7 @@ static void dismiss_helper(struct pt_host *host)
 	if (!host->helper.pid)
 		return;
 	close(host->helper.fd);
-	/* in a child of the process that started it, it is somebody else's */
+	/* in a child of the process that started it, it belongs to the parent */
 	if (host->helper.owner == getpid())
 		helper_reap(host->helper.pid);
 	host->helper.pid = 0;

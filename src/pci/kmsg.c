@@ -175,7 +175,7 @@ static bool parse_smmu(const char *text, struct kmsg_error *error)
 	return true;
 }
 
-/* What isn't printable the kernel writes as \x…; what is left of it must not reach a terminal. */
+/* The kernel writes unprintable bytes as \x…; these must not reach a terminal. */
 static void flatten(char *text)
 {
 	for (; *text; text++) {

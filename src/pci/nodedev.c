@@ -327,8 +327,8 @@ static bool read_shown(int fd, uint8_t bytes[CONFIG_SHOWN])
 	unsigned int at, steps;
 
 	/*
-	 * Ids, command and status, class, header type. All ones: nobody answers (the ids alone
-	 * read so of virtual functions).
+	 * Ids, command and status, class, header type. All ones: the device does not respond (of
+	 * virtual functions, only the ids read so).
 	 */
 	if (!read_piece(fd, bytes, 0, 16) || !memcmp(bytes + 4, "\xff\xff\xff\xff", 4))
 		return false;
@@ -506,7 +506,7 @@ static int open_function(struct writer *writer)
 	if (len < 0 && errno != EINVAL)
 		return errno > 0 ? -errno : -EIO; /* always the first; analyzers wonder */
 	target[len < 0 ? 0 : len] = '\0';
-	if (strncmp(target, UP_TO_SYS, strlen(UP_TO_SYS)) != 0) /* somebody's copy of a sysfs */
+	if (strncmp(target, UP_TO_SYS, strlen(UP_TO_SYS)) != 0) /* a copy of a sysfs */
 		r = text_format(writer->path, sizeof(writer->path), "/%s", entry);
 	else
 		r = text_format(writer->path, sizeof(writer->path), "/sys/%s",

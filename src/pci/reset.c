@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * How a function can be reset, and what goes down with it.
+ * How a function can be reset, and which functions the reset affects.
  *
  * The kernel's list (reset_method) says which methods it found when the function
  * was discovered; two things it doesn't say have to be added from the topology:
@@ -9,8 +9,8 @@
  *   reset the kernel refuses them (ENOTTY) unless the function is alone on that
  *   bus. It lists them nevertheless for function 0 of a multifunction device,
  *   which was alone when it was discovered, before function 1.
- * - What else loses its state: a physical function takes its VFs down with it by
- *   whatever method, a bridge everything below.
+ * - The other affected functions: every method of a physical function also resets its VFs, that
+ *   of a bridge everything below.
  *
  * Without a method for the function alone there is the bus reset of VFIO
  * (VFIO_DEVICE_PCI_HOT_RESET), for the owner of everything below the same bridge.
@@ -284,8 +284,8 @@ static int apply_function(struct pt_host *host, const struct pt_address *address
 	    attempt.result == -EACCES || attempt.result == -EPERM || attempt.result == -EROFS)
 		return fail_function(host, &attempt, reset->method, err);
 	/*
-	 * Whatever the write said: a device that never came back is ENOTTY to the kernel too,
-	 * since it goes on to the next method.
+	 * Check regardless of the write's result: the kernel also returns ENOTTY for a device
+	 * that never came back, because it tries the next method.
 	 */
 	if (job.read_result < 0)
 		memset(&job.before, 0xff, sizeof(job.before));
@@ -318,7 +318,9 @@ static bool is_foreseen(const struct hot_job *job, const struct pt_address *addr
 	return false;
 }
 
-/* The kernel's word on what goes down is had only here, where the device is opened anyway. */
+/*
+ * Only here the kernel reports the affected functions, because the device must be opened for that.
+ */
 static int hot_work(struct pt_host *host, void *argument)
 {
 	struct pt_address affected[VFIO_AFFECTED_MAX];
@@ -388,7 +390,7 @@ static int fail_hot(struct pt_host *host, const struct helper_attempt *attempt,
 		       explain_hot(-attempt->result), strerrorname_np(-attempt->result));
 }
 
-/* Headers of all that goes down, before it does. */
+/* Headers of all affected functions, before the reset. */
 static int read_headers(struct pt_host *host, const struct pt_reset *reset, struct header *headers,
 			struct pt_error *err)
 {

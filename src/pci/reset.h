@@ -13,8 +13,8 @@
  * Reset @address as @reset says, then check that configuration space answers and
  * that ids, header and BARs are what they were. For PT_RESET_BUS with more
  * than this function all affected must be on VFIO drivers; the caller has
- * seen to it that they are ours; a kernel that would take down more than
- * @reset foresees is not let. PT_RESET_UNAVAILABLE, PT_RESET_FAILED, PT_DRIVER_STUCK,
+ * checked that they have the same owner. If the kernel would reset more functions than @reset
+ * contains, nothing is reset. PT_RESET_UNAVAILABLE, PT_RESET_FAILED, PT_DRIVER_STUCK,
  * PT_DEVICE_GONE, PT_NOT_PERMITTED.
  *
  * On a host driver the kernel calls that driver's reset_prepare and reset_done, if it has them;

@@ -72,7 +72,7 @@ static int read_path(struct reader *reader, struct pt_function *function)
 	len = readlinkat(reader->dir_fd, entry, reader->path, PATH_MAX - 1);
 	if (len < 0 && errno != EINVAL)
 		return -errno;
-	if (len < 0) /* a directory, not a link: somebody's copy of a sysfs */
+	if (len < 0) /* a directory, not a link: a copy of a sysfs */
 		len = text_format(reader->path, PATH_MAX, "%s", entry);
 	reader->path[len] = '\0';
 	reader->path_len = (size_t)len;
@@ -271,8 +271,8 @@ static int read_functions(struct reader *reader, struct pt_error *err)
 }
 
 /*
- * Who follows parents must come to an end, also in a recording that somebody made up: a
- * parent's directory holds the function's.
+ * Following parents must terminate, also in an invented recording: a parent's directory contains
+ * the function's.
  */
 static void check_parents(struct pt_snapshot *snapshot)
 {

@@ -179,7 +179,7 @@ static int duplicate(int fd)
 	return copy < 0 ? -errno : copy;
 }
 
-/* The kernel resets only for one who holds the groups of everything that goes down. */
+/* The kernel resets only for a caller that holds the groups of all affected functions. */
 static int open_groups(struct pt_host *host, const struct session *session,
 		       const struct dependents *dependents, struct group_fds *groups)
 {

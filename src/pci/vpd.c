@@ -15,7 +15,7 @@ static bool is_keyword_byte(uint8_t c)
 	return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 }
 
-/* Cut padding; false when what is left isn't text for people. */
+/* Remove padding; false if the rest is not readable text. */
 static bool trim_text(const uint8_t *text, size_t *len)
 {
 	size_t i;

@@ -356,7 +356,7 @@ int qmp_wait_event(struct qmp *qmp, bool (*match)(const struct qmp_event *event,
 		struct json_object *message = NULL;
 		int r = 0;
 
-		/* all of what has come, as more may have been kept than was looked at before */
+		/* all that has arrived, as more may have been stored than was parsed before */
 		while (!qmp->is_lost && (r = next_message(qmp, &message, err)) >= 0)
 			json_object_put(message);
 		for (size_t i = 0; i < qmp->event_count; i++)

@@ -46,8 +46,8 @@ struct frame_buffer {
 };
 
 /*
- * Where the next bytes go, at least one of room; forgets the frames taken before. 0 or
- * -ENOMEM, or -EPROTO when the frame at the start has an impossible length.
+ * The place for the next bytes, at least one; drops the frames taken before. 0 or -ENOMEM, or
+ * -EPROTO when the frame at the start has an impossible length.
  */
 int frame_buffer_space(struct frame_buffer *buffer, unsigned char **ret_at, size_t *ret_size);
 

@@ -2,15 +2,15 @@
 /*
  * Keeping the host's drivers away at boot.
  *
- * udev loads modules as it meets the devices, several at a time, and a module takes every
- * device of its kind the moment it is loaded. A rule that looks only after the device of its own
- * event is thus too late for the twin whose event comes second. So each call first sets the
- * driver_override of all persisted devices, which keeps every other driver away for
- * good, and only then loads and binds. It is called before the first module is loaded
- * (initramfs, early unit), and for each PCI device that appears (udev rule).
+ * udev loads modules as it meets the devices, several at a time, and a module takes every device
+ * of its kind the moment it is loaded. A rule that handles only the device of its own event is
+ * too late for a device of the same model whose event comes second. So each call first sets the
+ * driver_override of all persisted devices, which keeps every other driver away for good, and
+ * only then loads and binds. It is called before the first module is loaded (initramfs, early
+ * unit), and for each PCI device that appears (udev rule).
  *
- * A crash in between leaves an override without its driver: no harm is done, and the next
- * call goes on. So there is no journal.
+ * A crash in between leaves an override without its driver: this is harmless, and the next call
+ * continues. So there is no journal.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -57,7 +57,7 @@ static void take_failure(struct application *app, int r, const struct pt_error *
 		*app->err = *err;
 }
 
-/* @outcome: what was changed; "" for nothing, which nobody needs to read in a log. */
+/* @outcome: the change; "" for none, which is not logged. */
 static void persist_apply_report(struct application *app, const struct pt_persisted *persisted,
 				 int result, const struct pt_error *err, const char *outcome)
 {
@@ -201,8 +201,8 @@ static int change(struct application *app, struct pt_persisted *persisted, bool 
 /* ---- all of them ---- */
 
 /*
- * For the event of another device: a device that has its override already was
- * looked at when that was set, for an override ends with the device's stay in the machine.
+ * For the event of another device: a device that already has its override was checked when it was
+ * set, because the override ends when the device is removed.
  */
 static bool is_settled(struct application *app, const struct pt_persisted *persisted)
 {

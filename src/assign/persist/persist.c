@@ -67,7 +67,10 @@ const struct pt_unreadable *pt_persist_unreadable_at(const struct pt_persist_lis
 
 /* ---- what has become of them ---- */
 
-/* It is where it was, or where the same slot is after buses were counted anew. */
+/*
+ * The device is at its old address, or at the new address of its slot after the buses were
+ * renumbered.
+ */
 static int examine_found(struct pt_host *host, struct pt_persisted *persisted, struct pt_error *err)
 {
 	bool is_elsewhere = pt_address_compare(&persisted->now, &persisted->address) != 0;
@@ -155,7 +158,7 @@ int persist_examine(struct pt_host *host, struct pt_persist_list *list,
 	return examine_misplaced(host, list, persisted, difference, err);
 }
 
-/* What left while it was looked at is missing, and no failure. */
+/* A device that is removed during the check is missing, which is not a failure. */
 static int examine_all(struct pt_host *host, struct pt_persist_list *list, struct pt_error *err)
 {
 	size_t i;
@@ -349,7 +352,7 @@ static int check_request(const struct pt_persist_request *request, struct pt_err
 
 /* ---- adding and removing ---- */
 
-/* The same device under the address it had before it moved or buses were counted anew. */
+/* The same device at its address before it was moved or the buses were renumbered. */
 static int drop_old(struct pt_host *host, const struct pt_persist_list *list,
 		    const struct pt_persisted *made, struct pt_error *err)
 {
@@ -382,7 +385,7 @@ static const struct pt_persisted *find_file(const struct pt_persist_list *list,
 	return NULL;
 }
 
-/* All files, or none: what is written already is put back when a later one can't be. */
+/* All files or none: if one can't be written, the previous ones are restored. */
 static int store_all(struct pt_host *host, const struct pt_persist_list *list,
 		     const struct pt_persisted *made, size_t count, struct pt_error *err)
 {

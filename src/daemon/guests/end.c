@@ -43,7 +43,7 @@ int domain_ended(struct pt_host *host, struct domain *domain, struct guest *gues
 	r = guest_end(host, guest, err);
 	guests_lock(guests);
 	reason = domain->end_reason;
-	/* nobody said why: QEMU was killed, or broke */
+	/* the reason is unknown: QEMU was killed, or crashed */
 	if (reason == DOMAIN_SHUTOFF_UNKNOWN)
 		reason = DOMAIN_SHUTOFF_CRASHED;
 	domain->guest = NULL;

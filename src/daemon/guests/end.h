@@ -12,7 +12,7 @@
 int domain_ended(struct pt_host *host, struct domain *domain, struct guest *guest,
 		 struct pt_error *err);
 
-/* What its emulated TPM keeps goes with a guest that isn't defined, unless it says otherwise. */
+/* Remove the TPM state of a transient guest, unless its definition keeps it. */
 void domain_forget_tpm(struct pt_host *host, const struct domain *domain,
 		       const struct definition *live);
 

@@ -71,7 +71,7 @@ struct domain {
 	int reason;
 	int64_t changed_ms; /* when the state did, monotonic */
 	enum domain_reboot reboot;
-	int end_reason; /* what QEMU's end will mean: a DOMAIN_SHUTOFF_… */
+	int end_reason; /* the reason of the shutoff when QEMU ends: a DOMAIN_SHUTOFF_… */
 
 	/*
 	 * Why the guest is unusable: the unreadable file, the reason and the remedy; otherwise

@@ -207,7 +207,7 @@ static void do_autostart(struct pt_host *host, struct domain *domain, struct gue
 
 /* ---- done before the first client is served ---- */
 
-/* RFC 9562, version 8, from the name of a file whose own UUID nobody knows: the same each time. */
+/* RFC 9562, version 8, from the name of a file with an unknown UUID: the same each time. */
 static void make_uuid(const char *file, unsigned char ret_uuid[16])
 {
 	uint64_t hash = 0xcbf29ce484222325; /* FNV-1a */
@@ -224,7 +224,10 @@ static void make_uuid(const char *file, unsigned char ret_uuid[16])
 	ret_uuid[8] = (ret_uuid[8] & 0x3f) | 0x80;
 }
 
-/* The guest of a file; where no guest can be called so, by its path, as no guest can be either. */
+/*
+ * The guest of a file; if the file's name can't be a guest's name, the guest is named by the path,
+ * which can't be one either.
+ */
 static struct domain *find_or_add(struct guests *guests, const struct state_kind *kind,
 				  const char *file)
 {
@@ -261,7 +264,7 @@ static int show_unreadable(struct guests *guests, struct pt_host *host,
 	return domain_set_unreadable(domain, kind, file, why, err);
 }
 
-/* Its file stays: it is somebody's work, and may be readable to a newer version. */
+/* The file is kept: it may be a user's work, and readable by a newer version. */
 static int load_definition(struct guests *guests, struct pt_host *host, const char *name,
 			   struct pt_error *err)
 {
@@ -417,7 +420,7 @@ static int reconnect(struct guests *guests, struct pt_error *err)
 	if (!found)
 		return pt_fail_memory(err);
 	for (at = found; *at; at++) {
-		/* nobody else has begun anything yet, so it can be read without the lock */
+		/* no other thread has started yet, so it can be read without the lock */
 		struct guest *guest = (*at)->guest;
 
 		guests_work(guests, guest ? do_reconnect : do_forget, *at, guest, NULL);

@@ -24,7 +24,7 @@ static int copy(int from, off_t start, off_t end, int to)
 		if (n < 0)
 			return -errno;
 		if (n == 0)
-			break; /* somebody else has emptied it */
+			break; /* another process has truncated it */
 	}
 	return 0;
 }

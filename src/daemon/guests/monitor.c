@@ -57,7 +57,10 @@ static void do_end(struct pt_host *host, struct domain *domain, struct guest *gu
 	struct pt_error err;
 
 	(void)alias;
-	/* whoever has the job finds out soon that the guest is gone: nothing may leave it undone */
+	/*
+	 * the holder of the job soon notices that the guest has ended; the end must be handled in
+	 * any case
+	 */
 	if (!domain_await_job(domain, guest, "the guest's end"))
 		return;
 	if (domain_ended(host, domain, guest, &err) < 0)
@@ -322,7 +325,7 @@ static int on_end(sd_event_source *source, int fd, uint32_t revents, void *conte
 
 /* ---- its TPM ---- */
 
-/* It ends with QEMU, and a moment earlier; so long after that QEMU has ended too. */
+/* swtpm exits with QEMU, possibly a moment earlier; after this time QEMU has ended too. */
 #define TPM_CHECK_US 2000000
 
 static int on_tpm_check(sd_event_source *source, uint64_t when, void *context)

@@ -17,7 +17,7 @@
 /* Press the button; with the job. A guest that doesn't answer it stays as it is. */
 int reboot_ask(struct domain *domain, struct guest *guest, struct pt_error *err);
 
-/* What the guest does next is to end it, and not to reboot; with the job. */
+/* The next shutdown of the guest ends it, and is not a reboot. The caller has the job. */
 int reboot_forget(struct domain *domain, struct guest *guest, struct pt_error *err);
 
 /* The loop heard of a shutdown: true when it is the first half of a reboot; the rest is posted. */

@@ -55,7 +55,7 @@ static int add_limits(sd_bus_message *call, const struct definition *live)
 	return r;
 }
 
-/* By number, so that what systemd lets it at is what was looked at. */
+/* By number, so that systemd permits exactly the nodes that were checked. */
 static int add_node(sd_bus_message *call, const struct reach_file *file)
 {
 	bool is_block = S_ISBLK(file->st.st_mode);
@@ -85,7 +85,7 @@ static int scope_add_nodes(sd_bus_message *call, const struct reach *reach)
 	return r;
 }
 
-/* "closed" is /dev/null and the like, and ptys; an empty list first forgets what was before. */
+/* "closed" is /dev/null and the like, and ptys; an empty list first clears the previous one. */
 static int add_device_policy(sd_bus_message *call, const struct reach *reach)
 {
 	int r = sd_bus_message_append(call, "(sv)(sv)", "DevicePolicy", "s", "closed",

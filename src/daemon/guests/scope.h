@@ -17,8 +17,8 @@ struct sd_bus;
 
 /*
  * Ask for a scope with the guest's processes, by StartTransientUnit of systemd's manager
- * (org.freedesktop.systemd1(5)), with the limits that @live says, and the nodes of @reach. They
- * move soon after; what they start goes with them.
+ * (org.freedesktop.systemd1(5)), with the limits of @live, and the nodes of @reach. The processes
+ * are moved soon after; their children are in the scope, too.
  */
 int scope_ask(struct sd_bus *bus, const struct store_live *record, const struct definition *live,
 	      const struct reach *reach, struct pt_error *err);

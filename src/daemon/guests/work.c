@@ -26,7 +26,7 @@ static void work_fail(struct job *job, const struct pt_error *err)
 {
 	const struct work *work = CONTAINER_OF(job, struct work, job);
 
-	/* when the daemon ends, the next one sees to it */
+	/* when the daemon ends, the next one does it */
 	if (err->errnum != ECANCELED)
 		log_message(PT_LOG_WARNING, "a background task of guest %s was not done: %s",
 			    work->domain ? work->domain->name : "*", err->message);

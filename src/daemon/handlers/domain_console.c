@@ -15,8 +15,8 @@
 #include "domain/definition/xml_node.h"
 
 /*
- * virDomainConsoleFlags. "Safe" asks for a session that nobody else is in: each one here is alone
- * on its terminal, as far as clients of this daemon go.
+ * virDomainConsoleFlags. "Safe" requests an exclusive session: every session here is exclusive
+ * among clients of this daemon.
  */
 #define CONSOLE_FORCE 1u
 #define CONSOLE_SAFE  2u
@@ -34,7 +34,7 @@ static bool is_meant(const xmlNode *node, const char *alias)
 	if (!node_is(node, "serial") && !node_is(node, "console") && !node_is(node, "parallel") &&
 	    !node_is(node, "channel"))
 		return false;
-	/* a channel is somebody's when it is named, and no console otherwise */
+	/* a channel is only used if it is named; otherwise it is not a console */
 	return alias ? own && !strcmp(own, alias) : !node_is(node, "channel");
 }
 
@@ -65,7 +65,7 @@ static int find_terminal(struct call *call, const struct guest *guest, const cha
 	return 0;
 }
 
-/* Only a terminal that is the guest's user's: a QEMU that lies gets nobody else's. */
+/* Only a terminal of the guest user: a QEMU that lies gets no other terminal. */
 static int open_terminal(struct call *call, const char *path, uid_t uid, dev_t *ret_terminal)
 {
 	AUTO_CLOSE int fd = open(path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);

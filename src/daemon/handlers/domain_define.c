@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Defining guests, and forgetting them. */
+/* Defining and undefining guests. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -69,7 +69,7 @@ static struct domain *find_or_add(struct call *call, const struct definition *de
 				uuid_format(uuid, text));
 		return NULL;
 	}
-	/* nobody knows the UUID of a definition that can't be read, unless its guest runs */
+	/* the UUID of an unreadable definition is unknown, unless its guest runs */
 	if (by_name && by_name != by_uuid &&
 	    (!by_name->unreadable || by_name->definition || by_name->guest)) {
 		(void)fault_set(&call->fault, FAULT_FAILED, FAULT_FROM_DOMAIN,
@@ -87,8 +87,8 @@ static struct domain *find_or_add(struct call *call, const struct definition *de
 }
 
 /*
- * With its job, so that nobody changes it meanwhile; NULL and the fault otherwise. Whether it may
- * be defined so is looked at again whenever it went while its job was waited for.
+ * Returns the domain with its job, so that no other call changes it; otherwise NULL and the
+ * fault. If the domain was removed while waiting for its job, the check is repeated.
  */
 static struct domain *define_begin(struct call *call, const struct definition *definition,
 				   bool may_replace_unreadable)
@@ -184,7 +184,10 @@ static int define_xml_flags(struct pt_host *host, struct call *call)
 
 /* ---- undefine ---- */
 
-/* The firmware's variables are somebody's boot entries and keys: never kept or lost unasked. */
+/*
+ * The firmware's variables contain boot entries and keys: the user must decide to keep or remove
+ * them.
+ */
 static int undefine_files(struct pt_host *host, struct call *call, const struct domain *domain,
 			  unsigned int flags)
 {

@@ -65,8 +65,8 @@ static int domain_devices_write_text(const struct change *change,
 }
 
 /*
- * Write the changed definition before the running guest is changed: a file is quickly put back,
- * a device isn't.
+ * Write the changed definition before the running guest is changed: a file is easy to restore, a
+ * device is not.
  */
 static int write_config(struct change *change)
 {
@@ -203,7 +203,7 @@ static int remove_from_config(struct change *change)
 	return 0;
 }
 
-/* -1 when the guest still has it; what failed after that is told, but it is out. */
+/* -1 if the guest still has the device; later failures are logged, but the device was released. */
 static int detach_live(struct change *change, const char *alias, bool *ret_is_out)
 {
 	struct domain *domain = change->domain;

@@ -24,7 +24,7 @@ int fault_check_flags(struct call *call, unsigned int flags, unsigned int known)
 			 call->procedure->name);
 }
 
-/* Our message begins with the address of the device that somebody has. */
+/* The message begins with the address of the claimed device. */
 static int fault_claimed(struct pt_host *host, struct call *call, const struct pt_error *err)
 {
 	AUTO(auto_claims) struct pt_claims *claims = NULL;

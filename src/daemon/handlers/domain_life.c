@@ -102,8 +102,8 @@ static int make_end(struct call *call, const struct guest *guest, bool is_gracef
 }
 
 /*
- * QEMU is ended before its job is had: who has that waits perhaps for this very guest, and
- * learns now that it is gone.
+ * QEMU is ended before this call has the job: the holder of the job may be waiting for this
+ * guest, and notices its end now.
  */
 static int destroy(struct pt_host *host, struct call *call, const struct rpc_domain *wanted,
 		   unsigned int flags)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Figures of guests: from /proc where that knows, so that nobody waits for QEMU. */
+/* Statistics of guests: from /proc if possible, so that no call waits for QEMU. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -204,7 +204,7 @@ static int fill_vcpu(struct pt_host *host, const struct guest *guest, struct jso
 	return 0;
 }
 
-/* No processor is pinned that the definition doesn't pin, and those are told as the rest. */
+/* Only processors that the definition pins are pinned; all are reported in the same way. */
 static int fill_maps(size_t count, int map_size, u_int *ret_size, char **ret_maps)
 {
 	size_t size = count * (size_t)map_size;

@@ -8,7 +8,7 @@
 
 #include "daemon/log.h"
 
-/* So many events a round of the loop; what is left wakes it again. */
+/* The maximum number of events per round of the loop; remaining events wake it again. */
 #define EVENTS_MAX 64
 
 struct device_faults {

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What the hardware says about devices of guests, into the daemon's log: DMA that the IOMMU
- * stopped, errors on the bus, cards that were pulled. passthru watch shows the same for all
- * devices.
+ * Log hardware faults of guests' devices: DMA that the IOMMU blocked, bus errors, removed cards.
+ * passthru watch shows the same for all devices.
  */
 #ifndef DAEMON_HOST_DEVICE_FAULTS_H
 #define DAEMON_HOST_DEVICE_FAULTS_H

@@ -63,7 +63,7 @@ static int fixed_compare_names(const void *a, const void *b)
 	return strcmp(a, b);
 }
 
-/* Our own copy of a name; with the lock. False for want of memory. */
+/* Our own copy of a name; with the lock. False without memory. */
 static bool keep_name(struct fixed *fixed, const char **name)
 {
 	char *copy;

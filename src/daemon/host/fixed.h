@@ -20,7 +20,7 @@ void fixed_free(struct fixed *fixed);
  */
 struct nodedev_fixed fixed_get(struct fixed *fixed, const struct pt_address *address);
 
-/* Nothing is kept for want of memory. */
+/* Without memory nothing is cached. */
 void fixed_put(struct fixed *fixed, const struct pt_address *address,
 	       const struct nodedev_fixed *facts);
 

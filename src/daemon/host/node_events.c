@@ -42,7 +42,7 @@ static struct known *node_events_find(struct node_events *events, const char *pa
 	return known;
 }
 
-/* False for want of memory. */
+/* False without memory. */
 static bool keep(struct node_events *events, const char *path, const char *name)
 {
 	struct known *known = calloc(1, sizeof(*known));
@@ -211,7 +211,7 @@ static int start_monitor(struct node_events *events)
 			       udev_monitor_get_fd(events->monitor), EPOLLIN, on_uevent, events);
 }
 
-/* ---- while somebody listens ---- */
+/* ---- while there are subscribers ---- */
 
 static void node_events_end(void *context)
 {
@@ -231,7 +231,7 @@ static int node_events_begin(void *context)
 	size_t i;
 	int r;
 
-	/* listen first, then look: what happens in between is told twice, not lost */
+	/* subscribe first, then read: an event in between is reported twice instead of lost */
 	r = events->context->host->is_this_machine ? start_monitor(events) : 0;
 	if (r >= 0)
 		r = nodes_read(events->context->host, NODES_ALL & ~(1u << NODE_SYSTEM), true,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Events of node devices, from the kernel's uevents as udev passes them on. While somebody
- * listens, the names of all nodes are kept: of a device that left, sysfs tells nothing any more.
+ * Events of node devices, from the kernel's uevents as udev passes them on. While there are
+ * subscribers, the names of all nodes are cached, because sysfs has no entry of a removed device.
  */
 #ifndef DAEMON_HOST_NODE_EVENTS_H
 #define DAEMON_HOST_NODE_EVENTS_H
@@ -23,7 +23,9 @@ int node_events_new(const struct context *context, struct events *events,
 /* After events_free(). NULL is allowed. */
 void node_events_free(struct node_events *events);
 
-/* Whether somebody listens; and what a uevent says, for tests. @action: "add", "remove" … */
+/*
+ * Whether there are subscribers; and the meaning of a uevent, for tests. @action: "add", "remove" …
+ */
 bool node_events_are_begun(const struct node_events *events);
 void node_events_handle(struct node_events *events, const char *action, const char *path);
 

@@ -70,13 +70,13 @@ void nodes_free(struct nodes *nodes);
 /* Whether a name is one of a PCI function, be it there or not: the one spelling of its address. */
 bool node_is_pci_name(const char *name, struct pt_address *ret_address);
 
-/* The node of a name, as the only one in *ret_nodes; -ENOENT when there is none. */
+/* The node with this name, as the only one in *ret_nodes; -ENOENT if it does not exist. */
 int node_of_name(struct pt_host *host, const char *name, struct nodes *ret_nodes);
 
 /* The node of a path below /sys, as an event tells it; -ENOENT when it is no node here. */
 int node_of_path(struct pt_host *host, const char *path, struct nodes *ret_nodes);
 
-/* Name of the next node above a path, "computer" when there is none; malloc()ed, NULL: no memory.
+/* Name of the next node above a path, "computer" if there is none; malloc()ed, NULL: no memory.
  */
 char *node_parent(struct pt_host *host, const char *path);
 
@@ -87,10 +87,10 @@ void node_property(const char *path, const char *key, char *value, size_t size);
 void node_read_text(struct pt_host *host, const char *path, const char *name, char *value,
 		    size_t size);
 
-/* The sort of a disk, "disk", "cdrom" …; "" when it isn't one that libvirt lists. */
+/* The kind of a disk, "disk", "cdrom" …; "" if libvirt does not list it. */
 void node_drive_type(struct pt_host *host, const struct node *node, char *value, size_t size);
 
-/* The document of a node that is no PCI function; malloc()ed, NULL for want of memory. */
+/* The document of a node that is not a PCI function; malloc()ed, NULL without memory. */
 char *node_xml(struct pt_host *host, const struct node *node);
 
 #endif

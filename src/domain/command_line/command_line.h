@@ -7,7 +7,10 @@
 
 #include "domain/definition/definition.h"
 
-/* A socket QEMU listens on: already listening (inherited) when @fd isn't -1, else made at @path. */
+/*
+ * A socket QEMU listens on: inherited and already listening if @fd is not -1, otherwise created at
+ * @path.
+ */
 struct command_line_socket {
 	int fd;
 	const char *path; /* NULL and fd -1: not wanted */
@@ -26,7 +29,10 @@ struct command_line_window {
 	uint64_t port;	   /* bytes for each empty root port to keep; 0: no wish */
 };
 
-/* What isn't in the definition. Zeroed with fds -1: no monitor, as domxml-to-native shows it. */
+/*
+ * Parameters that are not in the definition. Zeroed with fds -1: no monitor, as for
+ * domxml-to-native.
+ */
 struct command_line_files {
 	struct command_line_socket commands; /* QMP for workers */
 	struct command_line_socket events;   /* QMP for the loop */
@@ -35,19 +41,19 @@ struct command_line_files {
 	int tpm_fd;		   /* QEMU's end of swtpm's socket pair; 0: none */
 	const char *run_directory; /* of this guest: sockets that the definition doesn't name */
 	bool is_paused;		   /* -S: wait for "cont" */
-	struct command_line_window window; /* what the host's devices need of addresses */
+	struct command_line_window window; /* the address space that the host devices need */
 };
 
 /*
  * QEMU's arguments, argv[0] the emulator, NULL-terminated. Fails with EOPNOTSUPP or EINVAL,
- * naming the element, where what the table allowed can't be said to QEMU after all.
+ * naming the element, if QEMU has no arguments for a value that the table permits.
  */
 int command_line_build(const struct definition *live, const struct command_line_files *files,
 		       char ***ret_argv, struct pt_error *err);
 
 /*
- * QEMU's environment, NULL-terminated NAME=VALUE: no more than it needs of any process's, so that
- * it is the same whoever started the daemon, and what the definition says (qemu:env). Freed with
+ * QEMU's environment, NULL-terminated NAME=VALUE: only the necessary variables, independent of
+ * the daemon's environment, and those of the definition (qemu:env). Freed with
  * command_line_free().
  */
 int command_line_environment(const struct definition *live, char ***ret_environment,
@@ -60,8 +66,8 @@ AUTO_DEFINE(command_line, char **, command_line_free)
 int command_line_format(char *const *argv, char **ret_text, struct pt_error *err);
 
 /*
- * What is said by QMP once QEMU has started and before the guest runs ("cont"), as it has no
- * place among arguments: passwords, links that are down, the balloon. An array of {"execute": …,
+ * QMP commands after QEMU has started and before the guest runs ("cont"), for settings without a
+ * command line argument: passwords, links that are down, the balloon. An array of {"execute": …,
  * "arguments": …} in order, often empty.
  */
 int command_line_settle(const struct definition *live, struct json_object **ret_commands,

@@ -27,7 +27,7 @@ static const char *state_of(const struct command_line *line, const char *path)
 
 /*
  * Firmware in flash: the code read-only, the variables the guest's own. QEMU takes them as two
- * block devices (docs/system/i386/pc.rst); whoever starts the guest makes the nvram file.
+ * block devices (docs/system/i386/pc.rst); the start of the guest creates the nvram file.
  */
 static void add_flash(struct command_line *line, const xmlNode *node, const char *name,
 		      bool is_read_only)

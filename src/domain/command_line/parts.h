@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What the files of command_line/ are made of. A failure sticks: the first one is kept in the
- * error, and what is added after it goes nowhere, so that callers needn't look at each step.
+ * Building blocks of the files of command_line/. The first failure is kept in the error, and later
+ * additions are ignored, so that callers need not check each step.
  */
 #ifndef DOMAIN_COMMAND_LINE_PARTS_H
 #define DOMAIN_COMMAND_LINE_PARTS_H
@@ -19,8 +19,8 @@ struct command_line {
 	char **argv;
 	size_t count;
 	size_t room;
-	struct json_object *commands; /* QMP instead of arguments, when it isn't NULL */
-	bool is_for_show;	      /* nothing is started by it: what isn't ready is left out */
+	struct json_object *commands; /* QMP instead of arguments, if not NULL */
+	bool is_for_show;	      /* not executed: unprepared parts are omitted */
 	int failure;
 	struct pt_error *err;
 };
@@ -75,7 +75,7 @@ void props_add_int(struct command_line *line, struct json_object *object, const 
 void props_add(struct command_line *line, struct json_object *object, const char *key,
 	       struct json_object *taken);
 
-/* From the attribute or text at @path: nothing is added when there is none. */
+/* From the attribute or text at @path: nothing is added if it is missing. */
 void props_add_number_of(struct command_line *line, struct json_object *object, const char *key,
 			 const xmlNode *node, const char *path);
 /* "yes" and "on" are true. */
@@ -97,7 +97,7 @@ void line_put(struct command_line *line, enum line_what what, struct json_object
 
 const char *line_alias(const xmlNode *node); /* "" when there is none */
 
-/* "0-3,^2" as bits, -EINVAL for what is beyond or makes no sense. */
+/* "0-3,^2" as bits, -EINVAL for invalid or too large numbers. */
 enum { CPUSET_MAX = 1024 };
 int cpuset_parse(const char *text, bool ret_set[CPUSET_MAX]);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What is said to a running QEMU. */
+/* QMP commands for a running QEMU. */
 #include <string.h>
 #include <time.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What a guest's QEMU may reach: a user of its own without any capability, the nodes of its own
- * VFIO groups, and so much locked memory as its devices need. QEMU is in the hands of its
- * guest as soon as a bug in an emulated device lets it be.
+ * The confinement of a guest's QEMU: its own user without any capability, the nodes of its own
+ * VFIO groups, and as much locked memory as its devices need. A bug in an emulated device can
+ * give the guest control of QEMU.
  */
 #ifndef DOMAIN_CONFINE_CONFINE_H
 #define DOMAIN_CONFINE_CONFINE_H

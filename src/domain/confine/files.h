@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Files that QEMU opens by name. It runs as a user of its own without any capability, so what
- * belongs to somebody else must be given to it (its disks, the nodes of its input devices) or at
- * least be readable (installation media, kernels, firmware). What was given is remembered in the
- * guest's file before it changes hands, and put back when the guest has ended, whoever died
- * meanwhile.
+ * Files that QEMU opens by name. It runs as its own user without any capability, so files of
+ * other users must be lent to it (its disks, the nodes of its input devices) or at least be
+ * readable (installation media, kernels, firmware). A lent file is recorded in the guest's file
+ * before its owner is changed, and the owner is restored when the guest has ended, even if the
+ * daemon has died in between.
  *
- * Nothing is lent out of a directory in which that user could exchange it for something else, nor
- * by a path that another user can lead elsewhere (safe_path.h): that is refused, with the
- * directory. Only the owner changes, never group or mode: whoever else could use a file still can.
+ * No file is lent in a directory in which that user could replace it, nor by a path that another
+ * user can redirect (safe_path.h): these are refused, with the directory. Only the owner changes,
+ * never group or mode: other users keep their access.
  */
 #ifndef DOMAIN_CONFINE_FILES_H
 #define DOMAIN_CONFINE_FILES_H
@@ -20,10 +20,11 @@
 #include "domain/store/store.h"
 
 /*
- * Before QEMU's process: can @user reach all that @live names? What it can't write but may be
- * given is added to @record. What it can't reach otherwise is refused with its element, the file or
- * directory that is in the way, and what to do about it, a line each. @device: only this device
- * of @live (plugging in); NULL: all of it. Makes files for the output of serial ports and the like.
+ * Before QEMU's process is created: can @user open all files that @live names? A file that it
+ * can't write but that may be lent is added to @record. Other inaccessible files are refused, one
+ * per line, with the element, the file or directory that denies access, and the remedy. @device:
+ * only this device of @live (hot-plug); NULL: all of it. Creates files for the output of serial
+ * ports and similar.
  */
 int files_check(struct pt_host *host, const struct definition *live, const xmlNode *device,
 		const struct confine_user *user, struct store_live *record, struct pt_error *err);
@@ -43,22 +44,22 @@ int files_lend(struct pt_host *host, const struct store_live *record, size_t fir
 	       const struct confine_user *user, struct pt_error *err);
 
 /*
- * Put back what @record lists from @first on. A file that another running guest was given too
- * stays, and goes back when that one ends. Can be done again.
+ * Restore the owners of the files in @record from @first on. A file that is also lent to another
+ * running guest stays lent until that guest ends. Can be repeated.
  */
 void files_take_back(struct pt_host *host, const struct store_live *record, size_t first);
 
-/* The same, and @record forgets them: a device couldn't be plugged in. */
+/* The same, and remove them from @record: a hot-plug failed. */
 void files_forget(struct pt_host *host, struct store_live *record, size_t first);
 
-/* One of them. What is gone, or somebody else's by now, is none of our business. */
+/* One of them. A file that was removed, or has another owner now, is not touched. */
 void files_take_back_one(struct pt_host *host, const struct store_live *record,
 			 const struct store_file *file);
 
-/* Was a running guest other than @name given this file, and whose was it before? */
+/* Is this file lent to a running guest other than @name, and who was its previous owner? */
 bool files_is_lent(struct pt_host *host, const char *name, const struct stat *st, uid_t *ret_uid);
 
-/* Devices have left @live: the same for those that nothing in it names any more. */
+/* Devices were removed from @live: the same for files that it no longer names. */
 void files_settle(struct pt_host *host, const struct definition *live, uid_t guest,
 		  struct store_live *record);
 

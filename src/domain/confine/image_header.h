@@ -8,9 +8,9 @@
 #include "base/safe_path.h"
 
 /*
- * The file that a qcow2 image lies on (QEMU, docs/interop/qcow2.rst). False when there is none, or
- * when it is no local file, or the image isn't one. What comes out is the image's word, and the
- * image may be in a guest's hands: good for looking whether it can be read, never for changing it.
+ * The backing file of a qcow2 image (QEMU, docs/interop/qcow2.rst). False if there is none, or if
+ * it is not a local file, or the image is not qcow2. A guest may have written the image: use the
+ * result only to check whether the file is readable, never to change the file.
  * @name: the image's path as QEMU gets it, which relative names are relative to.
  */
 bool image_header_read_backing(const struct safe_path *image, const char *name,

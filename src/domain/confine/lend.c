@@ -51,10 +51,13 @@ static int find_noted(struct pt_host *host, const struct store_file *file, struc
 		r = -ENOENT;
 	if (r < 0)
 		return r;
-	/* another file at the same path is somebody else's */
+	/* another file at the same path is not ours */
 	if (!store_file_is(file, &at.st))
 		return -ESTALE;
-	/* while it is lent it counts as its owner's; and nobody gains by what becomes root's */
+	/*
+	 * while it is lent it counts as its owner's; and no user gains from a file that becomes
+	 * root's
+	 */
 	if (at.st.st_uid == file->given)
 		is_trusted = !file->uid || (safe_path_has_trusted_parent(&at) &&
 					    safe_path_is_trusted_of(&at, file->uid));
@@ -75,7 +78,7 @@ static int change_owner(struct pt_host *host, const struct store_file *file, uid
 	if (r < 0 || at.st.st_uid == to)
 		return r;
 	if (at.st.st_uid != from)
-		return -EEXIST; /* somebody gave it to a third one meanwhile */
+		return -EEXIST; /* its owner was changed to a third user in between */
 	if (fchownat(at.fd, "", to, (gid_t)-1, AT_EMPTY_PATH) < 0)
 		return -errno;
 	host_log(host, PT_LOG_INFO,
@@ -116,7 +119,7 @@ void files_take_back_one(struct pt_host *host, const struct store_live *record,
 	if (files_is_lent(host, record->name, &st, &uid))
 		return;
 	r = change_owner(host, file, file->given, file->uid);
-	/* gone, exchanged or given away by somebody: none of our business */
+	/* removed, replaced or given to another user: not touched */
 	if (r < 0 && r != -ENOENT && r != -ESTALE && r != -EEXIST)
 		host_log(host, PT_LOG_WARNING, "can't return %s to user %u: %s", file->path,
 			 file->uid, error_text(r));

@@ -6,7 +6,7 @@
 #include "domain/definition/definition.h"
 #include "pci/host.h"
 
-/* Bytes for RLIMIT_MEMLOCK, UINT64_MAX for no limit, with @hostdevs devices of the host's. */
+/* Bytes for RLIMIT_MEMLOCK with @hostdevs host devices, UINT64_MAX for no limit. */
 uint64_t limits_lock_bytes(const struct definition *def, size_t hostdevs);
 
 /* Can't it do with less? */
@@ -14,7 +14,7 @@ bool limits_must_lock(const struct definition *def, size_t hostdevs);
 
 /*
  * For its control group: bytes of memory, and of swap beside that, UINT64_MAX for no limit. Only
- * what the definition says: QEMU's own need can't be known, and a limit guessed too low kills the
+ * the limits of the definition: QEMU's own need is unknown, and a limit that is too low kills the
  * guest.
  */
 void limits_of_group(const struct definition *def, uint64_t *ret_memory, uint64_t *ret_swap);

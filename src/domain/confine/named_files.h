@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Which files a guest's definition names, and what they are: for files.c alone. */
+/* The files that a guest's definition names, and their state: only for files.c. */
 #ifndef DOMAIN_CONFINE_NAMED_FILES_H
 #define DOMAIN_CONFINE_NAMED_FILES_H
 
@@ -15,20 +15,20 @@
 enum need {
 	NEED_READ,
 	NEED_WRITE,
-	NEED_MAKE, /* to write, and made when it isn't there */
+	NEED_MAKE, /* to write, and created if it does not exist */
 	NEED_NODE, /* to write, and never lent: a node of the kernel's that all guests share */
 };
 
 struct named_file {
 	const char *path; /* as the definition says it, or the image above it: then it is @own */
 	char *own;
-	char *real;	 /* without symbolic links; NULL when it isn't there */
-	char *untrusted; /* why it isn't used: safe_path.h */
+	char *real;	 /* without symbolic links; NULL if it does not exist */
+	char *untrusted; /* why it is refused: safe_path.h */
 	char element[64];
 	long line;
 	enum need need;
 	bool is_image; /* qcow2, which may lie on another file */
-	int errnum;    /* why it isn't there */
+	int errnum;    /* why it can't be opened */
 	struct stat st;
 };
 
@@ -37,8 +37,8 @@ struct named_files {
 	struct named_file *items;
 	size_t count;
 	uid_t guest;			 /* as whom QEMU runs */
-	const struct store_live *record; /* what is lent to it already; NULL: nothing */
-	bool may_make;			 /* what is only looked for stays away */
+	const struct store_live *record; /* the files already lent to it; NULL: none */
+	bool may_make;			 /* only check: missing files are not created */
 };
 
 /*

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * AppArmor: where the kernel has it on, each guest's QEMU runs under a profile of its own, made of
- * what its definition names, and changed before a device is plugged in and when one is out. The
- * user it runs as keeps it from what is others'; the profile from what anybody may open, and one
- * guest from what another was lent.
+ * AppArmor: if it is enabled in the kernel, each guest's QEMU runs under its own profile,
+ * generated from its definition, extended before a hot-plug and narrowed after an unplug. QEMU's
+ * user protects the files of other users; the profile also protects files that every user may
+ * open, and files lent to other guests.
  *
- * The profile's name, "passthru-UUID", stands in the live definition as libvirt's <seclabel>.
+ * The profile's name, "passthru-UUID", is in the live definition as libvirt's <seclabel>.
  */
 #ifndef DOMAIN_CONFINE_PROFILE_H
 #define DOMAIN_CONFINE_PROFILE_H
@@ -37,7 +37,7 @@ int profile_load(struct pt_host *host, const struct definition *live, const stru
 void profile_remove(struct pt_host *host, const struct definition *live);
 
 /*
- * For the child between fork() and exec(): what it executes next runs under this profile.
+ * For the child between fork() and exec(): the next executed program runs under this profile.
  * Async-signal-safe; 0 or a negative errno.
  */
 int profile_enter(struct pt_host *host, const char *label);

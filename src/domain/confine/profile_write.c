@@ -53,7 +53,7 @@ static const char common[] =
 	"  signal (receive),\n"
 	"  ptrace (readby, tracedby),\n";
 
-/* Taps and vhost are opened by the daemon, but what is inherited is looked at too. */
+/* The daemon opens taps and vhost, but AppArmor also checks inherited descriptors. */
 static const char networks[] = "  /dev/net/tun rw,\n"
 			       "  /dev/vhost-net rw,\n"
 			       "  /dev/tap[0-9]* rw,\n";

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What one guest's QEMU opens by name, beyond what every QEMU does: the files of its definition,
- * what its images lie on, what words for QEMU itself name, sound cards, and the nodes of its VFIO
- * groups. One list, of which the device policy of its control group and its AppArmor profile are
- * made.
+ * The files that one guest's QEMU opens by name, besides those that every QEMU opens: the files
+ * of its definition, backing files of its images, files in <qemu:commandline>, sound cards, and
+ * the nodes of its VFIO groups. The device policy of its control group and its AppArmor profile
+ * are made from this list.
  */
 #ifndef DOMAIN_CONFINE_REACH_H
 #define DOMAIN_CONFINE_REACH_H
@@ -16,7 +16,7 @@
 
 struct reach_file {
 	char *path;	/* without symbolic links */
-	struct stat st; /* zeroed when it isn't there yet */
+	struct stat st; /* zeroed if it does not exist yet */
 	bool is_written;
 };
 
@@ -26,7 +26,7 @@ struct reach {
 	uid_t guest; /* as whom QEMU runs */
 };
 
-/* What is there by now, also of what is lent (@record, or NULL); a group's node is there when its
+/* The existing files, including lent ones (@record, or NULL); a group's node exists after its
  * devices were taken. */
 int reach_list(struct pt_host *host, const struct definition *live, uid_t guest,
 	       const struct store_live *record, struct reach *ret_reach, struct pt_error *err);

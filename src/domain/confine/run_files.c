@@ -38,7 +38,7 @@ int run_files_listen(struct pt_host *host, const char *name, enum guest_socket w
 	if (r < 0)
 		return r;
 	(void)unlinkat(host->root_fd, io_relative(path), 0);
-	/* nobody can connect before it listens, and then it is root's alone: a socket's node gets
+	/* no process can connect before it listens, and then only root can: a socket's node gets
 	 * the mode that the socket has */
 	if (fd < 0 || fchmod(fd, 0600) < 0 ||
 	    bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, 1) < 0)

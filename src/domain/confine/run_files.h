@@ -27,23 +27,26 @@ int run_files_listen(struct pt_host *host, const char *name, enum guest_socket w
 int run_files_make_folder(struct pt_host *host, const char *name, const struct confine_user *user,
 			  char path[GUEST_PATH], struct pt_error *err);
 
-/* A folder with what is in it, but for folders: it may be in the hands of another user. */
+/* Remove a directory and its files, but no subdirectories: another user may control it. */
 void run_files_remove_folder(int root_fd, const char *path);
 
 /* All of the above. */
 void run_files_remove(struct pt_host *host, const char *name);
 
 /*
- * The same for all guests that have no live state: a start was stopped before it had any. Only
- * while no guest is being started.
+ * The same for all guests without a live state, whose start stopped before it had one. Only while
+ * no guest is being started.
  */
 void run_files_sweep(struct pt_host *host);
 
-/* Opened for appending, after a line that says what is started; *ret_start is where it ended. */
+/*
+ * Open it for appending, and write a line with the command; *ret_start is the end of the file
+ * before that.
+ */
 int run_files_open_log(struct pt_host *host, const char *name, char *const *argv, int *ret_fd,
 		       long long *ret_start, struct pt_error *err);
 
-/* What QEMU has said since, one line, cut to fit; "" when nothing. */
+/* QEMU's messages since then, as one line, truncated to fit; "" if there are none. */
 void run_files_read_log(struct pt_host *host, const char *name, long long start, char *text,
 			size_t size);
 

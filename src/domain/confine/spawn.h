@@ -39,7 +39,9 @@ struct spawn {
 /* Zeroed with descriptors -1 to begin with. */
 #define SPAWN_NONE {.pidfd = -1, .barrier_fd = -1, .status_fd = -1}
 
-/* It is held at its barrier, in a session of its own, with nothing open but @request's. */
+/*
+ * The process waits at its barrier, in its own session, with only the descriptors of @request open.
+ */
 int spawn_begin(struct pt_host *host, const struct spawn_request *request, struct spawn *ret_spawn,
 		struct pt_error *err);
 

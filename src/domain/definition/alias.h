@@ -16,7 +16,7 @@ int device_set_alias(const xmlNode *devices, xmlNode *device, struct pt_error *e
  */
 int device_set_seat(const xmlNode *devices, xmlNode *device, struct pt_error *err);
 
-/* 0 for "sda" and "vda", 27 for "sdab"; -EINVAL for what isn't such a name. */
+/* 0 for "sda" and "vda", 27 for "sdab"; -EINVAL for other names. */
 int disk_index(const char *target);
 
 /* The bus a disk is on: as it says, or as the name of its target suggests. */

@@ -45,7 +45,7 @@ extern const size_t supported_guest_count, supported_devices_count;
 /* The whole document, or one device. The message names the path, as "domain/devices/disk". */
 int definition_check(const xmlNode *root, bool is_device, struct pt_error *err);
 
-/* What the table can't say (rules.c): what must be there, and what only once. */
+/* Rules that the table can't express (rules.c): required elements, and unique ones. */
 int definition_check_rules(const xmlNode *root, struct pt_error *err);
 
 #endif

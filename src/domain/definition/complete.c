@@ -94,7 +94,9 @@ static unsigned int seat_controller(const xmlNode *device)
 		       : 0;
 }
 
-/* What @device hangs on: sata, scsi, virtio-serial or usb controllers come by themselves. */
+/*
+ * The controller of @device: sata, scsi, virtio-serial and usb controllers are added automatically.
+ */
 static int need_for(xmlNode *devices, const xmlNode *device, struct pt_error *err)
 {
 	bool is_disk = node_is(device, "disk");

@@ -17,14 +17,14 @@
 #define DEFINITION_FREE_PORTS 4
 
 /*
- * Controllers, addresses, and where sound is heard; what is there already stays. Idempotent.
- * EINVAL: two devices at one address, or one where nothing can be; EBUSY: the machine is full.
+ * Add controllers, addresses, and the audio backend; existing elements are kept. Idempotent.
+ * EINVAL: two devices at one address, or an impossible address; EBUSY: the machine is full.
  */
 int definition_complete(struct definition *def, struct pt_error *err);
 
 /*
- * For define and attach: does the definition itself keep a guest from starting? What depends on
- * the host as it is now (files, devices, processors) isn't looked at. @def is a completed one.
+ * For define and attach: can the definition never start? The current state of the host (files,
+ * devices, processors) is not checked. @def is a completed one.
  */
 int command_line_check(const struct definition *def, struct pt_error *err);
 
@@ -33,8 +33,8 @@ int definition_make_live(const struct definition *def, int id, struct definition
 			 struct pt_error *err);
 
 /*
- * For hotplug: give @device an alias and, behind a free root port of @live, an address (or
- * check the address it says). @live isn't changed. EBUSY: "No more available PCI slots".
+ * For hotplug: give @device an alias and, behind a free root port of @live, an address (or check
+ * its own address). @live isn't changed. EBUSY: "No more available PCI slots".
  */
 int definition_place_device(const struct definition *live, struct definition *device,
 			    struct pt_error *err);

@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * A guest's definition in libvirt's XML (libvirt.org/formatdomain.html). The document itself is
- * kept: what went in comes out, in the same order. What isn't in the table of supported
+ * kept, with all elements in the same order. An element that is not in the table of supported
  * elements (table.c) is refused with its path, never ignored.
  *
- * Errors: PT_INVALID with errnum
- *	EINVAL		not XML, or not a definition: something missing, malformed, there twice
- *			(libvirt: VIR_ERR_XML_ERROR)
- *	EOPNOTSUPP	good XML, but we don't do that (libvirt: VIR_ERR_CONFIG_UNSUPPORTED)
- *	EEXIST		adding what is there already (libvirt: VIR_ERR_OPERATION_FAILED)
- *	ENOENT		no such device (libvirt: VIR_ERR_DEVICE_MISSING)
- *	EBUSY		no place for it (libvirt: VIR_ERR_INTERNAL_ERROR)
- * Strings and nodes that are handed out belong to the definition and last until it is changed.
+ * Errors: PT_INVALID with errnum EINVAL not XML, or not a definition: something missing,
+ *	malformed, there twice (libvirt: VIR_ERR_XML_ERROR) EOPNOTSUPP good XML, but we don't do
+ *	that (libvirt: VIR_ERR_CONFIG_UNSUPPORTED) EEXIST adding what is there already (libvirt:
+ *	VIR_ERR_OPERATION_FAILED) ENOENT no such device (libvirt: VIR_ERR_DEVICE_MISSING) EBUSY no
+ *	place for it (libvirt: VIR_ERR_INTERNAL_ERROR) Returned strings and nodes belong to the
+ *	definition, and are valid until it is changed.
  */
 #ifndef DOMAIN_DEFINITION_DEFINITION_H
 #define DOMAIN_DEFINITION_DEFINITION_H
@@ -59,12 +57,12 @@ AUTO_DEFINE(definition, struct definition *, definition_free)
 int definition_format(const struct definition *def, unsigned int flags, char **ret_text,
 		      struct pt_error *err);
 
-/* ---- what it says ---- */
+/* ---- values ---- */
 
 const char *definition_name(const struct definition *def);
 const char *definition_uuid(const struct definition *def); /* lower case, with dashes */
 void definition_uuid_bytes(const struct definition *def, unsigned char ret_uuid[16]);
-int definition_id(const struct definition *def); /* -1 when it isn't running */
+int definition_id(const struct definition *def); /* -1 if it is not running */
 int definition_set_id(struct definition *def, int id, struct pt_error *err);
 
 bool definition_is_kvm(const struct definition *def);	      /* otherwise emulated: type='qemu' */
@@ -83,18 +81,18 @@ const char *definition_on_crash(const struct definition *def);
 
 /*
  * Any value by its path below <domain>: "os/nvram", "os/nvram@template",
- * "cputune/emulatorpin@cpuset"; the first such element's. NULL when there is none.
+ * "cputune/emulatorpin@cpuset"; of the first such element. NULL if there is none.
  */
 const char *definition_get(const struct definition *def, const char *path);
 
 /*
- * Set such a value, making the elements on the way; NULL takes an attribute away. For what the
- * life cycle chooses: an nvram file, a port, a pty.
+ * Set such a value, and create the elements of the path; NULL removes an attribute. For values
+ * that the life cycle chooses: an nvram file, a port, a pty.
  */
 int definition_set(struct definition *def, const char *path, const char *value,
 		   struct pt_error *err);
 
-/* The <domain> element (or the device's), for walking where a path isn't enough. */
+/* The <domain> element (or the device's), if a path is not sufficient. */
 xmlNode *definition_root(const struct definition *def);
 
 /* ---- devices ---- */
@@ -113,7 +111,7 @@ struct definition_hostdev {
 	const char *alias;  /* NULL before definition_make_live() or definition_place_device() */
 	const char *driver; /* <driver model=…>: host driver to bind; NULL: vfio-pci */
 	const char *mac;    /* of an interface, else NULL */
-	int vlan;	    /* -1 when none is said */
+	int vlan;	    /* -1 if there is none */
 	bool is_managed;
 };
 
@@ -131,9 +129,9 @@ xmlNode *definition_find_alias(const struct definition *def, const char *alias);
 xmlNode *definition_find_hostdev(const struct definition *def, const struct pt_address *address);
 
 /*
- * The device of @def that @device means: by alias, else by what identifies its kind (source
- * address, MAC address, target). ENOENT with libvirt's words when there is none, EINVAL when
- * more than one is meant.
+ * The device of @def that matches @device: by alias, otherwise by the identifying values of its
+ * kind (source address, MAC address, target). ENOENT with libvirt's message if there is none,
+ * EINVAL if more than one matches.
  */
 int definition_find_device(const struct definition *def, const struct definition *device,
 			   xmlNode **ret_node, struct pt_error *err);
@@ -146,7 +144,7 @@ int definition_add_device(struct definition *def, const struct definition *devic
 /* Take a device out; @node is gone then. */
 void definition_remove_device(struct definition *def, xmlNode *node);
 
-/* One device of @def as a definition of its own (virsh's detach-device-alias, events). */
+/* One device of @def as a separate definition (virsh's detach-device-alias, events). */
 int definition_extract_device(const struct definition *def, const xmlNode *node,
 			      struct definition **ret_device, struct pt_error *err);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* One device of a definition: what it is, and what tells it from others. */
+/* One device of a definition: its kind, and its identifying values. */
 #ifndef DOMAIN_DEFINITION_DEVICE_H
 #define DOMAIN_DEFINITION_DEVICE_H
 

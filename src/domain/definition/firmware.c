@@ -296,7 +296,7 @@ static int put_code(struct definition *def, const struct firmware *firmware, str
 	return r;
 }
 
-/* Where they are; what is said already stays. */
+/* Set their paths; existing values are kept. */
 static int name_variables(struct definition *def, struct pt_error *err)
 {
 	char path[4096];

@@ -14,10 +14,10 @@
 #define FIRMWARE_NVRAM_DIRECTORY "/var/lib/passthru/nvram"
 
 /*
- * Complete os/loader and os/nvram. Of firmware that the definition names itself
- * (os/loader) only what is missing of os/nvram is completed: the template, where a descriptor knows
- * the file, and its own file's name. EINVAL when it neither names nor asks for any, EOPNOTSUPP when
- * no installed firmware has what is asked for, with the names of those there are.
+ * Complete os/loader and os/nvram. If the definition names its firmware (os/loader), only missing
+ * parts of os/nvram are completed: the template, if a descriptor contains the loader, and the
+ * file's name. EINVAL if it neither names nor requests firmware, EOPNOTSUPP if no installed
+ * firmware has the requested features, with the names of the installed ones.
  */
 int definition_choose_firmware(struct pt_host *host, struct definition *def, struct pt_error *err);
 

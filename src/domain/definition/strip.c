@@ -28,7 +28,7 @@ static void drop_interface(xmlNode *device)
 	xmlNode *target = node_child(device, "target");
 	const char *name = node_attribute(target, "dev");
 
-	/* which bridge a network has is looked up at each start */
+	/* the bridge of a network is looked up at each start */
 	if (node_has(device, "type", "network") && node_child(device, "source")) {
 		node_unset(node_child(device, "source"), "bridge");
 		node_unset(node_child(device, "source"), "portid");

@@ -52,7 +52,10 @@ int topology_read(struct topology *topology, xmlNode *devices, bool may_add, str
 /* Give a device without address one; root ports are added where needed. EBUSY: full. */
 int topology_place(struct topology *topology, xmlNode *device, struct pt_error *err);
 
-/* The bus of the first port that is free for hotplug, 0 when there is none, and their number. */
+/*
+ * The bus of the first port that is free for a hot-plug, 0 if there is none, and the number of free
+ * ports.
+ */
 unsigned int topology_free_port(const struct topology *topology);
 unsigned int topology_count_free(const struct topology *topology);
 

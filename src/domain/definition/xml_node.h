@@ -16,7 +16,7 @@ xmlNode *node_next(const xmlNode *node, const char *name);
 /* node_child() for each word of "os/loader". */
 xmlNode *node_find(const xmlNode *node, const char *path);
 
-/* An attribute's value, NULL when there is none. Lasts until it is changed. */
+/* An attribute's value, NULL if it is missing. Valid until the attribute is changed. */
 const char *node_attribute(const xmlNode *node, const char *name);
 
 /* An element's text, NULL when it is empty. Lasts until it is changed. */
@@ -41,7 +41,7 @@ int node_set(xmlNode *node, const char *attribute, const char *value);
 int node_set_format(xmlNode *node, const char *attribute, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* Replace what is in an element; NULL empties it. 0 or -ENOMEM. */
+/* Replace the contents of an element; NULL empties it. 0 or -ENOMEM. */
 int node_set_text(xmlNode *node, const char *text);
 
 void node_unset(xmlNode *node, const char *attribute);

@@ -16,7 +16,7 @@
 #include "domain/store/devices.h"
 #include "pci/auto.h"
 
-/* How long to try giving back what another process is working on. */
+/* How long to retry the return of devices that another request is changing. */
 #define GIVE_BACK_TRIES	  50
 #define GIVE_BACK_WAIT_MS 200
 
@@ -134,7 +134,7 @@ int guest_give_back_devices(struct pt_host *host, const struct pt_owner *owner,
 	return r;
 }
 
-/* Its devices whose claims can't be read: no list has them, so nobody else would say so. */
+/* Its devices with unreadable claims: no list contains them, so they are reported here. */
 static int check_unreadable(struct pt_host *host, const struct pt_owner *owner,
 			    const struct definition *live, struct pt_error *err)
 {
@@ -169,8 +169,8 @@ static int check_unreadable(struct pt_host *host, const struct pt_owner *owner,
 }
 
 /*
- * Its process has ended, so its claims are what recovery is for; but recovery leaves alone what
- * somebody is working on, and here it must come to its end.
+ * Its process has ended, so recovery handles its claims; but recovery skips devices with an
+ * operation in progress, and here it must finish.
  */
 int guest_give_back(struct pt_host *host, const struct pt_owner *owner,
 		    const struct definition *live, struct pt_error *err)
@@ -203,7 +203,7 @@ int guest_give_back(struct pt_host *host, const struct pt_owner *owner,
 	return r;
 }
 
-/* DEVICE_DELETED comes before QEMU has closed the device: so long it may take after that. */
+/* DEVICE_DELETED comes before QEMU has closed the device: the maximum time between the two. */
 #define CLOSING_MS	5000
 #define CLOSING_STEP_MS 20
 

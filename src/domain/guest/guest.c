@@ -79,7 +79,7 @@ bool guest_wait_end(const struct guest *guest, unsigned int timeout_ms)
 	return r > 0;
 }
 
-/* A zombie is a living process to whoever looks in /proc. */
+/* A zombie looks like a living process in /proc. */
 static void guest_reap(const struct guest *guest)
 {
 	siginfo_t info;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A guest that runs: its QEMU, the devices claimed in the name of that process, its live
- * definition, and the file that a later daemon finds all of this by.
+ * A running guest: its QEMU, the devices claimed in the name of that process, its live
+ * definition, and the state file for a later daemon.
  *
- * One thread at a time works on a guest (the daemon's job); @lock is for those that only look,
- * and is held by the worker while it changes what they may look at.
+ * One thread at a time changes a guest (it has the daemon's job). @lock is for readers; the
+ * worker holds it while it changes the fields that they read.
  */
 #ifndef DOMAIN_GUEST_GUEST_H
 #define DOMAIN_GUEST_GUEST_H

@@ -252,7 +252,7 @@ static int explain(const struct start *start, int r, struct pt_error *err)
 		       *text ? text : "it printed no message");
 }
 
-/* What QEMU is told before the guest runs. */
+/* QMP commands before the guest runs. */
 static int settle(struct guest *guest, struct pt_error *err)
 {
 	struct json_object *commands = NULL;

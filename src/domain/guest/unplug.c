@@ -277,8 +277,8 @@ static void settle_removals(struct guest *guest, struct json_object *list,
 }
 
 /*
- * The daemon died while it asked, or while the guest made up its mind: nobody knows whether it was
- * asked, so it is asked again. What it says to that comes as an event.
+ * The daemon died during the request, or before the guest's reply: it is unknown whether the
+ * guest got the request, so it is repeated. The reply arrives as an event.
  */
 static void ask_again(struct pt_host *host, struct guest *guest)
 {

@@ -8,7 +8,7 @@ int guest_set_vfs(struct pt_host *host, struct guest *guest, const struct defini
 	size_t before = guest->record->vf_count;
 	int r = vf_record(host, live, device, guest->record, err);
 
-	/* on disk first: what is set by somebody who dies must be put back by somebody else */
+	/* on disk first: if this daemon dies, the next one must restore the settings */
 	if (!r && guest->record->vf_count != before)
 		r = guest_save(host, guest, err);
 	return r < 0 ? r : vf_set(host, live, device, err);

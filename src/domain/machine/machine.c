@@ -49,7 +49,7 @@ static bool is_port_free(struct pt_host *host, const char *address, uint16_t por
 
 	(void)host;
 
-	/* a name, not an address: looked at on all addresses */
+	/* a name, not an address: checked on all addresses */
 	if (!is_v6 && inet_pton(AF_INET, address, &v4.sin_addr) != 1)
 		v4.sin_addr.s_addr = htonl(INADDR_ANY);
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)

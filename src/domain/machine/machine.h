@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The door for guests: what they need of a machine beside its files and its PCI devices. Files are
- * reached by the host's root directory, devices by its ops (pci/host.h); the rest is here. Tests
- * put another struct machine_ops into pt_host.machine.
+ * Access of guests to the machine, besides files and PCI devices. Files are reached through the
+ * host's root directory, devices through its ops (pci/host.h), everything else through these
+ * operations. Tests set another struct machine_ops in pt_host.machine.
  *
- * Processes are the kernel's own in tests too: only what makes them, and what becomes of them, is
- * theirs. Signals, limits and processors are asked of the kernel directly.
+ * Processes are real in tests, too: tests only replace the creation and the executed program.
+ * Signals, limits and processors use the kernel directly.
  */
 #ifndef DOMAIN_MACHINE_MACHINE_H
 #define DOMAIN_MACHINE_MACHINE_H
@@ -19,7 +19,7 @@
 #include "base/error.h"
 #include "pci/host.h"
 
-/* A tap to be made or opened, and what it gets: Documentation/networking/tuntap.rst. */
+/* A tap to create or open, and its settings: Documentation/networking/tuntap.rst. */
 struct machine_tap {
 	char name[IFNAMSIZ]; /* "vnet%d" lets the kernel choose; the name it has afterwards */
 	bool is_set_up;	     /* the other settings are made elsewhere */

@@ -36,8 +36,8 @@ unsigned int bar_window_address_bits(struct pt_host *host, const struct definiti
 uint64_t bar_window_need(struct pt_host *host, const struct pt_address *device);
 
 /*
- * The prefetchable window that the running guest gave the bridge with this alias, from the answer
- * to query-pci; 0 when it has none, or isn't there.
+ * The prefetchable window that the running guest assigned to the bridge with this alias, from the
+ * reply to query-pci; 0 if it has none, or does not exist.
  */
 uint64_t bar_window_of_bridge(struct json_object *query_pci, const char *alias);
 

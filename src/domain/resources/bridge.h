@@ -10,8 +10,8 @@
 #define LIVE_NETWORKS "/etc/libvirt/qemu/networks"
 
 /*
- * The bridge of libvirt's network @network, which is up. ENOENT: there is no such network,
- * EOPNOTSUPP: it has no bridge, ENODEV: it isn't active.
+ * The bridge of libvirt's network @network, which is up. ENOENT: the network does not exist,
+ * EOPNOTSUPP: it has no bridge, ENODEV: it is not active.
  */
 int bridge_find(struct pt_host *host, const char *network, char bridge[IF_NAMESIZE],
 		struct pt_error *err);

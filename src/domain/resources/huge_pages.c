@@ -30,7 +30,7 @@ static uint64_t read_count(struct pt_host *host, const char *folder, uint64_t pa
 	return count;
 }
 
-/* What nobody has and nobody was promised, with those that may be made when they are wanted. */
+/* Pages that are neither in use nor reserved, plus the surplus pages that may be allocated. */
 static uint64_t count_free(struct pt_host *host, uint64_t page_kib)
 {
 	uint64_t have = read_count(host, HOST_PAGES, page_kib, "free_hugepages");

@@ -15,7 +15,7 @@
 
 enum { CALL_MS = 10000, THREADS = 2048 };
 
-/* Threads that have their place; what is left is the emulator's. */
+/* Threads with their own pinning; the others belong to the emulator. */
 struct pinned {
 	int64_t ids[THREADS];
 	size_t count;

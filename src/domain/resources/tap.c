@@ -36,7 +36,7 @@ static void choose_mac(const xmlNode *interface, struct machine_tap *tap)
 	mac[0] = 0xfe;
 }
 
-/* What a tap of ours gets; one that someone else manages (managed='no') has it already. */
+/* The settings of our taps; a tap that another program manages (managed='no') already has them. */
 static int tap_describe(const xmlNode *interface, struct machine_tap *tap, struct pt_error *err)
 {
 	const char *name = node_get(interface, "target@dev");

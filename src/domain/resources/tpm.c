@@ -203,6 +203,6 @@ void tpm_end(struct pt_host *host, const struct store_live *record)
 		(void)syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
 		(void)has_ended(pidfd, END_MS);
 	}
-	/* a child of this daemon's, or of one before it, and then somebody else reaps it */
+	/* a child of this daemon, or of a previous one, which init reaps */
 	(void)waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG);
 }

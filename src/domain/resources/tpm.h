@@ -42,10 +42,10 @@ int tpm_open(struct pt_host *host, const struct store_live *record);
 /* QEMU has ended: wait a moment for swtpm to do so too, or else end it. Can be done again. */
 void tpm_end(struct pt_host *host, const struct store_live *record);
 
-/* What a guest that is neither defined nor running any more leaves: is it to be kept? */
+/* Should the TPM state of a guest that is neither defined nor running be kept? */
 bool tpm_is_kept(const struct definition *def);
 
-/* Remove what the TPM of this guest keeps, if there is any. */
+/* Remove the TPM state of this guest, if there is any. */
 int tpm_remove_state(struct pt_host *host, const struct definition *def, struct pt_error *err);
 
 #endif

@@ -105,7 +105,7 @@ static int write_vf(struct pt_host *host, const struct place *place, const char 
 
 /* ---- of a guest ---- */
 
-/* Those of @live, or only @device, that something is said of. */
+/* The devices of @live, or only @device, that have settings in the definition. */
 static int list_vfs(const struct definition *live, const xmlNode *device,
 		    struct definition_hostdev **ret_vfs, size_t *ret_count, struct pt_error *err)
 {

@@ -24,7 +24,7 @@ int vf_record(struct pt_host *host, const struct definition *live, const xmlNode
 int vf_set(struct pt_host *host, const struct definition *live, const xmlNode *device,
 	   struct pt_error *err);
 
-/* Put back all that @record lists. */
+/* Restore all settings in @record. */
 void vf_restore(struct pt_host *host, const struct store_live *record);
 
 /*

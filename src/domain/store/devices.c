@@ -186,7 +186,7 @@ int store_record_devices(struct pt_host *host, const struct definition *def,
 	if (!r)
 		r = store_devices_load(host, definition_name(def), &known, err);
 	if (r < 0 && err->reason == PT_CORRUPT &&
-	    !before) /* defining anew is what puts a broken file right */
+	    !before) /* defining the guest again replaces a broken file */
 		r = make_empty(&known, err);
 	if (r < 0)
 		return r;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What the host's devices of a defined guest are, beside where they are, in
- * etc/passthru/guests/devices/NAME.json. An address names a slot: after a card was moved or
- * exchanged another device may answer there, and a guest must not be handed that one.
+ * The identities of a defined guest's host devices, in etc/passthru/guests/devices/NAME.json. An
+ * address names a slot: after a card was moved or exchanged, another device may be there, which
+ * must not be assigned to the guest.
  *
- * A device is recorded when it is defined or attached to the definition, or, when it wasn't
- * there then, at the first start or attach that sees it. Defining the guest again is the consent to
- * whatever is there now.
+ * A device is recorded when it is defined or attached to the definition, or, if it was missing
+ * then, at the first start or attach that finds it. Defining the guest again accepts the devices
+ * that are present now.
  */
 #ifndef DOMAIN_STORE_DEVICES_H
 #define DOMAIN_STORE_DEVICES_H
@@ -41,9 +41,9 @@ int store_record_devices(struct pt_host *host, const struct definition *def,
 			 const struct definition *before, struct pt_error *err);
 
 /*
- * Before these devices go to guest @name: each that is recorded must still be that device.
- * PT_IDENTITY lists those that aren't, a line each, with where they are now. What wasn't seen
- * before is recorded, when the guest is a defined one.
+ * Before these devices are assigned to guest @name: each recorded one must still be the same
+ * device. PT_IDENTITY lists the others, one per line, with the new addresses. Unrecorded devices
+ * are recorded, if the guest is defined.
  */
 int store_check_devices(struct pt_host *host, const char *name,
 			const struct definition_hostdev *hostdevs, size_t count,

@@ -32,7 +32,7 @@ extern const struct state_kind state_live; /* what runs */
 
 /* The pending operation on a device of a running guest. */
 enum store_change {
-	STORE_ATTACHING, /* claimed, and perhaps plugged in already; its element isn't in the XML */
+	STORE_ATTACHING, /* claimed; its element is not in the XML yet */
 	STORE_DETACHING, /* the guest got an unplug request */
 };
 
@@ -66,7 +66,7 @@ struct store_vf {
 #define STORE_FILES_MAX 1024
 
 enum store_phase {
-	STORE_STARTING, /* QEMU wasn't told to run yet; when the daemon dies the start failed */
+	STORE_STARTING, /* the guest does not run yet; if the daemon dies, the start has failed */
 	STORE_RUNNING,
 };
 
@@ -92,7 +92,10 @@ struct store_live {
 /* PT_INVALID in words for what can't be a guest's name: too long, "/", control characters … */
 int store_check_name(const char *name, struct pt_error *err);
 
-/* Names of the files of what is defined, or runs (state_list()); they need not be guests' names. */
+/*
+ * Names of the files of definitions, or of running guests (state_list()); they may be invalid as
+ * guests' names.
+ */
 int store_list_definitions(struct pt_host *host, char ***ret_names, struct pt_error *err);
 int store_list_live(struct pt_host *host, char ***ret_names, struct pt_error *err);
 
@@ -109,7 +112,7 @@ bool store_is_defined(struct pt_host *host, const char *name);
 bool store_is_autostart(struct pt_host *host, const char *name);
 int store_set_autostart(struct pt_host *host, const char *name, bool is_on, struct pt_error *err);
 
-/* The name in the file must be that of the file. Freed with store_live_free(). */
+/* The name in the file must match the file's name. Freed with store_live_free(). */
 int store_read_live(struct pt_host *host, const char *name, struct store_live **ret_live,
 		    struct pt_error *err);
 int store_write_live(struct pt_host *host, const struct store_live *live, struct pt_error *err);

@@ -56,7 +56,7 @@ const char *holders_block_of_path(struct holder_scan *scan, const char *path);
 void holders_add_mount(struct holder_scan *scan, size_t target, const char *point,
 		       const char *through);
 
-/* Users that hang on the device without a link in sysfs; true when there are any. */
+/* Holders of the device without a link in sysfs; true if there are any. */
 bool holders_read_storage(struct block_scan *blocks, const struct block_place *place,
 			  struct holder_node *node);
 

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Consoles: the frame buffer that the text console draws on, firmware's frame
- * buffer while it lies in one of the function's BARs, and serial ports that the kernel
- * writes its messages to. A keyboard is no console: nothing is lost with it but a way in,
- * and whoever reads it is a process.
+ * Consoles: the frame buffer that the text console draws on, firmware's frame buffer while it
+ * lies in one of the function's BARs, and serial ports that the kernel writes its messages to. A
+ * keyboard is not a console: only an input is lost, and a process that reads it is a holder.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -150,7 +149,7 @@ static bool is_display(struct holder_scan *scan, size_t target)
 	       !strncmp(text, "0x03", 4);
 }
 
-/* Addresses read as zeros without privilege; then nobody can tell. */
+/* Addresses read as zeros without privilege; the result is unknown then. */
 static void read_boot_framebuffers(struct holder_scan *scan)
 {
 	AUTO_FREE char *text = NULL;

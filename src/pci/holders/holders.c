@@ -87,7 +87,7 @@ static int compare_holders(const void *a, const void *b)
 /* How many VFs are named one by one; a NIC can have hundreds. */
 #define VFS_NAMED 8
 
-/* VFs of a PF go away with its driver, so what hangs on one of them hangs on the PF. */
+/* VFs of a PF are removed when its driver is unbound, so a holder of a VF is a holder of the PF. */
 static void add_vf(struct holder_scan *scan, const struct holder_target *pf,
 		   const struct pt_address *address)
 {

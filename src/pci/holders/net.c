@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Network interfaces of a function. An interface that is up but carries nothing
- * (no address beside the link-local one every interface gets, no route, nothing built on it,
- * nobody listening) holds nothing: NICs are commonly up without being used.
+ * Network interfaces of a function. An interface that is up but carries nothing (no address
+ * beside the link-local one every interface gets, no route, nothing built on it, no listener) is
+ * not a holder: NICs are commonly up without being used.
  */
 #include <arpa/inet.h>
 #include <ifaddrs.h>

@@ -25,7 +25,7 @@
 #include "pci/holders/scan.h"
 #include "pci/holders/text.h"
 
-/* inode numbers of the namespaces that were looked at */
+/* inode numbers of the namespaces that were checked */
 struct namespace_set {
 	uint64_t *seen;
 	size_t count;
@@ -38,7 +38,7 @@ struct process_scan {
 	bool has_unsettled; /* a block device that may be mounted in another namespace */
 };
 
-/* One process while it is looked at. */
+/* The process being checked. */
 struct process {
 	int pid;
 	int fd; /* its directory */
@@ -385,7 +385,7 @@ static void look_at_network(struct holder_scan *scan, struct process *process)
 
 /* ---- the walk ---- */
 
-/* Processes can't be looked at: all that is looked for could be there. */
+/* Processes can't be checked: any holder could exist. */
 static void miss_processes(struct holder_scan *scan,
 			   void (*miss)(struct holder_scan *scan, size_t target, const char *what),
 			   const char *what)

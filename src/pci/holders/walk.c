@@ -202,8 +202,8 @@ static void add_vfio(struct holder_scan *scan, size_t target, const char *name, 
 }
 
 /*
- * Whoever has any member of the group open has the group. Groups have a node while
- * a member is on a VFIO driver; since Linux 6.6 each member can have one too.
+ * A process that has any member of the group open has the group. Groups have a node while a
+ * member is on a VFIO driver; since Linux 6.6 each member can have one too.
  */
 static void add_group(struct holder_scan *scan, size_t target)
 {
