@@ -46,7 +46,8 @@ enum pt_event_kind {
  * @kind: the kind
  * @time_ms: when it was received, milliseconds since the epoch
  * @address: the function; not with PT_EVENT_LOST
- * @driver: with PT_EVENT_BOUND; else ""
+ * @driver: the new driver (PT_EVENT_BOUND) or the previous one (PT_EVENT_UNBOUND; "" if unknown);
+ *	else ""
  * @has_claim: the device was claimed when the event was received
  * @claim: the claim; only with @has_claim
  * @text: describes the event together with @kind; for errors the kernel's message,

@@ -21,8 +21,16 @@
 
 #define INOTIFY_SIZE 4096
 
+/* The kernel doesn't say which driver a function had. */
+struct known_driver {
+	struct pt_address address;
+	char driver[64];
+};
+
 struct pt_watch {
 	struct pt_host *host;
+	struct known_driver *drivers;
+	size_t driver_count;
 	int epoll_fd;
 	struct uevents *uevents; /* NULL where there are none */
 	int kmsg_fd;		 /* -1 where it can't be read */
@@ -49,6 +57,39 @@ const char *pt_event_kind_name(enum pt_event_kind kind)
 									 : "unknown";
 }
 
+/* ---- drivers ---- */
+
+static struct known_driver *find_driver(struct pt_watch *watch, const struct pt_address *address)
+{
+	size_t i;
+
+	for (i = 0; i < watch->driver_count; i++)
+		if (pt_address_compare(&watch->drivers[i].address, address) == 0)
+			return &watch->drivers[i];
+	return NULL;
+}
+
+/* Record the driver of a function; "" for none. */
+static void note_driver(struct pt_watch *watch, const struct pt_address *address,
+			const char *driver)
+{
+	struct known_driver *known = find_driver(watch, address), *drivers;
+
+	if (!known && *driver) {
+		drivers = reallocarray(watch->drivers, watch->driver_count + 1, sizeof(*drivers));
+		if (!drivers)
+			return;
+		watch->drivers = drivers;
+		known = &drivers[watch->driver_count++];
+		known->address = *address;
+	}
+	if (known)
+		text_copy(known->driver, sizeof(known->driver), driver);
+	/* it does not grow with each device that comes and goes */
+	if (known && !*driver)
+		*known = watch->drivers[--watch->driver_count];
+}
+
 /* ---- opening ---- */
 
 static int add_source(struct pt_watch *watch, int fd)
@@ -63,6 +104,23 @@ static void silent(struct pt_watch *watch, const char *what, const char *why)
 	host_log(watch->host, PT_LOG_NOTICE, "%s are not watched: %s", what, why);
 }
 
+/* After the socket is open, so that no change is between the two. Without memory: unknown. */
+static void read_drivers(struct pt_watch *watch)
+{
+	AUTO(auto_snapshot) struct pt_snapshot *snapshot = NULL;
+	size_t i;
+
+	watch->driver_count = 0;
+	if (pt_snapshot_read(watch->host, &snapshot, NULL) < 0)
+		return;
+	for (i = 0; i < pt_snapshot_count(snapshot); i++) {
+		const struct pt_function *function = pt_snapshot_at(snapshot, i);
+
+		if (function->driver)
+			note_driver(watch, &function->address, function->driver);
+	}
+}
+
 static int open_uevents(struct pt_watch *watch)
 {
 	struct pt_error err;
@@ -71,6 +129,7 @@ static int open_uevents(struct pt_watch *watch)
 		silent(watch, "devices and drivers", err.message);
 		return 0;
 	}
+	read_drivers(watch);
 	return add_source(watch, uevents_fd(watch->uevents));
 }
 
@@ -148,6 +207,7 @@ void pt_watch_free(struct pt_watch *watch)
 	if (!watch)
 		return;
 	uevents_close(watch->uevents);
+	free(watch->drivers);
 	if (watch->kmsg_fd >= 0)
 		close(watch->kmsg_fd);
 	if (watch->inotify_fd >= 0)
@@ -185,6 +245,33 @@ static void look_up_claim(struct pt_watch *watch, struct pt_event *event)
 		exists;
 }
 
+static void describe_uevent(struct pt_watch *watch, const struct uevents_event *uevent,
+			    struct pt_event *event)
+{
+	const struct known_driver *known = find_driver(watch, &uevent->address);
+	const char *text = "";
+
+	switch (uevent->action) {
+	case UEVENT_ADD:
+		text = "added to the machine";
+		break;
+	case UEVENT_REMOVE:
+		text = "removed from the machine";
+		break;
+	case UEVENT_BIND:
+		text_copy(event->driver, sizeof(event->driver), uevent->driver);
+		text = "to ";
+		break;
+	case UEVENT_UNBIND:
+		text_copy(event->driver, sizeof(event->driver), known ? known->driver : "");
+		text = known ? "from " : "from its driver";
+		break;
+	case UEVENT_LOST:
+		break;
+	}
+	(void)text_format(event->text, sizeof(event->text), "%s%s", text, event->driver);
+}
+
 static int next_uevent(struct pt_watch *watch, struct pt_event *event)
 {
 	static const enum pt_event_kind kinds[] = {
@@ -192,26 +279,20 @@ static int next_uevent(struct pt_watch *watch, struct pt_event *event)
 		[UEVENT_BIND] = PT_EVENT_BOUND,	  [UEVENT_UNBIND] = PT_EVENT_UNBOUND,
 		[UEVENT_LOST] = PT_EVENT_LOST,
 	};
-	static const char *const texts[] = {
-		[UEVENT_ADD] = "added to the machine",
-		[UEVENT_REMOVE] = "removed from the machine",
-		[UEVENT_BIND] = "to",
-		[UEVENT_UNBIND] = "from its driver",
-		[UEVENT_LOST] = "kernel events were lost",
-	};
 	struct uevents_event uevent;
 	int r = watch->uevents ? uevents_next(watch->uevents, &uevent) : 0;
 
 	if (r <= 0)
 		return r;
 	begin_event(event, kinds[uevent.action]);
-	(void)text_format(event->text, sizeof(event->text), "%s%s%s", texts[uevent.action],
-			  uevent.action == UEVENT_BIND ? " " : "",
-			  uevent.action == UEVENT_BIND ? uevent.driver : "");
-	if (uevent.action == UEVENT_LOST)
+	if (uevent.action == UEVENT_LOST) {
+		text_copy(event->text, sizeof(event->text), "kernel events were lost");
+		read_drivers(watch);
 		return 1;
+	}
 	event->address = uevent.address;
-	text_copy(event->driver, sizeof(event->driver), uevent.driver);
+	describe_uevent(watch, &uevent, event);
+	note_driver(watch, &uevent.address, uevent.action == UEVENT_BIND ? uevent.driver : "");
 	look_up_claim(watch, event);
 	return 1;
 }

@@ -48,7 +48,8 @@ def test_claims_and_drivers(watch):
     world = watch.world
     world.passthru("detach", NIC).ok()
     assert watch.wait("claimed", NIC)["owner"]["kind"] == "manual"
-    assert watch.wait("unbound", NIC)
+    unbound = watch.wait("unbound", NIC)
+    assert unbound["driver"] == "e1000e" and unbound["words"] == "from e1000e", unbound
     assert watch.wait("bound", NIC)["driver"] == "vfio-pci"
     world.passthru("reattach", NIC).ok()
     assert "owner" not in watch.wait("released", NIC)
