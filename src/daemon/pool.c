@@ -319,6 +319,16 @@ bool pool_is_idle(struct pool *pool)
 	return is_idle;
 }
 
+unsigned int pool_count_running(struct pool *pool, enum pool_lane lane)
+{
+	unsigned int count;
+
+	(void)pthread_mutex_lock(&pool->lock);
+	count = pool->running[lane];
+	(void)pthread_mutex_unlock(&pool->lock);
+	return count;
+}
+
 bool pool_forget(struct pool *pool, struct job *job)
 {
 	struct queue *queue = &pool->waiting[job->lane];

@@ -69,6 +69,9 @@ void pool_add(struct pool *pool, struct job *job);
 /* True if no job waits or runs; finished jobs may still wait for the loop. */
 bool pool_is_idle(struct pool *pool);
 
+/* How many jobs of a lane run. */
+unsigned int pool_count_running(struct pool *pool, enum pool_lane lane);
+
 /* Take back a job that wasn't begun; false when it was. */
 bool pool_forget(struct pool *pool, struct job *job);
 

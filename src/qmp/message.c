@@ -2,6 +2,7 @@
 #include "qmp/message.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +10,54 @@
 #include "qmp/qmp.h"
 
 #define FIRST_ROOM ((size_t)64 * 1024)
+
+/*
+ * What json-c takes for values, by measuring: {} is 778 bytes (a hash table of 16), [] 350, and a
+ * member or element of them some 160 with its key and its share of a table that has grown.
+ */
+#define OBJECT_BYTES 800
+#define ARRAY_BYTES  400
+#define VALUE_BYTES  160
+
+/* An estimate from the text alone: what can't be afforded must not be parsed. */
+static size_t estimate_memory(const char *line, size_t size)
+{
+	size_t i, bytes = size;
+	bool in_string = false;
+
+	for (i = 0; i < size; i++) {
+		if (in_string) {
+			if (line[i] == '\\')
+				i++;
+			else if (line[i] == '"')
+				in_string = false;
+			continue;
+		}
+		switch (line[i]) {
+		case '"':
+			in_string = true;
+			break;
+		case '{':
+			bytes += OBJECT_BYTES;
+			break;
+		case '[':
+			bytes += ARRAY_BYTES;
+			break;
+		case ',':
+		case ':':
+			bytes += VALUE_BYTES;
+			break;
+		default:
+			break;
+		}
+	}
+	return bytes;
+}
+
+static size_t limit_of(const struct message_buffer *buffer)
+{
+	return buffer->limit ? buffer->limit : QMP_MAX_MESSAGE;
+}
 
 int message_buffer_space(struct message_buffer *buffer, char **ret_at, size_t *ret_size)
 {
@@ -24,7 +73,7 @@ int message_buffer_space(struct message_buffer *buffer, char **ret_at, size_t *r
 		size_t room = buffer->room ? 2 * buffer->room : FIRST_ROOM;
 		char *bytes;
 
-		if (buffer->end >= QMP_MAX_MESSAGE)
+		if (buffer->end >= limit_of(buffer))
 			return -EPROTO;
 		bytes = realloc(buffer->bytes, room);
 		if (!bytes)
@@ -64,13 +113,15 @@ int message_take(struct message_buffer *buffer, struct json_object **ret_message
 		size = (size_t)(newline - line);
 		buffer->start += size + 1;
 		buffer->scanned = buffer->start;
-		if (size > QMP_MAX_MESSAGE)
+		if (size > limit_of(buffer))
 			return -EPROTO;
 		while (size > 0 && strchr(" \t\r", line[size - 1]) && line[size - 1])
 			size--;
 		if (size == 0)
 			continue;
-		*ret_size = size;
+		*ret_size = estimate_memory(line, size);
+		if (*ret_size > QMP_MAX_MEMORY)
+			return -EPROTO;
 		r = json_parse(line, size, QMP_MAX_MESSAGE, QMP_MAX_DEPTH, ret_message, NULL);
 		if (r < 0)
 			return r == -ENOMEM ? r : -EPROTO;

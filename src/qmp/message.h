@@ -14,11 +14,12 @@ struct message_buffer {
 	size_t scanned; /* no end of line from start to here */
 	size_t end;
 	size_t room;
+	size_t limit; /* of a line; 0: QMP_MAX_MESSAGE */
 };
 
 /*
  * Where the next bytes go, at least one of room; invalidates lines taken before. 0, -ENOMEM, or
- * -EPROTO when a line longer than QMP_MAX_MESSAGE has begun.
+ * -EPROTO when a line longer than the limit has begun.
  */
 int message_buffer_space(struct message_buffer *buffer, char **ret_at, size_t *ret_size);
 
@@ -26,9 +27,9 @@ int message_buffer_space(struct message_buffer *buffer, char **ret_at, size_t *r
 void message_buffer_added(struct message_buffer *buffer, size_t size);
 
 /*
- * Take the next whole message: 1 and *ret_message (the caller's) and its size as text, 0 when
- * there is none yet, -EPROTO for a line that isn't one JSON object, -ENOMEM. Empty lines are
- * skipped.
+ * Take the next whole message: 1 and *ret_message (the caller's) and the memory that it takes,
+ * as an estimate that is never much too low; 0 when there is none yet, -EPROTO for a line that
+ * isn't one JSON object or would take more than QMP_MAX_MEMORY, -ENOMEM. Empty lines are skipped.
  */
 int message_take(struct message_buffer *buffer, struct json_object **ret_message, size_t *ret_size);
 

@@ -14,12 +14,13 @@
 
 struct kept_event {
 	struct qmp_event event;
-	size_t size; /* as text, which stands for what it takes in memory */
+	size_t size; /* in memory, about */
 };
 
 struct qmp {
 	int fd;
 	bool is_lost;
+	const char *breach; /* of the protocol, by which it was lost */
 	int64_t last_id;
 	unsigned long version;
 	char error_class[64];
@@ -31,18 +32,21 @@ struct qmp {
 
 /* ---- waiting ---- */
 
-static int fail_lost(struct qmp *qmp, struct pt_error *err)
-{
-	qmp->is_lost = true;
-	return pt_fail(err, PT_SYSTEM, ECONNRESET,
-		       "QEMU closed its monitor, so it has ended; its log may tell the cause");
-}
-
 static int fail_protocol(struct qmp *qmp, struct pt_error *err, const char *what)
 {
 	qmp->is_lost = true;
+	qmp->breach = what;
 	return pt_fail(err, PT_SYSTEM, EPROTO, "QEMU's monitor sent %s; the connection was closed",
 		       what);
+}
+
+static int fail_lost(struct qmp *qmp, struct pt_error *err)
+{
+	if (qmp->breach)
+		return fail_protocol(qmp, err, qmp->breach);
+	qmp->is_lost = true;
+	return pt_fail(err, PT_SYSTEM, ECONNRESET,
+		       "QEMU closed its monitor, so it has ended; its log may tell the cause");
 }
 
 static int fail_late(struct pt_error *err, const char *what)
@@ -117,7 +121,7 @@ static void keep_event(struct qmp *qmp, struct json_object *message, size_t size
 	struct json_object *data = json_object_object_get(message, "data");
 
 	while (qmp->event_count > 0 &&
-	       (qmp->event_count == QMP_MAX_EVENTS || qmp->event_bytes + size > QMP_MAX_MESSAGE))
+	       (qmp->event_count == QMP_MAX_EVENTS || qmp->event_bytes + size > QMP_MAX_KEPT_BYTES))
 		drop_oldest(qmp);
 	qmp->events[qmp->event_count++] = (struct kept_event){
 		.event = {.message = message,
@@ -143,6 +147,7 @@ static int qmp_receive(struct qmp *qmp, struct pt_error *err)
 		return pt_fail_memory(err);
 	if (r < 0)
 		return fail_protocol(qmp, err, "a message that is too long");
+	size = size < QMP_RECEIVE_MAX ? size : QMP_RECEIVE_MAX;
 	do
 		n = recv(qmp->fd, at, size, MSG_DONTWAIT);
 	while (n < 0 && errno == EINTR);
@@ -171,7 +176,8 @@ static int next_message(struct qmp *qmp, struct json_object **ret_message, struc
 		if (r == -ENOMEM)
 			return pt_fail_memory(err);
 		if (r < 0)
-			return fail_protocol(qmp, err, "a message that is not a JSON object");
+			return fail_protocol(
+				qmp, err, "a message that is not a JSON object, or is too large");
 		kind = message_kind(message);
 		if (kind == MESSAGE_EVENT) {
 			keep_event(qmp, message, size);
@@ -186,15 +192,20 @@ static int next_message(struct qmp *qmp, struct json_object **ret_message, struc
 	}
 }
 
-/* next_message(), waiting for it. */
+/* next_message(), waiting for it. What comes all the time doesn't put the deadline off. */
 static int await_message(struct qmp *qmp, const char *what, int64_t deadline,
 			 struct json_object **ret_message, struct pt_error *err)
 {
+	bool is_late = false;
+
 	for (;;) {
 		int r = next_message(qmp, ret_message, err);
 
 		if (r != -EAGAIN)
 			return r;
+		if (is_late)
+			return fail_late(err, what);
+		is_late = clock_now_ms() >= deadline;
 		r = wait_for(qmp, POLLIN, deadline);
 		if (r == -ETIMEDOUT)
 			return fail_late(err, what);
@@ -313,8 +324,12 @@ int qmp_call_with_fd(struct qmp *qmp, const char *command, struct json_object *a
 			return kind;
 		if (kind == MESSAGE_GREETING)
 			return fail_protocol(qmp, err, "a second greeting");
-		if (!is_answer_to(message, kind, id))
-			continue; /* late, to a call that was given up */
+		if (!is_answer_to(message, kind, id)) {
+			/* late, to a call that was given up */
+			if (clock_now_ms() >= deadline)
+				return fail_late(err, command);
+			continue;
+		}
 		if (kind == MESSAGE_REFUSAL)
 			return fail_refused(qmp, command, message, err);
 		if (ret_answer)
@@ -351,6 +366,7 @@ int qmp_wait_event(struct qmp *qmp, bool (*match)(const struct qmp_event *event,
 		   struct pt_error *err)
 {
 	int64_t deadline = clock_now_ms() + timeout_ms;
+	bool is_late = false;
 
 	for (;;) {
 		struct json_object *message = NULL;
@@ -368,13 +384,19 @@ int qmp_wait_event(struct qmp *qmp, bool (*match)(const struct qmp_event *event,
 			return r < 0 && r != -EAGAIN ? r : fail_lost(qmp, err);
 		if (r != -EAGAIN)
 			return r;
-		if (wait_for(qmp, POLLIN, deadline) < 0)
+		if (is_late || wait_for(qmp, POLLIN, deadline) < 0)
 			return pt_fail(err, PT_SYSTEM, ETIMEDOUT,
 				       "QEMU did not send the expected event in time");
+		is_late = clock_now_ms() >= deadline;
 		r = qmp_receive(qmp, err);
 		if (r < 0 && r != -EAGAIN && !qmp->is_lost)
 			return r;
 	}
+}
+
+void qmp_expect_events(struct qmp *qmp)
+{
+	qmp->received.limit = QMP_MAX_EVENT;
 }
 
 int qmp_fd(const struct qmp *qmp)
@@ -382,7 +404,8 @@ int qmp_fd(const struct qmp *qmp)
 	return qmp->fd;
 }
 
-int qmp_read_event(struct qmp *qmp, struct qmp_event *ret_event, struct pt_error *err)
+int qmp_read_event(struct qmp *qmp, bool *may_receive, struct qmp_event *ret_event,
+		   struct pt_error *err)
 {
 	while (qmp->event_count == 0) {
 		struct json_object *message = NULL;
@@ -394,8 +417,12 @@ int qmp_read_event(struct qmp *qmp, struct qmp_event *ret_event, struct pt_error
 		json_object_put(message);
 		if (qmp->event_count > 0)
 			break;
-		if (r == -EAGAIN)
+		if (r == -EAGAIN && !*may_receive)
+			return 0;
+		if (r == -EAGAIN) {
+			*may_receive = false;
 			r = qmp_receive(qmp, err);
+		}
 		if (r == -EAGAIN)
 			return 0;
 		if (r < 0)

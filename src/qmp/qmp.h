@@ -13,7 +13,7 @@
  *	ETIMEDOUT	no answer by the deadline. The connection goes on; the late answer is
  *			dropped when it comes, but QEMU may have done what was asked.
  *	ECONNRESET	the connection is lost (QEMU ended); so it stays.
- *	EPROTO		QEMU sent what isn't QMP, or too much; the connection counts as lost.
+ *	EPROTO		QEMU sent what isn't QMP, or too much; so it stays.
  */
 #ifndef QMP_QMP_H
 #define QMP_QMP_H
@@ -26,10 +26,21 @@
 #include "base/auto.h"
 #include "base/error.h"
 
-/* The longest message that is taken, how deep it may nest, and how many events wait. */
-#define QMP_MAX_MESSAGE (16u * 1024 * 1024)
+/*
+ * The longest message that is accepted, as text and in memory once parsed, and its depth. The
+ * largest reply to a command that is used here, the CPU models, has some 300 KiB and 10,000 values.
+ */
+#define QMP_MAX_MESSAGE (2u * 1024 * 1024)
+#define QMP_MAX_MEMORY	(16u * 1024 * 1024)
 #define QMP_MAX_DEPTH	64
-#define QMP_MAX_EVENTS	1024
+
+/* The longest event on a connection for events; and how many events are kept, in which memory. */
+#define QMP_MAX_EVENT	   (64u * 1024)
+#define QMP_MAX_EVENTS	   1024
+#define QMP_MAX_KEPT_BYTES (4u * 1024 * 1024)
+
+/* At most so many bytes are received at once. */
+#define QMP_RECEIVE_MAX (16u * 1024)
 
 struct qmp;
 
@@ -95,10 +106,18 @@ int qmp_wait_event(struct qmp *qmp, bool (*match)(const struct qmp_event *event,
 /* Forget the events that are kept. */
 void qmp_drop_events(struct qmp *qmp);
 
+/* From now on only events are expected, which are short: a longer message is EPROTO. */
+void qmp_expect_events(struct qmp *qmp);
+
 /* For a loop: poll it for reading, then call qmp_read_event() until it doesn't return 1. */
 int qmp_fd(const struct qmp *qmp);
 
-/* Without waiting: 1 and the next event, 0 if there is none yet, or a negative errno. */
-int qmp_read_event(struct qmp *qmp, struct qmp_event *ret_event, struct pt_error *err);
+/*
+ * Without waiting: 1 and the next event, 0 if there is none yet, or a negative errno. It receives
+ * at most once, and clears @may_receive then, so that a round over the events of one QEMU ends
+ * whatever this QEMU sends; the poll reports the rest.
+ */
+int qmp_read_event(struct qmp *qmp, bool *may_receive, struct qmp_event *ret_event,
+		   struct pt_error *err);
 
 #endif

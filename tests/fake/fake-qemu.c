@@ -286,6 +286,24 @@ static void take_effect(const char *command, struct json_object *arguments)
 		is_pausing_at_shutdown = !strcmp(text_of(arguments, "shutdown"), "pause");
 }
 
+/* What no QEMU does that is itself. */
+static void misbehave(const char *fault)
+{
+	char event[64], data[64];
+	unsigned int i, count;
+
+	if (sscanf(fault, "late %63s", event) == 1)
+		tell_event(event, "{}");
+	if (sscanf(fault, "flood %u", &count) == 1)
+		for (i = 0; i < count; i++) {
+			(void)snprintf(data, sizeof(data), "{\"device\": \"%s%u\"}",
+				       i % 2 ? "virtio-disk" : "nosuch", i % 2 ? 0 : i);
+			tell_event("DEVICE_DELETED", data);
+		}
+	if (!strcmp(fault, "garbage"))
+		tell_event("STOP", "{]");
+}
+
 static void obey(struct monitor *monitor, struct json_object *message)
 {
 	const char *command = text_of(message, "execute");
@@ -313,8 +331,7 @@ static void obey(struct monitor *monitor, struct json_object *message)
 	/* as QEMU does, which tells what a command has led to before it answers */
 	take_effect(command, arguments);
 	say_done(monitor, id, "{}");
-	if (sscanf(fault, "late %63s", class) == 1)
-		tell_event(class, "{}");
+	misbehave(fault);
 }
 
 /* ---- connections ---- */

@@ -10,6 +10,8 @@
  *		hang		    it doesn't answer
  *		exit		    it ends
  *		late EVENT	    it obeys, and then tells of EVENT, as if that came late
+ *		flood N		    it obeys, and tells N times that devices have left
+ *		garbage		    it obeys, and sends what isn't JSON as an event
  *		refuse, ignore	    device_del: the guest says no, or nothing
  *		"once " before any of these takes the fault away when it strikes
  *	fake/vfs/NETDEV-INDEX	  "MAC VLAN" of a virtual function

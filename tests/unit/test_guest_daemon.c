@@ -154,6 +154,53 @@ static void test_stops_by_itself(void **state)
 	leave(&peer);
 }
 
+/* ---- a QEMU in the hands of its guest ---- */
+
+/*
+ * It tells thousands of times that its disk and others have left, and doesn't answer what that
+ * leads to: it has one thread for all of it, and is ended at once.
+ */
+static void test_floods(void **state)
+{
+	struct peer peer = join_open(false);
+	rpc_domain domain;
+
+	(void)state;
+	create(&peer, GUEST_XML(HOSTDEV("1")));
+	domain = the_guest();
+	fake_guests_fault(fake, "blockdev-del", "hang");
+	fake_guests_fault(fake, "stop", "flood 3000");
+	(void)ask(&peer, RPC_DOMAIN_SUSPEND, &domain);
+	for (int i = 0; i < 50; i++)
+		(void)sd_event_run(daemon_->context->loop, QUIET_USEC);
+	assert_true(pool_count_running(daemon_->pool, POOL_OWN) <= 1);
+	(void)ask(&peer, RPC_DOMAIN_DESTROY, &domain);
+	settle();
+	assert_null(find("g"));
+	leave(&peer);
+}
+
+/* Its devices go back, as at any end. */
+static void test_breaks_the_protocol(void **state)
+{
+	struct peer peer = join_open(false);
+	rpc_domain domain;
+	struct guest *guest;
+
+	(void)state;
+	create(&peer, GUEST_XML(HOSTDEV("1")));
+	domain = the_guest();
+	guest = guest_ref(find("g")->guest);
+	fake_guests_fault(fake, "stop", "garbage");
+	forget(RPC_DOMAIN_SUSPEND, ask(&peer, RPC_DOMAIN_SUSPEND, &domain));
+	while (!guest_wait_end(guest, 0))
+		(void)sd_event_run(daemon_->context->loop, QUIET_USEC);
+	settle();
+	assert_null(find("g"));
+	guest_unref(guest);
+	leave(&peer);
+}
+
 static void test_attached_and_detached(void **state)
 {
 	struct peer peer = join_open(false);
@@ -295,6 +342,8 @@ int main(void)
 		TEST(test_created_and_destroyed),
 		TEST(test_events_that_come_late),
 		TEST(test_stops_by_itself),
+		TEST(test_floods),
+		TEST(test_breaks_the_protocol),
 		TEST(test_attached_and_detached),
 		TEST(test_created_while_it_ends),
 		TEST(test_started_with_the_host),

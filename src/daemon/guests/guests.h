@@ -56,6 +56,14 @@ enum domain_reboot { DOMAIN_REBOOT_NONE, DOMAIN_REBOOT_ASKED, DOMAIN_REBOOT_UNDE
 /* So long a call waits for another one on the same guest. */
 #define DOMAIN_JOB_MS 30000
 
+/* Work that no client asked for; work.c's. */
+struct work_queue {
+	struct work *first, *last; /* that wait */
+	unsigned int count;
+	bool is_running;
+	bool has_dropped; /* since it was empty */
+};
+
 struct domain {
 	struct guests *guests;
 	struct domain *next;
@@ -83,6 +91,7 @@ struct domain {
 
 	const char *job; /* the operation in progress, NULL if there is none */
 	pthread_cond_t job_over;
+	struct work_queue work;
 };
 
 /* The parts of the daemon that guests work with. */
@@ -171,7 +180,11 @@ void domain_end_job(struct domain *domain);
  */
 bool domain_await_job(struct domain *domain, const struct guest *guest, const char *job);
 
-/* A worker's, soon; from any thread. The domain and guest (either may be NULL) are kept for it. */
+/*
+ * A worker's, soon; from any thread. The domain and guest (either may be NULL) are kept for it. A
+ * domain has one at a time; what waits already isn't added again, and past a limit, which only a
+ * QEMU reaches that floods passthrud with events, it is dropped.
+ */
 typedef void (*guest_work_fn)(struct pt_host *host, struct domain *domain, struct guest *guest,
 			      const char *alias);
 void guests_work(struct guests *guests, guest_work_fn work, struct domain *domain,

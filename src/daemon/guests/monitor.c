@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "daemon/guests/monitor.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -241,7 +242,8 @@ static void on_deleted(struct monitor *monitor, const struct qmp_event *event)
 {
 	const char *alias = qmp_event_text(event, "device");
 
-	if (alias && !unplug_take_event(monitor->guest, alias, GUEST_UNPLUG_DONE))
+	if (alias && unplug_is_known(monitor->guest, alias) &&
+	    !unplug_take_event(monitor->guest, alias, GUEST_UNPLUG_DONE))
 		guests_work(monitor->domain->guests, do_removed, monitor->domain, monitor->guest,
 			    alias);
 }
@@ -250,7 +252,7 @@ static void on_unplug_error(struct monitor *monitor, const struct qmp_event *eve
 {
 	const char *alias = qmp_event_text(event, "device");
 
-	if (!alias)
+	if (!alias || !unplug_is_known(monitor->guest, alias))
 		return;
 	if (!unplug_take_event(monitor->guest, alias, GUEST_UNPLUG_REFUSED))
 		guests_work(monitor->domain->guests, do_refused, monitor->domain, monitor->guest,
@@ -272,12 +274,24 @@ static const struct {
 	{"MEM_UNPLUG_ERROR", on_unplug_error},
 };
 
-static int read_events(struct monitor *monitor)
+/*
+ * A round: what one receive brings. A QEMU that sends all the time gets ROUNDS of them in
+ * ROUNDS_US, and everybody else the rest of the loop's time.
+ */
+#define ROUNDS	  4
+#define ROUNDS_US 100000
+
+/* A socket holds less than that (net.core.wmem_max). */
+#define LAST_ROUNDS 64
+
+static int read_events(struct monitor *monitor, struct pt_error *err)
 {
 	struct qmp_event event = {0};
+	bool may_receive = true;
 	int r = 0;
 
-	while (monitor->events && (r = qmp_read_event(monitor->events, &event, NULL)) > 0) {
+	while (monitor->events &&
+	       (r = qmp_read_event(monitor->events, &may_receive, &event, err)) > 0) {
 		size_t i;
 
 		for (i = 0; i < sizeof(handlers) / sizeof(handlers[0]); i++)
@@ -291,13 +305,31 @@ static int read_events(struct monitor *monitor)
 static int on_io(sd_event_source *source, int fd, uint32_t revents, void *context)
 {
 	struct monitor *monitor = context;
+	struct pt_error err;
+	int r = read_events(monitor, &err);
 
 	(void)fd;
 	(void)revents;
-	if (read_events(monitor) < 0)
+	if (r < 0)
 		(void)sd_event_source_set_enabled(source, SD_EVENT_OFF); /* its end tells the rest
 									  */
+	/* no QEMU does that that is itself */
+	if (r == -EPROTO) {
+		log_message(PT_LOG_WARNING, "guest %s is stopped: %s", monitor->domain->name,
+			    err.message);
+		(void)guest_signal(monitor->guest, SIGKILL);
+	}
 	return 0;
+}
+
+/* What is left in the socket of a QEMU that has ended; it is a bounded number of bytes. */
+static void read_last_events(struct monitor *monitor)
+{
+	int i;
+
+	for (i = 0; i < LAST_ROUNDS; i++)
+		if (read_events(monitor, NULL) < 0)
+			return;
 }
 
 static int on_end(sd_event_source *source, int fd, uint32_t revents, void *context)
@@ -308,8 +340,8 @@ static int on_end(sd_event_source *source, int fd, uint32_t revents, void *conte
 	(void)source;
 	(void)fd;
 	(void)revents;
-	/* its last words say why */
-	(void)read_events(monitor);
+	/* its last events give the reason */
+	read_last_events(monitor);
 	/* a worker that waits for this guest's answer waits in vain */
 	(void)pthread_mutex_lock(&monitor->guest->lock);
 	monitor->guest->has_ended = true;
@@ -382,9 +414,13 @@ static void monitor_begin(struct letter *letter)
 	const struct context *context = guests->parts.context;
 	int r = 0;
 
-	if (monitor->events)
+	if (monitor->events) {
+		qmp_expect_events(monitor->events);
 		r = sd_event_add_io(context->loop, &monitor->io, qmp_fd(monitor->events), EPOLLIN,
 				    on_io, monitor);
+	}
+	if (r >= 0 && monitor->io)
+		r = sd_event_source_set_ratelimit(monitor->io, ROUNDS_US, ROUNDS);
 	if (r >= 0)
 		r = sd_event_add_io(context->loop, &monitor->end, monitor->guest->pidfd, EPOLLIN,
 				    on_end, monitor);
@@ -399,7 +435,7 @@ static void monitor_begin(struct letter *letter)
 	monitor->next = guests->monitors;
 	guests->monitors = monitor;
 	/* what came while the connection was made waits in it, and no poll tells of that */
-	(void)read_events(monitor);
+	(void)read_events(monitor, NULL);
 }
 
 void monitor_post(struct domain *domain, struct guest *guest, struct qmp *events)

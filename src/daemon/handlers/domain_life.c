@@ -19,8 +19,10 @@
 #define BY_ACPI 1u
 
 /* QEMU writes back what its disks hold when it is asked to end; then it is made to. */
-#define TERM_MS 10000
-#define KILL_MS 30000
+/* QEMU's own way out takes milliseconds; who asks for a graceful one waits longer. */
+#define TERM_MS	    800
+#define GRACEFUL_MS 15000
+#define KILL_MS	    30000
 
 /* ---- start ---- */
 
@@ -85,12 +87,12 @@ static int create_with_flags(struct pt_host *host, struct call *call)
 static int make_end(struct call *call, const struct guest *guest, bool is_graceful)
 {
 	(void)guest_signal(guest, SIGTERM);
-	if (guest_wait_end(guest, TERM_MS))
+	if (guest_wait_end(guest, is_graceful ? GRACEFUL_MS : TERM_MS))
 		return 0;
 	if (is_graceful)
 		return fault_set(&call->fault, FAULT_BUSY, FAULT_FROM_QEMU,
 				 "QEMU (pid %d) has not exited within %d s of the request",
-				 (int)guest->owner.pid, TERM_MS / 1000);
+				 (int)guest->owner.pid, GRACEFUL_MS / 1000);
 	(void)guest_signal(guest, SIGKILL);
 	if (guest_wait_end(guest, KILL_MS))
 		return 0;

@@ -159,15 +159,19 @@ int guest_connect_events(const struct guest *guest, unsigned int timeout_ms,
 int guest_call(struct guest *guest, const char *command, struct json_object *arguments,
 	       struct json_object **ret_answer, struct pt_error *err)
 {
-	int r = guest_connect(guest, GUEST_CALL_MS, err);
+	unsigned int timeout_ms = guest->is_silent ? GUEST_CALL_AGAIN_MS : GUEST_CALL_MS;
+	int r = guest_connect(guest, timeout_ms, err);
 
 	if (r < 0) {
 		json_object_put(arguments);
-		return r;
+	} else {
+		r = qmp_call(guest->qmp, command, arguments, timeout_ms, ret_answer, err);
+		/* the loop reads the events, from a connection of its own */
+		qmp_drop_events(guest->qmp);
 	}
-	r = qmp_call(guest->qmp, command, arguments, GUEST_CALL_MS, ret_answer, err);
-	/* the loop reads the events, from a connection of its own */
-	qmp_drop_events(guest->qmp);
+	guest->is_silent = r == -ETIMEDOUT;
+	if (r == -EPROTO && guest_signal(guest, SIGKILL) == 0)
+		pt_error_append(err, "; QEMU was killed");
 	return r;
 }
 

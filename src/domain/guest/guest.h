@@ -20,6 +20,8 @@
 
 /* How long QEMU may take to answer what should be quick, in ms. */
 #define GUEST_CALL_MS 30000
+/* The same, once it hasn't answered: what waits for the guest's job needn't wait as long again. */
+#define GUEST_CALL_AGAIN_MS 1000
 
 /* The default timeout of an unplug. */
 #define GUEST_UNPLUG_MS 10000
@@ -53,6 +55,7 @@ struct guest {
 
 	/* the worker's */
 	struct qmp *qmp; /* NULL when the connection is lost or not made yet */
+	bool is_silent;	 /* QEMU didn't answer the last call */
 
 	/* under the lock */
 	struct store_live *record; /* its xml is set when it is written */
@@ -94,7 +97,10 @@ int guest_connect(struct guest *guest, unsigned int timeout_ms, struct pt_error 
 int guest_connect_events(const struct guest *guest, unsigned int timeout_ms,
 			 struct qmp **ret_events, struct pt_error *err);
 
-/* qmp_call() on it, connecting first where needed. */
+/*
+ * qmp_call() on it, connecting first where needed. A QEMU that breaks the protocol or its bounds is
+ * killed: no QEMU does that that is itself.
+ */
 int guest_call(struct guest *guest, const char *command, struct json_object *arguments,
 	       struct json_object **ret_answer, struct pt_error *err);
 

@@ -27,6 +27,9 @@ int hotplug_attach(struct pt_host *host, struct guest *guest, struct definition 
 int unplug_device(struct pt_host *host, struct guest *guest, const char *alias,
 		  unsigned int timeout_ms, struct pt_error *err);
 
+/* Whether the guest has a device with this alias: QEMU may report any; from any thread. */
+bool unplug_is_known(struct guest *guest, const char *alias);
+
 /*
  * The loop received an event of QEMU about @alias. True if a worker waits for it and continues;
  * otherwise a worker must call unplug_finish() (released) or unplug_forget() (refused).

@@ -21,6 +21,16 @@ static void warn(struct pt_host *host, const struct guest *guest, const struct p
 
 /* ---- asking ---- */
 
+bool unplug_is_known(struct guest *guest, const char *alias)
+{
+	bool is_known;
+
+	(void)pthread_mutex_lock(&guest->lock);
+	is_known = definition_find_alias(guest->live, alias);
+	(void)pthread_mutex_unlock(&guest->lock);
+	return is_known;
+}
+
 bool unplug_take_event(struct guest *guest, const char *alias, enum guest_unplug answer)
 {
 	bool is_awaited;
