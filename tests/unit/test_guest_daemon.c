@@ -239,6 +239,7 @@ static void test_created_while_it_ends(void **state)
 		domain = find("g");
 		assert_int_equal(domain_begin_job(domain, "a test's", 0), 0);
 		assert_int_equal(guest_signal(domain->guest, SIGKILL), 0);
+		assert_true(guest_wait_end(domain->guest, 30000));
 		/* both wait for the job: the end first, or the call */
 		if (round % 2)
 			(void)sd_event_run(daemon_->context->loop, QUIET_USEC);
