@@ -33,9 +33,30 @@ static uint64_t now(struct client *client)
 
 /* ---- what is awaited ---- */
 
+/* After each change of what it holds. */
+static void count_bytes(struct client *client)
+{
+	size_t bytes = client->is_dead ? 0 : client->input.room + client->unsent_size;
+
+	client->user->bytes += bytes - client->bytes;
+	if (client->user->uid != 0)
+		client->clients->others_bytes += bytes - client->bytes;
+	client->bytes = bytes;
+}
+
+static bool has_memory(const struct client *client)
+{
+	const struct client_user *user = client->user;
+
+	if (user->uid == 0 || user->bytes < CLIENT_LITTLE_BYTES)
+		return true;
+	return user->bytes < CLIENT_USER_BYTES && client->clients->others_bytes < CLIENT_ALL_BYTES;
+}
+
 static bool is_listened_to(const struct client *client)
 {
-	return client->unsent_size < CLIENT_UNSENT_MAX && !client->clients->ops->is_full(client);
+	return has_memory(client) && client->unsent_size < CLIENT_UNSENT_MAX &&
+	       !client->clients->ops->is_full(client);
 }
 
 /*
@@ -50,9 +71,10 @@ static void update(struct client *client)
 
 	if (client->is_dead)
 		return;
+	count_bytes(client);
 	if (is_listened_to(client))
 		watched |= EPOLLIN;
-	else if (!client->unsent)
+	else if (!client->unsent && has_memory(client))
 		is_owing = false; /* it is us who are slow */
 	if (client->streams && client->is_open)
 		is_owing = false; /* a person perhaps, who has stopped the terminal */
@@ -80,6 +102,9 @@ static void check_deadlines(struct clients *clients, uint64_t now_usec)
 				    : !client->is_open ? "it did not open its connection"
 						       : "it did not complete a message");
 	}
+	/* those who waited for memory */
+	for (client = clients->first; client; client = client->next)
+		update(client);
 }
 
 /* ---- out ---- */
@@ -207,7 +232,11 @@ static void client_receive(struct client *client)
 	unsigned char *at;
 	size_t size;
 	ssize_t n;
-	int r = frame_buffer_space(&client->input, &at, &size);
+	int r;
+
+	client->input.limit =
+		client->is_open && !client->is_readonly ? FRAME_MAX_CHANGE : FRAME_MAX_READONLY;
+	r = frame_buffer_space(&client->input, &at, &size);
 
 	if (r < 0) {
 		client_drop(client, r == -EPROTO ? "a message of an invalid length"
@@ -215,8 +244,10 @@ static void client_receive(struct client *client)
 		return;
 	}
 	n = recv(client->fd, at, size, MSG_DONTWAIT);
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+	if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+		count_bytes(client);
 		return;
+	}
 	if (n <= 0) {
 		client_drop(client, NULL);
 		return;
@@ -264,14 +295,19 @@ static const struct client_user *find_user(const struct clients *clients, uid_t 
 	return user;
 }
 
-bool clients_have_room(const struct clients *clients, uid_t uid)
+bool clients_have_room(const struct clients *clients, uid_t uid, bool is_readonly)
 {
 	const struct context_config *config = &clients->context->config;
 	const struct client_user *user = find_user(clients, uid);
 
-	if (clients->count >= config->max_clients)
+	unsigned int others_max = config->max_clients - config->max_clients / CONTEXT_CLIENTS_ROOT;
+
+	if (uid == 0)
+		return clients->count < config->max_clients;
+	if (clients->others >= others_max ||
+	    (is_readonly && clients->others_readonly >= others_max / 2))
 		return false;
-	return uid == 0 || !user || user->clients < config->max_per_user;
+	return !user || user->clients < config->max_per_user;
 }
 
 /* NULL without memory. */
@@ -307,6 +343,15 @@ static void leave_user(struct clients *clients, struct client_user *user)
 
 /* ---- from beginning to end ---- */
 
+static void count_client(const struct client *client, int by)
+{
+	if (client->user->uid == 0)
+		return;
+	client->clients->others += (unsigned int)by;
+	if (client->is_readonly)
+		client->clients->others_readonly += (unsigned int)by;
+}
+
 static void free_client(struct client *client)
 {
 	struct clients *clients = client->clients;
@@ -318,6 +363,7 @@ static void free_client(struct client *client)
 	if (client->next)
 		client->next->previous = client->previous;
 	clients->count--;
+	count_client(client, -1);
 	leave_user(clients, client->user);
 	free(client);
 }
@@ -341,6 +387,7 @@ void client_drop(struct client *client, const char *why)
 	close(client->fd);
 	drop_unsent(client);
 	frame_buffer_free(&client->input);
+	count_bytes(client);
 }
 
 static void sweep(struct clients *clients)
@@ -390,6 +437,7 @@ int client_new(struct clients *clients, int fd, bool is_readonly, struct pt_erro
 		client->next->previous = client;
 	clients->first = client;
 	clients->count++;
+	count_client(client, 1);
 	update(client);
 	log_message(PT_LOG_DEBUG, "client %d of user %u%s", (int)client->pid,
 		    (unsigned int)peer.uid, is_readonly ? ", read-only" : "");

@@ -24,6 +24,15 @@ struct unsent;
 /* Messages for a client that doesn't take them pile up only so far. */
 #define CLIENT_MESSAGES_MAX (4 * CLIENT_UNSENT_MAX)
 
+/*
+ * Memory for what has been received and not handled, and for replies that aren't read: of one user,
+ * and of all users together, but for those who have little. Past that nobody but root is read. What
+ * root may use isn't limited.
+ */
+#define CLIENT_USER_BYTES   ((size_t)8 * 1024 * 1024)
+#define CLIENT_ALL_BYTES    ((size_t)32 * 1024 * 1024)
+#define CLIENT_LITTLE_BYTES ((size_t)256 * 1024)
+
 struct client_ops {
 	/* A frame that it sent. */
 	void (*receive)(struct client *client, const struct frame *frame);
@@ -41,6 +50,7 @@ struct client_user {
 	uid_t uid;
 	unsigned int clients;
 	unsigned int calls; /* call.c's */
+	size_t bytes;
 };
 
 struct clients {
@@ -49,6 +59,8 @@ struct clients {
 	void *ops_context;
 	struct client *first;
 	unsigned int count;
+	unsigned int others, others_readonly; /* users other than root */
+	size_t others_bytes;
 	struct client_user *users;
 	bool has_dead; /* some client is to be swept away */
 	sd_event_source *tick, *sweep;
@@ -69,6 +81,7 @@ struct client {
 	struct frame_buffer input;
 	struct unsent *unsent, *unsent_last;
 	size_t unsent_size;
+	size_t bytes; /* as counted for its user */
 	/* call.c's, stream.c's and events.c's */
 	struct call *calls;
 	unsigned int call_count;
@@ -84,8 +97,11 @@ int clients_new(const struct context *context, const struct client_ops *ops, voi
 void clients_drop_all(struct clients *clients);
 void clients_free(struct clients *clients); /* NULL is allowed */
 
-/* Whether one more client of this user can be served. */
-bool clients_have_room(const struct clients *clients, uid_t uid);
+/*
+ * Whether one more client of this user can be served. Others leave root a part of the connections,
+ * and read-only ones of theirs leave half to those who may change something.
+ */
+bool clients_have_room(const struct clients *clients, uid_t uid, bool is_readonly);
 
 /* Takes @fd, also when it fails. */
 int client_new(struct clients *clients, int fd, bool is_readonly, struct pt_error *err);

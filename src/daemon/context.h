@@ -32,6 +32,9 @@ struct context_config {
 #define CONTEXT_CLIENTS_MAX	 4096
 #define CONTEXT_CLIENTS_PER_USER 256
 
+/* Of the connections, the part (1/n) that only root may have. */
+#define CONTEXT_CLIENTS_ROOT 16
+
 /* Descriptors that clients leave to the rest: QEMUs, sysfs, files. No more than half of all. */
 #define CONTEXT_RESERVED_FDS 1024
 

@@ -102,7 +102,7 @@ static int on_connection(sd_event_source *source, int fd, uint32_t revents, void
 		return 0;
 	}
 	(void)getsockopt(client, SOL_SOCKET, SO_PEERCRED, &peer, &size);
-	if (!clients_have_room(server->clients, peer.uid)) {
+	if (!clients_have_room(server->clients, peer.uid, listener->is_readonly)) {
 		log_turned_away(server, peer.uid);
 		close(client);
 		return 0;

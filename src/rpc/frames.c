@@ -22,7 +22,8 @@ static int frame_length(const struct frame_buffer *buffer, size_t *ret_length)
 
 	if (buffer->end - buffer->start >= FRAME_LENGTH_SIZE) {
 		length = read_word(buffer->bytes + buffer->start);
-		if (length < FRAME_LENGTH_SIZE + FRAME_HEADER_SIZE || length > FRAME_MAX)
+		if (length < FRAME_LENGTH_SIZE + FRAME_HEADER_SIZE ||
+		    length > (buffer->limit ? buffer->limit : FRAME_MAX))
 			return -EPROTO;
 	}
 	*ret_length = length;
@@ -100,7 +101,7 @@ bool frame_buffer_is_partial(const struct frame_buffer *buffer)
 void frame_buffer_free(struct frame_buffer *buffer)
 {
 	free(buffer->bytes);
-	*buffer = (struct frame_buffer){0};
+	*buffer = (struct frame_buffer){.limit = buffer->limit};
 }
 
 /* ---- writing ---- */

@@ -15,6 +15,13 @@
 /* The longest message, its length word included. */
 #define FRAME_MAX (32u * 1024 * 1024)
 
+/*
+ * What passthrud accepts: names, numbers and lists of guests; and definitions, from clients that
+ * may make any. libvirt's limit is 32 MiB for everyone.
+ */
+#define FRAME_MAX_READONLY (64u * 1024)
+#define FRAME_MAX_CHANGE   (2u * 1024 * 1024)
+
 #define FRAME_LENGTH_SIZE 4
 #define FRAME_HEADER_SIZE 24
 
@@ -43,6 +50,7 @@ struct frame_buffer {
 	size_t start; /* of what wasn't taken */
 	size_t end;
 	size_t room;
+	uint32_t limit; /* of a frame; 0: FRAME_MAX */
 };
 
 /*
@@ -56,7 +64,7 @@ void frame_buffer_added(struct frame_buffer *buffer, size_t size);
 
 /*
  * Take the next whole frame: 1 and *ret_frame, 0 when there is none yet, or -EPROTO for a
- * length that is too short for a header or above FRAME_MAX.
+ * length that is too short for a header or above the limit.
  */
 int frame_buffer_take(struct frame_buffer *buffer, struct frame *ret_frame);
 

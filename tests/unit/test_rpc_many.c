@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -29,6 +30,7 @@
 #define DESCRIPTORS  40 /* that are left when nobody can be accepted any more */
 #define CONNECTIONS  100
 #define SOCKET_GROUP 4711
+#define HOGS	     200
 
 /* ---- lanes ---- */
 
@@ -79,6 +81,115 @@ static void test_readers_dont_delay_a_change(void **state)
 	for (size_t i = 0; i < READERS; i++)
 		leave(&readers[i]);
 	leave(&admin);
+}
+
+/* ---- memory ---- */
+
+static struct peer join_as(uid_t uid, bool is_readonly)
+{
+	struct peer peer;
+
+	assert_int_equal(seteuid(uid), 0);
+	peer = join(is_readonly);
+	assert_int_equal(seteuid(0), 0);
+	return peer;
+}
+
+static void be_heard(void)
+{
+	for (int i = 0; i < ROUNDS && sd_event_run(daemon_->context->loop, 1000) > 0; i++)
+		;
+}
+
+static bool is_dropped(const struct peer *peer)
+{
+	char byte;
+
+	be_heard();
+	return recv(peer->fd, &byte, 1, MSG_DONTWAIT) == 0;
+}
+
+static void begin_message(struct peer *peer, uint32_t size)
+{
+	const uint32_t length = htonl(size);
+
+	send_bytes(peer, &length, sizeof(length));
+}
+
+/* Who has opened nothing, or may only look, sends nothing long. */
+static void test_long_messages(void **state)
+{
+	struct peer fresh[2] = {join(false), join(false)},
+		    readonly[2] = {join_open(true), join_open(true)},
+		    admin[2] = {join_open(false), join_open(false)};
+
+	(void)state;
+	begin_message(&fresh[0], FRAME_MAX_READONLY + 1);
+	begin_message(&readonly[0], FRAME_MAX_READONLY + 1);
+	begin_message(&admin[0], FRAME_MAX_CHANGE + 1);
+	begin_message(&fresh[1], FRAME_MAX_READONLY);
+	begin_message(&readonly[1], FRAME_MAX_READONLY);
+	begin_message(&admin[1], FRAME_MAX_CHANGE);
+	assert_true(is_dropped(&fresh[0]));
+	assert_true(is_dropped(&readonly[0]));
+	assert_true(is_dropped(&admin[0]));
+	assert_false(is_dropped(&fresh[1]));
+	assert_false(is_dropped(&readonly[1]));
+	assert_false(is_dropped(&admin[1]));
+	for (size_t i = 0; i < 2; i++) {
+		leave(&fresh[i]);
+		leave(&readonly[i]);
+		leave(&admin[i]);
+	}
+}
+
+/* So many begun messages of one user stay in the sockets; others are answered. */
+static void test_memory_of_a_user(void **state)
+{
+	static struct peer hogs[HOGS];
+	static char bytes[60000];
+	struct peer other;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	for (size_t i = 0; i < HOGS; i++) {
+		hogs[i] = join_as(1000, true);
+		begin_message(&hogs[i], FRAME_MAX_READONLY);
+		(void)send(hogs[i].fd, bytes, sizeof(bytes), MSG_NOSIGNAL | MSG_DONTWAIT);
+		be_heard();
+	}
+	assert_in_range(daemon_->clients->others_bytes, CLIENT_USER_BYTES / 2,
+			CLIENT_USER_BYTES + FRAME_MAX_READONLY);
+	other = join_as(1001, true);
+	open_connection(&other, 0);
+	still_answers(&other);
+	leave(&other);
+	for (size_t i = 0; i < HOGS; i++)
+		leave(&hogs[i]);
+	be_heard();
+	while (sd_event_run(daemon_->context->loop, 1000) > 0)
+		;
+	assert_int_equal(daemon_->clients->others_bytes, 0);
+	assert_int_equal(daemon_->clients->others, 0);
+}
+
+/* Users fill what they may have, and root still comes in. */
+static void test_room_for_root(void **state)
+{
+	struct clients *clients = daemon_->clients;
+	const unsigned int max = daemon_->context->config.max_clients;
+	const unsigned int others = max - max / CONTEXT_CLIENTS_ROOT;
+
+	(void)state;
+	clients->others = others;
+	clients->count = others;
+	assert_false(clients_have_room(clients, 1000, false));
+	assert_true(clients_have_room(clients, 0, false));
+	clients->others = clients->others_readonly = others / 2;
+	assert_false(clients_have_room(clients, 1000, true));
+	assert_true(clients_have_room(clients, 1000, false));
+	clients->others = clients->others_readonly = clients->count = 0;
 }
 
 /* ---- no descriptors ---- */
@@ -189,6 +300,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_readers_dont_delay_a_change),
+		TEST(test_long_messages),
+		TEST(test_memory_of_a_user),
+		TEST(test_room_for_root),
 		TEST(test_no_descriptors),
 		TEST(test_socket),
 	};
