@@ -217,6 +217,19 @@ static void test_found_again(void **state)
 	end(guest);
 }
 
+/* What QEMU makes in its folder doesn't keep the guest from its next start. */
+static void test_whatever_is_in_its_folder(void **state)
+{
+	struct guest *guest = begin(GUEST_XML(""));
+
+	(void)state;
+	assert_int_equal(io_make_directories_at(host->root_fd, STORE_LIVE "/g.d/x/y", 0700), 0);
+	assert_int_equal(symlinkat("/", host->root_fd, STORE_LIVE "/g.d/x/link"), 0);
+	end(guest);
+	assert_int_equal(left_in(STORE_LIVE), 0);
+	end(begin(GUEST_XML("")));
+}
+
 /* ---- one that ends meanwhile ---- */
 
 enum found { ENDED, ADOPTED, UNUSABLE };
@@ -376,6 +389,7 @@ int main(void)
 		TEST(test_plugging_in_refused),
 		TEST(test_plugging_in_a_stuck_device),
 		TEST(test_found_again),
+		TEST(test_whatever_is_in_its_folder),
 		TEST(test_ends_while_it_is_found),
 		TEST(test_found_again_but_not_seen),
 		TEST(test_tpm_leaves_no_zombie),

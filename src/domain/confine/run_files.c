@@ -13,6 +13,7 @@
 
 #include "base/auto.h"
 #include "base/io.h"
+#include "base/remove.h"
 #include "base/text.h"
 #include "domain/store/store.h"
 
@@ -52,33 +53,18 @@ int run_files_listen(struct pt_host *host, const char *name, enum guest_socket w
 
 /* ---- its folder ---- */
 
-static void empty_folder(int fd)
-{
-	AUTO_DIR DIR *dir = fdopendir(fd);
-	const struct dirent *entry;
-
-	if (!dir)
-		close(fd);
-	while (dir && (entry = readdir(dir)))
-		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-			(void)unlinkat(fd, entry->d_name, 0);
-}
-
-void run_files_remove_folder(int root_fd, const char *path)
-{
-	int fd = openat(root_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-
-	if (fd >= 0)
-		empty_folder(fd);
-	(void)unlinkat(root_fd, path, AT_REMOVEDIR);
-}
-
 int run_files_make_folder(struct pt_host *host, const char *name, const struct confine_user *user,
 			  char path[GUEST_PATH], struct pt_error *err)
 {
+	int r;
+
 	if (text_format(path, GUEST_PATH, "/" STORE_LIVE "/%s.d", name) < 0)
 		return pt_fail(err, PT_INVALID, ENAMETOOLONG, "the name %s is too long", name);
-	run_files_remove_folder(host->root_fd, io_relative(path));
+	r = remove_tree_at(host->root_fd, io_relative(path));
+	if (r < 0)
+		return pt_fail(err, PT_SYSTEM, -r,
+			       "%s, the directory of the guest's last run, can't be removed: %s",
+			       path, strerror(-r));
 	if (mkdirat(host->root_fd, io_relative(path), 0700) < 0 ||
 	    fchownat(host->root_fd, io_relative(path), user->uid, user->gid, AT_SYMLINK_NOFOLLOW) <
 		    0)
@@ -102,7 +88,7 @@ void run_files_remove(struct pt_host *host, const char *name)
 		if (text_format(path, sizeof(path), STORE_LIVE "/%s.%s", name, suffixes[i]) > 0)
 			(void)unlinkat(host->root_fd, path, 0);
 	if (text_format(path, sizeof(path), STORE_LIVE "/%s.d", name) > 0)
-		run_files_remove_folder(host->root_fd, path);
+		(void)remove_tree_at(host->root_fd, path);
 }
 
 /* The name of the guest that a file is of; false for any other file. */

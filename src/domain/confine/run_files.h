@@ -27,9 +27,6 @@ int run_files_listen(struct pt_host *host, const char *name, enum guest_socket w
 int run_files_make_folder(struct pt_host *host, const char *name, const struct confine_user *user,
 			  char path[GUEST_PATH], struct pt_error *err);
 
-/* Remove a directory and its files, but no subdirectories: another user may control it. */
-void run_files_remove_folder(int root_fd, const char *path);
-
 /* All of the above. */
 void run_files_remove(struct pt_host *host, const char *name);
 

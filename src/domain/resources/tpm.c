@@ -15,6 +15,7 @@
 #include "assign/owner.h"
 #include "base/auto.h"
 #include "base/io.h"
+#include "base/remove.h"
 #include "base/text.h"
 #include "domain/confine/run_files.h"
 #include "domain/definition/xml_node.h"
@@ -80,16 +81,15 @@ static int make_state(struct pt_host *host, const char *path, const struct confi
 int tpm_remove_state(struct pt_host *host, const struct definition *def, struct pt_error *err)
 {
 	char path[PATH_SIZE];
-	struct stat st;
+	int r;
 
 	if (state_path(def, path) < 0)
 		return 0;
-	run_files_remove_folder(host->root_fd, path);
-	if (fstatat(host->root_fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0)
-		return pt_fail(err, PT_STORAGE, ENOTEMPTY,
-			       "/%s, the directory of the guest's TPM state, can't be "
-			       "removed",
-			       path);
+	r = remove_tree_at(host->root_fd, path);
+	if (r < 0)
+		return pt_fail(err, PT_STORAGE, -r,
+			       "/%s, the directory of the guest's TPM state, can't be removed: %s",
+			       path, strerror(-r));
 	return 0;
 }
 
