@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/auto.h"
 #include "base/text.h"
 #include "base/io.h"
 #include "domain/confine/named_files.h"
@@ -334,6 +335,47 @@ static bool is_named(const struct named_files *files, const struct store_file *f
 	return false;
 }
 
+/*
+ * Whether QEMU has the file open, whatever it says: then it would share it with whoever gets it
+ * next. A process that can't be looked at may have it; one that has ended hasn't.
+ */
+static bool is_open_in_guest(struct pt_host *host, const struct store_live *record,
+			     const struct store_file *file)
+{
+	AUTO_DIR DIR *dir = NULL;
+	const struct dirent *entry;
+	char path[64];
+	int r;
+
+	(void)text_format(path, sizeof(path), "proc/%d/fd", (int)record->pid);
+	r = io_open_directory_at(host->root_fd, path, &dir);
+	if (r < 0)
+		return r != -ENOENT && r != -ESRCH;
+	while ((entry = readdir(dir))) {
+		struct stat st;
+
+		if (fstatat(dirfd(dir), entry->d_name, &st, 0) == 0 && st.st_dev == file->device &&
+		    st.st_ino == file->inode)
+			return true;
+	}
+	return false;
+}
+
+/* True when it went back: QEMU may say of a disk that it let it go, and go on writing to it. */
+static bool take_back_closed(struct pt_host *host, const struct store_live *record,
+			     const struct store_file *file)
+{
+	if (is_open_in_guest(host, record, file)) {
+		host_log(host, PT_LOG_WARNING,
+			 "guest %s: QEMU still has %s open, which it has released: the file stays "
+			 "lent until QEMU closes it or ends",
+			 record->name, file->path);
+		return false;
+	}
+	files_take_back_one(host, record, file);
+	return true;
+}
+
 void files_settle(struct pt_host *host, const struct definition *live, uid_t guest,
 		  struct store_live *record)
 {
@@ -344,8 +386,8 @@ void files_settle(struct pt_host *host, const struct definition *live, uid_t gue
 	for (size_t i = record->file_count; r == 0 && i-- > 0;) {
 		if (is_named(&files, &record->files[i]))
 			continue;
-		files_take_back_one(host, record, &record->files[i]);
-		store_drop_file(record, i);
+		if (take_back_closed(host, record, &record->files[i]))
+			store_drop_file(record, i);
 	}
 	named_files_free(&files);
 }

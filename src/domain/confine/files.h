@@ -59,7 +59,10 @@ void files_take_back_one(struct pt_host *host, const struct store_live *record,
 /* Is this file lent to a running guest other than @name, and who was its previous owner? */
 bool files_is_lent(struct pt_host *host, const char *name, const struct stat *st, uid_t *ret_uid);
 
-/* Devices were removed from @live: the same for files that it no longer names. */
+/*
+ * Devices were removed from @live: the same for files that it no longer names, and that QEMU has no
+ * longer open. Others stay in @record until the next time, or the guest's end.
+ */
 void files_settle(struct pt_host *host, const struct definition *live, uid_t guest,
 		  struct store_live *record);
 
