@@ -201,6 +201,31 @@ static void test_breaks_the_protocol(void **state)
 	leave(&peer);
 }
 
+/* Everybody may ask about processors: QEMU, which may hang, isn't. */
+static void test_readers_dont_wait_for_qemu(void **state)
+{
+	struct peer peer = join_open(false), reader = join_open(true);
+	struct rpc_vcpus_args args = {.max = 8, .map_size = 1};
+	struct rpc_vcpus *vcpus;
+	struct domain *domain;
+
+	(void)state;
+	create(&peer, GUEST_XML(""));
+	args.domain = the_guest();
+	domain = find("g");
+	/* whoever has the job waits for QEMU */
+	assert_int_equal(domain_begin_job(domain, "a test's", 0), 0);
+	fake_guests_fault(fake, "query-cpus-fast", "hang");
+	vcpus = ask(&reader, RPC_DOMAIN_GET_VCPUS, &args);
+	assert_int_equal(vcpus->vcpus.vcpus_len, 1);
+	assert_int_equal(vcpus->vcpus.vcpus_val[0].state, 1);
+	assert_int_equal(vcpus->maps.maps_len, 1);
+	forget(RPC_DOMAIN_GET_VCPUS, vcpus);
+	domain_end_job(domain);
+	leave(&reader);
+	leave(&peer);
+}
+
 static void test_attached_and_detached(void **state)
 {
 	struct peer peer = join_open(false);
@@ -344,6 +369,7 @@ int main(void)
 		TEST(test_events_that_come_late),
 		TEST(test_stops_by_itself),
 		TEST(test_floods),
+		TEST(test_readers_dont_wait_for_qemu),
 		TEST(test_breaks_the_protocol),
 		TEST(test_attached_and_detached),
 		TEST(test_created_while_it_ends),

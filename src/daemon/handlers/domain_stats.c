@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Statistics of guests: from /proc if possible, so that no call waits for QEMU. */
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/auto.h"
 #include "base/io.h"
 #include "base/text.h"
 #include "daemon/handlers/handlers.h"
@@ -73,6 +75,7 @@ struct facts {
 	int reason;
 	int64_t changed_ms;
 	bool is_active;
+	pid_t pid; /* of QEMU */
 	uint64_t memory_kib, max_memory_kib;
 	unsigned int vcpus;
 	struct usage usage;
@@ -90,6 +93,7 @@ static void read_facts(struct pt_host *host, const struct domain *domain, struct
 	if (guest) {
 		(void)pthread_mutex_lock(&guest->lock);
 		def = guest->live;
+		facts->pid = guest->owner.pid;
 		read_guest_usage(host, guest, &facts->usage);
 	}
 	if (def) {
@@ -186,22 +190,46 @@ static int empty(struct pt_host *host, struct call *call)
 
 /* ---- virtual processors ---- */
 
-static int fill_vcpu(struct pt_host *host, const struct guest *guest, struct json_object *cpu,
-		     unsigned int number, struct rpc_vcpu *vcpu)
+/*
+ * QEMU calls the threads of its processors so (-name debug-threads=on). It isn't asked: everybody
+ * may call this, and a QEMU that doesn't answer would keep its guest's job from root.
+ */
+static bool parse_vcpu_thread(const char *name, unsigned int count, unsigned int *ret_number)
 {
-	struct json_object *thread = NULL;
-	struct usage usage;
-	char path[64];
+	return sscanf(name, "CPU %u/", ret_number) == 1 && *ret_number < count;
+}
 
-	(void)json_object_object_get_ex(cpu, "thread-id", &thread);
-	(void)text_format(path, sizeof(path), "proc/%d/task/%d/stat", (int)guest->owner.pid,
-			  json_object_get_int(thread));
+static void read_vcpu(struct pt_host *host, const char *folder, const char *thread,
+		      struct rpc_vcpu *vcpus, unsigned int count)
+{
+	char path[128], name[64];
+	unsigned int number;
+	struct usage usage;
+
+	if (text_format(path, sizeof(path), "%s/%s/comm", folder, thread) < 0 ||
+	    io_read_text_at(host->root_fd, path, name, sizeof(name)) < 0 ||
+	    !parse_vcpu_thread(name, count, &number))
+		return;
+	(void)text_format(path, sizeof(path), "%s/%s/stat", folder, thread);
 	read_usage(host, path, &usage);
-	*vcpu = (struct rpc_vcpu){.number = number,
-				  .state = 1,
-				  .cpu_ns = usage.user_ns + usage.system_ns,
-				  .cpu = (int)usage.last_cpu};
-	return 0;
+	vcpus[number].cpu_ns = usage.user_ns + usage.system_ns;
+	vcpus[number].cpu = (int)usage.last_cpu;
+}
+
+static void read_vcpus(struct pt_host *host, pid_t pid, struct rpc_vcpu *vcpus, unsigned int count)
+{
+	AUTO_DIR DIR *dir = NULL;
+	const struct dirent *entry;
+	char folder[64];
+	unsigned int i;
+
+	for (i = 0; i < count; i++)
+		vcpus[i] = (struct rpc_vcpu){.number = i, .state = 1};
+	(void)text_format(folder, sizeof(folder), "proc/%d/task", (int)pid);
+	(void)io_open_directory_at(host->root_fd, folder, &dir);
+	while (dir && (entry = readdir(dir)))
+		if (entry->d_name[0] != '.')
+			read_vcpu(host, folder, entry->d_name, vcpus, count);
 }
 
 /* Only processors that the definition pins are pinned; all are reported in the same way. */
@@ -221,36 +249,25 @@ static int get_vcpus(struct pt_host *host, struct call *call)
 {
 	const struct rpc_vcpus_args *args = call->args;
 	struct rpc_vcpus *result = call->result;
-	struct json_object *answer = NULL;
-	struct guest *guest = NULL;
-	struct domain *domain;
-	struct pt_error err;
-	size_t i, count = 0;
-	int r;
+	struct facts facts;
+	unsigned int count;
 
 	if (args->max < 0 || args->max > RPC_VCPUS_MAX || args->map_size < 0 ||
 	    (int64_t)args->max * args->map_size > RPC_CPU_MAPS_MAX)
 		return fault_set(&call->fault, FAULT_INVALID_ARG, FAULT_FROM_QEMU, "maxinfo");
-	domain = domain_job_of(call, &args->domain, true, &guest);
-	if (!domain)
+	if (facts_of(host, call, &facts) < 0)
 		return -1;
-	r = guest_call(guest, "query-cpus-fast", NULL, &answer, &err);
-	if (!r && json_object_is_type(answer, json_type_array))
-		count = json_object_array_length(answer);
-	if (count > (size_t)args->max)
-		count = (size_t)args->max;
+	if (!facts.is_active)
+		return fail_inactive(call);
+	count = facts.vcpus < (unsigned int)args->max ? facts.vcpus : (unsigned int)args->max;
 	result->vcpus.vcpus_val = calloc(count + 1, sizeof(struct rpc_vcpu));
-	for (i = 0; result->vcpus.vcpus_val && i < count; i++)
-		(void)fill_vcpu(host, guest, json_object_array_get_idx(answer, i), (unsigned int)i,
-				&result->vcpus.vcpus_val[result->vcpus.vcpus_len++]);
-	json_object_put(answer);
-	domain_job_done(domain);
-	if (r < 0)
-		return fault_of_guest(host, call, &err);
-	if (!result->vcpus.vcpus_val ||
-	    fill_maps(count, args->map_size, &result->maps.maps_len, &result->maps.maps_val) < 0)
+	if (!result->vcpus.vcpus_val)
 		return call_fail_memory(call);
-	return 0;
+	result->vcpus.vcpus_len = count;
+	read_vcpus(host, facts.pid, result->vcpus.vcpus_val, count);
+	return fill_maps(count, args->map_size, &result->maps.maps_len, &result->maps.maps_val) < 0
+		       ? call_fail_memory(call)
+		       : 0;
 }
 
 static int get_vcpu_pins(struct pt_host *host, struct call *call)

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Facts about the host. */
 #include <fcntl.h>
+#include <pthread.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -293,24 +295,66 @@ static void first_line(char *const argv[], char *line, size_t size)
 		;
 }
 
-/* Asked each time: QEMU can be upgraded under a running daemon. */
+/* Its version, 0 when it can't be run. */
+static uint64_t ask_version(char *program)
+{
+	char *argv[] = {program, (char *)(uintptr_t)"--version", NULL};
+	unsigned int major, minor, micro = 0;
+	char line[256];
+
+	first_line(argv, line, sizeof(line));
+	if (sscanf(line, "QEMU emulator version %u.%u.%u", &major, &minor, &micro) < 2)
+		return 0;
+	return major * 1000000ull + minor * 1000ull + micro;
+}
+
+/*
+ * Everybody may ask, and each answer is a process of root's: so QEMU is asked once, and again when
+ * its file is another one, for it can be upgraded under a running daemon.
+ */
+static uint64_t read_version(const char *name)
+{
+	static const char *const folders[] = {"/usr/local/bin", "/usr/bin", "/bin"};
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	static struct stat asked;
+	static uint64_t version;
+	char program[128];
+	struct stat now = {0};
+	uint64_t answer;
+	size_t i;
+
+	for (i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
+		(void)text_format(program, sizeof(program), "%s/%s", folders[i], name);
+		if (stat(program, &now) == 0 && access(program, X_OK) == 0)
+			break;
+	}
+	if (i == sizeof(folders) / sizeof(folders[0]))
+		return 0;
+	(void)pthread_mutex_lock(&lock);
+	if (!version || now.st_dev != asked.st_dev || now.st_ino != asked.st_ino ||
+	    now.st_size != asked.st_size || now.st_ctim.tv_sec != asked.st_ctim.tv_sec ||
+	    now.st_ctim.tv_nsec != asked.st_ctim.tv_nsec)
+		version = ask_version(program);
+	asked = now;
+	answer = version;
+	(void)pthread_mutex_unlock(&lock);
+	return answer;
+}
+
 static int get_version(struct pt_host *host, struct call *call)
 {
 	struct rpc_long *result = call->result;
-	unsigned int major, minor, micro = 0;
 	struct utsname name = {0};
-	char program[96], line[256];
-	char *argv[] = {program, (char *)(uintptr_t)"--version", NULL};
+	char program[96];
 
 	(void)host;
 	(void)uname(&name);
 	(void)text_format(program, sizeof(program), "qemu-system-%s", name.machine);
-	first_line(argv, line, sizeof(line));
-	if (sscanf(line, "QEMU emulator version %u.%u.%u", &major, &minor, &micro) < 2)
+	result->number = read_version(program);
+	if (!result->number)
 		return fault_set(&call->fault, FAULT_INTERNAL, FAULT_FROM_QEMU,
 				 "Cannot find suitable emulator for %s: %s can't be run",
 				 name.machine, program);
-	result->number = major * 1000000ull + minor * 1000ull + micro;
 	return 0;
 }
 
