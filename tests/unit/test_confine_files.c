@@ -539,19 +539,6 @@ static void test_empty_drive(void **state)
 	assert_int_equal(check(devices, &err), 0);
 }
 
-/* This process is the guest's QEMU. */
-static void be_the_guest(void)
-{
-	char link[128], target[64];
-
-	record->pid = getpid();
-	(void)snprintf(target, sizeof(target), "/proc/%d", (int)getpid());
-	(void)snprintf(link, sizeof(link), "%s/proc", tree.root);
-	(void)mkdir(link, 0755);
-	(void)snprintf(link, sizeof(link), "%s/proc/%d", tree.root, (int)getpid());
-	assert_int_equal(symlink(target, link), 0);
-}
-
 static void test_output_and_settling(void **state)
 {
 	static const char with[] = "<serial type='file'><source path='%s/out'/></serial>"
@@ -574,7 +561,9 @@ static void test_output_and_settling(void **state)
 	assert_int_equal(record->file_count, 2);
 	definition_remove_device(def, node_find(definition_root(def), "devices/disk"));
 	/* whatever QEMU says, its descriptors show that it has it */
-	be_the_guest();
+	record->pid = 7;
+	assert_int_equal(mkdirat(tree.host->root_fd, "proc", 0755), 0);
+	assert_int_equal(symlinkat("/proc/self", tree.host->root_fd, "proc/7"), 0);
 	fd = open(full("vda", path), O_RDONLY | O_CLOEXEC);
 	assert_true(fd >= 0);
 	files_settle(tree.host, def, user.uid, record);
