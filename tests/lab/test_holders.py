@@ -379,6 +379,24 @@ def test_default_route(host, lab_machine):
             assert r.status == 15 and "default route" in r.err, r.out + r.err
 
 
+def test_other_network_namespace(host, lab_machine):
+    """The caller's network namespace isn't the host's, as in a container: the host's facts count."""
+    name = host.interface(E1000E)
+    own = "unshare -n /lab/bin/passthru plan detach " + E1000E
+    with host.clean(E1000E):
+        with host.done("ip link set %s up && ip addr add 192.0.2.2/24 dev %s" % (name, name),
+                       "ip addr flush %s; ip link set %s down" % (name, name)):
+            r = lab_machine.run(own, env=worlds.IN_LAB)
+            assert r.status == 15 and name + " (192.0.2.2" in r.out + r.err, r.out + r.err
+            host.sh("ip addr flush " + name + "; ip addr add 198.51.100.7/32 dev " + name)
+            # which interface has an address without a network is netlink's to tell
+            r = lab_machine.run(own, env=worlds.IN_LAB)
+            assert r.status == 15 and "nsenter --net=/proc/1/ns/net" in r.out + r.err, r.out + r.err
+            r = lab_machine.run("unshare -n nsenter --net=/proc/1/ns/net /lab/bin/passthru plan detach "
+                                + E1000E, env=worlds.IN_LAB)
+            assert r.status == 15 and name + " (198.51.100.7" in r.out + r.err, r.out + r.err
+
+
 def test_bridge_and_vlan(host):
     name = host.interface(E1000E)
     undo = "ip link delete labbr; ip link delete labvlan; ip link set %s down" % name

@@ -19,7 +19,7 @@
 
 static void load_packet(struct net_scan *nets)
 {
-	AUTO_FREE char *text = holders_read_proc(nets->scan, "proc/net/packet");
+	AUTO_FREE char *text = holders_read_net(nets, "packet");
 	struct packet_line line;
 	char *cursor = text;
 
@@ -113,22 +113,20 @@ static bool ask_xdp(struct net_scan *nets)
 
 static void load_xdp(struct net_scan *nets)
 {
-	AUTO_FREE char *text = holders_read_proc(nets->scan, "proc/net/protocols");
+	AUTO_FREE char *text = holders_read_net(nets, "protocols");
 	struct protocol_line line = {.name = ""};
 	char *cursor = text;
-	size_t i;
 
 	/* asking loads a module; only when the kernel counts such sockets */
 	while (text && protocol_next(&cursor, &line) && strcmp(line.name, "XDP") != 0)
 		line.name = "";
 	if (strcmp(line.name, "XDP") != 0 || !line.sockets)
 		return;
-	if (nets->scan->host->is_this_machine && ask_xdp(nets))
+	if (nets->scan->host->is_this_machine && nets->is_own && ask_xdp(nets))
 		return;
-	for (i = 0; i < nets->scan->target_count; i++)
-		if (nets->scan->targets[i].has_interface)
-			holders_unseen(nets->scan, i,
-				       "who has AF_XDP sockets (the kernel lacks xsk_diag)");
+	holders_unseen_netlink(nets, nets->is_own
+					     ? "who has AF_XDP sockets (the kernel lacks xsk_diag)"
+					     : "who has AF_XDP sockets");
 }
 
 void holders_load_sockets(struct net_scan *nets)
