@@ -252,6 +252,22 @@ def test_exported_by_nvme_target(host):
             assert host.holders(NVME) == []
 
 
+def test_exported_as_a_controller(host):
+    """nvmet's passthru has the controller by its char node, and no namespace of its own."""
+    node = host.sh("ls /sys/bus/pci/devices/%s/nvme" % NVME)
+    part = "/sys/kernel/config/nvmet/subsystems/labnqn/passthru"
+    do = """modprobe nvmet && { mountpoint -q /sys/kernel/config || mount -t configfs configfs \
+        /sys/kernel/config; } && mkdir -p %s && printf /dev/%s >%s/device_path && echo 1 >%s/enable
+        """ % (os.path.dirname(part), node, part, part)
+    undo = "echo 0 >%s/enable; rmdir %s" % (part, os.path.dirname(part))
+    with host.clean(NVME):
+        with host.done(do, undo):
+            holder = only(host.holders(NVME), "storage", "NVMe target labnqn, the whole controller",
+                          "/dev/" + node)
+            host.sh(holder.advice)
+            assert host.holders(NVME) == []
+
+
 def test_usb_disk(host):
     disk = host.disk(USB)
     with host.clean(USB):

@@ -187,6 +187,7 @@ static void holders_run(struct holder_scan *scan, size_t asked)
 		if (!is_bridge(scan, &scan->targets[i].address))
 			holders_walk(scan, i);
 	holders_read_blocks(scan);
+	holders_read_char_exports(scan);
 	holders_read_networks(scan);
 	holders_read_consoles(scan);
 	holders_read_processes(scan);

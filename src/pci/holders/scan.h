@@ -9,7 +9,8 @@
  *
  *	walk.c     nodes, block devices and interfaces below a function
  *	block.c    partitions, dm, md, bcache, loop, filesystems, swap
- *	storage.c  who else has a block device: zpool, cache set, target
+ *	storage.c  who else has a block device: zpool, cache set
+ *	export.c   targets of the kernel that export a device: NVMe, SCSI, RNBD, USB gadgets
  *	net.c      addresses, routes, bridges
  *	socket.c   packet and AF_XDP sockets
  *	console.c  framebuffers, the VT console, serial consoles
@@ -180,6 +181,7 @@ void holders_add_node(struct holder_scan *scan, const struct holder_node *node);
 /* The parts of a scan, in this order. */
 void holders_walk(struct holder_scan *scan, size_t target);
 void holders_read_blocks(struct holder_scan *scan);
+void holders_read_char_exports(struct holder_scan *scan);
 void holders_read_networks(struct holder_scan *scan);
 void holders_read_consoles(struct holder_scan *scan);
 void holders_read_processes(struct holder_scan *scan);
