@@ -351,6 +351,32 @@ def test_udev(host, flags, uid, is_user):
                 assert host.holders(NVME) == []
 
 
+MAP = """
+import mmap, os, sys, time
+fd = os.open(sys.argv[1], os.O_RDWR)
+if sys.argv[2] == "mapped":
+    bar = mmap.mmap(fd, 4096)
+    os.close(fd)
+time.sleep(1000)
+"""
+
+
+@pytest.mark.parametrize("how", ["open", "mapped"])
+def test_bar(host, how):
+    """A BAR that a process has through sysfs, without a driver and without a node."""
+    name = "/sys/bus/pci/devices/%s" % E1000E
+    host.sh("cat >/tmp/map.py <<'END'%sEND" % MAP)
+    with host.clean(E1000E):
+        with host.done("echo %s >%s/driver/unbind" % (E1000E, name),
+                       "echo %s >/sys/bus/pci/drivers_probe; udevadm settle" % E1000E):
+            assert host.holders(E1000E) == []
+            with host.process("python3 /tmp/map.py %s/resource0 %s" % (name, how),
+                              "ls -l /proc/$PID/fd | grep -q resource0" if how == "open" else
+                              "grep -q resource0 /proc/$PID/maps") as pid:
+                only(host.holders(E1000E), "process", "python3 (pid %s)" % pid,
+                     "BAR 0 (resource0 in sysfs)", "kill " + pid)
+
+
 def test_guest(host):
     group = host.sh("basename $(readlink /sys/bus/pci/devices/%s/iommu_group)" % NVME)
     at = "/sys/bus/pci/devices/%s" % NVME

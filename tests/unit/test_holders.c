@@ -91,6 +91,58 @@ static void audio_and_input(void **state)
 		    "process|systemd-logind (pid 703)|/dev/hidraw0|kill 703", NULL);
 }
 
+/* BARs through sysfs, without a node: open, or mapped and closed. */
+static void bars(void **state)
+{
+	static const char path[] = "/sys/devices/pci0000:00/0000:00:1c.0/" DEVICE "/resource";
+	char text[TREE_LINE];
+
+	(void)state;
+	tree_function(DEVICE, "0x020000", "igb_uio");
+	tree_put(DIRECTORY "/resource2", "");
+	tree_process(1, "systemd", "/dev/null");
+	tree_format(text, "%s", path);
+	tree_process(30, "lspci", text);
+	tree_process(31, "other", "/sys/devices/pci0000:00/0000:01:00.1/resource0");
+	tree_put("proc/31/maps", "7f00-7f01 rw-s 00000000 00:15 1     /srv/x/resource0\n"
+				 "7f00-7f01 rw-s 00000000 00:15 1     /sys/0000:00:1c.0/resource0");
+	tree_expect(DEVICE, NULL);
+	tree_format(text, "%s2", path);
+	tree_process(40, "flashrom", text);
+	tree_process(41, "dpdk", "/dev/null");
+	tree_format(text,
+		    "7f00-7f01 r-xp 00000000 fe:01 77          /usr/bin/dpdk\n"
+		    "7f00-7f01 rw-s 00000000 00:15 1           %s2_wc\n"
+		    "7f00-7f01 rw-p 00000000 00:00 0           [stack]",
+		    path);
+	tree_put("proc/41/maps", text);
+	tree_expect(DEVICE, "process|dpdk (pid 41)|BAR 2 (resource2 in sysfs)|kill 41",
+		    "process|flashrom (pid 40)|BAR 2 (resource2 in sysfs)|kill 40", NULL);
+}
+
+/* A node that is mapped is in use, although it is closed. */
+static void mapped_node(void **state)
+{
+	(void)state;
+	make_gpu();
+	tree_process(50, "game", "/dev/null");
+	tree_put("proc/50/maps", "7f00-7f01 rw-s 00000000 00:06 300   /dev/dri/renderD128\n"
+				 "7f01-7f02 rw-s 00001000 00:06 300   /dev/dri/renderD128\n"
+				 "7f02-7f03 rw-s 00001000 00:06 300   /dev/dri/renderD129");
+	tree_expect(DEVICE, "process|game (pid 50)|/dev/dri/renderD128|kill 50", NULL);
+}
+
+/* A process whose mappings can't be read may have one of the device. */
+static void unread_mappings(void **state)
+{
+	(void)state;
+	tree_function(DEVICE, "0x020000", "igb_uio");
+	tree_put(DIRECTORY "/resource0", "");
+	tree_process(1, "systemd", "/dev/null");
+	tree_directory("proc/1/maps");
+	tree_expect(DEVICE, "incomplete", NULL);
+}
+
 /* Where process 1 isn't to be seen, others aren't either. */
 static void unseen_processes(void **state)
 {
@@ -381,6 +433,9 @@ int main(void)
 		TREE_TEST(many_nodes),
 		TREE_TEST(nvidia),
 		TREE_TEST(audio_and_input),
+		TREE_TEST(bars),
+		TREE_TEST(unread_mappings),
+		TREE_TEST(mapped_node),
 		TREE_TEST(unseen_processes),
 		TREE_TEST(guest_by_group),
 		TREE_TEST(guest_by_device),

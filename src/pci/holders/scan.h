@@ -14,7 +14,9 @@
  *	net.c      addresses, routes, bridges
  *	socket.c   packet and AF_XDP sockets
  *	console.c  framebuffers, the VT console, serial consoles
- *	process.c  open nodes, guests, mounts of other namespaces
+ *	process.c  guests, mounts of other namespaces
+ *	descriptor.c  open nodes and BARs
+ *	mapping.c  mapped BARs
  *	text.c     parsers of /proc, which touch nothing
  *
  * Everything may vanish while it is read; what vanished holds nothing.
@@ -36,6 +38,8 @@
 /* Tens of thousands of mounts are some MB of mountinfo. */
 #define HOLDERS_FILE_MAX (32 * 1024 * 1024)
 #define HOLDERS_PATH	 1024
+/* BARs of a function: PCI has six. */
+#define HOLDERS_BARS 6
 
 struct pt_holders {
 	struct pt_holder *items;
@@ -52,6 +56,7 @@ struct holder_target {
 	const char *prefix;	    /* "" or "VF 0000:01:10.0", before each "through" */
 	bool has_interface;
 	bool is_interface_missing; /* a NIC's driver, but no interface that can be seen */
+	bool has_bars;		   /* files that a process can map, to reach it without a node */
 	bool may_lack_interface;   /* InfiniBand and other fabrics: IP over them is an option */
 };
 
@@ -105,6 +110,8 @@ struct holder_scan {
 	struct pt_host *host;
 	bool has_procfs;  /* the root's /proc is the kernel's: fds can be followed */
 	bool has_missing; /* a target with is_interface_missing */
+	bool has_bars;	  /* a target with has_bars */
+	bool is_stopped;  /* a process did not answer what it has mapped: no other is asked */
 	int error;	  /* the first failure that isn't something vanishing: -ENOMEM */
 	struct arena memory;
 	struct holder_target *targets;

@@ -250,6 +250,19 @@ static void add_nvidia(struct holder_scan *scan, size_t target)
 	holders_add_node(scan, &node);
 }
 
+/* libpciaccess, flashrom, mstflint, DPDK and others map the BARs of a function through sysfs. */
+static void find_bars(struct holder_scan *scan, size_t target)
+{
+	char device[PT_ADDRESS_TEXT];
+	unsigned int i;
+
+	pt_address_format(&scan->targets[target].address, device);
+	for (i = 0; i < HOLDERS_BARS && !scan->targets[target].has_bars; i++)
+		scan->targets[target].has_bars =
+			holders_exists(scan, "sys/bus/pci/devices/%s/resource%u", device, i);
+	scan->has_bars |= scan->targets[target].has_bars;
+}
+
 void holders_walk(struct holder_scan *scan, size_t target)
 {
 	char path[SYSFS_PATH];
@@ -259,4 +272,5 @@ void holders_walk(struct holder_scan *scan, size_t target)
 	walk(scan, target, scan->host->root_fd, path, 0);
 	add_group(scan, target);
 	add_nvidia(scan, target);
+	find_bars(scan, target);
 }
