@@ -351,6 +351,45 @@ def test_udev(host, flags, uid, is_user):
                 assert host.holders(NVME) == []
 
 
+THREAD = """
+import ctypes, os, sys, threading, time
+libc = ctypes.CDLL(None, use_errno=True)
+def own_table():
+    assert libc.unshare(0x400) == 0
+    os.open(sys.argv[1], os.O_RDONLY)
+    time.sleep(1000)
+threading.Thread(target=own_table).start()
+time.sleep(1000)
+"""
+
+RING = """
+import ctypes, os, sys, time
+libc = ctypes.CDLL(None, use_errno=True)
+ring = libc.syscall(425, 8, ctypes.create_string_buffer(120))
+fd = os.open(sys.argv[1], os.O_RDONLY)
+assert ring >= 0 and libc.syscall(427, ring, 2, ctypes.byref(ctypes.c_int(fd)), 1) == 0
+os.close(fd)
+time.sleep(1000)
+"""
+
+
+@pytest.mark.parametrize("program,ready", [
+    (THREAD, "ls -l /proc/$PID/task/*/fd | grep -q ' %s$'"),
+    (RING, "grep -q UserFiles:.1 /proc/$PID/fdinfo/*")], ids=["thread", "io_uring"])
+def test_open_in_another_table(host, program, ready):
+    """A node that is open in no table of /proc/PID/fd."""
+    node = "/dev/" + host.disk(NVME)
+    host.sh("cat >/tmp/table.py <<'END'%sEND" % program)
+    with host.clean(NVME):
+        with host.process("python3 /tmp/table.py " + node,
+                          ready % node if "%" in ready else ready) as pid:
+            # until the descriptor that was registered is closed, it is there as well
+            host.sh("for try in $(seq 100); do ls -l /proc/%s/fd | grep -q ' %s$' || exit 0; "
+                    "sleep 0.1; done; exit 1" % (pid, node))
+            only(host.holders(NVME), "process", "python3 (pid %s)" % pid, host.disk(NVME),
+                 "kill " + pid)
+
+
 MAP = """
 import mmap, os, sys, time
 fd = os.open(sys.argv[1], os.O_RDWR)

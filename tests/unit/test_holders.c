@@ -132,6 +132,29 @@ static void mapped_node(void **state)
 	tree_expect(DEVICE, "process|game (pid 50)|/dev/dri/renderD128|kill 50", NULL);
 }
 
+/* Descriptor tables that /proc/PID/fd doesn't show: of a thread, and of an io_uring. */
+static void other_tables(void **state)
+{
+	(void)state;
+	make_gpu();
+	tree_process(50, "thread", "/dev/null");
+	tree_link_text("proc/50/task/50/fd/3", "/dev/null");
+	tree_link_text("proc/50/task/51/fd/3", "/dev/dri/card0");
+	tree_process(60, "ring", "/dev/null");
+	tree_link_text("proc/60/fd/5", "anon_inode:[io_uring]");
+	tree_put("proc/60/fdinfo/5", "pos:\t0\nSqMask:\t0x7\nUserFiles:\t3\n    0: /dev/null\n"
+				     "    2: /dev/dri/renderD128\nUserBufs:\t0");
+	tree_process(61, "older", "/dev/null");
+	tree_link_text("proc/61/fd/5", "anon_inode:[io_uring]");
+	tree_put("proc/61/fdinfo/5", "UserFiles:\t2\n    0: <none>\n    1: card0\nUserBufs:\t0");
+	tree_process(62, "none", "/dev/null");
+	tree_link_text("proc/62/fd/5", "anon_inode:[io_uring]");
+	tree_put("proc/62/fdinfo/5", "UserFiles:\t0\nUserBufs:\t1\n    0: card0");
+	tree_expect(DEVICE, "process|older (pid 61)|/dev/dri/card0|kill 61",
+		    "process|ring (pid 60)|/dev/dri/renderD128|kill 60",
+		    "process|thread (pid 50)|/dev/dri/card0|kill 50", NULL);
+}
+
 /* A process whose mappings can't be read may have one of the device. */
 static void unread_mappings(void **state)
 {
@@ -434,6 +457,7 @@ int main(void)
 		TREE_TEST(nvidia),
 		TREE_TEST(audio_and_input),
 		TREE_TEST(bars),
+		TREE_TEST(other_tables),
 		TREE_TEST(unread_mappings),
 		TREE_TEST(mapped_node),
 		TREE_TEST(unseen_processes),

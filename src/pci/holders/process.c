@@ -254,15 +254,22 @@ static void miss_processes(struct holder_scan *scan,
 			miss(scan, i, what);
 }
 
-/* No program: a thread of the kernel or a zombie. They have nothing open, and are the most. */
+/*
+ * No program: a thread of the kernel or a zombie. They have nothing open, and are the most. The
+ * first thread of a program whose others live on looks the same, but for their number.
+ */
 static bool has_program(struct holder_scan *scan, int proc_fd, const char *pid)
 {
 	char path[32], target[8];
+	struct stat st;
 
 	if (!scan->has_procfs)
 		return true;
 	(void)text_format(path, sizeof(path), "%s/exe", pid);
-	return readlinkat(proc_fd, path, target, sizeof(target)) >= 0 || errno != ENOENT;
+	if (readlinkat(proc_fd, path, target, sizeof(target)) >= 0 || errno != ENOENT)
+		return true;
+	(void)text_format(path, sizeof(path), "%s/task", pid);
+	return fstatat(proc_fd, path, &st, 0) == 0 && st.st_nlink > 3;
 }
 
 static void look_at_process(struct process_scan *processes, int proc_fd, const char *pid)
