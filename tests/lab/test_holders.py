@@ -145,6 +145,32 @@ def test_mounted_in_another_namespace(host):
                  "nsenter -t %s -m umount /mnt/far" % pid)
 
 
+def test_unmounted_lazily(host):
+    """Of minix, as of vfat and others, the kernel doesn't tell that it is mounted."""
+    need("mkfs.minix")
+    disk = host.disk(NVME)
+    with host.clean(NVME):
+        host.sh("mkfs.minix /dev/%s >/dev/null && udevadm settle && mkdir -p /mnt/lazy && "
+                "mount /dev/%s /mnt/lazy && echo >/mnt/lazy/file" % (disk, disk))
+        with host.process("sleep 1000 </mnt/lazy/file", "ls -l /proc/$PID/fd | grep -q lazy") as pid:
+            host.sh("umount -l /mnt/lazy")
+            only(host.holders(NVME), "filesystem",
+                 "a filesystem without a mount point, used by sleep (pid %s)" % pid, disk,
+                 "kill " + pid)
+
+
+def test_mounted_in_a_namespace_without_processes(host):
+    need("mkfs.minix")
+    disk = host.disk(NVME)
+    do = """mkfs.minix /dev/%s >/dev/null && udevadm settle
+        mkdir -p /run/kept /mnt/kept && mount --bind /run/kept /run/kept && mount --make-private /run/kept
+        touch /run/kept/ns && unshare --mount=/run/kept/ns mount /dev/%s /mnt/kept""" % (disk, disk)
+    with host.clean(NVME):
+        with host.done(do, "umount /run/kept/ns; umount /run/kept; wipefs -aq /dev/%s" % disk):
+            assert "/mnt/kept" not in host.sh("cat /proc/[0-9]*/mountinfo")
+            assert host.holders(NVME, complete=False) == []
+
+
 def partition(disk, size):
     """A script that makes two partitions of SIZE MiB each."""
     return ("parted -s /dev/%s mklabel gpt mkpart a 1MiB %dMiB mkpart b %dMiB %dMiB\n"

@@ -250,6 +250,35 @@ __attribute__((unused)) static void put_ipv4(const char *interface)
 					"        /32 host LOCAL");
 }
 
+/* A disk with two partitions, and what is mounted. */
+#define DISK DIRECTORY "/nvme/nvme0/nvme0n1"
+
+__attribute__((unused)) static void make_disk(void)
+{
+	tree_function(DEVICE, "0x010802", "nvme");
+	tree_node(DIRECTORY "/nvme/nvme0", "nvme", 240, 0, "nvme0");
+	tree_block(DISK, 259, 0);
+	tree_directory(DISK "/holders");
+	tree_directory(DISK "/queue");
+	tree_block(DISK "/nvme0n1p1", 259, 1);
+	tree_put(DISK "/nvme0n1p1/partition", "1");
+	tree_block(DISK "/nvme0n1p2", 259, 2);
+	tree_put(DISK "/nvme0n1p2/partition", "2");
+	tree_put("proc/swaps", "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority");
+	tree_process(1, "init", "/dev/null");
+}
+
+__attribute__((unused)) static void put_mounts(const char *lines)
+{
+	char text[4096];
+
+	(void)snprintf(text, sizeof(text),
+		       "22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n"
+		       "23 22 0:20 / /proc rw shared:2 - proc proc rw\n%s",
+		       lines);
+	tree_put("proc/1/mountinfo", text);
+}
+
 static void append_line(char *text, size_t size, const char *line)
 {
 	assert_true(strlen(text) + strlen(line) + 2 < size);

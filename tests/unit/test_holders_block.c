@@ -2,36 +2,9 @@
 /* What is built on the disks of a function, and is mounted or swapped on. */
 #include "holders_tree.h"
 
-#define DISK  DIRECTORY "/nvme/nvme0/nvme0n1"
 #define DISKS "sys/devices/virtual/block/"
 
 /* An NVMe with two partitions; the host's own root is elsewhere. */
-static void make_disk(void)
-{
-	tree_function(DEVICE, "0x010802", "nvme");
-	tree_node(DIRECTORY "/nvme/nvme0", "nvme", 240, 0, "nvme0");
-	tree_block(DISK, 259, 0);
-	tree_directory(DISK "/holders");
-	tree_directory(DISK "/queue");
-	tree_block(DISK "/nvme0n1p1", 259, 1);
-	tree_put(DISK "/nvme0n1p1/partition", "1");
-	tree_block(DISK "/nvme0n1p2", 259, 2);
-	tree_put(DISK "/nvme0n1p2/partition", "2");
-	tree_put("proc/swaps", "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority");
-	tree_process(1, "init", "/dev/null");
-}
-
-static void put_mounts(const char *lines)
-{
-	char text[4096];
-
-	(void)snprintf(text, sizeof(text),
-		       "22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n"
-		       "23 22 0:20 / /proc rw shared:2 - proc proc rw\n%s",
-		       lines);
-	tree_put("proc/1/mountinfo", text);
-}
-
 /* A device above @lower, "dm-0" say. */
 static void make_layer(const char *name, const char *lower, unsigned int major, unsigned int minor)
 {
@@ -435,19 +408,6 @@ static void other_namespace(void **state)
 	tree_expect(DEVICE, "filesystem|/here|nvme0n1p1|umount /here", NULL);
 }
 
-/* The kernel has it mounted, but no process that can be seen does. */
-static void hidden_mount(void **state)
-{
-	(void)state;
-	make_disk();
-	put_mounts("");
-	tree_directory("sys/fs/ext4/nvme0n1p1");
-	tree_directory("sys/fs/ext4/features");
-	tree_expect(DEVICE,
-		    "filesystem|ext4, mounted in a place invisible to this process|nvme0n1p1|",
-		    NULL);
-}
-
 static void virtio_shares(void **state)
 {
 	(void)state;
@@ -501,7 +461,6 @@ int main(void)
 		TREE_TEST(nvme_multipath),
 		TREE_TEST(other_disks),
 		TREE_TEST(other_namespace),
-		TREE_TEST(hidden_mount),
 		TREE_TEST(virtio_shares),
 		TREE_TEST(circle),
 	};

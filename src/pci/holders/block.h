@@ -29,8 +29,9 @@ struct block_scan {
 	size_t loop_count;
 	struct holder_block *seen;
 	size_t seen_count;
-	const char *const *btrfs; /* UUIDs of mounted btrfs */
-	const char *const *pools; /* names of imported zpools */
+	const char *const *btrfs;     /* UUIDs of mounted btrfs */
+	const char *const *shrinkers; /* debugfs's names of them */
+	const char *const *pools;     /* names of imported zpools */
 };
 
 /* One block device on the way up from the function. */

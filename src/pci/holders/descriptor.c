@@ -161,6 +161,10 @@ static void look_at_file(struct holder_scan *scan, struct process *process, cons
 		match_socket(scan, process, target);
 		return;
 	}
+	if (target[0] == 'm') {
+		holders_keep_namespace(scan, target);
+		return;
+	}
 	if (!strcmp(target, "anon_inode:[io_uring]")) {
 		look_at_ring(scan, process, table, name);
 		return;

@@ -98,8 +98,9 @@ static void take_node(struct mapping_job *job, const char *path)
 }
 
 /* 7f0000000000-7f0000001000 rw-s 00000000 00:15 12345     /sys/devices/…/resource0 */
-static void take_mapping(struct mapping_job *job, const char *line)
+static void take_mapping(void *data, const char *line)
 {
+	struct mapping_job *job = data;
 	const char *path = strchr(line, '/');
 	struct mapped_bar found = {.bar = 0};
 	unsigned int i;
@@ -120,11 +121,10 @@ static void take_mapping(struct mapping_job *job, const char *line)
 		job->bars[job->count++] = found;
 }
 
-/* In the helper: async-signal-safe. */
-static int read_mappings(struct pt_host *host, void *argument)
+int holders_read_maps(int root_fd, const char *path, void (*take)(void *data, const char *line),
+		      void *data)
 {
-	struct mapping_job *job = argument;
-	AUTO_CLOSE int fd = openat(host->root_fd, job->path, O_RDONLY | O_CLOEXEC);
+	AUTO_CLOSE int fd = openat(root_fd, path, O_RDONLY | O_CLOEXEC);
 	char text[4 * MAPS_LINE];
 	size_t filled = 0;
 	ssize_t n;
@@ -138,7 +138,7 @@ static int read_mappings(struct pt_host *host, void *argument)
 		text[filled] = '\0';
 		while ((end = memchr(line, '\n', filled - (size_t)(line - text)))) {
 			*end = '\0';
-			take_mapping(job, line);
+			take(data, line);
 			line = end + 1;
 		}
 		filled -= (size_t)(line - text);
@@ -147,6 +147,14 @@ static int read_mappings(struct pt_host *host, void *argument)
 		memmove(text, line, filled);
 	}
 	return n < 0 ? -errno : 0;
+}
+
+/* In the helper: async-signal-safe. */
+static int read_mappings(struct pt_host *host, void *argument)
+{
+	struct mapping_job *job = argument;
+
+	return holders_read_maps(host->root_fd, job->path, take_mapping, job);
 }
 
 static void miss_mappings(struct holder_scan *scan,

@@ -22,9 +22,15 @@
 #include "pci/holders/process.h"
 #include "pci/holders/text.h"
 
-/* inode numbers of the namespaces that were checked */
+/* Namespaces that were checked. A mount namespace shows to a process what is below its root. */
+struct namespace
+{
+	uint64_t inode;
+	const char *root; /* "" of network namespaces */
+};
+
 struct namespace_set {
-	uint64_t *seen;
+	struct namespace *seen;
 	size_t count;
 };
 
@@ -33,6 +39,7 @@ struct process_scan {
 	struct namespace_set mounts;
 	struct namespace_set networks;
 	bool has_unsettled; /* a block device that may be mounted in another namespace */
+	bool has_quiet;	    /* one that a process may use without a mount */
 };
 
 /* ---- who it is ---- */
@@ -155,13 +162,36 @@ void holders_add_user(struct holder_scan *scan, struct process *process,
 
 /* ---- its namespaces ---- */
 
+static bool parse_namespace(const char *target, uint64_t *ret_inode)
+{
+	const char *number = strchr(target, '[');
+	unsigned long long inode;
+
+	if (!number || sscanf(number, "[%llu]", &inode) != 1)
+		return false;
+	*ret_inode = inode;
+	return true;
+}
+
+void holders_keep_namespace(struct holder_scan *scan, const char *target)
+{
+	uint64_t inode;
+	size_t i;
+
+	if (strncmp(target, "mnt:", 4) != 0 || !parse_namespace(target, &inode))
+		return;
+	for (i = 0; i < scan->held_count; i++)
+		if (scan->held[i] == inode)
+			return;
+	HOLDERS_APPEND(scan, scan->held, scan->held_count, inode);
+}
+
 /* True the first time a namespace comes by; false also when it can't be told. */
 static bool is_new_namespace(struct holder_scan *scan, struct namespace_set *set,
-			     const struct process *process, const char *type)
+			     const struct process *process, const char *type, bool has_root)
 {
-	char path[32], target[64];
-	unsigned long long inode;
-	const char *number;
+	char path[32], target[64], root[1024] = "";
+	uint64_t inode;
 	ssize_t length;
 	size_t i;
 
@@ -170,14 +200,36 @@ static bool is_new_namespace(struct holder_scan *scan, struct namespace_set *set
 	if (length <= 0)
 		return false;
 	target[length] = '\0';
-	number = strchr(target, '[');
-	if (!number || sscanf(number, "[%llu]", &inode) != 1)
+	if (!parse_namespace(target, &inode))
 		return false;
+	length = has_root ? readlinkat(process->fd, "root", root, sizeof(root) - 1) : 0;
+	root[length > 0 ? length : 0] = '\0';
 	for (i = 0; i < set->count; i++)
-		if (set->seen[i] == inode)
+		if (set->seen[i].inode == inode && !strcmp(set->seen[i].root, root))
 			return false;
-	HOLDERS_APPEND(scan, set->seen, set->count, inode);
+	HOLDERS_APPEND(scan, set->seen, set->count,
+		       {.inode = inode, .root = holders_text(scan, "%s", root)});
 	return true;
+}
+
+/* A namespace without processes may have a filesystem mounted that only its mountinfo shows. */
+static void check_held(struct process_scan *processes)
+{
+	struct holder_scan *scan = processes->scan;
+	size_t i, j;
+
+	for (i = 0; i < scan->held_count; i++) {
+		for (j = 0; j < processes->mounts.count; j++)
+			if (processes->mounts.seen[j].inode == scan->held[i])
+				break;
+		if (j < processes->mounts.count)
+			continue;
+		for (j = 0; j < scan->node_count; j++)
+			if (scan->nodes[j].is_quiet && !scan->nodes[j].is_settled)
+				holders_unseen(scan, scan->nodes[j].target,
+					       "the mounts of a namespace that has no processes "
+					       "(to find it: findmnt -t nsfs)");
+	}
 }
 
 /* Filesystems of the device that are mounted in this process's namespace and not in ours. */
@@ -190,6 +242,8 @@ static void look_at_mounts(struct holder_scan *scan, struct process *process)
 
 	if (io_read_all_at(process->fd, "mountinfo", HOLDERS_FILE_MAX, &text, NULL) < 0)
 		return;
+	for (cursor = strstr(text, " mnt:["); cursor; cursor = strstr(cursor + 1, " mnt:["))
+		holders_keep_namespace(scan, cursor + 1);
 	cursor = text;
 	while (mount_next(&cursor, &line))
 		for (i = 0; i < scan->node_count; i++) {
@@ -291,9 +345,13 @@ static void look_at_process(struct process_scan *processes, int proc_fd, const c
 			       "the open files of other users' processes");
 	else
 		holders_read_mappings(scan, &process);
-	if (processes->has_unsettled && is_new_namespace(scan, &processes->mounts, &process, "mnt"))
+	if (processes->has_unsettled &&
+	    is_new_namespace(scan, &processes->mounts, &process, "mnt", true))
 		look_at_mounts(scan, &process);
-	if (scan->has_missing && is_new_namespace(scan, &processes->networks, &process, "net"))
+	if (processes->has_quiet && r == 0)
+		holders_read_hidden(scan, &process);
+	if (scan->has_missing &&
+	    is_new_namespace(scan, &processes->networks, &process, "net", false))
 		look_at_network(scan, &process);
 }
 
@@ -329,11 +387,14 @@ void holders_read_processes(struct holder_scan *scan)
 	if (!dir || !holders_see_all_processes(scan->host))
 		miss_processes(scan, holders_unseen,
 			       "processes outside of this container (PID namespace)");
-	for (i = 0; i < scan->node_count; i++)
+	for (i = 0; i < scan->node_count; i++) {
 		processes.has_unsettled |= scan->nodes[i].is_block && !scan->nodes[i].is_settled;
+		processes.has_quiet |= scan->nodes[i].is_quiet;
+	}
 	while (dir && !scan->error && (entry = readdir(dir)))
 		if (isdigit((unsigned char)entry->d_name[0]))
 			look_at_process(&processes, fd, entry->d_name);
+	check_held(&processes);
 	free(processes.mounts.seen);
 	free(processes.networks.seen);
 }

@@ -35,6 +35,16 @@ bool holders_parse_bar(const char *path, struct pt_address *ret_address, unsigne
 void holders_add_bar(struct holder_scan *scan, struct process *process,
 		     const struct pt_address *address, unsigned int bar);
 
+/* "mnt:[4026532000]": a mount namespace that something keeps, be it without processes. */
+void holders_keep_namespace(struct holder_scan *scan, const char *target);
+
+/* Filesystems without a mount point that its files are of. */
+void holders_read_hidden(struct holder_scan *scan, struct process *process);
+
+/* Give each line of a process's maps to @take. Async-signal-safe; can hang. */
+int holders_read_maps(int root_fd, const char *path, void (*take)(void *data, const char *line),
+		      void *data);
+
 /* What it has mapped, which stays when the descriptor is closed. */
 void holders_read_mappings(struct holder_scan *scan, struct process *process);
 

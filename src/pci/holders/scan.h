@@ -17,6 +17,7 @@
  *	process.c  guests, mounts of other namespaces
  *	descriptor.c  open nodes and BARs
  *	mapping.c  mapped BARs
+ *	hidden.c   filesystems without a mount point
  *	text.c     parsers of /proc, which touch nothing
  *
  * Everything may vanish while it is read; what vanished holds nothing.
@@ -77,7 +78,8 @@ struct holder_node {
 		*name; /* below /dev: "nvme0n1p1", "dri/card0"; how it is known without numbers */
 	const char *through;	/* "nvme0n1p2 > dm-0 (vg0-root)"; char nodes: "/dev/dri/card0" */
 	const char *filesystem; /* block: the kernel has this type mounted, unseen so far */
-	bool is_settled;	/* block: known what uses it, so nothing else can have it mounted */
+	bool is_quiet;	 /* block: its filesystem, if any, is one that only mountinfo shows */
+	bool is_settled; /* block: known what uses it, so nothing else can have it mounted */
 };
 
 struct holder_block {
@@ -126,6 +128,8 @@ struct holder_scan {
 	size_t socket_count;
 	struct holder_share *shares;
 	size_t share_count;
+	uint64_t *held; /* inode numbers of mount namespaces that a file or a mount keeps */
+	size_t held_count;
 };
 
 /*
@@ -181,6 +185,9 @@ char *holders_read_proc(struct holder_scan *scan, const char *path);
  */
 const char *const *holders_list(struct holder_scan *scan, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/* An unmounted filesystem of this device may be in use, and the kernel wouldn't tell. */
+bool holders_may_be_quiet(struct holder_scan *scan, const struct holder_node *node);
 
 /* Add a node of the target; @name is relative to /dev. */
 void holders_add_node(struct holder_scan *scan, const struct holder_node *node);
