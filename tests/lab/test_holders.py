@@ -486,6 +486,28 @@ def test_default_route(host, lab_machine):
             assert r.status == 15 and "default route" in r.err, r.out + r.err
 
 
+PPPOE = """
+import ctypes, socket, struct, sys, time
+fd = ctypes.CDLL(None).socket(24, 1, 0)
+address = struct.pack("=HIH6s16s", 24, 0, socket.htons(7), bytes.fromhex("525400000001"),
+                      sys.argv[1].encode())
+assert fd >= 0 and ctypes.CDLL(None).connect(fd, address, len(address)) == 0
+time.sleep(1000)
+"""
+
+
+def test_pppoe(host):
+    """The host's uplink by DSL: the interface has no address of its own."""
+    name = host.interface(E1000E)
+    if "no" in host.sh("modprobe -q pppoe || echo no"):
+        pytest.skip("this kernel has no PPPoE")
+    host.sh("cat >/tmp/pppoe.py <<'END'%sEND" % PPPOE)
+    with host.clean(E1000E):
+        with host.done("ip link set %s up" % name, "ip link set %s down" % name):
+            with host.process("python3 /tmp/pppoe.py " + name, "grep -q %s /proc/net/pppoe" % name):
+                only(host.holders(E1000E), "socket", "PPPoE session 7 with 52:54:00:00:00:01", name)
+
+
 def test_other_network_namespace(host, lab_machine):
     """The caller's network namespace isn't the host's, as in a container: the host's facts count."""
     name = host.interface(E1000E)

@@ -175,6 +175,42 @@ static void xdp_sockets(void **state)
 	tree_expect(DEVICE, "incomplete", NULL);
 }
 
+/* The host's uplink by DSL: an interface without an address. */
+static void pppoe(void **state)
+{
+	(void)state;
+	make_nic("0x1003");
+	tree_put("proc/net/pppoe", "00000100 52:54:00:00:00:01     eth0");
+	tree_put("proc/1/net/pppoe", "Id       Address              Device\n"
+				     "00000200 52:54:00:00:00:02    eth01");
+	tree_expect(DEVICE, NULL);
+	tree_put("proc/1/net/pppoe", "Id       Address              Device\n"
+				     "00000100 52:54:00:00:00:01     eth0");
+	tree_expect(DEVICE, "socket|PPPoE session 1 with 52:54:00:00:00:01|eth0|poff -a", NULL);
+}
+
+static void can(void **state)
+{
+	(void)state;
+	make_nic("0x1003");
+	tree_put("proc/1/net/can/rcvlist_all", "\nreceive list 'rx_all':\n  (any: no entry)\n"
+					       "  (eth0: no entry)");
+	tree_put("proc/1/net/can/rcvlist_fil",
+		 "  device   can_id   can_mask  function  userdata   matches  ident\n"
+		 "   eth01     123    000007ff  00000000aa  00000000bb         0  raw\n"
+		 "   any       123    000007ff  00000000aa  00000000bb         0  raw");
+	tree_expect(DEVICE, NULL);
+	tree_put("proc/1/net/can/rcvlist_sff",
+		 "  device   can_id   can_mask  function  userdata   matches  ident\n"
+		 "   eth0      123    c00007ff  00000000aa  00000000bb         0  raw\n"
+		 "   eth0      124    c00007ff  00000000aa  00000000bb         0  raw");
+	tree_put("proc/1/net/can/rcvlist_eff",
+		 "  device   can_id   can_mask  function  userdata   matches  ident\n"
+		 "   eth0   80000123  dfffffff  00000000aa  00000000bb         0  gw");
+	tree_expect(DEVICE, "socket|CAN gateway|eth0|cangw -F",
+		    "socket|CAN receiver (raw)|eth0|ip link set eth0 down", NULL);
+}
+
 static void missing_interface(void **state)
 {
 	(void)state;
@@ -192,11 +228,18 @@ static void missing_interface(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TREE_TEST(idle_interface),     TREE_TEST(addresses),
-		TREE_TEST(network_namespaces), TREE_TEST(network_of_a_container),
-		TREE_TEST(routes_only),	       TREE_TEST(bridge),
-		TREE_TEST(bond_with_vlan),     TREE_TEST(openvswitch),
-		TREE_TEST(packet_sockets),     TREE_TEST(xdp_sockets),
+		TREE_TEST(idle_interface),
+		TREE_TEST(addresses),
+		TREE_TEST(network_namespaces),
+		TREE_TEST(network_of_a_container),
+		TREE_TEST(routes_only),
+		TREE_TEST(bridge),
+		TREE_TEST(bond_with_vlan),
+		TREE_TEST(openvswitch),
+		TREE_TEST(packet_sockets),
+		TREE_TEST(xdp_sockets),
+		TREE_TEST(pppoe),
+		TREE_TEST(can),
 		TREE_TEST(missing_interface),
 	};
 

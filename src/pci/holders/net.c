@@ -379,4 +379,5 @@ void holders_read_networks(struct holder_scan *scan)
 	}
 	free(nets.facts);
 	free(nets.open);
+	free(nets.users);
 }

@@ -20,6 +20,13 @@ struct net_socket {
 	const char *what;
 };
 
+/* A user of an interface inside the kernel, whose process isn't known. */
+struct net_user {
+	const char *interface;
+	const char *what;
+	const char *advice;
+};
+
 /*
  * The network namespace that the facts are read from: the one whose interfaces the mounted sysfs
  * shows, which is that of who mounted it (sysfs(5)), not that of this process.
@@ -32,6 +39,8 @@ struct net_scan {
 	size_t fact_count;
 	struct net_socket *open;
 	size_t open_count;
+	struct net_user *users;
+	size_t user_count;
 };
 
 /* A whole file of the namespace; NULL when it isn't there. Freed by the caller. */
