@@ -236,6 +236,27 @@ static void guest_by_device(void **state)
 	tree_expect("0000:01:00.1", "guest|qemu-system-x86 (pid 90)|IOMMU group 7|kill 90", NULL);
 }
 
+/* A guest that has a mediated device opens its group, not the parent's. */
+static void guest_by_mdev(void **state)
+{
+	static const char mdev[] = DIRECTORY "/83b8f4f2-509f-382f-3c1e-e6bfe0fa1001";
+	char name[TREE_LINE];
+
+	(void)state;
+	tree_function(DEVICE, "0x030000", "i915");
+	tree_device(mdev, "mdev", "DRIVER=vfio_mdev");
+	tree_format(name, "%s/iommu_group", mdev);
+	tree_link(name, "sys/kernel/iommu_groups/77");
+	tree_node("sys/devices/virtual/vfio/77", "vfio", 511, 4, "vfio/77");
+	tree_process(1, "systemd", "/dev/null");
+	tree_expect(DEVICE, NULL);
+	tree_process(90, "qemu-system-x86", "/dev/vfio/77");
+	tree_expect(DEVICE,
+		    "guest|qemu-system-x86 (pid 90)|83b8f4f2-509f-382f-3c1e-e6bfe0fa1001 > "
+		    "IOMMU group 77|kill 90",
+		    NULL);
+}
+
 /* ---- consoles ---- */
 
 static void make_console(const char *name, const char *driver, const char *bind)
@@ -463,6 +484,7 @@ int main(void)
 		TREE_TEST(unseen_processes),
 		TREE_TEST(guest_by_group),
 		TREE_TEST(guest_by_device),
+		TREE_TEST(guest_by_mdev),
 		TREE_TEST(text_console),
 		TREE_TEST(second_framebuffer),
 		TREE_TEST(vga_console),

@@ -149,6 +149,42 @@ static void classify(struct holder_scan *scan, size_t target, int fd, const char
 	add_char(scan, target, base, uevent);
 }
 
+static void add_vfio(struct holder_scan *scan, size_t target, const char *name, const char *through)
+{
+	struct holder_node node = {.target = target, .use = NODE_VFIO, .through = through};
+	const char *base = strrchr(name, '/');
+	char numbers[32];
+
+	if (!holders_read_file(scan, numbers, sizeof(numbers), "sys/class/%s/%s/dev",
+			       !strncmp(name, "vfio/devices/", 13) ? "vfio-dev" : "vfio",
+			       base + 1) ||
+	    sscanf(numbers, "%u:%u", &node.major, &node.minor) != 2)
+		return;
+	node.name = name;
+	holders_add_node(scan, &node);
+}
+
+/*
+ * A mediated device below the function has an IOMMU group of its own, which guests open: emulated,
+ * without an IOMMU (drivers/vfio/group.c: VFIO_EMULATED_IOMMU). Its parent's driver can't be
+ * unbound until they close it.
+ */
+static void add_nested_group(struct holder_scan *scan, size_t target, int fd, const char *name)
+{
+	char link[256];
+	const char *group, *through;
+	ssize_t length = readlinkat(fd, "iommu_group", link, sizeof(link) - 1);
+
+	if (length <= 0)
+		return;
+	link[length] = '\0';
+	group = strrchr(link, '/') ? strrchr(link, '/') + 1 : link;
+	through = holders_chain(scan, scan->targets[target].prefix,
+				holders_text(scan, "%s > IOMMU group %s", name, group));
+	add_vfio(scan, target, holders_text(scan, "vfio/%s", group), through);
+	add_vfio(scan, target, holders_text(scan, "vfio/noiommu-%s", group), through);
+}
+
 static bool is_directory(int fd, const struct dirent *entry)
 {
 	struct stat st;
@@ -175,8 +211,10 @@ static void walk(struct holder_scan *scan, size_t target, int parent_fd, const c
 		close(fd);
 		return;
 	}
-	if (depth && io_read_text_at(fd, "uevent", uevent, sizeof(uevent)) >= 0)
+	if (depth && io_read_text_at(fd, "uevent", uevent, sizeof(uevent)) >= 0) {
 		classify(scan, target, fd, path, uevent);
+		add_nested_group(scan, target, fd, path);
+	}
 	if (depth == HOLDERS_DEPTH_MAX) {
 		holders_unseen(scan, target, "everything below it in sysfs (too many levels)");
 		return;
@@ -184,21 +222,6 @@ static void walk(struct holder_scan *scan, size_t target, int parent_fd, const c
 	while (!scan->error && (entry = readdir(dir)))
 		if (!is_skipped(entry->d_name) && is_directory(fd, entry))
 			walk(scan, target, fd, entry->d_name, depth + 1);
-}
-
-static void add_vfio(struct holder_scan *scan, size_t target, const char *name, const char *through)
-{
-	struct holder_node node = {.target = target, .use = NODE_VFIO, .through = through};
-	const char *base = strrchr(name, '/');
-	char numbers[32];
-
-	if (!holders_read_file(scan, numbers, sizeof(numbers), "sys/class/%s/%s/dev",
-			       !strncmp(name, "vfio/devices/", 13) ? "vfio-dev" : "vfio",
-			       base + 1) ||
-	    sscanf(numbers, "%u:%u", &node.major, &node.minor) != 2)
-		return;
-	node.name = name;
-	holders_add_node(scan, &node);
 }
 
 /*
