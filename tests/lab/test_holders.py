@@ -171,6 +171,18 @@ def test_mounted_in_a_namespace_without_processes(host):
             assert host.holders(NVME, complete=False) == []
 
 
+@pytest.mark.parametrize("covered", ["/sys/class", "/sys/class/block", "/sys/fs"])
+def test_covered_sysfs(host, lab_machine, covered):
+    """What something else is mounted over can't be seen, and a mounted disk isn't taken for free."""
+    disk = host.disk(NVME)
+    with host.clean(NVME):
+        with host.done("mkfs.ext4 -qF /dev/%s && mkdir -p /mnt/covered && mount /dev/%s /mnt/covered"
+                       % (disk, disk), "umount /mnt/covered"):
+            r = lab_machine.run("unshare -m sh -c 'mount -t tmpfs none %s && exec /lab/bin/passthru plan "
+                                "detach %s'" % (covered, NVME), env=worlds.IN_LAB)
+            assert r.status == 15 and covered in r.out + r.err, r.out + r.err
+
+
 def partition(disk, size):
     """A script that makes two partitions of SIZE MiB each."""
     return ("parted -s /dev/%s mklabel gpt mkpart a 1MiB %dMiB mkpart b %dMiB %dMiB\n"

@@ -101,6 +101,19 @@ static void namespace_without_processes(void **state)
 	tree_expect(DEVICE, "incomplete", NULL);
 }
 
+/* A disk that is below the function, and whose class directory something covers. */
+static void hidden_disk(void **state)
+{
+	(void)state;
+	make_disk();
+	put_mounts("30 22 259:1 / /srv rw - ext4 /dev/nvme0n1p1 rw");
+	tree_expect(DEVICE, "filesystem|/srv|nvme0n1p1|umount /srv", NULL);
+	tree_remove("sys/class/block/nvme0n1");
+	tree_remove("sys/class/block/nvme0n1p1");
+	tree_remove("sys/class/block/nvme0n1p2");
+	tree_expect(DEVICE, "incomplete", NULL);
+}
+
 /* A process's mountinfo shows only what is below its root. */
 static void behind_a_chroot(void **state)
 {
@@ -128,7 +141,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TREE_TEST(hidden_mount),     TREE_TEST(mounts_by_shrinker),
 		TREE_TEST(unmounted_lazily), TREE_TEST(namespace_without_processes),
-		TREE_TEST(behind_a_chroot),
+		TREE_TEST(behind_a_chroot),  TREE_TEST(hidden_disk),
 	};
 
 	return cmocka_run_group_tests_name("holders: hidden mounts", tests, NULL, NULL);

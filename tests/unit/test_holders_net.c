@@ -89,6 +89,16 @@ static void network_of_a_container(void **state)
 	tree_expect(DEVICE, "incomplete", NULL);
 }
 
+/* An interface that is below the function, and whose class directory something covers. */
+static void hidden_interface(void **state)
+{
+	(void)state;
+	make_nic("0x1003");
+	put_ipv4("eth0");
+	tree_remove("sys/class/net/eth0");
+	tree_expect(DEVICE, "incomplete", NULL);
+}
+
 static void routes_only(void **state)
 {
 	(void)state;
@@ -232,6 +242,7 @@ int main(void)
 		TREE_TEST(addresses),
 		TREE_TEST(network_namespaces),
 		TREE_TEST(network_of_a_container),
+		TREE_TEST(hidden_interface),
 		TREE_TEST(routes_only),
 		TREE_TEST(bridge),
 		TREE_TEST(bond_with_vlan),

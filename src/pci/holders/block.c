@@ -420,10 +420,15 @@ bool holders_expand_block(struct block_scan *blocks, const struct block_place *f
 		holders_unseen(scan, place.target, "all devices stacked on it (too many levels)");
 		return true;
 	}
+	/* found below the function, and not there: hidden, or it has just gone */
 	if (!holders_read_file(scan, numbers, sizeof(numbers), "sys/class/block/%s/dev",
 			       place.name) ||
-	    sscanf(numbers, "%u:%u", &place.major, &place.minor) != 2)
+	    sscanf(numbers, "%u:%u", &place.major, &place.minor) != 2) {
+		holders_unseen(scan, place.target,
+			       holders_text(scan, "/sys/class/block/%s (check: findmnt -R /sys)",
+					    place.name));
 		return false;
+	}
 	text = label(scan, &place);
 	place.chain = holders_chain(scan, place.before, text);
 	node.major = place.major;

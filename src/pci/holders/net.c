@@ -239,13 +239,18 @@ static void read_routes(struct net_scan *nets)
 /* How many addresses are named one by one. */
 #define ADDRESSES_NAMED 4
 
-static bool is_up(struct holder_scan *scan, const char *name)
+static bool is_up(struct holder_scan *scan, size_t target, const char *name)
 {
 	char text[32];
 	uint64_t flags;
 
-	return holders_read_file(scan, text, sizeof(text), "sys/class/net/%s/flags", name) &&
-	       text_parse_number(text, 16, UINT32_MAX, &flags) == 0 && flags & IFF_UP;
+	if (holders_read_file(scan, text, sizeof(text), "sys/class/net/%s/flags", name) &&
+	    text_parse_number(text, 16, UINT32_MAX, &flags) == 0)
+		return flags & IFF_UP;
+	/* found below the function, and not there: hidden, or it has just gone */
+	holders_unseen(scan, target,
+		       holders_text(scan, "/sys/class/net/%s (check: findmnt -R /sys)", name));
+	return false;
 }
 
 /* "eth0 (10.0.2.15, default route)"; false when nothing of the host's depends on it */
@@ -306,7 +311,7 @@ static void read_interface(struct net_scan *nets, size_t target, const char *nam
 	const char *what, *chain = holders_chain(scan, before, name), *const * entry;
 	char master[64] = "";
 
-	if (is_up(scan, name) && holders_describe_network(nets, name, &what))
+	if (is_up(scan, target, name) && holders_describe_network(nets, name, &what))
 		holders_add(scan, target, PT_HOLDER_NETWORK, 0, what, before,
 			    holders_text(scan, "ip link set %s down", holders_quote(scan, name)));
 	holders_read_sockets(nets, target, name, chain);
