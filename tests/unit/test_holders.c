@@ -166,6 +166,21 @@ static void unread_mappings(void **state)
 	tree_expect(DEVICE, "incomplete", NULL);
 }
 
+/* A USB device that another machine uses. */
+static void usbip(void **state)
+{
+	(void)state;
+	tree_function(DEVICE, "0x0c0330", "xhci_hcd");
+	tree_process(1, "systemd", "/dev/null");
+	tree_node(DIRECTORY "/usb1/1-2", "usb", 189, 3, "bus/usb/001/004");
+	tree_link(DIRECTORY "/usb1/1-2/driver", "sys/bus/usb/drivers/usb");
+	tree_expect(DEVICE, NULL);
+	tree_remove(DIRECTORY "/usb1/1-2/driver");
+	tree_link(DIRECTORY "/usb1/1-2/driver", "sys/bus/usb/drivers/usbip-host");
+	tree_expect(DEVICE, "storage|USB device 1-2, exported by usbip-host||usbip unbind -b 1-2",
+		    NULL);
+}
+
 /* Where process 1 isn't to be seen, others aren't either. */
 static void unseen_processes(void **state)
 {
@@ -481,6 +496,7 @@ int main(void)
 		TREE_TEST(other_tables),
 		TREE_TEST(unread_mappings),
 		TREE_TEST(mapped_node),
+		TREE_TEST(usbip),
 		TREE_TEST(unseen_processes),
 		TREE_TEST(guest_by_group),
 		TREE_TEST(guest_by_device),

@@ -116,6 +116,25 @@ static void add_multipath(struct holder_scan *scan, size_t target, const char *p
 		add_char(scan, target, "nvme-generic", uevent);
 }
 
+/* A USB device that usbip-host gives to another machine: no node of it is open here. */
+static void add_usbip(struct holder_scan *scan, size_t target, int fd, const char *name)
+{
+	char link[256];
+	ssize_t length = readlinkat(fd, "driver", link, sizeof(link) - 1);
+	const char *base;
+
+	if (length <= 0)
+		return;
+	link[length] = '\0';
+	base = strrchr(link, '/');
+	if (strcmp(base ? base + 1 : link, "usbip-host") != 0)
+		return;
+	holders_add(scan, target, PT_HOLDER_STORAGE, 0,
+		    holders_text(scan, "USB device %s, exported by usbip-host", name),
+		    scan->targets[target].prefix,
+		    holders_text(scan, "usbip unbind -b %s", holders_quote(scan, name)));
+}
+
 static void classify(struct holder_scan *scan, size_t target, int fd, const char *name,
 		     const char *uevent)
 {
@@ -141,6 +160,8 @@ static void classify(struct holder_scan *scan, size_t target, int fd, const char
 			       {.target = target, .name = holders_text(scan, "%s", name)});
 		return;
 	}
+	if (!strcmp(base, "usb"))
+		add_usbip(scan, target, fd, name);
 	if (!strcmp(base, "infiniband"))
 		scan->targets[target].has_interface = true;
 	if (!strcmp(base, "virtio") && io_read_text_at(fd, "mount_tag", word, sizeof(word)) > 0)
