@@ -166,6 +166,26 @@ static void unread_mappings(void **state)
 	tree_expect(DEVICE, "incomplete", NULL);
 }
 
+/* Reading maps waits for as long as a thread hangs in the kernel: for this long, no longer. */
+static void hanging_process(void **state)
+{
+	char path[TREE_LINE];
+	int fd;
+
+	(void)state;
+	tree_function(DEVICE, "0x020000", "igb_uio");
+	tree_put(DIRECTORY "/resource0", "");
+	tree_process(1, "systemd", "/dev/null");
+	tree_process(50, "hangs", "/dev/null");
+	tree_path(path, "proc/50/maps");
+	assert_int_equal(mkfifo(path, 0600), 0);
+	tree_expect(DEVICE, "incomplete", NULL);
+	/* let the helper end */
+	fd = open(path, O_WRONLY | O_NONBLOCK);
+	assert_true(fd >= 0);
+	assert_int_equal(close(fd), 0);
+}
+
 /* A USB device that another machine uses. */
 static void usbip(void **state)
 {
@@ -496,6 +516,7 @@ int main(void)
 		TREE_TEST(other_tables),
 		TREE_TEST(unread_mappings),
 		TREE_TEST(mapped_node),
+		TREE_TEST(hanging_process),
 		TREE_TEST(usbip),
 		TREE_TEST(unseen_processes),
 		TREE_TEST(guest_by_group),
