@@ -57,6 +57,36 @@ bool pt_function_blocks_group(const struct pt_function *function);
  */
 bool pt_driver_is_vfio(const char *driver);
 
+/**
+ * struct pt_group_other - a member of an IOMMU group that is not a PCI function
+ * @name: its name on its bus, e.g. "AMDI0020:00"
+ * @bus: "platform", "amba" …
+ * @driver: the driver that it is bound to; "" for none
+ * @is_blocking: its driver does DMA for the host, so no function of the group can be assigned
+ */
+struct pt_group_other {
+	char name[64];
+	char bus[32];
+	char driver[64];
+	bool is_blocking;
+};
+
+/**
+ * pt_group_read_others() - the members of a group that are not PCI functions
+ * @host: the host
+ * @number: the group
+ * @ret_others: an array, to be freed with free(); NULL if there are none
+ * @ret_count: the number of members
+ * @err: PT_NO_MEMORY
+ *
+ * The kernel assigns a group as a whole: VFIO refuses the group while a driver of a platform
+ * device in it does DMA. A snapshot contains PCI functions only.
+ *
+ * Return: 0 or a negative errno.
+ */
+int pt_group_read_others(struct pt_host *host, int number, struct pt_group_other **ret_others,
+			 size_t *ret_count, struct pt_error *err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -22,16 +22,17 @@ extern "C" {
  *	partitions, dm, md, LVM, multipath, bcache, loop
  * @PT_HOLDER_SWAP: a swap area
  * @PT_HOLDER_STORAGE: a storage layer that is assembled but not mounted
- *	(dm or md member, bcache, imported zpool)
+ *	(dm or md member, bcache, imported zpool), or an export by the kernel
+ *	(NVMe or SCSI target, usbip-host)
  * @PT_HOLDER_PROCESS: a process with a block, char, DRM, input, sound or
- *	hidraw node of the device open
+ *	hidraw node, or a BAR, of the device open or mapped
  * @PT_HOLDER_NETWORK: an interface that is up with addresses, or carries a route
  * @PT_HOLDER_BRIDGE: an interface that is a port of a bridge, bond, team, OVS,
  *	or has vlan/macvlan interfaces on it
- * @PT_HOLDER_SOCKET: a packet or AF_XDP socket bound to an interface of it
+ * @PT_HOLDER_SOCKET: a packet, AF_XDP, PPPoE or CAN socket bound to an interface of it
  * @PT_HOLDER_CONSOLE: the boot framebuffer or the VT console draws on it
  * @PT_HOLDER_VF: a physical function with VFs enabled
- * @PT_HOLDER_GUEST: a running guest or other VFIO user has it
+ * @PT_HOLDER_GUEST: a running guest or other VFIO user has it, or a mediated device of it
  */
 enum pt_holder_kind {
 	PT_HOLDER_FILESYSTEM,

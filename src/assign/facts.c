@@ -63,6 +63,10 @@ static int read_device(struct pt_host *host, const struct pt_request *request, s
 	device->is_persisted =
 		request->verb == PT_REATTACH && pt_persist_has(host, &device->address);
 	r = choose_driver(host, request, device, err);
+	if (!r && device->function->iommu_group >= 0 &&
+	    (request->verb == PT_DETACH || request->verb == PT_TAKE))
+		r = pt_group_read_others(host, device->function->iommu_group, &device->others,
+					 &device->other_count, err);
 	if (!r && needs_reset(request->verb))
 		r = pt_reset_choose(host, facts->snapshot, &device->address, &device->reset, err);
 	return r;
@@ -164,6 +168,7 @@ void facts_free(struct facts *facts)
 	for (i = 0; i < facts->count; i++) {
 		pt_reset_free(facts->devices[i].reset);
 		pt_holders_free(facts->devices[i].holders);
+		free(facts->devices[i].others);
 	}
 	free(facts->devices);
 	pt_claims_free(facts->claims);

@@ -25,6 +25,8 @@ struct device_facts {
 	char vfio_driver[BINDING_NAME]; /* best VFIO driver for it */
 	struct pt_reset *reset;		/* NULL where the verb doesn't need it */
 	struct pt_holders *holders;	/* NULL for bridges */
+	struct pt_group_other *others;	/* of its group, not PCI; only if it is taken */
+	size_t other_count;
 };
 
 struct facts {

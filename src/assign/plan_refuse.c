@@ -311,6 +311,46 @@ static int refuse_group(struct pt_plan *plan, const struct facts *facts,
 		text, group->number, list, addresses);
 }
 
+/*
+ * Members that are no PCI functions can't be assigned: their drivers must be unbound. As with
+ * functions, detaching one by one is permitted.
+ */
+static int refuse_group_others(struct pt_plan *plan, const struct device_facts *device)
+{
+	AUTO_FREE char *list = NULL;
+	AUTO_FREE char *commands = NULL;
+	char text[PT_ADDRESS_TEXT];
+	size_t i, size, commands_size, count = 0;
+	FILE *out = open_memstream(&list, &size);
+	FILE *advice = open_memstream(&commands, &commands_size);
+
+	for (i = 0; out && advice && i < device->other_count; i++) {
+		const struct pt_group_other *other = &device->others[i];
+
+		if (!other->is_blocking)
+			continue;
+		(void)fprintf(out, "%s%s (%s)", count++ ? ", " : "", other->name, other->driver);
+		(void)fprintf(advice, "\n  echo %s > /sys/bus/%s/drivers/%s/unbind", other->name,
+			      *other->bus ? other->bus : "platform", other->driver);
+	}
+	if ((out && fclose(out) != 0) | (advice && fclose(advice) != 0) || !out || !advice)
+		return -ENOMEM;
+	if (!count)
+		return 0;
+	pt_address_format(&device->address, text);
+	if (plan->request.verb == PT_DETACH)
+		return plan_add_notice(
+			plan,
+			"%s shares IOMMU group %d with %s of the host, not on PCI. No "
+			"guest can use it until those are unbound:%s",
+			text, device->function->iommu_group, list, commands);
+	return plan_add_refusal(plan, PT_GROUP_NOT_VIABLE, &device->address,
+				"%s shares IOMMU group %d with %s of the host, not on PCI. VFIO "
+				"refuses the group while a driver uses one of its devices. Unbind "
+				"them first, if the host can do without them:%s",
+				text, device->function->iommu_group, list, commands);
+}
+
 /* A member that another guest has: VFIO would refuse the second user of the group, late. */
 static int refuse_group_claims(struct pt_plan *plan, const struct facts *facts,
 			       const struct device_facts *device)
@@ -453,6 +493,8 @@ int plan_refuse(struct pt_plan *plan, const struct facts *facts, const struct de
 		r = refuse_vf_claims(plan, facts, device);
 	if (!r && is_taking)
 		r = refuse_group(plan, facts, device);
+	if (!r && is_taking)
+		r = refuse_group_others(plan, device);
 	if (!r && plan->request.verb == PT_TAKE)
 		r = refuse_group_claims(plan, facts, device);
 	if (!r && (plan->request.verb == PT_TAKE || plan->request.verb == PT_RESET))

@@ -178,37 +178,54 @@ static void print_member(const struct shown *shown, const struct pt_function *me
 	(void)fputc('\n', cli->out);
 }
 
-static void print_group(const struct shown *shown)
+static void print_other(const struct shown *shown, const struct pt_group_other *other)
 {
-	const struct pt_group *group =
-		pt_snapshot_group(shown->snapshot, shown->function->iommu_group);
+	(void)fprintf(shown->cli->out, "%*s%s  %s  %snot a PCI function\n", LABEL + 4, "",
+		      other->name, *other->driver ? other->driver : "-",
+		      other->is_blocking ? "blocks the group  " : "");
+}
+
+static void print_members(const struct shown *shown, const struct pt_group *group,
+			  const struct pt_group_other *others, size_t other_count)
+{
 	size_t i, blocking = 0, driver = 1;
 
-	if (!group) {
-		print_line(shown, "IOMMU group",
-			   "%snone: the device can't be assigned to a "
-			   "guest%s",
-			   cli_yellow(shown->cli), cli_plain(shown->cli));
-		return;
-	}
 	for (i = 0; i < group->count; i++) {
 		const struct pt_function *member = group->members[i];
 
-		if (member == shown->function)
-			continue;
-		blocking += pt_function_blocks_group(member);
-		if (member->driver && strlen(member->driver) > driver)
+		blocking += member != shown->function && pt_function_blocks_group(member);
+		if (member != shown->function && member->driver && strlen(member->driver) > driver)
 			driver = strlen(member->driver);
 	}
-	if (group->count == 1) {
-		print_line(shown, "IOMMU group", "%d, not shared", group->number);
-		return;
-	}
+	for (i = 0; i < other_count; i++)
+		blocking += others[i].is_blocking;
 	print_line(shown, "IOMMU group", "%d, shared; %s", group->number,
 		   blocking ? "detach the devices that block it first:" : "no device blocks it:");
 	for (i = 0; i < group->count; i++)
 		if (group->members[i] != shown->function)
 			print_member(shown, group->members[i], driver);
+	for (i = 0; i < other_count; i++)
+		print_other(shown, &others[i]);
+}
+
+static void print_group(const struct shown *shown)
+{
+	const struct pt_group *group =
+		pt_snapshot_group(shown->snapshot, shown->function->iommu_group);
+	AUTO_FREE struct pt_group_other *others = NULL;
+	size_t count = 0;
+
+	if (!group) {
+		print_line(shown, "IOMMU group",
+			   "%snone: the device can't be assigned to a guest%s",
+			   cli_yellow(shown->cli), cli_plain(shown->cli));
+		return;
+	}
+	(void)pt_group_read_others(shown->cli->host, group->number, &others, &count, NULL);
+	if (group->count == 1 && !count)
+		print_line(shown, "IOMMU group", "%d, not shared", group->number);
+	else
+		print_members(shown, group, others, count);
 }
 
 static void print_sriov(const struct shown *shown)

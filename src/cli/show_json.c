@@ -99,7 +99,29 @@ static struct json_object *json_capabilities(const struct pt_details *details)
 	return array;
 }
 
-static struct json_object *json_group(const struct pt_snapshot *snapshot,
+/* Members that are no PCI functions. */
+static struct json_object *json_others(struct cli *cli, int number)
+{
+	AUTO_FREE struct pt_group_other *others = NULL;
+	struct json_object *array = json_object_new_array();
+	size_t i, count = 0;
+
+	(void)pt_group_read_others(cli->host, number, &others, &count, NULL);
+	for (i = 0; i < count; i++) {
+		struct json_object *one = json_object_new_object();
+
+		json_object_object_add(one, "name", json_new_text(others[i].name));
+		json_object_object_add(one, "bus", json_new_text(others[i].bus));
+		json_object_object_add(one, "driver",
+				       *others[i].driver ? json_new_text(others[i].driver) : NULL);
+		json_object_object_add(one, "blocks",
+				       json_object_new_boolean(others[i].is_blocking));
+		json_object_array_add(array, one);
+	}
+	return array;
+}
+
+static struct json_object *json_group(struct cli *cli, const struct pt_snapshot *snapshot,
 				      const struct pt_function *function)
 {
 	const struct pt_group *group = pt_snapshot_group(snapshot, function->iommu_group);
@@ -123,6 +145,7 @@ static struct json_object *json_group(const struct pt_snapshot *snapshot,
 		json_object_array_add(members, one);
 	}
 	json_object_object_add(object, "members", members);
+	json_object_object_add(object, "others", json_others(cli, group->number));
 	return object;
 }
 
@@ -197,7 +220,7 @@ struct json_object *cli_json_details(struct cli *cli, const struct pt_snapshot *
 	struct json_object *object = cli_json_function(cli, function);
 
 #define ADD(key, value) json_object_object_add(object, key, value)
-	ADD("group", json_group(snapshot, function));
+	ADD("group", json_group(cli, snapshot, function));
 	ADD("header_type", json_object_new_int(details->header_type));
 	ADD("is_multifunction", json_object_new_boolean(details->is_multifunction));
 	ADD("revision", cli_json_hex(details->revision, 2));

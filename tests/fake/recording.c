@@ -296,6 +296,7 @@ static void write_class(const struct fake *fake, const char *class, struct json_
 		tree_make_directories(tree_path(fake, path, "sys/class/%s", class));
 		tree_link(fake, tree_path(fake, path, "sys/class/%s/%s", class, name), dir);
 		if (!strcmp(class, "net")) {
+			tree_append(tree_path(fake, path, "proc/1/net/dev"), "%6s: 0 0\n", name);
 			tree_path(fake, path, "sys/%s/flags", string(where));
 			tree_write_text(fake, path, 0644, "0x1002\n");
 			tree_path(fake, path, "sys/%s/ifindex", string(where));
@@ -376,7 +377,7 @@ static void write_skeleton(const struct fake *fake)
 		"sys/module",
 		"proc/1/ns",
 		"proc/self/ns",
-		"proc/net",
+		"proc/1/net",
 		"dev",
 		"run",
 		"etc",
@@ -392,6 +393,8 @@ static void write_skeleton(const struct fake *fake)
 	tree_write_text(fake, tree_path(fake, path, "sys/bus/pci/drivers_autoprobe"), 0644, "0\n");
 	tree_write_text(fake, tree_path(fake, path, "proc/1/mountinfo"), 0444,
 			"21 1 0:20 / /sys rw - sysfs sysfs rw\n");
+	tree_write_text(fake, tree_path(fake, path, "proc/1/net/dev"), 0644, "%s",
+			"Inter-|   Receive\n face |bytes    packets\n    lo: 0 0\n");
 	tree_write_text(fake, tree_path(fake, path, "proc/swaps"), 0444,
 			"Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n");
 }

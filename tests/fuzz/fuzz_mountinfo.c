@@ -27,6 +27,8 @@ static size_t read_files(char *copy, const char *text, size_t size, unsigned int
 	struct address6_line address6;
 	struct packet_line packet;
 	struct protocol_line protocol;
+	struct pppoe_line pppoe;
+	struct can_line can;
 	struct region_line region;
 	struct console_line console;
 	uint32_t address;
@@ -67,6 +69,12 @@ static size_t read_files(char *copy, const char *text, size_t size, unsigned int
 	if (which == 10)
 		while (console_next(&cursor, &console))
 			sum += touch(console.name);
+	if (which == 11)
+		while (pppoe_next(&cursor, &pppoe))
+			sum += touch(pppoe.peer) + touch(pppoe.interface);
+	if (which == 12)
+		while (can_next(&cursor, &can))
+			sum += touch(can.interface) + touch(can.receiver);
 	return sum;
 }
 
@@ -79,7 +87,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (text && copy) {
 		memcpy(text, data, size);
 		text[size] = '\0';
-		for (which = 0; which <= 10; which++)
+		for (which = 0; which <= 12; which++)
 			sum += read_files(copy, text, size, which);
 		sum += text_find_value(text, "DEVNAME", value, sizeof(value));
 	}

@@ -208,6 +208,77 @@ __attribute__((unused)) static void tree_process(int pid, const char *name, cons
 	tree_link_text(path, open);
 }
 
+/* A network interface, and what the host does with one. */
+#define NET_DEV "Inter-|   Receive\n face |bytes    packets\n    lo:       1       1\n"
+
+__attribute__((unused)) static void make_interface(const char *directory, const char *flags,
+						   const char *ifindex)
+{
+	char name[TREE_LINE], uevent[TREE_LINE];
+
+	tree_format(uevent, "INTERFACE=%s\nIFINDEX=%s", strrchr(directory, '/') + 1, ifindex);
+	tree_device(directory, "net", uevent);
+	tree_format(name, "%s/flags", directory);
+	tree_put(name, flags);
+	tree_format(name, "%s/ifindex", directory);
+	tree_put(name, ifindex);
+	if (!tree_exists("proc/1/net/dev"))
+		tree_put("proc/1/net/dev", NET_DEV "  eth0: 1 0\n  eth4: 1 0");
+}
+
+#define ROUTES "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT"
+
+__attribute__((unused)) static void put_ipv4(const char *interface)
+{
+	char text[TREE_LINE];
+
+	tree_format(text,
+		    ROUTES "\nwide\t0000000A\t00000000\t0001\t0\t0\t0\t000000FF\t0\t0\t0\n"
+			   "%s\t00000000\t0202000A\t0003\t0\t0\t0\t00000000\t0\t0\t0\n"
+			   "%s\t0002000A\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0",
+		    interface, interface);
+	tree_put("proc/1/net/route", text);
+	tree_put("proc/1/net/fib_trie", "Local:\n"
+					"  +-- 10.0.2.0/24 2 0 2\n"
+					"     |-- 10.0.2.0\n"
+					"        /24 link UNICAST\n"
+					"     |-- 10.0.2.15\n"
+					"        /32 host LOCAL\n"
+					"     |-- 10.0.2.255\n"
+					"        /32 link BROADCAST\n"
+					"     |-- 127.0.0.1\n"
+					"        /32 host LOCAL");
+}
+
+/* A disk with two partitions, and what is mounted. */
+#define DISK DIRECTORY "/nvme/nvme0/nvme0n1"
+
+__attribute__((unused)) static void make_disk(void)
+{
+	tree_function(DEVICE, "0x010802", "nvme");
+	tree_node(DIRECTORY "/nvme/nvme0", "nvme", 240, 0, "nvme0");
+	tree_block(DISK, 259, 0);
+	tree_directory(DISK "/holders");
+	tree_directory(DISK "/queue");
+	tree_block(DISK "/nvme0n1p1", 259, 1);
+	tree_put(DISK "/nvme0n1p1/partition", "1");
+	tree_block(DISK "/nvme0n1p2", 259, 2);
+	tree_put(DISK "/nvme0n1p2/partition", "2");
+	tree_put("proc/swaps", "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority");
+	tree_process(1, "init", "/dev/null");
+}
+
+__attribute__((unused)) static void put_mounts(const char *lines)
+{
+	char text[4096];
+
+	(void)snprintf(text, sizeof(text),
+		       "22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n"
+		       "23 22 0:20 / /proc rw shared:2 - proc proc rw\n%s",
+		       lines);
+	tree_put("proc/1/mountinfo", text);
+}
+
 static void append_line(char *text, size_t size, const char *line)
 {
 	assert_true(strlen(text) + strlen(line) + 2 < size);

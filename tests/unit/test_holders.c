@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Processes, guests, interfaces, consoles and VFs: who holds a function that has no disks. */
+/* Processes, guests, consoles and VFs: who holds a function that has no disks. */
 #include "holders_tree.h"
 
 #define NETWORK DIRECTORY "/net/eth0"
-#define LINKS	"sys/devices/virtual/net/"
 
 /* ---- processes ---- */
 
@@ -92,6 +91,116 @@ static void audio_and_input(void **state)
 		    "process|systemd-logind (pid 703)|/dev/hidraw0|kill 703", NULL);
 }
 
+/* BARs through sysfs, without a node: open, or mapped and closed. */
+static void bars(void **state)
+{
+	static const char path[] = "/sys/devices/pci0000:00/0000:00:1c.0/" DEVICE "/resource";
+	char text[TREE_LINE];
+
+	(void)state;
+	tree_function(DEVICE, "0x020000", "igb_uio");
+	tree_put(DIRECTORY "/resource2", "");
+	tree_process(1, "systemd", "/dev/null");
+	tree_format(text, "%s", path);
+	tree_process(30, "lspci", text);
+	tree_process(31, "other", "/sys/devices/pci0000:00/0000:01:00.1/resource0");
+	tree_put("proc/31/maps", "7f00-7f01 rw-s 00000000 00:15 1     /srv/x/resource0\n"
+				 "7f00-7f01 rw-s 00000000 00:15 1     /sys/0000:00:1c.0/resource0");
+	tree_expect(DEVICE, NULL);
+	tree_format(text, "%s2", path);
+	tree_process(40, "flashrom", text);
+	tree_process(41, "dpdk", "/dev/null");
+	tree_format(text,
+		    "7f00-7f01 r-xp 00000000 fe:01 77          /usr/bin/dpdk\n"
+		    "7f00-7f01 rw-s 00000000 00:15 1           %s2_wc\n"
+		    "7f00-7f01 rw-p 00000000 00:00 0           [stack]",
+		    path);
+	tree_put("proc/41/maps", text);
+	tree_expect(DEVICE, "process|dpdk (pid 41)|BAR 2 (resource2 in sysfs)|kill 41",
+		    "process|flashrom (pid 40)|BAR 2 (resource2 in sysfs)|kill 40", NULL);
+}
+
+/* A node that is mapped is in use, although it is closed. */
+static void mapped_node(void **state)
+{
+	(void)state;
+	make_gpu();
+	tree_process(50, "game", "/dev/null");
+	tree_put("proc/50/maps", "7f00-7f01 rw-s 00000000 00:06 300   /dev/dri/renderD128\n"
+				 "7f01-7f02 rw-s 00001000 00:06 300   /dev/dri/renderD128\n"
+				 "7f02-7f03 rw-s 00001000 00:06 300   /dev/dri/renderD129");
+	tree_expect(DEVICE, "process|game (pid 50)|/dev/dri/renderD128|kill 50", NULL);
+}
+
+/* Descriptor tables that /proc/PID/fd doesn't show: of a thread, and of an io_uring. */
+static void other_tables(void **state)
+{
+	(void)state;
+	make_gpu();
+	tree_process(50, "thread", "/dev/null");
+	tree_link_text("proc/50/task/50/fd/3", "/dev/null");
+	tree_link_text("proc/50/task/51/fd/3", "/dev/dri/card0");
+	tree_process(60, "ring", "/dev/null");
+	tree_link_text("proc/60/fd/5", "anon_inode:[io_uring]");
+	tree_put("proc/60/fdinfo/5", "pos:\t0\nSqMask:\t0x7\nUserFiles:\t3\n    0: /dev/null\n"
+				     "    2: /dev/dri/renderD128\nUserBufs:\t0");
+	tree_process(61, "older", "/dev/null");
+	tree_link_text("proc/61/fd/5", "anon_inode:[io_uring]");
+	tree_put("proc/61/fdinfo/5", "UserFiles:\t2\n    0: <none>\n    1: card0\nUserBufs:\t0");
+	tree_process(62, "none", "/dev/null");
+	tree_link_text("proc/62/fd/5", "anon_inode:[io_uring]");
+	tree_put("proc/62/fdinfo/5", "UserFiles:\t0\nUserBufs:\t1\n    0: card0");
+	tree_expect(DEVICE, "process|older (pid 61)|/dev/dri/card0|kill 61",
+		    "process|ring (pid 60)|/dev/dri/renderD128|kill 60",
+		    "process|thread (pid 50)|/dev/dri/card0|kill 50", NULL);
+}
+
+/* A process whose mappings can't be read may have one of the device. */
+static void unread_mappings(void **state)
+{
+	(void)state;
+	tree_function(DEVICE, "0x020000", "igb_uio");
+	tree_put(DIRECTORY "/resource0", "");
+	tree_process(1, "systemd", "/dev/null");
+	tree_directory("proc/1/maps");
+	tree_expect(DEVICE, "incomplete", NULL);
+}
+
+/* Reading maps waits for as long as a thread hangs in the kernel: for this long, no longer. */
+static void hanging_process(void **state)
+{
+	char path[TREE_LINE];
+	int fd;
+
+	(void)state;
+	tree_function(DEVICE, "0x020000", "igb_uio");
+	tree_put(DIRECTORY "/resource0", "");
+	tree_process(1, "systemd", "/dev/null");
+	tree_process(50, "hangs", "/dev/null");
+	tree_path(path, "proc/50/maps");
+	assert_int_equal(mkfifo(path, 0600), 0);
+	tree_expect(DEVICE, "incomplete", NULL);
+	/* let the helper end */
+	fd = open(path, O_WRONLY | O_NONBLOCK);
+	assert_true(fd >= 0);
+	assert_int_equal(close(fd), 0);
+}
+
+/* A USB device that another machine uses. */
+static void usbip(void **state)
+{
+	(void)state;
+	tree_function(DEVICE, "0x0c0330", "xhci_hcd");
+	tree_process(1, "systemd", "/dev/null");
+	tree_node(DIRECTORY "/usb1/1-2", "usb", 189, 3, "bus/usb/001/004");
+	tree_link(DIRECTORY "/usb1/1-2/driver", "sys/bus/usb/drivers/usb");
+	tree_expect(DEVICE, NULL);
+	tree_remove(DIRECTORY "/usb1/1-2/driver");
+	tree_link(DIRECTORY "/usb1/1-2/driver", "sys/bus/usb/drivers/usbip-host");
+	tree_expect(DEVICE, "storage|USB device 1-2, exported by usbip-host||usbip unbind -b 1-2",
+		    NULL);
+}
+
 /* Where process 1 isn't to be seen, others aren't either. */
 static void unseen_processes(void **state)
 {
@@ -162,183 +271,24 @@ static void guest_by_device(void **state)
 	tree_expect("0000:01:00.1", "guest|qemu-system-x86 (pid 90)|IOMMU group 7|kill 90", NULL);
 }
 
-/* ---- interfaces ---- */
-
-static void make_interface(const char *directory, const char *flags, const char *ifindex)
+/* A guest that has a mediated device opens its group, not the parent's. */
+static void guest_by_mdev(void **state)
 {
-	char name[TREE_LINE], uevent[TREE_LINE];
+	static const char mdev[] = DIRECTORY "/83b8f4f2-509f-382f-3c1e-e6bfe0fa1001";
+	char name[TREE_LINE];
 
-	tree_format(uevent, "INTERFACE=%s\nIFINDEX=%s", strrchr(directory, '/') + 1, ifindex);
-	tree_device(directory, "net", uevent);
-	tree_format(name, "%s/flags", directory);
-	tree_put(name, flags);
-	tree_format(name, "%s/ifindex", directory);
-	tree_put(name, ifindex);
-}
-
-static void make_nic(const char *flags)
-{
-	tree_function(DEVICE, "0x020000", "igb");
-	make_interface(NETWORK, flags, "3");
+	(void)state;
+	tree_function(DEVICE, "0x030000", "i915");
+	tree_device(mdev, "mdev", "DRIVER=vfio_mdev");
+	tree_format(name, "%s/iommu_group", mdev);
+	tree_link(name, "sys/kernel/iommu_groups/77");
+	tree_node("sys/devices/virtual/vfio/77", "vfio", 511, 4, "vfio/77");
 	tree_process(1, "systemd", "/dev/null");
-	tree_put("proc/net/if_inet6", "fe8000000000000000000000000000aa 03 40 20 80     eth0\n"
-				      "00000000000000000000000000000001 01 80 10 80       lo");
-	tree_put("proc/net/packet",
-		 "sk               RefCnt Type Proto  Iface R Rmem   User   Inode");
-}
-
-#define ROUTES "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT"
-
-static void put_ipv4(const char *interface)
-{
-	char text[TREE_LINE];
-
-	tree_format(text,
-		    ROUTES "\nwide\t0000000A\t00000000\t0001\t0\t0\t0\t000000FF\t0\t0\t0\n"
-			   "%s\t00000000\t0202000A\t0003\t0\t0\t0\t00000000\t0\t0\t0\n"
-			   "%s\t0002000A\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0",
-		    interface, interface);
-	tree_put("proc/net/route", text);
-	tree_put("proc/net/fib_trie", "Local:\n"
-				      "  +-- 10.0.2.0/24 2 0 2\n"
-				      "     |-- 10.0.2.0\n"
-				      "        /24 link UNICAST\n"
-				      "     |-- 10.0.2.15\n"
-				      "        /32 host LOCAL\n"
-				      "     |-- 10.0.2.255\n"
-				      "        /32 link BROADCAST\n"
-				      "     |-- 127.0.0.1\n"
-				      "        /32 host LOCAL");
-}
-
-/* Up, with the link-local address that every interface has: nothing depends on it. */
-static void idle_interface(void **state)
-{
-	(void)state;
-	make_nic("0x1003");
-	tree_put("proc/net/route", ROUTES);
-	tree_put("proc/net/ipv6_route",
-		 "fe800000000000000000000000000000 40 00000000000000000000000000000000 00 "
-		 "00000000000000000000000000000000 00000100 00000001 00000000 00000001     eth0\n"
-		 "ff000000000000000000000000000000 08 00000000000000000000000000000000 00 "
-		 "00000000000000000000000000000000 00000100 00000002 00000000 00000001     eth0");
 	tree_expect(DEVICE, NULL);
-}
-
-static void addresses(void **state)
-{
-	(void)state;
-	make_nic("0x1003");
-	put_ipv4("eth0");
-	tree_put("proc/net/if_inet6", "fd000000000000000000000000000002 03 40 00 80     eth0");
+	tree_process(90, "qemu-system-x86", "/dev/vfio/77");
 	tree_expect(DEVICE,
-		    "network|eth0 (10.0.2.15, fd00::2, default route)||ip link set eth0 down",
-		    NULL);
-	/* an address of which no network tells whose it is */
-	tree_put("proc/net/fib_trie", "     |-- 198.51.100.7\n        /32 host LOCAL");
-	tree_expect(DEVICE, "network|eth0 (fd00::2, default route)||ip link set eth0 down",
-		    "incomplete", NULL);
-	put_ipv4("eth0");
-	/* an interface that is down carries nothing */
-	tree_put(NETWORK "/flags", "0x1002");
-	tree_expect(DEVICE, NULL);
-}
-
-static void routes_only(void **state)
-{
-	(void)state;
-	make_nic("0x1003");
-	tree_put("proc/net/ipv6_route",
-		 "20010db8000000000000000000000000 20 00000000000000000000000000000000 00 "
-		 "00000000000000000000000000000000 00000400 00000001 00000000 00000001     eth0");
-	tree_expect(DEVICE, "network|eth0 (routes)||ip link set eth0 down", NULL);
-}
-
-static void bridge(void **state)
-{
-	(void)state;
-	make_nic("0x1103");
-	make_interface(LINKS "br0", "0x1003", "9");
-	tree_put(LINKS "br0/bridge/stp_state", "0");
-	tree_link(NETWORK "/master", LINKS "br0");
-	tree_link(NETWORK "/upper_br0", LINKS "br0");
-	tree_expect(DEVICE, "bridge|br0 (bridge)|eth0|ip link set eth0 nomaster", NULL);
-	put_ipv4("br0");
-	tree_expect(DEVICE, "network|br0 (10.0.2.15, default route)|eth0|ip link set br0 down",
-		    "bridge|br0 (bridge)|eth0|ip link set eth0 nomaster", NULL);
-}
-
-static void bond_with_vlan(void **state)
-{
-	(void)state;
-	make_nic("0x1803");
-	make_interface(LINKS "bond0", "0x1403", "9");
-	tree_put(LINKS "bond0/bonding/mode", "802.3ad 4");
-	tree_link(NETWORK "/master", LINKS "bond0");
-	tree_link(NETWORK "/upper_bond0", LINKS "bond0");
-	make_interface(LINKS "bond0.5", "0x1003", "10");
-	tree_put(LINKS "bond0.5/uevent", "DEVTYPE=vlan\nINTERFACE=bond0.5");
-	tree_link(LINKS "bond0/upper_bond0.5", LINKS "bond0.5");
-	put_ipv4("bond0.5");
-	tree_expect(DEVICE,
-		    "network|bond0.5 (10.0.2.15, default route)|eth0 > bond0|"
-		    "ip link set bond0.5 down",
-		    "bridge|bond0 (bond)|eth0|ip link set eth0 nomaster",
-		    "bridge|bond0.5 (vlan)|eth0 > bond0|ip link delete bond0.5", NULL);
-}
-
-static void openvswitch(void **state)
-{
-	(void)state;
-	make_nic("0x1103");
-	make_interface(LINKS "ovs-system", "0x1002", "9");
-	tree_link(NETWORK "/master", LINKS "ovs-system");
-	tree_link(NETWORK "/upper_ovs-system", LINKS "ovs-system");
-	tree_expect(DEVICE, "bridge|ovs-system (openvswitch)|eth0|ovs-vsctl del-port eth0", NULL);
-}
-
-static void packet_sockets(void **state)
-{
-	(void)state;
-	make_nic("0x1003");
-	tree_put("proc/net/packet",
-		 "sk               RefCnt Type Proto  Iface R Rmem   User   Inode\n"
-		 "ffff888005ea1000 3      3    0003   3     1 0      0      5001\n"
-		 "0000000000000000 3      3    88cc   3     1 0      105    5002\n"
-		 "0000000000000000 3      3    0003   4     1 0      0      5003\n"
-		 "0000000000000000 3      3    0003   0     1 0      0      5004");
-	tree_process(30, "tcpdump", "socket:[5001]");
-	tree_process(31, "other", "socket:[5003]");
-	tree_process(32, "all", "socket:[5004]");
-	tree_expect(DEVICE, "socket|packet socket of tcpdump (pid 30)|eth0|kill 30",
-		    "socket|packet socket of user 105|eth0|", NULL);
-}
-
-/* Only a kernel that runs can tell whose AF_XDP sockets there are. */
-static void xdp_sockets(void **state)
-{
-	(void)state;
-	make_nic("0x1003");
-	tree_put("proc/net/protocols", "protocol  size sockets  memory press maxhdr  slab module\n"
-				       "XDP        960      0      -1   NI       0   no   kernel");
-	tree_expect(DEVICE, NULL);
-	tree_put("proc/net/protocols", "protocol  size sockets  memory press maxhdr  slab module\n"
-				       "PACKET    1600      0      -1   NI       0   no   kernel\n"
-				       "XDP        960      1      -1   NI       0   no   kernel");
-	tree_expect(DEVICE, "incomplete", NULL);
-}
-
-static void missing_interface(void **state)
-{
-	(void)state;
-	tree_function(DEVICE, "0x020000", "igb");
-	tree_process(1, "systemd", "/dev/null");
-	tree_link_text("proc/1/ns/net", "net:[1]");
-	tree_expect(DEVICE, "incomplete", NULL);
-	tree_process(60, "pod", "/dev/null");
-	tree_link_text("proc/60/ns/net", "net:[2]");
-	tree_directory("proc/60/root/sys/bus/pci/devices/" DEVICE "/net/eth1");
-	tree_expect(DEVICE, "network|eth1 (in the network namespace of pod, pid 60)||kill 60",
+		    "guest|qemu-system-x86 (pid 90)|83b8f4f2-509f-382f-3c1e-e6bfe0fa1001 > "
+		    "IOMMU group 77|kill 90",
 		    NULL);
 }
 
@@ -562,18 +512,16 @@ int main(void)
 		TREE_TEST(many_nodes),
 		TREE_TEST(nvidia),
 		TREE_TEST(audio_and_input),
+		TREE_TEST(bars),
+		TREE_TEST(other_tables),
+		TREE_TEST(unread_mappings),
+		TREE_TEST(mapped_node),
+		TREE_TEST(hanging_process),
+		TREE_TEST(usbip),
 		TREE_TEST(unseen_processes),
 		TREE_TEST(guest_by_group),
 		TREE_TEST(guest_by_device),
-		TREE_TEST(idle_interface),
-		TREE_TEST(addresses),
-		TREE_TEST(routes_only),
-		TREE_TEST(bridge),
-		TREE_TEST(bond_with_vlan),
-		TREE_TEST(openvswitch),
-		TREE_TEST(packet_sockets),
-		TREE_TEST(xdp_sockets),
-		TREE_TEST(missing_interface),
+		TREE_TEST(guest_by_mdev),
 		TREE_TEST(text_console),
 		TREE_TEST(second_framebuffer),
 		TREE_TEST(vga_console),

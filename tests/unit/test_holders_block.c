@@ -2,36 +2,9 @@
 /* What is built on the disks of a function, and is mounted or swapped on. */
 #include "holders_tree.h"
 
-#define DISK  DIRECTORY "/nvme/nvme0/nvme0n1"
 #define DISKS "sys/devices/virtual/block/"
 
 /* An NVMe with two partitions; the host's own root is elsewhere. */
-static void make_disk(void)
-{
-	tree_function(DEVICE, "0x010802", "nvme");
-	tree_node(DIRECTORY "/nvme/nvme0", "nvme", 240, 0, "nvme0");
-	tree_block(DISK, 259, 0);
-	tree_directory(DISK "/holders");
-	tree_directory(DISK "/queue");
-	tree_block(DISK "/nvme0n1p1", 259, 1);
-	tree_put(DISK "/nvme0n1p1/partition", "1");
-	tree_block(DISK "/nvme0n1p2", 259, 2);
-	tree_put(DISK "/nvme0n1p2/partition", "2");
-	tree_put("proc/swaps", "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority");
-	tree_process(1, "init", "/dev/null");
-}
-
-static void put_mounts(const char *lines)
-{
-	char text[4096];
-
-	(void)snprintf(text, sizeof(text),
-		       "22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n"
-		       "23 22 0:20 / /proc rw shared:2 - proc proc rw\n%s",
-		       lines);
-	tree_put("proc/1/mountinfo", text);
-}
-
 /* A device above @lower, "dm-0" say. */
 static void make_layer(const char *name, const char *lower, unsigned int major, unsigned int minor)
 {
@@ -314,6 +287,59 @@ static void exported(void **state)
 		    NULL);
 }
 
+/* What the kernel tells that a backstore has; targets of other kinds, also on a char node. */
+static void exported_otherwise(void **state)
+{
+	static const char target[] = "sys/kernel/config/target/core/";
+	char path[TREE_LINE];
+
+	(void)state;
+	make_disk();
+	put_mounts("");
+	tree_put("sys/kernel/config/nvmet/subsystems/nqn.a/passthru/device_path", "/dev/nvme0");
+	tree_put("sys/kernel/config/nvmet/subsystems/nqn.a/passthru/enable", "0");
+	tree_put("sys/kernel/config/nvmet/subsystems/nqn.b/passthru/device_path", "/dev/nvme01");
+	tree_put("sys/kernel/config/nvmet/subsystems/nqn.b/passthru/enable", "1");
+	tree_expect(DEVICE, NULL);
+	tree_put("sys/kernel/config/nvmet/subsystems/nqn.a/passthru/enable", "1");
+	tree_expect(DEVICE,
+		    "storage|NVMe target nqn.a, the whole controller|/dev/nvme0|"
+		    "echo 0 > /sys/kernel/config/nvmet/subsystems/nqn.a/passthru/enable",
+		    NULL);
+	tree_put("sys/kernel/config/nvmet/subsystems/nqn.a/passthru/enable", "0");
+	tree_format(path, "%siblock_0/a/udev_path", target);
+	tree_put(path, "");
+	tree_format(path, "%siblock_0/a/info", target);
+	tree_put(path, "Status: ACTIVATED\n        iBlock device: nvme0n1  readonly: 0");
+	tree_format(path, "%sfileio_1/b/info", target);
+	tree_put(path, "TCM FILEIO ID: 0        File: /dev/nvme0n1p1  Size: 8192");
+	tree_format(path, "%spscsi_2/c/udev_path", target);
+	tree_put(path, "/dev/nvme0n1p2");
+	tree_expect(DEVICE, "storage|SCSI target a|nvme0n1|targetcli /backstores/block delete a",
+		    "storage|SCSI target b|nvme0n1p1|targetcli /backstores/fileio delete b",
+		    "storage|SCSI target c|nvme0n1p2|targetcli /backstores/pscsi delete c", NULL);
+}
+
+static void exported_by_others(void **state)
+{
+	(void)state;
+	make_disk();
+	put_mounts("");
+	tree_link("sys/class/rnbd-server/ctl/devices/nvme0n1/block_dev", DISK);
+	tree_directory("sys/class/rnbd-server/ctl/devices/nvme0n1/sessions/it's");
+	tree_put("sys/kernel/scst_tgt/devices/vdisk/filename", "/dev/nvme0n1p1\n[key]");
+	tree_put("sys/kernel/config/usb_gadget/g/functions/mass_storage.0/lun.0/file",
+		 "/dev/nvme0n1p2");
+	tree_put("sys/kernel/config/usb_gadget/g/functions/mass_storage.0/stall", "1");
+	tree_expect(DEVICE,
+		    "storage|RNBD server, device nvme0n1|nvme0n1|echo 1 > "
+		    "/sys/class/rnbd-server/ctl/devices/nvme0n1/sessions/'it'\\''s'/force_close",
+		    "storage|SCST target device vdisk|nvme0n1p1|scstadmin -close_dev vdisk",
+		    "storage|USB gadget g, mass_storage.0|nvme0n1p2|echo > "
+		    "/sys/kernel/config/usb_gadget/g/functions/mass_storage.0/lun.0/file",
+		    NULL);
+}
+
 /* The disk that is used is the head; the path below the function is hidden. */
 static void nvme_multipath(void **state)
 {
@@ -382,19 +408,6 @@ static void other_namespace(void **state)
 	tree_expect(DEVICE, "filesystem|/here|nvme0n1p1|umount /here", NULL);
 }
 
-/* The kernel has it mounted, but no process that can be seen does. */
-static void hidden_mount(void **state)
-{
-	(void)state;
-	make_disk();
-	put_mounts("");
-	tree_directory("sys/fs/ext4/nvme0n1p1");
-	tree_directory("sys/fs/ext4/features");
-	tree_expect(DEVICE,
-		    "filesystem|ext4, mounted in a place invisible to this process|nvme0n1p1|",
-		    NULL);
-}
-
 static void virtio_shares(void **state)
 {
 	(void)state;
@@ -443,10 +456,11 @@ int main(void)
 		TREE_TEST(several_devices),
 		TREE_TEST(zpool),
 		TREE_TEST(exported),
+		TREE_TEST(exported_otherwise),
+		TREE_TEST(exported_by_others),
 		TREE_TEST(nvme_multipath),
 		TREE_TEST(other_disks),
 		TREE_TEST(other_namespace),
-		TREE_TEST(hidden_mount),
 		TREE_TEST(virtio_shares),
 		TREE_TEST(circle),
 	};

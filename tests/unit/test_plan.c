@@ -16,6 +16,7 @@
 #include <passthru/passthru.h>
 
 #include "assign/claim.h"
+#include "base/io.h"
 #include "fake/fake.h"
 #include "read_tree.h"
 
@@ -132,6 +133,47 @@ static void test_steps(void **state)
 	assert_steps(p, "claim 06:00.0, claim 06:00.1, load 06:00.0, override 06:00.0, "
 			"unbind 06:00.0, probe 06:00.0, override 06:00.1, unbind 06:00.1, "
 			"probe 06:00.1, reset 06:00.0");
+	pt_plan_free(p);
+}
+
+/* A device of the chipset in the group, not on PCI: VFIO refuses the group while it has a driver.
+ */
+static void test_group_others(void **state)
+{
+	struct fake *fake = *state;
+	char group[64], path[256];
+	struct pt_plan *p;
+	ssize_t length;
+
+	length = readlinkat(fake_host(fake)->root_fd,
+			    "sys/bus/pci/devices/0000:01:00.0/iommu_group", path, sizeof(path) - 1);
+	assert_true(length > 0);
+	path[length] = '\0';
+	(void)snprintf(group, sizeof(group), "sys/kernel/iommu_groups/%.8s/devices/AMDI0020:00",
+		       strrchr(path, '/') + 1);
+	assert_int_equal(io_make_directories_at(fake_host(fake)->root_fd, group, 0755), 0);
+	p = plan(fake, PT_TAKE, "01:00.0");
+	assert_int_equal(pt_plan_refusal_count(p), 0);
+	pt_plan_free(p);
+	(void)snprintf(path, sizeof(path), "%s/driver", group);
+	assert_int_equal(
+		symlinkat("../bus/platform/drivers/vfio-platform", fake_host(fake)->root_fd, path),
+		0);
+	p = plan(fake, PT_TAKE, "01:00.0");
+	assert_int_equal(pt_plan_refusal_count(p), 0);
+	pt_plan_free(p);
+	assert_int_equal(unlinkat(fake_host(fake)->root_fd, path, 0), 0);
+	assert_int_equal(
+		symlinkat("../bus/platform/drivers/dw-apb-uart", fake_host(fake)->root_fd, path),
+		0);
+	assert_refused(fake, PT_TAKE, "01:00.0", PT_GROUP_NOT_VIABLE,
+		       "with AMDI0020:00 (dw-apb-uart) of the host");
+	assert_refused(fake, PT_TAKE, "01:00.0", PT_GROUP_NOT_VIABLE,
+		       "\n  echo AMDI0020:00 > /sys/bus/platform/drivers/dw-apb-uart/unbind");
+	p = plan(fake, PT_DETACH, "01:00.0");
+	assert_int_equal(pt_plan_refusal_count(p), 0);
+	assert_int_equal(pt_plan_notice_count(p), 1);
+	assert_non_null(strstr(pt_plan_notice_at(p, 0), "AMDI0020:00"));
 	pt_plan_free(p);
 }
 
@@ -301,9 +343,9 @@ static void test_unseen(void **state)
 		       "can't see processes outside of this container");
 	assert_refused(fake, PT_TAKE, "01:00.0", PT_IN_USE, "--force --reason");
 	assert_refused(fake, PT_RESET, "01:00.0", PT_IN_USE, "container");
-	/* what has no nodes has no such users */
+	/* without nodes there are BARs that they may have mapped */
 	p = plan(fake, PT_DETACH, "05:00.0 01:00.0 02:00.0");
-	assert_int_equal(pt_plan_refusal_count(p), 1);
+	assert_int_equal(pt_plan_refusal_count(p), 3);
 	pt_plan_free(p);
 	assert_int_equal(pt_request_apply(host, &forced, &err), 0);
 	/* and nobody is kept from giving it back */
@@ -366,6 +408,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_steps, make_fake, free_fake),
 		cmocka_unit_test_setup_teardown(test_refusals, make_fake, free_fake),
+		cmocka_unit_test_setup_teardown(test_group_others, make_fake, free_fake),
 		cmocka_unit_test_setup_teardown(test_its_virtual_function_is_claimed, make_fake,
 						free_fake),
 		cmocka_unit_test_setup_teardown(test_forced_needs_reason, make_fake, free_fake),

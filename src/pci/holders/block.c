@@ -205,23 +205,44 @@ static bool was_seen(struct block_scan *blocks, const struct block_place *place)
 	return false;
 }
 
+/*
+ * "sb-vfat:sda1-42": every mounted filesystem has a shrinker, which a kernel with
+ * CONFIG_SHRINKER_DEBUG shows (Linux 6.0: shrinker_debugfs_rename()).
+ */
+static const char *shrinker_type(struct block_scan *blocks, const char *name)
+{
+	const char *const *entry;
+	size_t length = strlen(name);
+
+	for (entry = blocks->shrinkers; *entry; entry++) {
+		const char *type = *entry + 3, *device = strchr(*entry, ':');
+
+		if (!strncmp(*entry, "sb-", 3) && device && !strncmp(device + 1, name, length) &&
+		    device[1 + length] == '-')
+			return holders_text(blocks->scan, "%.*s", (int)(device - type), type);
+	}
+	return NULL;
+}
+
 /* The type of the filesystem that the kernel has mounted from a device, in any namespace. */
 static const char *mounted_type(struct block_scan *blocks, const char *name, const char **ret_uuid)
 {
-	static const char *const types[] = {"ext4", "xfs", "f2fs", "erofs", "nilfs2"};
+	static const char *const types[] = {"ext4", "xfs", "f2fs", "erofs", "nilfs2", "zonefs"};
 	const char *const *uuid;
 	size_t i;
 
 	for (i = 0; i < sizeof(types) / sizeof(*types); i++)
 		if (holders_exists(blocks->scan, "sys/fs/%s/%s", types[i], name))
 			return types[i];
+	if (holders_exists(blocks->scan, "proc/fs/ntfs3/%s", name))
+		return "ntfs3";
 	for (uuid = blocks->btrfs; *uuid; uuid++) {
 		if (!holders_exists(blocks->scan, "sys/fs/btrfs/%s/devices/%s", *uuid, name))
 			continue;
 		*ret_uuid = *uuid;
 		return "btrfs";
 	}
-	return NULL;
+	return shrinker_type(blocks, name);
 }
 
 /* "/dev/sda:/dev/sdb" and "rw,logdev=/dev/sdc": a device among others in a text. */
@@ -399,10 +420,15 @@ bool holders_expand_block(struct block_scan *blocks, const struct block_place *f
 		holders_unseen(scan, place.target, "all devices stacked on it (too many levels)");
 		return true;
 	}
+	/* found below the function, and not there: hidden, or it has just gone */
 	if (!holders_read_file(scan, numbers, sizeof(numbers), "sys/class/block/%s/dev",
 			       place.name) ||
-	    sscanf(numbers, "%u:%u", &place.major, &place.minor) != 2)
+	    sscanf(numbers, "%u:%u", &place.major, &place.minor) != 2) {
+		holders_unseen(scan, place.target,
+			       holders_text(scan, "/sys/class/block/%s (check: findmnt -R /sys)",
+					    place.name));
 		return false;
+	}
 	text = label(scan, &place);
 	place.chain = holders_chain(scan, place.before, text);
 	node.major = place.major;
@@ -415,6 +441,7 @@ bool holders_expand_block(struct block_scan *blocks, const struct block_place *f
 	is_used |= expand_partitions(blocks, &place);
 	/* a filesystem without a mount is mounted out of sight: process.c looks for it */
 	node.is_settled = is_used;
+	node.is_quiet = !is_used && !node.filesystem && holders_may_be_quiet(scan, &node);
 	is_used |= node.filesystem != NULL;
 	holders_add_node(scan, &node);
 	if (!is_used && place.is_layer)
@@ -462,6 +489,7 @@ void holders_read_blocks(struct holder_scan *scan)
 		mounts = holders_read_proc(scan, "proc/self/mountinfo");
 	swaps = holders_read_proc(scan, "proc/swaps");
 	blocks.btrfs = holders_list(scan, "sys/fs/btrfs");
+	blocks.shrinkers = holders_list(scan, "sys/kernel/debug/shrinker");
 	blocks.pools = holders_list(scan, "proc/spl/kstat/zfs");
 	read_mounts(&blocks, mounts);
 	read_swaps(&blocks, swaps);

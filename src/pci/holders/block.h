@@ -29,8 +29,9 @@ struct block_scan {
 	size_t loop_count;
 	struct holder_block *seen;
 	size_t seen_count;
-	const char *const *btrfs; /* UUIDs of mounted btrfs */
-	const char *const *pools; /* names of imported zpools */
+	const char *const *btrfs;     /* UUIDs of mounted btrfs */
+	const char *const *shrinkers; /* debugfs's names of them */
+	const char *const *pools;     /* names of imported zpools */
 };
 
 /* One block device on the way up from the function. */
@@ -51,6 +52,9 @@ bool holders_expand_block(struct block_scan *blocks, const struct block_place *p
 
 /* Kernel name of the block device at a path below /dev; NULL when it is none. */
 const char *holders_block_of_path(struct holder_scan *scan, const char *path);
+
+/* Targets of the kernel that export a node; true if there are any. */
+bool holders_read_exports(struct holder_scan *scan, const struct holder_node *node);
 
 /* A mount as a holder. */
 void holders_add_mount(struct holder_scan *scan, size_t target, const char *point,

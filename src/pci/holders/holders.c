@@ -173,6 +173,53 @@ static void examine_root(struct holder_scan *scan)
 	close(fd);
 }
 
+/*
+ * Something mounted over a directory that holders are looked for in hides them: a container's
+ * runtime does that, and lxcfs. Any other directory of sysfs can be missing in a kernel.
+ */
+static void check_covered(struct holder_scan *scan)
+{
+	static const struct {
+		const char *path;
+		__fsword_t type;
+	} places[] = {
+		{"sys", SYSFS_MAGIC},
+		{"sys/class", SYSFS_MAGIC},
+		{"sys/class/block", SYSFS_MAGIC},
+		{"sys/class/net", SYSFS_MAGIC},
+		{"sys/class/vfio", SYSFS_MAGIC},
+		{"sys/class/vfio-dev", SYSFS_MAGIC},
+		{"sys/class/vtconsole", SYSFS_MAGIC},
+		{"sys/fs", SYSFS_MAGIC},
+		{"sys/kernel", SYSFS_MAGIC},
+		{"sys/kernel/iommu_groups", SYSFS_MAGIC},
+		{"sys/dev", SYSFS_MAGIC},
+		{"sys/devices", SYSFS_MAGIC},
+		{"sys/bus/pci", SYSFS_MAGIC},
+		{"proc/1", PROC_SUPER_MAGIC},
+		{"proc/swaps", PROC_SUPER_MAGIC},
+		{"proc/iomem", PROC_SUPER_MAGIC},
+		{"proc/consoles", PROC_SUPER_MAGIC},
+	};
+	struct statfs fs;
+	size_t i, target;
+
+	for (i = 0; scan->has_procfs && i < sizeof(places) / sizeof(*places); i++) {
+		int fd = openat(scan->host->root_fd, places[i].path, O_PATH | O_CLOEXEC);
+		bool is_covered = fd >= 0 && fstatfs(fd, &fs) == 0 && fs.f_type != places[i].type;
+
+		if (fd >= 0)
+			close(fd);
+		for (target = 0; is_covered && target < scan->target_count; target++)
+			holders_unseen(
+				scan, target,
+				holders_text(scan,
+					     "/%s, because something is mounted over it (try: "
+					     "umount /%s)",
+					     places[i].path, places[i].path));
+	}
+}
+
 static void holders_run(struct holder_scan *scan, size_t asked)
 {
 	size_t i;
@@ -186,7 +233,9 @@ static void holders_run(struct holder_scan *scan, size_t asked)
 	for (i = 0; i < scan->target_count; i++)
 		if (!is_bridge(scan, &scan->targets[i].address))
 			holders_walk(scan, i);
+	check_covered(scan);
 	holders_read_blocks(scan);
+	holders_read_char_exports(scan);
 	holders_read_networks(scan);
 	holders_read_consoles(scan);
 	holders_read_processes(scan);

@@ -10,11 +10,90 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/auto.h"
 #include "base/text.h"
+#include "pci/holders/holders.h"
 #include "pci/holders/net.h"
 #include "pci/sysfs.h"
+
+/* ---- which network namespace ---- */
+
+char *holders_read_net(struct net_scan *nets, const char *name)
+{
+	char path[64];
+
+	(void)text_format(path, sizeof(path), "%s/%s", nets->directory, name);
+	return holders_read_proc(nets->scan, path);
+}
+
+void holders_unseen_net(struct net_scan *nets, const char *what)
+{
+	size_t i;
+
+	for (i = 0; i < nets->scan->interface_count; i++)
+		holders_unseen(nets->scan, nets->scan->interfaces[i].target, what);
+}
+
+void holders_unseen_netlink(struct net_scan *nets, const char *what)
+{
+	if (!nets->is_own && nets->scan->host->is_this_machine)
+		what = holders_text(nets->scan,
+				    "%s, because it runs in another network namespace than "
+				    "process 1 (try: nsenter --net=/proc/1/ns/net passthru …)",
+				    what);
+	holders_unseen_net(nets, what);
+}
+
+/* A namespace has all the interfaces that sysfs shows below the functions. */
+static bool has_interfaces(const struct net_scan *nets, const char *path)
+{
+	AUTO_FREE char *devices = holders_read_proc(nets->scan, path);
+	size_t i;
+
+	for (i = 0; devices && i < nets->scan->interface_count; i++) {
+		const char *name = nets->scan->interfaces[i].name, *at = devices;
+		size_t length = strlen(name);
+
+		/* "  eth0: 1256 …" */
+		while ((at = strstr(at, name)) &&
+		       !(at[length] == ':' && (at == devices || at[-1] == ' ' || at[-1] == '\n')))
+			at++;
+		if (!at)
+			return false;
+	}
+	return devices;
+}
+
+/* Each namespace has its own files, also for those who may not read the links in /proc/1/ns. */
+static bool is_in_namespace_of_1(struct holder_scan *scan)
+{
+	struct stat own, first;
+
+	return fstatat(scan->host->root_fd, "proc/self/net/dev", &own, 0) == 0 &&
+	       fstatat(scan->host->root_fd, "proc/1/net/dev", &first, 0) == 0 &&
+	       own.st_dev == first.st_dev && own.st_ino == first.st_ino;
+}
+
+/*
+ * /proc/net is this process's (a link to self/net). The host's is that of process 1, unless sysfs
+ * was mounted in this process's namespace, as `ip netns exec` does.
+ */
+static void choose_namespace(struct net_scan *nets)
+{
+	nets->directory = "proc/1/net";
+	nets->is_own = is_in_namespace_of_1(nets->scan);
+	if (has_interfaces(nets, "proc/1/net/dev") && holders_see_all_processes(nets->scan->host))
+		return;
+	if (has_interfaces(nets, "proc/self/net/dev") &&
+	    holders_see_all_processes(nets->scan->host)) {
+		nets->directory = "proc/self/net";
+		nets->is_own = true;
+		return;
+	}
+	holders_unseen_net(nets, "the addresses, routes and sockets of its network interface");
+}
 
 /* ---- addresses and routes of the machine, read once a scan ---- */
 
@@ -103,13 +182,13 @@ static bool place_address(struct net_scan *nets, const struct network *networks,
  */
 static void read_addresses(struct net_scan *nets)
 {
-	AUTO_FREE char *trie = holders_read_proc(nets->scan, "proc/net/fib_trie");
-	AUTO_FREE char *routes = holders_read_proc(nets->scan, "proc/net/route");
+	AUTO_FREE char *trie = holders_read_net(nets, "fib_trie");
+	AUTO_FREE char *routes = holders_read_net(nets, "route");
 	AUTO_FREE struct network *networks = NULL;
 	char *trie_cursor = trie, *cursor = routes;
 	struct route_line route;
 	uint32_t address;
-	size_t i, count = 0;
+	size_t count = 0;
 	bool is_placed = true;
 
 	while (routes && route_next(&cursor, &route))
@@ -122,18 +201,15 @@ static void read_addresses(struct net_scan *nets)
 		is_placed &= place_address(nets, networks, count, address);
 	if (is_placed)
 		return;
-	if (nets->scan->host->is_this_machine) {
+	if (nets->scan->host->is_this_machine && nets->is_own)
 		ask_addresses(nets);
-		return;
-	}
-	for (i = 0; i < nets->scan->interface_count; i++)
-		holders_unseen(nets->scan, nets->scan->interfaces[i].target,
-			       "which interface has an address without a network");
+	else
+		holders_unseen_netlink(nets, "which interface has an address without a network");
 }
 
 static void read_addresses6(struct net_scan *nets)
 {
-	AUTO_FREE char *text = holders_read_proc(nets->scan, "proc/net/if_inet6");
+	AUTO_FREE char *text = holders_read_net(nets, "if_inet6");
 	struct address6_line line;
 	char *cursor = text;
 
@@ -145,8 +221,8 @@ static const char default_route[] = "default route", other_routes[] = "routes";
 
 static void read_routes(struct net_scan *nets)
 {
-	AUTO_FREE char *text = holders_read_proc(nets->scan, "proc/net/route");
-	AUTO_FREE char *text6 = holders_read_proc(nets->scan, "proc/net/ipv6_route");
+	AUTO_FREE char *text = holders_read_net(nets, "route");
+	AUTO_FREE char *text6 = holders_read_net(nets, "ipv6_route");
 	char *cursor = text, *cursor6 = text6;
 	struct route_line line;
 	struct route6_line line6;
@@ -163,13 +239,18 @@ static void read_routes(struct net_scan *nets)
 /* How many addresses are named one by one. */
 #define ADDRESSES_NAMED 4
 
-static bool is_up(struct holder_scan *scan, const char *name)
+static bool is_up(struct holder_scan *scan, size_t target, const char *name)
 {
 	char text[32];
 	uint64_t flags;
 
-	return holders_read_file(scan, text, sizeof(text), "sys/class/net/%s/flags", name) &&
-	       text_parse_number(text, 16, UINT32_MAX, &flags) == 0 && flags & IFF_UP;
+	if (holders_read_file(scan, text, sizeof(text), "sys/class/net/%s/flags", name) &&
+	    text_parse_number(text, 16, UINT32_MAX, &flags) == 0)
+		return flags & IFF_UP;
+	/* found below the function, and not there: hidden, or it has just gone */
+	holders_unseen(scan, target,
+		       holders_text(scan, "/sys/class/net/%s (check: findmnt -R /sys)", name));
+	return false;
 }
 
 /* "eth0 (10.0.2.15, default route)"; false when nothing of the host's depends on it */
@@ -230,7 +311,7 @@ static void read_interface(struct net_scan *nets, size_t target, const char *nam
 	const char *what, *chain = holders_chain(scan, before, name), *const * entry;
 	char master[64] = "";
 
-	if (is_up(scan, name) && holders_describe_network(nets, name, &what))
+	if (is_up(scan, target, name) && holders_describe_network(nets, name, &what))
 		holders_add(scan, target, PT_HOLDER_NETWORK, 0, what, before,
 			    holders_text(scan, "ip link set %s down", holders_quote(scan, name)));
 	holders_read_sockets(nets, target, name, chain);
@@ -290,6 +371,7 @@ void holders_read_networks(struct holder_scan *scan)
 		read_missing(scan, i);
 	if (!scan->interface_count)
 		return;
+	choose_namespace(&nets);
 	read_addresses(&nets);
 	read_addresses6(&nets);
 	read_routes(&nets);
@@ -302,4 +384,5 @@ void holders_read_networks(struct holder_scan *scan)
 	}
 	free(nets.facts);
 	free(nets.open);
+	free(nets.users);
 }

@@ -4,9 +4,6 @@
  * what is mounted where this process can't see it. Nothing is opened but
  * directories and files of /proc, and no open file is asked anything that a
  * dead server could keep from being answered.
- *
- * Left out: a process that mapped a device and closed its descriptor (its maps would have to
- * be read, which can block), and descriptor tables of single threads.
  */
 #include <ctype.h>
 #include <dirent.h>
@@ -22,12 +19,18 @@
 #include "base/io.h"
 #include "base/text.h"
 #include "pci/holders/holders.h"
-#include "pci/holders/scan.h"
+#include "pci/holders/process.h"
 #include "pci/holders/text.h"
 
-/* inode numbers of the namespaces that were checked */
+/* Namespaces that were checked. A mount namespace shows to a process what is below its root. */
+struct namespace
+{
+	uint64_t inode;
+	const char *root; /* "" of network namespaces */
+};
+
 struct namespace_set {
-	uint64_t *seen;
+	struct namespace *seen;
 	size_t count;
 };
 
@@ -36,18 +39,12 @@ struct process_scan {
 	struct namespace_set mounts;
 	struct namespace_set networks;
 	bool has_unsettled; /* a block device that may be mounted in another namespace */
-};
-
-/* The process being checked. */
-struct process {
-	int pid;
-	int fd; /* its directory */
-	const char *name;
+	bool has_quiet;	    /* one that a process may use without a mount */
 };
 
 /* ---- who it is ---- */
 
-static const char *process_name(struct holder_scan *scan, struct process *process)
+const char *holders_process_name(struct holder_scan *scan, struct process *process)
 {
 	char comm[64];
 
@@ -59,7 +56,7 @@ static const char *process_name(struct holder_scan *scan, struct process *proces
 }
 
 /* A service is stopped by its manager, or it comes right back. */
-static const char *process_advice(struct holder_scan *scan, const struct process *process)
+const char *holders_process_advice(struct holder_scan *scan, const struct process *process)
 {
 	char text[4096], *unit, *end;
 
@@ -104,7 +101,7 @@ static const char *guest_name(struct holder_scan *scan, const struct process *pr
 static void add_guest(struct holder_scan *scan, struct process *process,
 		      const struct holder_node *node)
 {
-	const char *program = process_name(scan, process);
+	const char *program = holders_process_name(scan, process);
 	const char *guest = guest_name(scan, process);
 
 	if (*guest)
@@ -115,7 +112,7 @@ static void add_guest(struct holder_scan *scan, struct process *process,
 	else
 		holders_add(scan, node->target, PT_HOLDER_GUEST, process->pid,
 			    holders_text(scan, "%s (pid %d)", program, process->pid), node->through,
-			    process_advice(scan, process));
+			    holders_process_advice(scan, process));
 }
 
 /* Its directory won't tell: that belongs to root also where a process is only not dumpable. */
@@ -146,8 +143,8 @@ static bool is_bystander(struct holder_scan *scan, const struct process *process
 	return node->use == NODE_INPUT && !strcmp(name, "systemd-logind");
 }
 
-static void add_user(struct holder_scan *scan, struct process *process,
-		     const struct holder_node *node)
+void holders_add_user(struct holder_scan *scan, struct process *process,
+		      const struct holder_node *node)
 {
 	const char *name;
 
@@ -155,160 +152,46 @@ static void add_user(struct holder_scan *scan, struct process *process,
 		add_guest(scan, process, node);
 		return;
 	}
-	name = process_name(scan, process);
+	name = holders_process_name(scan, process);
 	if (is_bystander(scan, process, name, node))
 		return;
 	holders_add(scan, node->target, PT_HOLDER_PROCESS, process->pid,
 		    holders_text(scan, "%s (pid %d)", name, process->pid), node->through,
-		    process_advice(scan, process));
-}
-
-/* ---- what it has open ---- */
-
-static void match_numbers(struct holder_scan *scan, struct process *process, bool is_block,
-			  unsigned int major, unsigned int minor)
-{
-	size_t i;
-
-	for (i = 0; i < scan->node_count; i++)
-		if (scan->nodes[i].major == major && scan->nodes[i].minor == minor &&
-		    scan->nodes[i].is_block == is_block)
-			add_user(scan, process, &scan->nodes[i]);
-}
-
-static void match_name(struct holder_scan *scan, struct process *process, const char *target)
-{
-	size_t i;
-
-	for (i = 0; i < scan->node_count; i++)
-		if (!strncmp(target, "/dev/", 5) && !strcmp(target + 5, scan->nodes[i].name))
-			add_user(scan, process, &scan->nodes[i]);
-}
-
-static void match_socket(struct holder_scan *scan, struct process *process, const char *target)
-{
-	unsigned long long inode;
-	size_t i;
-
-	if (!scan->socket_count || sscanf(target, "socket:[%llu]", &inode) != 1)
-		return;
-	for (i = 0; i < scan->socket_count; i++) {
-		struct holder_socket *socket = &scan->sockets[i];
-
-		if (socket->inode != inode)
-			continue;
-		socket->is_found = true;
-		holders_add(scan, socket->target, PT_HOLDER_SOCKET, 0,
-			    holders_text(scan, "%s of %s (pid %d)", socket->what,
-					 process_name(scan, process), process->pid),
-			    socket->through, process_advice(scan, process));
-	}
-}
-
-/*
- * Can this path be one of our nodes? Asking what a path really is may block where a dead server
- * is behind it, so only paths below /dev are asked about, and those that end like a node of ours: a
- * container's or a chroot's /dev has something before it. What most descriptors are is left out.
- */
-static bool may_be_node(struct holder_scan *scan, const char *target)
-{
-	static const char *const others[] = {"null", "pts/",   "shm/", "urandom",
-					     "zero", "random", "ptmx", "tty"};
-	size_t i, length = strlen(target);
-
-	if (!strncmp(target, "/dev/", 5)) {
-		for (i = 0; i < sizeof(others) / sizeof(*others); i++) {
-			size_t size = strlen(others[i]);
-
-			if (!strncmp(target + 5, others[i], size) &&
-			    (others[i][size - 1] == '/' || !target[5 + size]))
-				return false;
-		}
-		return true;
-	}
-	if (!strstr(target, "/dev/"))
-		return false;
-	for (i = 0; i < scan->node_count; i++) {
-		size_t size = strlen(scan->nodes[i].name);
-
-		if (length > size + 5 && !strcmp(target + length - size, scan->nodes[i].name) &&
-		    !strncmp(target + length - size - 5, "/dev/", 5))
-			return true;
-	}
-	return false;
-}
-
-/*
- * Opened with O_PATH, a node is only named: its driver never hears of it. udev does so with each
- * node whose owner and mode it sets. (proc_pid_fdinfo(5); the flags are octal.)
- */
-static bool is_name_only(const struct process *process, const char *fd_name)
-{
-	char path[32], text[512];
-	const char *flags;
-
-	(void)text_format(path, sizeof(path), "fdinfo/%s", fd_name);
-	if (io_read_text_at(process->fd, path, text, sizeof(text)) <= 0)
-		return false;
-	flags = strstr(text, "flags:");
-	return flags && strtoul(flags + strlen("flags:"), NULL, 8) & O_PATH;
-}
-
-static void look_at_file(struct holder_scan *scan, struct process *process, int dir_fd,
-			 const char *name)
-{
-	char target[512];
-	struct statx node;
-	ssize_t length = readlinkat(dir_fd, name, target, sizeof(target) - 1);
-
-	if (length <= 0)
-		return;
-	target[length] = '\0';
-	if (target[0] == 's') {
-		match_socket(scan, process, target);
-		return;
-	}
-	if (!may_be_node(scan, target))
-		return;
-	if (!scan->has_procfs) {
-		match_name(scan, process, target);
-		return;
-	}
-	if (statx(dir_fd, name, AT_STATX_DONT_SYNC, STATX_TYPE, &node) < 0 ||
-	    !(S_ISBLK(node.stx_mode) || S_ISCHR(node.stx_mode)) || is_name_only(process, name))
-		return;
-	match_numbers(scan, process, S_ISBLK(node.stx_mode), node.stx_rdev_major,
-		      node.stx_rdev_minor);
-}
-
-static int look_at_files(struct holder_scan *scan, struct process *process)
-{
-	int fd = openat(process->fd, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	AUTO_DIR DIR *dir = NULL;
-	struct dirent *entry;
-
-	if (fd < 0)
-		return -errno;
-	dir = fdopendir(fd);
-	if (!dir) {
-		close(fd);
-		return -ENOMEM;
-	}
-	for (errno = 0; !scan->error && (entry = readdir(dir)); errno = 0)
-		if (entry->d_name[0] != '.')
-			look_at_file(scan, process, fd, entry->d_name);
-	return -errno;
+		    holders_process_advice(scan, process));
 }
 
 /* ---- its namespaces ---- */
 
+static bool parse_namespace(const char *target, uint64_t *ret_inode)
+{
+	const char *number = strchr(target, '[');
+	unsigned long long inode;
+
+	if (!number || sscanf(number, "[%llu]", &inode) != 1)
+		return false;
+	*ret_inode = inode;
+	return true;
+}
+
+void holders_keep_namespace(struct holder_scan *scan, const char *target)
+{
+	uint64_t inode;
+	size_t i;
+
+	if (strncmp(target, "mnt:", 4) != 0 || !parse_namespace(target, &inode))
+		return;
+	for (i = 0; i < scan->held_count; i++)
+		if (scan->held[i] == inode)
+			return;
+	HOLDERS_APPEND(scan, scan->held, scan->held_count, inode);
+}
+
 /* True the first time a namespace comes by; false also when it can't be told. */
 static bool is_new_namespace(struct holder_scan *scan, struct namespace_set *set,
-			     const struct process *process, const char *type)
+			     const struct process *process, const char *type, bool has_root)
 {
-	char path[32], target[64];
-	unsigned long long inode;
-	const char *number;
+	char path[32], target[64], root[1024] = "";
+	uint64_t inode;
 	ssize_t length;
 	size_t i;
 
@@ -317,14 +200,36 @@ static bool is_new_namespace(struct holder_scan *scan, struct namespace_set *set
 	if (length <= 0)
 		return false;
 	target[length] = '\0';
-	number = strchr(target, '[');
-	if (!number || sscanf(number, "[%llu]", &inode) != 1)
+	if (!parse_namespace(target, &inode))
 		return false;
+	length = has_root ? readlinkat(process->fd, "root", root, sizeof(root) - 1) : 0;
+	root[length > 0 ? length : 0] = '\0';
 	for (i = 0; i < set->count; i++)
-		if (set->seen[i] == inode)
+		if (set->seen[i].inode == inode && !strcmp(set->seen[i].root, root))
 			return false;
-	HOLDERS_APPEND(scan, set->seen, set->count, inode);
+	HOLDERS_APPEND(scan, set->seen, set->count,
+		       {.inode = inode, .root = holders_text(scan, "%s", root)});
 	return true;
+}
+
+/* A namespace without processes may have a filesystem mounted that only its mountinfo shows. */
+static void check_held(struct process_scan *processes)
+{
+	struct holder_scan *scan = processes->scan;
+	size_t i, j;
+
+	for (i = 0; i < scan->held_count; i++) {
+		for (j = 0; j < processes->mounts.count; j++)
+			if (processes->mounts.seen[j].inode == scan->held[i])
+				break;
+		if (j < processes->mounts.count)
+			continue;
+		for (j = 0; j < scan->node_count; j++)
+			if (scan->nodes[j].is_quiet && !scan->nodes[j].is_settled)
+				holders_unseen(scan, scan->nodes[j].target,
+					       "the mounts of a namespace that has no processes "
+					       "(to find it: findmnt -t nsfs)");
+	}
 }
 
 /* Filesystems of the device that are mounted in this process's namespace and not in ours. */
@@ -337,6 +242,8 @@ static void look_at_mounts(struct holder_scan *scan, struct process *process)
 
 	if (io_read_all_at(process->fd, "mountinfo", HOLDERS_FILE_MAX, &text, NULL) < 0)
 		return;
+	for (cursor = strstr(text, " mnt:["); cursor; cursor = strstr(cursor + 1, " mnt:["))
+		holders_keep_namespace(scan, cursor + 1);
 	cursor = text;
 	while (mount_next(&cursor, &line))
 		for (i = 0; i < scan->node_count; i++) {
@@ -350,7 +257,8 @@ static void look_at_mounts(struct holder_scan *scan, struct process *process)
 			point = holders_text(scan, "%s", line.point);
 			holders_add(scan, node->target, PT_HOLDER_FILESYSTEM, 0,
 				    holders_text(scan, "%s (in the mount namespace of %s, pid %d)",
-						 point, process_name(scan, process), process->pid),
+						 point, holders_process_name(scan, process),
+						 process->pid),
 				    node->through,
 				    holders_text(scan, "nsenter -t %d -m umount %s", process->pid,
 						 holders_quote(scan, point)));
@@ -377,8 +285,9 @@ static void look_at_network(struct holder_scan *scan, struct process *process)
 			holders_add(scan, i, PT_HOLDER_NETWORK, 0,
 				    holders_text(scan,
 						 "%s (in the network namespace of %s, pid %d)",
-						 *name, process_name(scan, process), process->pid),
-				    target->prefix, process_advice(scan, process));
+						 *name, holders_process_name(scan, process),
+						 process->pid),
+				    target->prefix, holders_process_advice(scan, process));
 		}
 	}
 }
@@ -395,19 +304,26 @@ static void miss_processes(struct holder_scan *scan,
 	for (i = 0; i < scan->node_count; i++)
 		miss(scan, scan->nodes[i].target, what);
 	for (i = 0; i < scan->target_count; i++)
-		if (scan->targets[i].is_interface_missing)
+		if (scan->targets[i].is_interface_missing || scan->targets[i].has_bars)
 			miss(scan, i, what);
 }
 
-/* No program: a thread of the kernel or a zombie. They have nothing open, and are the most. */
+/*
+ * No program: a thread of the kernel or a zombie. They have nothing open, and are the most. The
+ * first thread of a program whose others live on looks the same, but for their number.
+ */
 static bool has_program(struct holder_scan *scan, int proc_fd, const char *pid)
 {
 	char path[32], target[8];
+	struct stat st;
 
 	if (!scan->has_procfs)
 		return true;
 	(void)text_format(path, sizeof(path), "%s/exe", pid);
-	return readlinkat(proc_fd, path, target, sizeof(target)) >= 0 || errno != ENOENT;
+	if (readlinkat(proc_fd, path, target, sizeof(target)) >= 0 || errno != ENOENT)
+		return true;
+	(void)text_format(path, sizeof(path), "%s/task", pid);
+	return fstatat(proc_fd, path, &st, 0) == 0 && st.st_nlink > 3;
 }
 
 static void look_at_process(struct process_scan *processes, int proc_fd, const char *pid)
@@ -423,13 +339,19 @@ static void look_at_process(struct process_scan *processes, int proc_fd, const c
 	if (fd < 0)
 		return;
 	process.fd = fd;
-	r = look_at_files(scan, &process);
+	r = holders_read_descriptors(scan, &process);
 	if (r == -EACCES || r == -EPERM)
 		miss_processes(scan, holders_unprivileged,
 			       "the open files of other users' processes");
-	if (processes->has_unsettled && is_new_namespace(scan, &processes->mounts, &process, "mnt"))
+	else
+		holders_read_mappings(scan, &process);
+	if (processes->has_unsettled &&
+	    is_new_namespace(scan, &processes->mounts, &process, "mnt", true))
 		look_at_mounts(scan, &process);
-	if (scan->has_missing && is_new_namespace(scan, &processes->networks, &process, "net"))
+	if (processes->has_quiet && r == 0)
+		holders_read_hidden(scan, &process);
+	if (scan->has_missing &&
+	    is_new_namespace(scan, &processes->networks, &process, "net", false))
 		look_at_network(scan, &process);
 }
 
@@ -456,7 +378,7 @@ void holders_read_processes(struct holder_scan *scan)
 	size_t i;
 	int fd;
 
-	if (!scan->node_count && !scan->socket_count && !scan->has_missing)
+	if (!scan->node_count && !scan->socket_count && !scan->has_missing && !scan->has_bars)
 		return;
 	fd = openat(scan->host->root_fd, "proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	dir = fd >= 0 ? fdopendir(fd) : NULL;
@@ -465,11 +387,14 @@ void holders_read_processes(struct holder_scan *scan)
 	if (!dir || !holders_see_all_processes(scan->host))
 		miss_processes(scan, holders_unseen,
 			       "processes outside of this container (PID namespace)");
-	for (i = 0; i < scan->node_count; i++)
+	for (i = 0; i < scan->node_count; i++) {
 		processes.has_unsettled |= scan->nodes[i].is_block && !scan->nodes[i].is_settled;
+		processes.has_quiet |= scan->nodes[i].is_quiet;
+	}
 	while (dir && !scan->error && (entry = readdir(dir)))
 		if (isdigit((unsigned char)entry->d_name[0]))
 			look_at_process(&processes, fd, entry->d_name);
+	check_held(&processes);
 	free(processes.mounts.seen);
 	free(processes.networks.seen);
 }

@@ -42,6 +42,7 @@ void holders_free_scan(struct holder_scan *scan)
 	free(scan->interfaces);
 	free(scan->sockets);
 	free(scan->shares);
+	free(scan->held);
 }
 
 /* ---- text ---- */

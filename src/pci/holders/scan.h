@@ -9,11 +9,15 @@
  *
  *	walk.c     nodes, block devices and interfaces below a function
  *	block.c    partitions, dm, md, bcache, loop, filesystems, swap
- *	storage.c  who else has a block device: zpool, cache set, target
+ *	storage.c  who else has a block device: zpool, cache set
+ *	export.c   targets of the kernel that export a device: NVMe, SCSI, RNBD, USB gadgets
  *	net.c      addresses, routes, bridges
  *	socket.c   packet and AF_XDP sockets
  *	console.c  framebuffers, the VT console, serial consoles
- *	process.c  open nodes, guests, mounts of other namespaces
+ *	process.c  guests, mounts of other namespaces
+ *	descriptor.c  open nodes and BARs
+ *	mapping.c  mapped BARs
+ *	hidden.c   filesystems without a mount point
  *	text.c     parsers of /proc, which touch nothing
  *
  * Everything may vanish while it is read; what vanished holds nothing.
@@ -35,6 +39,8 @@
 /* Tens of thousands of mounts are some MB of mountinfo. */
 #define HOLDERS_FILE_MAX (32 * 1024 * 1024)
 #define HOLDERS_PATH	 1024
+/* BARs of a function: PCI has six. */
+#define HOLDERS_BARS 6
 
 struct pt_holders {
 	struct pt_holder *items;
@@ -51,6 +57,7 @@ struct holder_target {
 	const char *prefix;	    /* "" or "VF 0000:01:10.0", before each "through" */
 	bool has_interface;
 	bool is_interface_missing; /* a NIC's driver, but no interface that can be seen */
+	bool has_bars;		   /* files that a process can map, to reach it without a node */
 	bool may_lack_interface;   /* InfiniBand and other fabrics: IP over them is an option */
 };
 
@@ -71,7 +78,8 @@ struct holder_node {
 		*name; /* below /dev: "nvme0n1p1", "dri/card0"; how it is known without numbers */
 	const char *through;	/* "nvme0n1p2 > dm-0 (vg0-root)"; char nodes: "/dev/dri/card0" */
 	const char *filesystem; /* block: the kernel has this type mounted, unseen so far */
-	bool is_settled;	/* block: known what uses it, so nothing else can have it mounted */
+	bool is_quiet;	 /* block: its filesystem, if any, is one that only mountinfo shows */
+	bool is_settled; /* block: known what uses it, so nothing else can have it mounted */
 };
 
 struct holder_block {
@@ -104,6 +112,8 @@ struct holder_scan {
 	struct pt_host *host;
 	bool has_procfs;  /* the root's /proc is the kernel's: fds can be followed */
 	bool has_missing; /* a target with is_interface_missing */
+	bool has_bars;	  /* a target with has_bars */
+	bool is_stopped;  /* a process did not answer what it has mapped: no other is asked */
 	int error;	  /* the first failure that isn't something vanishing: -ENOMEM */
 	struct arena memory;
 	struct holder_target *targets;
@@ -118,6 +128,8 @@ struct holder_scan {
 	size_t socket_count;
 	struct holder_share *shares;
 	size_t share_count;
+	uint64_t *held; /* inode numbers of mount namespaces that a file or a mount keeps */
+	size_t held_count;
 };
 
 /*
@@ -174,12 +186,16 @@ char *holders_read_proc(struct holder_scan *scan, const char *path);
 const char *const *holders_list(struct holder_scan *scan, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* An unmounted filesystem of this device may be in use, and the kernel wouldn't tell. */
+bool holders_may_be_quiet(struct holder_scan *scan, const struct holder_node *node);
+
 /* Add a node of the target; @name is relative to /dev. */
 void holders_add_node(struct holder_scan *scan, const struct holder_node *node);
 
 /* The parts of a scan, in this order. */
 void holders_walk(struct holder_scan *scan, size_t target);
 void holders_read_blocks(struct holder_scan *scan);
+void holders_read_char_exports(struct holder_scan *scan);
 void holders_read_networks(struct holder_scan *scan);
 void holders_read_consoles(struct holder_scan *scan);
 void holders_read_processes(struct holder_scan *scan);

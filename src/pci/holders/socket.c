@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Packet and AF_XDP sockets that are bound to an interface. */
+/* Packet, AF_XDP, PPPoE and CAN sockets that are bound to an interface. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +19,7 @@
 
 static void load_packet(struct net_scan *nets)
 {
-	AUTO_FREE char *text = holders_read_proc(nets->scan, "proc/net/packet");
+	AUTO_FREE char *text = holders_read_net(nets, "packet");
 	struct packet_line line;
 	char *cursor = text;
 
@@ -113,28 +113,83 @@ static bool ask_xdp(struct net_scan *nets)
 
 static void load_xdp(struct net_scan *nets)
 {
-	AUTO_FREE char *text = holders_read_proc(nets->scan, "proc/net/protocols");
+	AUTO_FREE char *text = holders_read_net(nets, "protocols");
 	struct protocol_line line = {.name = ""};
 	char *cursor = text;
-	size_t i;
 
 	/* asking loads a module; only when the kernel counts such sockets */
 	while (text && protocol_next(&cursor, &line) && strcmp(line.name, "XDP") != 0)
 		line.name = "";
 	if (strcmp(line.name, "XDP") != 0 || !line.sockets)
 		return;
-	if (nets->scan->host->is_this_machine && ask_xdp(nets))
+	if (nets->scan->host->is_this_machine && nets->is_own && ask_xdp(nets))
 		return;
-	for (i = 0; i < nets->scan->target_count; i++)
-		if (nets->scan->targets[i].has_interface)
-			holders_unseen(nets->scan, i,
-				       "who has AF_XDP sockets (the kernel lacks xsk_diag)");
+	holders_unseen_netlink(nets, nets->is_own
+					     ? "who has AF_XDP sockets (the kernel lacks xsk_diag)"
+					     : "who has AF_XDP sockets");
+}
+
+/* ---- PPPoE sessions and CAN receivers: files of /proc, without the socket's number ---- */
+
+static void add_net_user(struct net_scan *nets, const char *interface, const char *what,
+			 const char *advice)
+{
+	HOLDERS_APPEND(nets->scan, nets->users, nets->user_count,
+		       {.interface = holders_text(nets->scan, "%s", interface),
+			.what = what,
+			.advice = advice});
+}
+
+static void load_pppoe(struct net_scan *nets)
+{
+	AUTO_FREE char *text = holders_read_net(nets, "pppoe");
+	struct pppoe_line line;
+	char *cursor = text;
+
+	while (text && pppoe_next(&cursor, &line))
+		add_net_user(nets, line.interface,
+			     holders_text(nets->scan, "PPPoE session %u with %s", line.session,
+					  line.peer),
+			     "poff -a");
+}
+
+static void add_receiver(struct net_scan *nets, const struct can_line *line)
+{
+	struct holder_scan *scan = nets->scan;
+	const char *interface = holders_text(scan, "%s", line->interface);
+
+	/* can-gw forwards frames inside the kernel; the others are sockets */
+	if (!strcmp(line->receiver, "gw"))
+		add_net_user(nets, interface, "CAN gateway", "cangw -F");
+	else
+		add_net_user(
+			nets, interface, holders_text(scan, "CAN receiver (%s)", line->receiver),
+			holders_text(scan, "ip link set %s down", holders_quote(scan, interface)));
+}
+
+static void load_can(struct net_scan *nets)
+{
+	/* by the sort of the filter */
+	static const char *const lists[] = {"all", "fil", "inv", "sff", "eff", "err"};
+	size_t i;
+
+	for (i = 0; i < sizeof(lists) / sizeof(*lists); i++) {
+		AUTO_FREE char *text = holders_read_net(
+			nets, holders_text(nets->scan, "can/rcvlist_%s", lists[i]));
+		struct can_line line;
+		char *cursor = text;
+
+		while (text && can_next(&cursor, &line))
+			add_receiver(nets, &line);
+	}
 }
 
 void holders_load_sockets(struct net_scan *nets)
 {
 	load_packet(nets);
 	load_xdp(nets);
+	load_pppoe(nets);
+	load_can(nets);
 }
 
 void holders_read_sockets(struct net_scan *nets, size_t target, const char *interface,
@@ -145,6 +200,10 @@ void holders_read_sockets(struct net_scan *nets, size_t target, const char *inte
 	uint64_t ifindex;
 	size_t i;
 
+	for (i = 0; i < nets->user_count; i++)
+		if (!strcmp(nets->users[i].interface, interface))
+			holders_add(scan, target, PT_HOLDER_SOCKET, 0, nets->users[i].what, chain,
+				    nets->users[i].advice);
 	if (!nets->open_count ||
 	    !holders_read_file(scan, text, sizeof(text), "sys/class/net/%s/ifindex", interface) ||
 	    text_parse_number(text, 10, INT32_MAX, &ifindex) < 0)

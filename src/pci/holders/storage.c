@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Users of a block device that leave no "holders" link: ZFS, bcache's cache
- * devices, bcachefs, external journals, and targets that export the device.
+ * devices, bcachefs, external journals. Targets that export the device: export.c.
  */
 #include <stdio.h>
 #include <string.h>
@@ -123,71 +123,6 @@ static void read_bcachefs(struct block_scan *blocks, const struct block_place *p
 				node->filesystem = "bcachefs";
 }
 
-/* A path in a file of configfs names this device. */
-static bool is_exported(struct block_scan *blocks, const struct block_place *place,
-			const char *path)
-{
-	char device[1024];
-	const char *block;
-
-	if (!holders_read_file(blocks->scan, device, sizeof(device), "%s", path))
-		return false;
-	block = holders_block_of_path(blocks->scan, device);
-	return block && !strcmp(block, place->name);
-}
-
-static bool read_nvme_target(struct block_scan *blocks, const struct block_place *place)
-{
-	static const char root[] = "sys/kernel/config/nvmet/subsystems";
-	struct holder_scan *scan = blocks->scan;
-	const char *const *subsystem, *const *space;
-	bool is_used = false;
-	char enabled[8];
-
-	for (subsystem = holders_list(scan, root); *subsystem; subsystem++) {
-		space = holders_list(scan, "%s/%s/namespaces", root, *subsystem);
-		for (; *space; space++) {
-			const char *path =
-				holders_text(scan, "%s/%s/namespaces/%s", root, *subsystem, *space);
-
-			if (!holders_read_file(scan, enabled, sizeof(enabled), "%s/enable", path) ||
-			    enabled[0] != '1' ||
-			    !is_exported(blocks, place, holders_text(scan, "%s/device_path", path)))
-				continue;
-			add_storage(blocks, place,
-				    holders_text(scan, "NVMe target %s, namespace %s", *subsystem,
-						 *space),
-				    holders_text(scan, "echo 0 > /%s/enable", path));
-			is_used = true;
-		}
-	}
-	return is_used;
-}
-
-static bool read_scsi_target(struct block_scan *blocks, const struct block_place *place)
-{
-	static const char root[] = "sys/kernel/config/target/core";
-	struct holder_scan *scan = blocks->scan;
-	const char *const *adapter, *const *store;
-	bool is_used = false;
-
-	for (adapter = holders_list(scan, root); *adapter; adapter++) {
-		if (strncmp(*adapter, "iblock_", 7) != 0)
-			continue;
-		for (store = holders_list(scan, "%s/%s", root, *adapter); *store; store++) {
-			if (!is_exported(blocks, place,
-					 holders_text(scan, "%s/%s/%s/udev_path", root, *adapter,
-						      *store)))
-				continue;
-			add_storage(blocks, place, holders_text(scan, "SCSI target %s", *store),
-				    holders_text(scan, "targetcli /backstores/block delete %s",
-						 *store));
-			is_used = true;
-		}
-	}
-	return is_used;
-}
-
 bool holders_read_storage(struct block_scan *blocks, const struct block_place *place,
 			  struct holder_node *node)
 {
@@ -195,8 +130,7 @@ bool holders_read_storage(struct block_scan *blocks, const struct block_place *p
 
 	is_used |= read_bcache(blocks, place);
 	is_used |= read_journal(blocks, place);
-	is_used |= read_nvme_target(blocks, place);
-	is_used |= read_scsi_target(blocks, place);
+	is_used |= holders_read_exports(blocks->scan, node);
 	read_bcachefs(blocks, place, node);
 	return is_used;
 }

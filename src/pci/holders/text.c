@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "pci/holders/text.h"
 
+#include <arpa/inet.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -359,6 +360,61 @@ bool packet_next(char **cursor, struct packet_line *ret_packet)
 
 	while ((line = take_line(cursor)))
 		if (parse_packet(line, ret_packet))
+			return true;
+	return false;
+}
+
+/* "00000100 52:54:00:12:34:56     eth0": the session's number is printed in network order */
+static bool parse_pppoe(char *line, struct pppoe_line *ret_session)
+{
+	struct pppoe_line session;
+	unsigned int number;
+
+	if (!parse_uint(take_word(&line), 16, UINT32_MAX, &number))
+		return false;
+	session.session = ntohs((uint16_t)number);
+	session.peer = take_word(&line);
+	session.interface = take_word(&line);
+	if (!*session.interface)
+		return false;
+	*ret_session = session;
+	return true;
+}
+
+bool pppoe_next(char **cursor, struct pppoe_line *ret_session)
+{
+	char *line;
+
+	while ((line = take_line(cursor)))
+		if (parse_pppoe(line, ret_session))
+			return true;
+	return false;
+}
+
+/* "   can0     123    000007ff  0000000000000000  0000000000000000         0  raw" */
+static bool parse_can(char *line, struct can_line *ret_receiver)
+{
+	struct can_line receiver = {.interface = take_word(&line)};
+	unsigned int number, i;
+
+	for (i = 0; i < 2; i++)
+		if (!parse_uint(take_word(&line), 16, UINT32_MAX, &number))
+			return false;
+	for (i = 0; i < 3; i++)
+		(void)take_word(&line);
+	receiver.receiver = take_word(&line);
+	if (!*receiver.receiver)
+		return false;
+	*ret_receiver = receiver;
+	return true;
+}
+
+bool can_next(char **cursor, struct can_line *ret_receiver)
+{
+	char *line;
+
+	while ((line = take_line(cursor)))
+		if (parse_can(line, ret_receiver))
 			return true;
 	return false;
 }

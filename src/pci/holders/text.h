@@ -64,6 +64,21 @@ struct packet_line {
 };
 bool packet_next(char **cursor, struct packet_line *ret_packet);
 
+/* /proc/net/pppoe: the sessions on an interface */
+struct pppoe_line {
+	unsigned int session;
+	const char *peer;
+	const char *interface;
+};
+bool pppoe_next(char **cursor, struct pppoe_line *ret_session);
+
+/* /proc/net/can/rcvlist_*: who receives from an interface; "any" for all */
+struct can_line {
+	const char *interface;
+	const char *receiver; /* "raw", "bcm", "gw" … */
+};
+bool can_next(char **cursor, struct can_line *ret_receiver);
+
 /* /proc/net/protocols: how many sockets of a protocol there are. */
 struct protocol_line {
 	const char *name;

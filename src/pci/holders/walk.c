@@ -116,6 +116,25 @@ static void add_multipath(struct holder_scan *scan, size_t target, const char *p
 		add_char(scan, target, "nvme-generic", uevent);
 }
 
+/* A USB device that usbip-host gives to another machine: no node of it is open here. */
+static void add_usbip(struct holder_scan *scan, size_t target, int fd, const char *name)
+{
+	char link[256];
+	ssize_t length = readlinkat(fd, "driver", link, sizeof(link) - 1);
+	const char *base;
+
+	if (length <= 0)
+		return;
+	link[length] = '\0';
+	base = strrchr(link, '/');
+	if (strcmp(base ? base + 1 : link, "usbip-host") != 0)
+		return;
+	holders_add(scan, target, PT_HOLDER_STORAGE, 0,
+		    holders_text(scan, "USB device %s, exported by usbip-host", name),
+		    scan->targets[target].prefix,
+		    holders_text(scan, "usbip unbind -b %s", holders_quote(scan, name)));
+}
+
 static void classify(struct holder_scan *scan, size_t target, int fd, const char *name,
 		     const char *uevent)
 {
@@ -141,12 +160,50 @@ static void classify(struct holder_scan *scan, size_t target, int fd, const char
 			       {.target = target, .name = holders_text(scan, "%s", name)});
 		return;
 	}
+	if (!strcmp(base, "usb"))
+		add_usbip(scan, target, fd, name);
 	if (!strcmp(base, "infiniband"))
 		scan->targets[target].has_interface = true;
 	if (!strcmp(base, "virtio") && io_read_text_at(fd, "mount_tag", word, sizeof(word)) > 0)
 		HOLDERS_APPEND(scan, scan->shares, scan->share_count,
 			       {.target = target, .tag = holders_text(scan, "%s", word)});
 	add_char(scan, target, base, uevent);
+}
+
+static void add_vfio(struct holder_scan *scan, size_t target, const char *name, const char *through)
+{
+	struct holder_node node = {.target = target, .use = NODE_VFIO, .through = through};
+	const char *base = strrchr(name, '/');
+	char numbers[32];
+
+	if (!holders_read_file(scan, numbers, sizeof(numbers), "sys/class/%s/%s/dev",
+			       !strncmp(name, "vfio/devices/", 13) ? "vfio-dev" : "vfio",
+			       base + 1) ||
+	    sscanf(numbers, "%u:%u", &node.major, &node.minor) != 2)
+		return;
+	node.name = name;
+	holders_add_node(scan, &node);
+}
+
+/*
+ * A mediated device below the function has an IOMMU group of its own, which guests open: emulated,
+ * without an IOMMU (drivers/vfio/group.c: VFIO_EMULATED_IOMMU). Its parent's driver can't be
+ * unbound until they close it.
+ */
+static void add_nested_group(struct holder_scan *scan, size_t target, int fd, const char *name)
+{
+	char link[256];
+	const char *group, *through;
+	ssize_t length = readlinkat(fd, "iommu_group", link, sizeof(link) - 1);
+
+	if (length <= 0)
+		return;
+	link[length] = '\0';
+	group = strrchr(link, '/') ? strrchr(link, '/') + 1 : link;
+	through = holders_chain(scan, scan->targets[target].prefix,
+				holders_text(scan, "%s > IOMMU group %s", name, group));
+	add_vfio(scan, target, holders_text(scan, "vfio/%s", group), through);
+	add_vfio(scan, target, holders_text(scan, "vfio/noiommu-%s", group), through);
 }
 
 static bool is_directory(int fd, const struct dirent *entry)
@@ -175,8 +232,10 @@ static void walk(struct holder_scan *scan, size_t target, int parent_fd, const c
 		close(fd);
 		return;
 	}
-	if (depth && io_read_text_at(fd, "uevent", uevent, sizeof(uevent)) >= 0)
+	if (depth && io_read_text_at(fd, "uevent", uevent, sizeof(uevent)) >= 0) {
 		classify(scan, target, fd, path, uevent);
+		add_nested_group(scan, target, fd, path);
+	}
 	if (depth == HOLDERS_DEPTH_MAX) {
 		holders_unseen(scan, target, "everything below it in sysfs (too many levels)");
 		return;
@@ -184,21 +243,6 @@ static void walk(struct holder_scan *scan, size_t target, int parent_fd, const c
 	while (!scan->error && (entry = readdir(dir)))
 		if (!is_skipped(entry->d_name) && is_directory(fd, entry))
 			walk(scan, target, fd, entry->d_name, depth + 1);
-}
-
-static void add_vfio(struct holder_scan *scan, size_t target, const char *name, const char *through)
-{
-	struct holder_node node = {.target = target, .use = NODE_VFIO, .through = through};
-	const char *base = strrchr(name, '/');
-	char numbers[32];
-
-	if (!holders_read_file(scan, numbers, sizeof(numbers), "sys/class/%s/%s/dev",
-			       !strncmp(name, "vfio/devices/", 13) ? "vfio-dev" : "vfio",
-			       base + 1) ||
-	    sscanf(numbers, "%u:%u", &node.major, &node.minor) != 2)
-		return;
-	node.name = name;
-	holders_add_node(scan, &node);
 }
 
 /*
@@ -250,6 +294,19 @@ static void add_nvidia(struct holder_scan *scan, size_t target)
 	holders_add_node(scan, &node);
 }
 
+/* libpciaccess, flashrom, mstflint, DPDK and others map the BARs of a function through sysfs. */
+static void find_bars(struct holder_scan *scan, size_t target)
+{
+	char device[PT_ADDRESS_TEXT];
+	unsigned int i;
+
+	pt_address_format(&scan->targets[target].address, device);
+	for (i = 0; i < HOLDERS_BARS && !scan->targets[target].has_bars; i++)
+		scan->targets[target].has_bars =
+			holders_exists(scan, "sys/bus/pci/devices/%s/resource%u", device, i);
+	scan->has_bars |= scan->targets[target].has_bars;
+}
+
 void holders_walk(struct holder_scan *scan, size_t target)
 {
 	char path[SYSFS_PATH];
@@ -259,4 +316,5 @@ void holders_walk(struct holder_scan *scan, size_t target)
 	walk(scan, target, scan->host->root_fd, path, 0);
 	add_group(scan, target);
 	add_nvidia(scan, target);
+	find_bars(scan, target);
 }
