@@ -94,3 +94,15 @@ def test_a_signal_while_devices_are_taken(world):
     world.fault(NVME, "unbind", None)
     assert out == "status 143\n"
     assert world.snapshot() == before
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_closed_standard_descriptors(world, closed):
+    """Our messages must not reach the helper's socket or a lock that got number 1 or 2."""
+    before = world.snapshot()
+    for words in ("run --device %s -- true" % NVME, "detach " + NVME, "reattach " + NVME):
+        out = world.sh("exec 3>&1; %s %s %s 3>&-; echo $? >&3" % (world.program(), words, closed))
+        assert out.splitlines()[-1] == "0", (words, out)
+    assert world.snapshot() == before
+    locks = world.sh("cat %s/run/passthru/locks/*" % getattr(world, "tree", ""))
+    assert "bound" not in locks
