@@ -141,6 +141,14 @@ static int refuse_unreadable_vfs(struct pt_plan *plan, const struct facts *facts
 	return r;
 }
 
+/* Virtual functions that were disabled and enabled again are new devices, with old claims. */
+static bool is_stale(const struct pt_claim *claim, const struct pt_function *vf)
+{
+	return pt_claim_is_over(claim, vf->driver) ||
+	       (claim->owner.kind == PT_OWNER_MANUAL && claim->state == PT_CLAIM_HELD &&
+		!vf->driver);
+}
+
 static int refuse_vf_claims(struct pt_plan *plan, const struct facts *facts,
 			    const struct device_facts *device)
 {
@@ -152,7 +160,8 @@ static int refuse_vf_claims(struct pt_plan *plan, const struct facts *facts,
 		const struct pt_function *vf = pt_snapshot_find(facts->snapshot, &claim->address);
 		char text[PT_ADDRESS_TEXT], vf_text[PT_ADDRESS_TEXT], owner[128];
 
-		if (!vf || !vf->is_vf || pt_address_compare(&vf->physfn, &device->address) != 0)
+		if (!vf || !vf->is_vf || pt_address_compare(&vf->physfn, &device->address) != 0 ||
+		    is_stale(claim, vf))
 			continue;
 		r = plan_add_refusal(
 			plan, PT_CLAIMED, &device->address,

@@ -230,3 +230,37 @@ def test_a_claim_goes_back_though_vfio_takes_the_device_by_id(world):
     world.passthru("detach", NVME).ok()
     world.passthru("reattach", NVME).ok()
     assert world.snapshot() == before
+
+
+def leave_and_return(world, address):
+    """The device is removed and found again: a new device for the kernel, without override."""
+    assert world.write("/sys/bus/pci/devices/%s/remove" % address, "1") == ""
+    assert world.write("/sys/bus/pci/rescan", "1") == ""
+    assert world.snapshot()["functions"][address] == ("nvme", None)
+
+
+def test_status_shows_the_driver_that_has_the_device_now(world):
+    before = world.snapshot()
+    world.passthru("detach", NVME).ok()
+    assert [(c["driver"], c["over"]) for c in world.passthru("--json", "status").ok().json] == [
+        ("vfio-pci", False)]
+    leave_and_return(world, NVME)
+    assert [(c["driver"], c["over"]) for c in world.passthru("--json", "status").ok().json] == [
+        ("nvme", True)]
+    out = world.passthru("status").ok().out
+    assert "vfio-pci" not in out and "over" in out and "passthru recover" in out
+    assert "its claim is deleted" in world.passthru("recover").ok().out
+    assert world.snapshot() == before
+
+
+@pytest.mark.parametrize("words", [["detach"], ["reattach"], ["run", "--device"]])
+def test_the_next_verb_forgets_a_claim_that_is_over(world, words):
+    before = world.snapshot()
+    world.passthru("detach", NVME).ok()
+    leave_and_return(world, NVME)
+    world.passthru("plan", words[0], NVME).ok()
+    world.passthru(*words, NVME, *(["--", "true"] if words[0] == "run" else [])).ok()
+    if words[0] == "detach":
+        assert world.passthru("--json", "status").ok().json[0]["driver_before"] == "nvme"
+        world.passthru("reattach", NVME).ok()
+    assert world.snapshot() == before
