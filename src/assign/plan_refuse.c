@@ -406,6 +406,18 @@ static int refuse_reset(struct pt_plan *plan, const struct facts *facts,
 				       "%s has no reset: its data and state stay in it for the "
 				       "next user",
 				       text);
+	if (reset->is_disabled)
+		return plan_add_refusal(
+			plan, PT_RESET_UNAVAILABLE, &device->address,
+			"%s can't be reset: the reset is switched off, for it or for another "
+			"function of its bus (reset_method is empty)%s. To allow it:\n"
+			"  echo default > /sys/bus/pci/devices/%s/reset_method",
+			text,
+			plan->request.verb == PT_TAKE
+				? ". Data of one guest could reach the next; accept that with "
+				  "--no-reset"
+				: "",
+			text);
 	return plan_add_refusal(
 		plan, PT_RESET_UNAVAILABLE, &device->address,
 		"%s can't be reset: the kernel has no reset method for it, and devices on a root "

@@ -151,7 +151,7 @@ class FakeWorld(World):
 
     def write(self, path, text):
         """What echo TEXT >PATH does; the errno's name, or ""."""
-        r = subprocess.run([self.fake, "--write", self.tree, path, text], text=True, timeout=60,
+        r = subprocess.run([self.fake, "--write", self.tree, path, text or "\n"], text=True, timeout=60,
                            stdout=subprocess.PIPE, env={**os.environ, **SANITIZERS})
         return r.stdout.strip()
 
