@@ -145,15 +145,18 @@ static void recover_journal(struct recovery *recovery, const char *name)
 	if (r < 0)
 		return; /* tell_unreadable() says so */
 	count = is_asked_for(recovery, &journal) ? journal_devices(&journal, devices) : 0;
+	/*
+	 * Locked: its process, or a helper stuck in a driver, is still at work; of a device that
+	 * was removed, under the lock that the journal names.
+	 */
+	r = !count ? 0
+		   : locks_take_named(recovery->host, devices, count, journal.locks, 0, &locks,
+				      &err);
 	journal_free(&journal);
-	if (!count)
+	if (r < 0 && err.reason != PT_BUSY)
+		take_error(recovery, r, &err);
+	if (r < 0 || !count)
 		return;
-	/* locked: its process, or a helper stuck in a driver, is still at work */
-	if (locks_take(recovery->host, devices, count, 0, &locks, &err) < 0) {
-		if (err.reason != PT_BUSY)
-			take_error(recovery, -err.errnum, &err);
-		return;
-	}
 	r = resume_locked(recovery, name, devices, count, &err);
 	if (r < 0)
 		take_error(recovery, r, &err);
