@@ -63,7 +63,8 @@ enum pt_claim_state {
  * @owner: the owner
  * @is_kept: the device was detached manually before its owner claimed it, and stays detached when
  *	the owner ends
- * @driver: the driver it is bound to, for example "vfio-pci"
+ * @driver: the driver that it was bound to for its owner, for example "vfio-pci"; the driver that
+ *it has now is in the snapshot
  * @driver_before: the driver to restore, "" for none
  * @override_before: the driver_override to restore, "" for none
  * @vendor_id: the device's id when it was claimed
@@ -99,6 +100,18 @@ struct pt_claims;
  * Return: 0 or a negative errno.
  */
 int pt_claims_read(struct pt_host *host, struct pt_claims **ret_claims, struct pt_error *err);
+
+/**
+ * pt_claim_is_over() - whether a manual claim has ended without passthru
+ * @claim: the claim
+ * @driver: the driver that the device has now; NULL or "" for none
+ *
+ * Another program (libvirt, driverctl, a remove and rescan, new virtual functions) returned the
+ * device to a host driver. The next request and pt_recover() ignore and delete such a claim.
+ *
+ * Return: true if it is over.
+ */
+bool pt_claim_is_over(const struct pt_claim *claim, const char *driver);
 
 /**
  * pt_claims_free() - free claims

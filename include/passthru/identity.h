@@ -104,7 +104,9 @@ enum pt_identity_match pt_identity_compare(const struct pt_identity *was,
  * @ret_address: its address
  * @err: PT_NO_DEVICE names the functions of the same model, if there are any
  *
- * A device with a serial number is found in any slot, a device without one only in its own.
+ * A device with a serial number is found in any slot, a device without one only in its own. A
+ * number that several functions of one model carry (some makers write one number into all their
+ * cards, and virtual functions may have that of their physical function) identifies none of them.
  *
  * Return: 0 or a negative errno.
  */

@@ -32,12 +32,15 @@ enum pt_reset_scope { PT_RESET_NONE, PT_RESET_FUNCTION, PT_RESET_BUS };
  * @affected: every affected function, including this one, in address order; if scope is
  *	PT_RESET_BUS and there is more than one, they must be assigned together
  * @affected_count: how many
+ * @is_disabled: with PT_RESET_NONE: the administrator switched the reset off, for this function or
+ *	another one on its bus (reset_method is empty)
  */
 struct pt_reset {
 	enum pt_reset_scope scope;
 	const char *method;
 	const struct pt_address *affected;
 	size_t affected_count;
+	bool is_disabled;
 };
 
 /**

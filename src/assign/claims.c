@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <passthru/group.h>
+
 #include "assign/auto.h"
 #include "assign/claim.h"
 #include "assign/journal.h"
@@ -126,6 +128,13 @@ void pt_claims_free(struct pt_claims *claims)
 }
 
 /* ---- looking ---- */
+
+bool pt_claim_is_over(const struct pt_claim *claim, const char *driver)
+{
+	return claim->owner.kind == PT_OWNER_MANUAL && claim->state == PT_CLAIM_HELD && driver &&
+	       *driver && strcmp(driver, claim->driver) != 0 && strcmp(driver, "pci-stub") != 0 &&
+	       !pt_driver_is_vfio(driver);
+}
 
 size_t pt_claims_count(const struct pt_claims *claims)
 {

@@ -47,7 +47,7 @@ static int read_device(struct pt_host *host, const struct pt_request *request, s
 	int r;
 
 	device->function = pt_snapshot_find(facts->snapshot, &device->address);
-	if (claim) {
+	if (claim && !(device->function && pt_claim_is_over(claim, device->function->driver))) {
 		device->has_claim = true;
 		device->claim = *claim;
 		device->is_owner_alive = pt_owner_is_alive(host, &claim->owner);

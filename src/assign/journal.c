@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "assign/lock.h"
 #include "base/auto.h"
 #include "base/text.h"
 
@@ -29,13 +30,15 @@ const struct state_kind state_journals = {
 		"the file",
 };
 
-static struct json_object *to_json(enum pt_verb verb, const struct step *steps, size_t count)
+static struct json_object *to_json(enum pt_verb verb, const struct step *steps, size_t count,
+				   const char *locks)
 {
 	struct json_object *object = json_object_new_object();
 	struct json_object *array = json_object_new_array();
 	int r = json_set_text(object, "verb", verb_names[verb]);
 	size_t i;
 
+	r |= json_set_text(object, "locks", locks);
 	for (i = 0; i < count; i++)
 		r |= json_append(array, step_to_json(&steps[i]));
 	r |= json_set(object, "steps", array);
@@ -45,11 +48,11 @@ static struct json_object *to_json(enum pt_verb verb, const struct step *steps, 
 	return NULL;
 }
 
-int journal_format(enum pt_verb verb, const struct step *steps, size_t count, char **ret_text,
-		   size_t *ret_size, size_t *ret_marks)
+int journal_format(enum pt_verb verb, const struct step *steps, size_t count, const char *locks,
+		   char **ret_text, size_t *ret_size, size_t *ret_marks)
 {
 	AUTO_FREE char *json = NULL;
-	AUTO(auto_json) struct json_object *object = to_json(verb, steps, count);
+	AUTO(auto_json) struct json_object *object = to_json(verb, steps, count, locks);
 	char *text;
 	size_t size;
 
@@ -91,10 +94,12 @@ int journal_create(struct pt_host *host, enum pt_verb verb, const struct step *s
 {
 	struct journal journal = {.verb = verb, .steps = steps, .count = count};
 	AUTO_FREE char *text = NULL;
+	char locks[LOCK_NAMES_TEXT];
 	size_t size, marks;
 	int r;
 
-	if (journal_format(verb, steps, count, &text, &size, &marks) < 0)
+	locks_format_names(host, locks);
+	if (journal_format(verb, steps, count, locks, &text, &size, &marks) < 0)
 		return pt_fail_memory(err);
 	r = choose_name(host, journal.name);
 	if (r < 0)
@@ -185,10 +190,15 @@ int journal_parse(const char *text, size_t size, struct journal *ret_journal, st
 	r = json_parse(text, json_size, STATE_FILE_MAX, STATE_DEPTH, &object, err);
 	if (!r)
 		r = json_get_word(object, "verb", verb_names, VERB_COUNT, &verb, err);
+	/* a journal that an older passthru left has none */
+	if (!r)
+		r = json_get_long_text(object, "locks", &journal.locks, err);
 	if (!r)
 		r = parse_steps(object, &journal, err);
-	if (r < 0)
+	if (r < 0) {
+		free(journal.locks);
 		return r;
+	}
 	journal.verb = (enum pt_verb)verb;
 	marks = json_size + 1;
 	journal.marks = (off_t)marks;
@@ -226,6 +236,8 @@ void journal_free(struct journal *journal)
 	/* only a journal that was read owns its steps */
 	free((void *)(uintptr_t)journal->steps);
 	journal->steps = NULL;
+	free(journal->locks);
+	journal->locks = NULL;
 }
 
 /* Names of journals begin with a thread's number; other files are ignored. */

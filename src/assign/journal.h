@@ -19,6 +19,7 @@ struct journal {
 	enum pt_verb verb;
 	const struct step *steps;
 	size_t count;
+	char *locks;  /* of a journal that was read: the locks of its operation, lock.h; or NULL */
 	size_t begun; /* steps that were begun: the first @begun of them */
 	int fd;	      /* while writing; -1 */
 	off_t marks;  /* where the line of marks starts */
@@ -44,9 +45,12 @@ void journal_abandon(struct journal *journal);
  */
 int journal_parse(const char *text, size_t size, struct journal *ret_journal, struct pt_error *err);
 
-/* The file's bytes: the JSON on one line, then a line of @count dots at *ret_marks. -ENOMEM. */
-int journal_format(enum pt_verb verb, const struct step *steps, size_t count, char **ret_text,
-		   size_t *ret_size, size_t *ret_marks);
+/*
+ * The file's bytes: the JSON on one line, then a line of @count dots at *ret_marks. @locks: names
+ * of the locks that the operation holds. -ENOMEM.
+ */
+int journal_format(enum pt_verb verb, const struct step *steps, size_t count, const char *locks,
+		   char **ret_text, size_t *ret_size, size_t *ret_marks);
 
 /* -ENOENT when it is finished. Of journal_load() @err is bare, as state_read()'s. */
 int journal_load(struct pt_host *host, const char *name, struct journal *ret_journal,

@@ -15,11 +15,10 @@
 #include "base/text.h"
 #include "pci/sysfs.h"
 
-#define LOCK_NAME 64
-
-/* A device and the name of its lock. */
+/* The name of a lock, and the device that it is for, if any. */
 struct entry {
 	char name[LOCK_NAME];
+	bool has_address;
 	struct pt_address address;
 };
 
@@ -85,16 +84,68 @@ static int lock_one(struct pt_host *host, const char *name, int64_t deadline, in
 	return 0;
 }
 
-int locks_take(struct pt_host *host, const struct pt_address *addresses, size_t count,
-	       unsigned int wait_ms, struct locks *ret_locks, struct pt_error *err)
+/* Only names that lock_name() makes: they become part of a path. */
+static bool is_lock_name(const char *name)
 {
-	struct entry entries[LOCK_MAX];
+	return (!strncmp(name, "group-", 6) || !strncmp(name, "device-", 7)) &&
+	       !name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789:.-")];
+}
+
+static int parse_names(const char *names, struct entry *entries, size_t *count,
+		       struct pt_error *err)
+{
+	while (names && *names) {
+		size_t length = strcspn(names, " ");
+		struct entry *entry = &entries[*count];
+
+		if (*count == LOCK_FILES_MAX ||
+		    text_format(entry->name, LOCK_NAME, "%.*s", (int)length, names) < 0 ||
+		    !is_lock_name(entry->name))
+			return pt_fail(err, PT_CORRUPT, EBADMSG, "a journal names unknown locks");
+		entry->has_address = false;
+		(*count)++;
+		names += length;
+		names += strspn(names, " ");
+	}
+	return 0;
+}
+
+/* In the same order in every process, or two of them wait for each other. */
+static int lock_all(struct pt_host *host, struct entry *entries, size_t count, int64_t deadline,
+		    struct locks *locks, struct pt_error *err)
+{
+	size_t i;
+
+	qsort(entries, count, sizeof(entries[0]), lock_compare_names);
+	for (i = 0; i < count; i++) {
+		if (!i || strcmp(entries[i].name, entries[i - 1].name) != 0) {
+			int r = lock_one(host, entries[i].name, deadline, &locks->fds[locks->count],
+					 err);
+
+			if (r < 0)
+				return r;
+			text_copy(locks->names[locks->count], LOCK_NAME, entries[i].name);
+			locks->count++;
+		}
+		if (!entries[i].has_address)
+			continue;
+		locks->devices[locks->device_count].address = entries[i].address;
+		locks->devices[locks->device_count].fd = locks->count - 1;
+		locks->device_count++;
+	}
+	return 0;
+}
+
+int locks_take_named(struct pt_host *host, const struct pt_address *addresses, size_t count,
+		     const char *names, unsigned int wait_ms, struct locks *ret_locks,
+		     struct pt_error *err)
+{
+	struct entry entries[LOCK_FILES_MAX];
 	int64_t deadline = clock_now_ms() + wait_ms;
-	struct locks *locks = ret_locks;
 	size_t i;
 	int r;
 
-	locks->count = 0;
+	ret_locks->count = ret_locks->device_count = 0;
 	if (count > LOCK_MAX)
 		return pt_fail(err, PT_INVALID, E2BIG,
 			       "%zu devices in one request: the maximum is "
@@ -102,27 +153,39 @@ int locks_take(struct pt_host *host, const struct pt_address *addresses, size_t 
 			       count, LOCK_MAX);
 	for (i = 0; i < count; i++) {
 		entries[i].address = addresses[i];
+		entries[i].has_address = true;
 		lock_name(host, &addresses[i], entries[i].name);
 	}
-	/* the same order in every process, or two of them wait for each other */
-	qsort(entries, count, sizeof(entries[0]), lock_compare_names);
-	for (i = 0; i < count; i++) {
-		if (!i || strcmp(entries[i].name, entries[i - 1].name) != 0) {
-			r = lock_one(host, entries[i].name, deadline, &locks->fds[locks->count],
-				     err);
-			if (r < 0) {
-				locks_drop(host, locks);
-				return r;
-			}
-			locks->count++;
-		}
-		locks->devices[i].address = entries[i].address;
-		locks->devices[i].fd = locks->count - 1;
+	r = parse_names(names, entries, &count, err);
+	if (!r)
+		r = lock_all(host, entries, count, deadline, ret_locks, err);
+	if (r < 0) {
+		locks_drop(host, ret_locks);
+		return r;
 	}
-	locks->device_count = count;
-	host->locks = locks;
+	host->locks = ret_locks;
 	locks_narrow(host, NULL);
 	return 0;
+}
+
+int locks_take(struct pt_host *host, const struct pt_address *addresses, size_t count,
+	       unsigned int wait_ms, struct locks *ret_locks, struct pt_error *err)
+{
+	return locks_take_named(host, addresses, count, NULL, wait_ms, ret_locks, err);
+}
+
+void locks_format_names(const struct pt_host *host, char names[LOCK_NAMES_TEXT])
+{
+	const struct locks *locks = host->locks;
+	size_t i, used = 0;
+
+	names[0] = '\0';
+	for (i = 0; locks && i < locks->count; i++) {
+		int n = text_format(names + used, LOCK_NAMES_TEXT - used, "%s%s", i ? " " : "",
+				    locks->names[i]);
+
+		used += n > 0 ? (size_t)n : 0;
+	}
 }
 
 void locks_narrow(struct pt_host *host, const struct pt_address *address)

@@ -141,6 +141,14 @@ static int refuse_unreadable_vfs(struct pt_plan *plan, const struct facts *facts
 	return r;
 }
 
+/* Virtual functions that were disabled and enabled again are new devices, with old claims. */
+static bool is_stale(const struct pt_claim *claim, const struct pt_function *vf)
+{
+	return pt_claim_is_over(claim, vf->driver) ||
+	       (claim->owner.kind == PT_OWNER_MANUAL && claim->state == PT_CLAIM_HELD &&
+		!vf->driver);
+}
+
 static int refuse_vf_claims(struct pt_plan *plan, const struct facts *facts,
 			    const struct device_facts *device)
 {
@@ -152,7 +160,8 @@ static int refuse_vf_claims(struct pt_plan *plan, const struct facts *facts,
 		const struct pt_function *vf = pt_snapshot_find(facts->snapshot, &claim->address);
 		char text[PT_ADDRESS_TEXT], vf_text[PT_ADDRESS_TEXT], owner[128];
 
-		if (!vf || !vf->is_vf || pt_address_compare(&vf->physfn, &device->address) != 0)
+		if (!vf || !vf->is_vf || pt_address_compare(&vf->physfn, &device->address) != 0 ||
+		    is_stale(claim, vf))
 			continue;
 		r = plan_add_refusal(
 			plan, PT_CLAIMED, &device->address,
@@ -437,6 +446,18 @@ static int refuse_reset(struct pt_plan *plan, const struct facts *facts,
 				       "%s has no reset: its data and state stay in it for the "
 				       "next user",
 				       text);
+	if (reset->is_disabled)
+		return plan_add_refusal(
+			plan, PT_RESET_UNAVAILABLE, &device->address,
+			"%s can't be reset: the reset is switched off, for it or for another "
+			"function of its bus (reset_method is empty)%s. To allow it:\n"
+			"  echo default > /sys/bus/pci/devices/%s/reset_method",
+			text,
+			plan->request.verb == PT_TAKE
+				? ". Data of one guest could reach the next; accept that with "
+				  "--no-reset"
+				: "",
+			text);
 	return plan_add_refusal(
 		plan, PT_RESET_UNAVAILABLE, &device->address,
 		"%s can't be reset: the kernel has no reset method for it, and devices on a root "

@@ -145,15 +145,18 @@ static void recover_journal(struct recovery *recovery, const char *name)
 	if (r < 0)
 		return; /* tell_unreadable() says so */
 	count = is_asked_for(recovery, &journal) ? journal_devices(&journal, devices) : 0;
+	/*
+	 * Locked: its process, or a helper stuck in a driver, is still at work; of a device that
+	 * was removed, under the lock that the journal names.
+	 */
+	r = !count ? 0
+		   : locks_take_named(recovery->host, devices, count, journal.locks, 0, &locks,
+				      &err);
 	journal_free(&journal);
-	if (!count)
+	if (r < 0 && err.reason != PT_BUSY)
+		take_error(recovery, r, &err);
+	if (r < 0 || !count)
 		return;
-	/* locked: its process, or a helper stuck in a driver, is still at work */
-	if (locks_take(recovery->host, devices, count, 0, &locks, &err) < 0) {
-		if (err.reason != PT_BUSY)
-			take_error(recovery, -err.errnum, &err);
-		return;
-	}
 	r = resume_locked(recovery, name, devices, count, &err);
 	if (r < 0)
 		take_error(recovery, r, &err);
@@ -262,35 +265,55 @@ static void give_back(struct recovery *recovery, const struct pt_claims *claims,
 }
 
 /*
- * A removed device with a manual claim: nothing else would end the claim, and a new card in its
- * place belongs to the host. A living process returns its own devices.
+ * A manual claim that has ended: its device was removed (nothing else would end the claim, and a
+ * new card in its place belongs to the host), or another program returned it to a host driver. A
+ * living process returns its own devices. NULL if it has not ended.
  */
-static void forget_if_gone(struct recovery *recovery, const struct pt_claim *claim)
+static const char *why_over(struct pt_host *host, const struct pt_claim *claim)
+{
+	char driver[BINDING_NAME];
+
+	if (claim->owner.kind != PT_OWNER_MANUAL || claim->state == PT_CLAIM_CHANGING)
+		return NULL;
+	if (!sysfs_has_device(host, &claim->address))
+		return "was removed from the machine: its claim is deleted";
+	if (binding_read_driver(host, &claim->address, driver, NULL) == 0 &&
+	    pt_claim_is_over(claim, driver))
+		return "another program returned it to a host driver: its claim is deleted";
+	return NULL;
+}
+
+static void forget_if_over(struct recovery *recovery, const struct pt_claim *claim)
 {
 	struct pt_error err;
 	struct pt_claim now;
 	struct locks locks;
+	const char *why;
 	bool exists;
 	int r;
 
-	if (claim->owner.kind != PT_OWNER_MANUAL || claim->state == PT_CLAIM_CHANGING ||
-	    sysfs_has_device(recovery->host, &claim->address) ||
+	if (!why_over(recovery->host, claim) ||
 	    locks_take(recovery->host, &claim->address, 1, 0, &locks, &err) < 0)
 		return;
 	/* as give_back() does: the claim was read before the lock */
-	if (!sysfs_has_device(recovery->host, &claim->address) &&
-	    recover_check(recovery->host, &claim->address, 1, &err) == 0 &&
+	if (recover_check(recovery->host, &claim->address, 1, &err) == 0 &&
 	    claim_read(recovery->host, &claim->address, &exists, &now, &err) == 0 && exists &&
-	    now.owner.kind == PT_OWNER_MANUAL) {
+	    (why = why_over(recovery->host, &now))) {
 		r = claim_remove(recovery->host, &claim->address, &err);
 		if (r < 0)
 			take_error(recovery, r, &err);
-		report(recovery, &claim->address, 1,
-		       "was removed from the machine: its claim is "
-		       "deleted",
-		       r, &err);
+		report(recovery, &claim->address, 1, why, r, &err);
 	}
 	locks_drop(recovery->host, &locks);
+}
+
+static bool is_named(const struct recovery *recovery, const struct pt_address *address)
+{
+	size_t i = 0;
+
+	while (i < recovery->count && pt_address_compare(&recovery->devices[i], address) != 0)
+		i++;
+	return i < recovery->count;
 }
 
 /* Claims that no owner returns. */
@@ -298,7 +321,7 @@ static void look_at_rest(struct recovery *recovery, const struct pt_claim *claim
 {
 	char text[PT_ADDRESS_TEXT], name[128];
 
-	forget_if_gone(recovery, claim);
+	forget_if_over(recovery, claim);
 	if (is_without_owner(recovery, claim) && !holders_see_all_processes(recovery->host))
 		host_log(recovery->host, PT_LOG_WARNING,
 			 "%s: processes outside of this container are invisible, so %s may still "
@@ -385,6 +408,9 @@ static int recover(struct recovery *recovery)
 			give_back(recovery, claims, &claim->owner);
 		else if (!recovery->devices)
 			look_at_rest(recovery, claim);
+		else if (is_named(recovery, &claim->address) &&
+			 sysfs_has_device(recovery->host, &claim->address))
+			forget_if_over(recovery, claim);
 	}
 	if (!r && !recovery->devices)
 		tell_unreadable(recovery, claims);

@@ -6,6 +6,7 @@
 
 #include <passthru/group.h>
 
+#include "assign/bind.h"
 #include "assign/lock.h"
 #include "assign/owner.h"
 #include "base/text.h"
@@ -61,29 +62,6 @@ static bool step_is_wanted(const char *bound, const char *driver)
 	return !strcmp(bound, driver);
 }
 
-static int bind_if_needed(struct pt_host *host, const struct step *step, const char *driver,
-			  struct pt_error *err)
-{
-	char bound[BINDING_NAME];
-	int r = binding_read_driver(host, &step->address, bound, err);
-
-	if (r < 0 || step_is_wanted(bound, driver))
-		return r;
-	if (bound[0]) {
-		r = binding_unbind(host, &step->address, BINDING_DEADLINE_MS, err);
-		if (r < 0)
-			return r;
-	}
-	if (!driver[0])
-		return 0;
-	if (!strcmp(driver, STEP_ANY_DRIVER))
-		return binding_probe(host, &step->address, "", BINDING_DEADLINE_MS, err);
-	r = binding_load_driver(host, driver, BINDING_DEADLINE_MS, err);
-	if (r < 0)
-		return r;
-	return binding_probe(host, &step->address, driver, BINDING_DEADLINE_MS, err);
-}
-
 static int override_do(struct pt_host *host, const struct step *step, char note[STEP_NOTE],
 		       struct pt_error *err)
 {
@@ -91,38 +69,10 @@ static int override_do(struct pt_host *host, const struct step *step, char note[
 	return binding_set_override(host, &step->address, step->to.override, err);
 }
 
-/*
- * An override under which the kernel gives a device to @from's driver. What stood there need not be
- * one: it can be set for the next driver while this one has the device, and a device can have come
- * to VFIO without any.
- */
-static const char *fitting_override(const struct binding *from)
-{
-	bool is_fitting = from->override[0] ? !strcmp(from->override, from->driver)
-					    : !pt_driver_is_vfio(from->driver);
-
-	return !from->driver[0] || is_fitting ? from->override : from->driver;
-}
-
 /* Driver and override as they were. */
 static int put_back(struct pt_host *host, const struct step *step, struct pt_error *err)
 {
-	const char *fitting = fitting_override(&step->from);
-	struct binding now;
-	int r = binding_read(host, &step->address, &now, err);
-
-	if (r < 0)
-		return r;
-	if (step_is_wanted(now.driver, step->from.driver))
-		fitting = step->from.override;
-	/* where the kernel refused to set it, it would refuse to set it back as well */
-	if (strcmp(now.override, fitting) != 0)
-		r = binding_set_override(host, &step->address, fitting, err);
-	if (!r)
-		r = bind_if_needed(host, step, step->from.driver, err);
-	if (!r && strcmp(fitting, step->from.override) != 0)
-		r = binding_set_override(host, &step->address, step->from.override, err);
-	return r;
+	return bind_driver(host, &step->address, &step->from, err);
 }
 
 static int unbind_do(struct pt_host *host, const struct step *step, char note[STEP_NOTE],
@@ -149,8 +99,12 @@ static int probe_do(struct pt_host *host, const struct step *step, char note[STE
 		    struct pt_error *err)
 {
 	char bound[BINDING_NAME];
-	int r = bind_if_needed(host, step, step->to.driver, err);
+	int r;
 
+	if (!strcmp(step->to.driver, STEP_ANY_DRIVER))
+		r = bind_host_driver(host, &step->address, step->to.override, err);
+	else
+		r = bind_driver(host, &step->address, &step->to, err);
 	if (!r)
 		r = binding_read_driver(host, &step->address, bound, err);
 	if (!r)

@@ -48,6 +48,13 @@ int io_open_directory_at(int dir_fd, const char *path, DIR **ret_dir);
 /* mkdir -p below @dir_fd. */
 int io_make_directories_at(int dir_fd, const char *path, mode_t mode);
 
+/*
+ * Make sure that descriptors 0 to 2 are open (on /dev/null if they were closed): otherwise the next
+ * open() gets one of these numbers, and messages are written into a lock, a journal or a socket.
+ * The first call of a program. Returns 0 or a negative errno.
+ */
+int io_open_standard(void);
+
 /* An absolute path as one that openat() and its like take below a root directory. */
 static inline const char *io_relative(const char *path)
 {

@@ -5,6 +5,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "base/io.h"
 #include "cli/cli.h"
 
 /* setlocale() would load the locale's files to answer the same question. */
@@ -43,6 +44,8 @@ int main(int argc, char **argv)
 	struct pt_error err;
 	int status;
 
+	if (io_open_standard() < 0)
+		return 1;
 	(void)setvbuf(stdout, buffer, _IOFBF, sizeof(buffer));
 	look_at_terminal(&cli);
 	if (pt_host_new(NULL, &cli.host, &err) < 0)

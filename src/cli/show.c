@@ -293,7 +293,10 @@ static void print_reset(const struct shown *shown)
 	/* a port is only reset for the devices below it */
 	if (pt_function_kind(shown->function) == PT_BRIDGE)
 		return;
-	if (reset->scope == PT_RESET_NONE)
+	if (reset->is_disabled)
+		print_line(shown, "Reset", "%sswitched off%s (reset_method is empty)",
+			   cli_yellow(shown->cli), cli_plain(shown->cli));
+	else if (reset->scope == PT_RESET_NONE)
 		print_line(shown, "Reset", "%snot possible%s", cli_yellow(shown->cli),
 			   cli_plain(shown->cli));
 	else if (reset->affected_count < 2)

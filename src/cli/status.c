@@ -25,16 +25,24 @@ static struct json_object *owner_to_json(struct cli *cli, const struct pt_owner 
 	return object;
 }
 
+/* The driver that has the device now; "" for none. */
+static const char *driver_now(const struct pt_function *function)
+{
+	return function && function->driver ? function->driver : "";
+}
+
+/* @function: NULL if the device was removed. */
 static struct json_object *claim_to_json(struct cli *cli, const struct pt_claim *claim,
-					 bool is_present)
+					 const struct pt_function *function)
 {
 	struct json_object *object = json_object_new_object();
 
 	(void)json_set(object, "device", cli_json_address(&claim->address));
 	(void)json_set_text(object, "state", pt_claim_state_name(claim->state));
-	(void)json_set_bool(object, "present", is_present);
+	(void)json_set_bool(object, "present", function != NULL);
 	(void)json_set(object, "owner", owner_to_json(cli, &claim->owner));
-	(void)json_set_text(object, "driver", claim->driver);
+	(void)json_set_bool(object, "over", pt_claim_is_over(claim, driver_now(function)));
+	(void)json_set_text(object, "driver", driver_now(function));
 	(void)json_set_text(object, "driver_before", claim->driver_before);
 	(void)json_set_text(object, "override_before", claim->override_before);
 	(void)json_set_number(object, "since", claim->since);
@@ -62,10 +70,13 @@ static const char *cleaned(const char *text, char buffer[256])
 	return buffer;
 }
 
-static void print_claim(struct cli *cli, const struct pt_claim *claim, bool is_present)
+static void print_claim(struct cli *cli, const struct pt_claim *claim,
+			const struct pt_function *function)
 {
 	char text[PT_ADDRESS_TEXT], owner[128], since[32], driver[256], before[256], why[256];
-	const char *color = claim->state == PT_CLAIM_HELD ? cli_green(cli) : cli_red(cli);
+	bool is_over = pt_claim_is_over(claim, driver_now(function));
+	const char *color =
+		claim->state == PT_CLAIM_HELD && !is_over ? cli_green(cli) : cli_red(cli);
 	time_t when = (time_t)claim->since;
 	struct tm local;
 
@@ -75,21 +86,21 @@ static void print_claim(struct cli *cli, const struct pt_claim *claim, bool is_p
 		since[0] = '\0';
 	(void)fprintf(cli->out, "%s%-12s%s  %s%-11s%s  %-24s  %-12s  %-12s  %s\n", cli_bold(cli),
 		      pt_address_format(&claim->address, text), cli_plain(cli), color,
-		      pt_claim_state_name(claim->state), cli_plain(cli), owner,
-		      cleaned(claim->driver, driver),
+		      is_over ? "over" : pt_claim_state_name(claim->state), cli_plain(cli), owner,
+		      *driver_now(function) ? cleaned(driver_now(function), driver) : "-",
 		      claim->driver_before[0] ? cleaned(claim->driver_before, before) : "-", since);
 	if (*claim->why)
 		(void)fprintf(cli->out, "              %s\n", cleaned(claim->why, why));
-	if (!is_present)
+	if (is_over)
+		(void)fprintf(cli->out,
+			      "              Another program returned it to the host driver %s; "
+			      "passthru recover deletes this claim.\n",
+			      cleaned(driver_now(function), driver));
+	if (!function)
 		(void)fprintf(cli->out, "              The device was removed from the machine%s\n",
 			      claim->owner.kind == PT_OWNER_MANUAL
 				      ? "; passthru recover deletes this claim."
 				      : ".");
-}
-
-static bool is_present(const struct pt_snapshot *snapshot, const struct pt_claim *claim)
-{
-	return pt_snapshot_find(snapshot, &claim->address) != NULL;
 }
 
 static struct json_object *status_to_json(struct cli *cli, const struct pt_claims *claims,
@@ -101,7 +112,9 @@ static struct json_object *status_to_json(struct cli *cli, const struct pt_claim
 	size_t i;
 
 	for (i = 0; (claim = pt_claims_at(claims, i)); i++)
-		(void)json_append(array, claim_to_json(cli, claim, is_present(snapshot, claim)));
+		(void)json_append(
+			array,
+			claim_to_json(cli, claim, pt_snapshot_find(snapshot, &claim->address)));
 	for (i = 0; (file = pt_claims_unreadable_at(claims, i)); i++)
 		(void)json_append(array, cli_json_unreadable(file));
 	return array;
@@ -131,7 +144,7 @@ int verb_status(struct cli *cli, int argc, char **argv)
 		      "DEVICE", "STATE", "OWNER", "DRIVER", "GOES BACK TO", "SINCE",
 		      cli_plain(cli));
 	for (i = 0; (claim = pt_claims_at(claims, i)); i++)
-		print_claim(cli, claim, is_present(snapshot, claim));
+		print_claim(cli, claim, pt_snapshot_find(snapshot, &claim->address));
 	for (i = 0; (file = pt_claims_unreadable_at(claims, i)); i++)
 		print_unreadable(cli, file, 11);
 	return 0;

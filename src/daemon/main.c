@@ -10,6 +10,7 @@
 #include <systemd/sd-daemon.h>
 
 #include "base/auto.h"
+#include "base/io.h"
 #include "base/text.h"
 #include "daemon/daemon.h"
 #include "daemon/guests/load.h"
@@ -213,8 +214,11 @@ int main(int argc, char **argv)
 {
 	struct options options = {0};
 	struct pt_error err;
-	int status = main_parse(argc, argv, &options);
+	int status;
 
+	if (io_open_standard() < 0)
+		return EXIT_FAILURE;
+	status = main_parse(argc, argv, &options);
 	if (status >= 0)
 		return status;
 	/* a heap for each thread would be memory that is never used again */

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -27,8 +28,11 @@
 /* The kernel's limit on descriptors in one message. */
 #define LOCKS_MAX 253
 
+#define REQUEST_MAGIC 0x70742d68656c7072ULL
+
 /* What goes to the helper, the argument and the operation's locks with it. */
 struct request {
+	uint64_t magic;
 	int (*work)(struct pt_host *host, void *argument);
 	size_t size;
 };
@@ -99,10 +103,10 @@ static void close_locks(struct msghdr *header)
 }
 
 /*
- * The next request; false when there is none to come. An idle helper closes its door before it
- * leaves and looks once more, so that no request is taken in and lost.
+ * The size of the next message; 0 or less if none will come. An idle helper closes its end before
+ * it exits and looks once more, so that no request is received and lost.
  */
-static bool receive_request(int fd, struct message *message)
+static ssize_t receive_message(int fd, struct message *message)
 {
 	struct pollfd pollfd = {.fd = fd, .events = POLLIN};
 	int flags = 0;
@@ -113,7 +117,18 @@ static bool receive_request(int fd, struct message *message)
 	}
 	message->header.msg_control = message->control.bytes;
 	message->header.msg_controllen = sizeof(message->control.bytes);
-	return recvmsg(fd, &message->header, flags) >= (ssize_t)sizeof(struct request);
+	return recvmsg(fd, &message->header, flags);
+}
+
+/*
+ * Any code of the calling program that writes to the wrong descriptor can reach the socket. Such a
+ * message is ignored: nobody waits for a reply to it, and the next request must be served, or its
+ * device would be taken for stuck.
+ */
+static bool is_request(const struct request *request, ssize_t n)
+{
+	return n >= (ssize_t)sizeof(*request) && request->magic == REQUEST_MAGIC &&
+	       request->size <= HELPER_REPLY && n == (ssize_t)(sizeof(*request) + request->size);
 }
 
 /*
@@ -125,6 +140,7 @@ static _Noreturn void helper_main(struct pt_host *host, int fd)
 	char argument[HELPER_REPLY] __attribute__((aligned(16)));
 	struct message message;
 	struct request request;
+	ssize_t n;
 	int result;
 
 	(void)setsid(); /* a terminal that hangs up must not take it along */
@@ -134,8 +150,13 @@ static _Noreturn void helper_main(struct pt_host *host, int fd)
 	close_others(fd, host->root_fd);
 	for (;;) {
 		prepare_message(&message, &request, sizeof(request), argument, sizeof(argument));
-		if (!receive_request(fd, &message))
+		n = receive_message(fd, &message);
+		if (n <= 0)
 			_exit(0);
+		if (!is_request(&request, n)) {
+			close_locks(&message.header);
+			continue;
+		}
 		result = request.work(host, argument);
 		/* before the reply: who hears that it is done must find the locks as he left them
 		 */
@@ -344,7 +365,7 @@ static int receive_reply(struct pt_host *host, void *argument, size_t size, int6
 int helper_run(struct pt_host *host, int (*work)(struct pt_host *host, void *argument),
 	       void *argument, size_t size, unsigned int deadline_ms, pid_t *ret_helper)
 {
-	struct request request = {.work = work, .size = size};
+	struct request request = {.magic = REQUEST_MAGIC, .work = work, .size = size};
 	int64_t deadline = clock_now_ms() + deadline_ms;
 	int r;
 

@@ -116,10 +116,20 @@ static void read_vpd_serial(struct pt_host *host, const struct pt_address *addre
 	}
 }
 
-/* Cards whose maker never wrote one carry zeros or ones there. */
+/* Realtek's RTL8111/8168 all carry this one. */
+#define REALTEK_SERIAL	    0x01000000684ce000ULL
+#define REALTEK_SERIAL_TEXT "dsn:01-00-00-00-68-4c-e0-00"
+
+/* Cards whose maker never wrote one carry zeros or ones there, or one number for a whole model. */
 static bool is_real_serial(uint64_t serial)
 {
-	return serial && serial != UINT64_MAX;
+	return serial && serial != UINT64_MAX && serial != REALTEK_SERIAL;
+}
+
+/* Of a record that an earlier version made, too. */
+static const char *get_serial(const struct pt_identity *identity)
+{
+	return strcmp(identity->serial, REALTEK_SERIAL_TEXT) ? identity->serial : "";
 }
 
 static int read_config(struct pt_host *host, const struct pt_address *address,
@@ -217,12 +227,13 @@ static bool both_known(const struct pt_identity *a, const struct pt_identity *b)
 enum pt_identity_match pt_identity_compare(const struct pt_identity *was,
 					   const struct pt_identity *is, char *text, size_t size)
 {
-	bool has_serial = both_known(was, is) && *was->serial;
+	bool has_serial = both_known(was, is) && *get_serial(was);
 	char old[PT_IDENTITY_TEXT], now[PT_IDENTITY_TEXT];
 
 	if (text && size)
 		text[0] = '\0';
-	if (!same_model(was, is) || (both_known(was, is) && strcmp(was->serial, is->serial) != 0) ||
+	if (!same_model(was, is) ||
+	    (both_known(was, is) && strcmp(get_serial(was), get_serial(is)) != 0) ||
 	    (!has_serial && was->revision != is->revision)) {
 		pt_identity_format(was, old);
 		pt_identity_format(is, now);
@@ -274,7 +285,7 @@ int pt_identity_find(struct pt_host *host, const struct pt_snapshot *snapshot,
 {
 	char likes[256] = "", text[PT_ADDRESS_TEXT], formatted[PT_IDENTITY_TEXT];
 	const struct pt_function *moved = NULL;
-	size_t i, used = 0;
+	size_t i, used = 0, moved_count = 0;
 
 	for (i = 0; i < pt_snapshot_count(snapshot); i++) {
 		const struct pt_function *function = pt_snapshot_at(snapshot, i);
@@ -290,8 +301,10 @@ int pt_identity_find(struct pt_host *host, const struct pt_snapshot *snapshot,
 			*ret_address = function->address;
 			return 0;
 		}
-		if (match == PT_IDENTITY_MOVED && both_known(identity, &is) && *is.serial)
+		if (match == PT_IDENTITY_MOVED && both_known(identity, &is) && *get_serial(&is)) {
 			moved = function;
+			moved_count++;
+		}
 		if (match == PT_IDENTITY_MOVED) {
 			n = text_format(likes + used, sizeof(likes) - used, "%s%s",
 					used ? ", " : "",
@@ -299,7 +312,8 @@ int pt_identity_find(struct pt_host *host, const struct pt_snapshot *snapshot,
 			used += n > 0 ? (size_t)n : 0;
 		}
 	}
-	if (moved) {
+	/* a number that several functions carry identifies none of them */
+	if (moved_count == 1) {
 		*ret_address = moved->address;
 		return 0;
 	}

@@ -153,6 +153,29 @@ static bool choose_method(struct pt_host *host, const struct pt_snapshot *snapsh
 	return true;
 }
 
+/*
+ * "Writing an empty string to this file disables any ability to reset the device"
+ * (Documentation/ABI/testing/sysfs-bus-pci), for devices that a reset damages. The kernel shows the
+ * file only for functions with a reset, so an empty one is always somebody's decision.
+ */
+static bool is_disabled(struct pt_host *host, const struct pt_address *address)
+{
+	char list[256];
+
+	return sysfs_read(host, address, "reset_method", list, sizeof(list)) >= 0 &&
+	       list[strspn(list, " \n")] == '\0';
+}
+
+/* A bus reset ignores the setting of all functions that it resets. */
+static bool is_any_disabled(struct pt_host *host, const struct pt_reset *reset)
+{
+	size_t i = 0;
+
+	while (i < reset->affected_count && !is_disabled(host, &reset->affected[i]))
+		i++;
+	return i < reset->affected_count;
+}
+
 int pt_reset_choose(struct pt_host *host, const struct pt_snapshot *snapshot,
 		    const struct pt_address *address, struct pt_reset **ret_reset,
 		    struct pt_error *err)
@@ -184,6 +207,13 @@ int pt_reset_choose(struct pt_host *host, const struct pt_snapshot *snapshot,
 		scope = PT_RESET_NONE;
 	}
 	choice = new_choice(snapshot, function, scope, method);
+	if (choice && (is_disabled(host, address) ||
+		       (scope == PT_RESET_BUS && is_any_disabled(host, &choice->reset)))) {
+		free(choice);
+		choice = new_choice(snapshot, function, PT_RESET_NONE, "");
+		if (choice)
+			choice->reset.is_disabled = true;
+	}
 	if (!choice)
 		return pt_fail_memory(err);
 	*ret_reset = &choice->reset;
@@ -485,6 +515,10 @@ int reset_apply_within(struct pt_host *host, const struct pt_address *address,
 	case PT_RESET_NONE:
 		break;
 	}
+	if (reset->is_disabled)
+		return pt_fail(err, PT_RESET_UNAVAILABLE, EPERM,
+			       "%s: its reset is switched off (reset_method is empty)",
+			       pt_address_format(address, text));
 	return pt_fail(
 		err, PT_RESET_UNAVAILABLE, ENOTTY,
 		"%s: can't be reset: the kernel has no reset method for it, and there is no bridge "

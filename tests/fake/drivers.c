@@ -23,17 +23,34 @@ bool driver_is_registered(const struct fake *fake, const char *driver)
 	return tree_exists(tree_path(fake, path, "sys/bus/pci/drivers/%s", driver));
 }
 
-/* Does a line of fake/drivers/NAME equal @word, or match it as a pattern? */
-static bool has_line(const struct fake *fake, const char *driver, const char *word, bool is_pattern)
+/* Does a line of the file @path equal @word, or match it as a pattern? */
+static bool file_has_line(const char *path, const char *word, bool is_pattern)
 {
-	char path[TREE_PATH], text[8192], *line, *next;
+	char text[8192], *line, *next;
 
-	if (!tree_read(tree_path(fake, path, "fake/drivers/%s", driver), text, sizeof(text)))
+	if (!tree_read(path, text, sizeof(text)))
 		return false;
 	for (line = strtok_r(text, "\n", &next); line; line = strtok_r(NULL, "\n", &next))
 		if (is_pattern ? fnmatch(line, word, 0) == 0 : strcmp(line, word) == 0)
 			return true;
 	return false;
+}
+
+static bool has_line(const struct fake *fake, const char *driver, const char *word, bool is_pattern)
+{
+	char path[TREE_PATH];
+
+	return file_has_line(tree_path(fake, path, "fake/drivers/%s", driver), word, is_pattern);
+}
+
+/* Ids added to a driver (ids=, new_id). */
+static bool has_dynamic_id(const struct fake *fake, const struct function *function,
+			   const char *driver)
+{
+	char path[TREE_PATH], modalias[256];
+
+	return function_read(function, "modalias", modalias, sizeof(modalias)) &&
+	       file_has_line(tree_path(fake, path, "fake/ids/%s", driver), modalias, true);
 }
 
 bool driver_has_flag(const struct fake *fake, const char *driver, const char *flag)
@@ -62,6 +79,8 @@ static bool is_match(const struct fake *fake, const struct function *function, c
 	read_override(fake, function, override);
 	if (*override)
 		return !strcmp(override, driver);
+	if (has_dynamic_id(fake, function, driver))
+		return true;
 	if (driver_has_flag(fake, driver, "override-only"))
 		return false;
 	return function_read(function, "modalias", modalias, sizeof(modalias)) &&
@@ -371,10 +390,17 @@ int driver_attach_any(const struct fake *fake, const struct function *function)
 	int r = -ENODEV;
 	size_t i;
 
-	/* what a driver's probe returns is nobody's business here: the next one has a try */
-	for (i = 0; i < names.count && r != 0 && r != ATTACH_OWNED; i++)
-		if (is_match(fake, function, names.names[i]))
-			r = attach(fake, function, names.names[i]);
+	/*
+	 * What a driver's probe returns does not matter here: the next one is tried. The kernel
+	 * tries them in the order of their registration, and what has ids= is loaded early.
+	 */
+	for (i = 0; i < 2 * names.count && r != 0 && r != ATTACH_OWNED; i++) {
+		const char *name = names.names[i % names.count];
+
+		if (has_dynamic_id(fake, function, name) == (i < names.count) &&
+		    is_match(fake, function, name))
+			r = attach(fake, function, name);
+	}
 	tree_free_names(&names);
 	return r == ATTACH_OWNED ? -EBUSY : 0;
 }
@@ -461,27 +487,6 @@ int driver_probe_any(const struct fake *fake, const char *name)
 	close(lock);
 	/* drivers_probe has one errno for all that goes wrong */
 	return r < 0 ? -EINVAL : 0;
-}
-
-int driver_override(const struct fake *fake, const struct function *function, const char *data,
-		    size_t size)
-{
-	char what[FAULT_SIZE], path[TREE_PATH], name[4096];
-	int lock, r;
-
-	/* the length of a page less one for the newline that reading adds */
-	if (size >= 4095)
-		return -EINVAL;
-	memcpy(name, data, size);
-	name[size] = '\0';
-	name[strcspn(name, "\n")] = '\0';
-	lock = device_lock(fake, function);
-	r = fault_strike(fake, function, "override", what);
-	if (r == 0 && strcmp(what, "lie") != 0)
-		tree_write_text(fake, function_path(function, path, "driver_override"), 0644,
-				"%s\n", *name ? name : "(null)");
-	close(lock);
-	return r;
 }
 
 /* ---- modules ---- */

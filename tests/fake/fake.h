@@ -18,6 +18,8 @@
  *
  *	fake/drivers/NAME     which functions a driver takes: patterns for modalias, a line
  *	                      each; "override-only" as in vfio-pci
+ *	fake/ids/NAME         patterns for modalias of ids added to a driver (ids=, new_id); it is
+ *	                      asked before the drivers without
  *	fake/modules/NAME     a module that can be loaded, '_' for '-'; its lines name its drivers
  *	fake/removed/         functions removed, for rescan
  *	fake/resets/ADDRESS   a line for each reset done: its method

@@ -402,3 +402,26 @@ int function_set_vfs(const struct fake *fake, const struct function *function, c
 	write_number(fake, function, (unsigned int)wanted);
 	return 0;
 }
+
+/* ---- driver_override ---- */
+
+int driver_override(const struct fake *fake, const struct function *function, const char *data,
+		    size_t size)
+{
+	char what[FAULT_SIZE], path[TREE_PATH], name[4096];
+	int lock, r;
+
+	/* the length of a page less one for the newline that reading adds */
+	if (size >= 4095)
+		return -EINVAL;
+	memcpy(name, data, size);
+	name[size] = '\0';
+	name[strcspn(name, "\n")] = '\0';
+	lock = device_lock(fake, function);
+	r = fault_strike(fake, function, "override", what);
+	if (r == 0 && strcmp(what, "lie") != 0)
+		tree_write_text(fake, function_path(function, path, "driver_override"), 0644,
+				"%s\n", *name ? name : "(null)");
+	close(lock);
+	return r;
+}

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/io.h"
 #include "cli/cli.h"
 #include "fake.h"
 
@@ -41,6 +42,8 @@ int main(int argc, char **argv)
 	struct fake *fake;
 	int status;
 
+	if (io_open_standard() < 0)
+		return 1;
 	if (argc == 4 && !strcmp(argv[1], "--make")) {
 		fake_free(fake_new(argv[2], argv[3]));
 		return 0;

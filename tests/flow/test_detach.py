@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """From the host's driver to VFIO and back: the machine is as before afterwards."""
 
+import os
+
 import pytest
 
 from zoo_names import EDU, LONE_NIC, NIC_A, NIC_B, NOWHERE, NVME, PORT, TWIN
@@ -151,3 +153,114 @@ def test_status_tells_of_a_detached_device(world):
     assert NVME in world.passthru("status").ok().out
     text = world.passthru("status", "--json").ok().out
     assert NVME in text and "nvme" in text
+
+
+def bind_by_hand(world, address, driver):
+    """As dpdk-devbind.py does it: driver_override only while the driver is bound."""
+    world.passthru("detach", "--driver", driver, EDU).ok()      # loads its module
+    world.passthru("reattach", EDU).ok()
+    world.set_override(address, driver)
+    assert world.write("/sys/bus/pci/devices/%s/driver/unbind" % address, address) == ""
+    assert world.write("/sys/bus/pci/drivers_probe", address) == ""
+    world.set_override(address, None)
+    assert world.snapshot()["functions"][address] == (driver, None)
+
+
+@pytest.mark.parametrize("words", [("run", "--device", NVME, "--", "true"), ("detach", NVME)])
+def test_a_driver_that_does_not_match_by_id(world, words):
+    bind_by_hand(world, NVME, "pci-stub")
+    before = world.snapshot()
+    world.passthru(*words).ok()
+    if words[0] == "detach":
+        assert "bound to pci-stub" in world.passthru("reattach", NVME).ok().out
+    assert world.snapshot() == before
+
+
+def test_undoing_goes_back_to_a_driver_that_does_not_match_by_id(world):
+    bind_by_hand(world, NVME, "pci-stub")
+    before = world.snapshot()
+    world.passthru("detach", NVME, "--driver", "no-such-driver").fails(21)
+    assert world.snapshot() == before
+    words = world.refusing(EDU)
+    world.passthru("detach", *words, NVME, EDU).fails(21)
+    assert world.snapshot() == before
+
+
+@pytest.fixture
+def nvme_taken_by_id(world):
+    """vfio-pci.ids= names the drives, and vfio-pci was loaded before nvme."""
+    modalias = world.read("/sys/bus/pci/devices/%s/modalias" % NVME).strip()
+    os.makedirs(world.path("/fake/ids"))
+    with open(world.path("/fake/ids/vfio-pci"), "w") as f:
+        f.write(modalias + "\n")
+    world.passthru("detach", NVME).ok()
+    os.unlink(world.path("/run/passthru/claims/" + NVME))
+    world.set_override(NVME, None)
+    return modalias
+
+
+def know_host_driver(world, modalias, module):
+    directory = world.path("/lib/modules/" + os.listdir(world.path("/lib/modules"))[0])
+    with open(directory + "/modules.alias", "a") as f:
+        f.write("alias %s %s\n" % (modalias, module))
+
+
+@pytest.mark.only("fake", reason="the lab's is test_persist's: it needs a module to be reloaded")
+def test_reattach_of_what_vfio_takes_by_id(world, nvme_taken_by_id):
+    """The kernel's choice is vfio-pci again, so the host's driver is bound by override."""
+    know_host_driver(world, nvme_taken_by_id, "nvme")
+    assert "bound to nvme" in world.passthru("reattach", NVME).ok().out
+    assert world.snapshot()["functions"][NVME] == ("nvme", None)
+
+
+@pytest.mark.only("fake", reason="as above")
+def test_reattach_of_what_only_vfio_takes(world, nvme_taken_by_id):
+    world.passthru("reattach", NVME).fails(21, NVME, "vfio-pci.ids=", "no module of this kernel")
+    assert world.snapshot()["functions"][NVME] == ("vfio-pci", None)
+    know_host_driver(world, nvme_taken_by_id, "e1000e")
+    world.passthru("reattach", NVME).fails(21, NVME, "vfio-pci.ids=", "e1000e refused the device")
+
+
+@pytest.mark.only("fake", reason="as above")
+def test_a_claim_goes_back_though_vfio_takes_the_device_by_id(world):
+    before = world.snapshot()
+    os.makedirs(world.path("/fake/ids"))
+    with open(world.path("/fake/ids/vfio-pci"), "w") as f:
+        f.write("pci:*\n")
+    world.passthru("detach", NVME).ok()
+    world.passthru("reattach", NVME).ok()
+    assert world.snapshot() == before
+
+
+def leave_and_return(world, address):
+    """The device is removed and found again: a new device for the kernel, without override."""
+    assert world.write("/sys/bus/pci/devices/%s/remove" % address, "1") == ""
+    assert world.write("/sys/bus/pci/rescan", "1") == ""
+    assert world.snapshot()["functions"][address] == ("nvme", None)
+
+
+def test_status_shows_the_driver_that_has_the_device_now(world):
+    before = world.snapshot()
+    world.passthru("detach", NVME).ok()
+    assert [(c["driver"], c["over"]) for c in world.passthru("--json", "status").ok().json] == [
+        ("vfio-pci", False)]
+    leave_and_return(world, NVME)
+    assert [(c["driver"], c["over"]) for c in world.passthru("--json", "status").ok().json] == [
+        ("nvme", True)]
+    out = world.passthru("status").ok().out
+    assert "vfio-pci" not in out and "over" in out and "passthru recover" in out
+    assert "its claim is deleted" in world.passthru("recover").ok().out
+    assert world.snapshot() == before
+
+
+@pytest.mark.parametrize("words", [["detach"], ["reattach"], ["run", "--device"]])
+def test_the_next_verb_forgets_a_claim_that_is_over(world, words):
+    before = world.snapshot()
+    world.passthru("detach", NVME).ok()
+    leave_and_return(world, NVME)
+    world.passthru("plan", words[0], NVME).ok()
+    world.passthru(*words, NVME, *(["--", "true"] if words[0] == "run" else [])).ok()
+    if words[0] == "detach":
+        assert world.passthru("--json", "status").ok().json[0]["driver_before"] == "nvme"
+        world.passthru("reattach", NVME).ok()
+    assert world.snapshot() == before

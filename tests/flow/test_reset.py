@@ -43,3 +43,21 @@ def test_a_reset_that_fails(world, what):
     r = world.passthru("reset", NVME)
     assert r.status == 24, str(r)
     assert NVME in r.err
+
+
+def test_a_reset_that_is_switched_off_stays_off(world):
+    """People do that for cards that a reset damages."""
+    before = world.snapshot()
+    path = "/sys/bus/pci/devices/%s/reset_method" % NVME
+    methods = world.read(path).split()
+    assert world.write(path, "") == ""
+    assert world.read(path).split() == []
+    try:
+        assert "switched off" in world.passthru("show", NVME).ok().out
+        world.passthru("reset", NVME).fails(23, NVME, "switched off", "echo default >")
+        world.passthru("run", "--device", NVME, "--", "true").fails(23, "switched off", "--no-reset")
+        assert "reset by" not in world.passthru("run", "--no-reset", "--device", NVME, "--", "true").ok().err
+    finally:
+        world.write(path, "default")
+    assert world.read(path).split() == methods
+    assert world.snapshot() == before

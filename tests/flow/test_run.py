@@ -94,3 +94,34 @@ def test_a_signal_while_devices_are_taken(world):
     world.fault(NVME, "unbind", None)
     assert out == "status 143\n"
     assert world.snapshot() == before
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_closed_standard_descriptors(world, closed):
+    """Our messages must not reach the helper's socket or a lock that got number 1 or 2."""
+    before = world.snapshot()
+    for words in ("run --device %s -- true" % NVME, "detach " + NVME, "reattach " + NVME):
+        out = world.sh("exec 3>&1; %s %s %s 3>&-; echo $? >&3" % (world.program(), words, closed))
+        assert out.splitlines()[-1] == "0", (words, out)
+    assert world.snapshot() == before
+    locks = world.sh("cat %s/run/passthru/locks/*" % getattr(world, "tree", ""))
+    assert "bound" not in locks
+
+
+@pytest.mark.only("fake", reason="the lab's driver can't be slow; test_watch pulls real cards")
+def test_a_card_that_is_removed_is_not_recovered_under_a_living_process(world):
+    """device_del() removes the directory before it waits for the driver: the group is not found then."""
+    world.fault(NVME, "unbind", "delay 3000")
+    out = world.sh("""
+        {program} detach {nvme} >/dev/null 2>&1 &
+        sleep 1
+        mv {tree}/sys/bus/pci/devices/{nvme} {tree}/gone
+        {program} recover
+        ls {tree}/run/passthru/journal | wc -l
+        mv {tree}/gone {tree}/sys/bus/pci/devices/{nvme}
+        wait $!; echo status $?""".format(program=world.program(), tree=world.tree, nvme=NVME))
+    assert "Nothing to recover" in out and "undone" not in out, out
+    assert "\n1\n" in out and "status 0" in out, out
+    assert world.claims() == [NVME]
+    world.fault(NVME, "unbind", None)
+    world.passthru("reattach", NVME).ok()

@@ -149,6 +149,12 @@ class FakeWorld(World):
         with open(self.path(path)) as f:
             return f.read()
 
+    def write(self, path, text):
+        """What echo TEXT >PATH does; the errno's name, or ""."""
+        r = subprocess.run([self.fake, "--write", self.tree, path, text or "\n"], text=True, timeout=60,
+                           stdout=subprocess.PIPE, env={**os.environ, **SANITIZERS})
+        return r.stdout.strip()
+
     def exists(self, path):
         return os.path.lexists(self.path(path))
 
@@ -223,6 +229,11 @@ exit 0
 
     def read(self, path):
         return self.sh("cat " + shlex.quote(path))
+
+    def write(self, path, text):
+        """What echo TEXT >PATH does; the errno's text, or ""."""
+        return self.sh("echo %s 2>&1 >%s" % (shlex.quote(text), shlex.quote(path)),
+                       check=False).strip()
 
     def exists(self, path):
         return self.lab.run(["test", "-e", path]).status == 0

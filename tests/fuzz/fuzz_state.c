@@ -150,7 +150,7 @@ static void journal(struct input *input)
 	next_driver(input, step.from.driver);
 	next_override(input, step.from.override);
 	next_override(input, step.to.override);
-	if (journal_format(PT_TAKE, &step, 1, &text, &size, &marks) < 0 ||
+	if (journal_format(PT_TAKE, &step, 1, "group-1", &text, &size, &marks) < 0 ||
 	    journal_parse(text, size, &read, NULL) < 0 || (size_t)read.marks != marks)
 		abort();
 	same_claim(&step.new_claim, &read.steps[0].new_claim);

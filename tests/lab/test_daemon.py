@@ -284,3 +284,14 @@ def test_restart_keeps_what_was_detached(world, daemon):
     daemon.start()
     daemon.virsh("nodedev-reattach", name(NVME))
     assert world.driver(NVME) == "nvme" and world.claims() == []
+
+
+def test_closed_standard_descriptors(daemon):
+    """A passthrud started without descriptors 0 to 2 has none of its own sockets there."""
+    out = daemon.sh("""
+        /lab/bin/passthrud --socket /tmp/closed-sock <&- >&- 2>&- &
+        pid=$!
+        for i in $(seq 100); do [ -S /tmp/closed-sock-ro ] && break; sleep 0.1; done
+        for fd in 0 1 2; do readlink /proc/$pid/fd/$fd; done
+        kill $pid; wait $pid""").out
+    assert out.split()[:3] == ["/dev/null"] * 3

@@ -216,3 +216,27 @@ def test_now(installed):
     # given back on purpose, it stays there until the next boot, whatever triggers udev
     world.sh("udevadm trigger --action=add --settle %s/%s" % (worlds.DEVICES, NIC))
     assert world.driver(NIC) == "e1000e"
+
+
+def test_reattach_of_what_vfio_takes_by_id(world):
+    """As with vfio-pci.ids= on the command line: vfio-pci was registered before the host's driver."""
+    before = world.snapshot()
+    vendor, device = (world.read("%s/%s/%s" % (worlds.DEVICES, NIC, name)).strip()[2:]
+                      for name in ("vendor", "device"))
+    world.sh("modprobe vfio-pci; modprobe -r e1000e; "
+             "echo %s %s >/sys/bus/pci/drivers/vfio-pci/new_id; modprobe e1000e" % (vendor, device))
+    try:
+        assert world.driver(NIC) == "vfio-pci"
+        assert "bound to e1000e" in world.passthru("reattach", NIC).ok().out
+        assert world.snapshot()["functions"][NIC] == ("e1000e", None)
+        # and with a claim
+        world.passthru("detach", NIC).ok()
+        world.passthru("reattach", NIC).ok()
+        assert world.snapshot()["functions"][NIC] == ("e1000e", None)
+    finally:
+        world.sh("echo %s %s >/sys/bus/pci/drivers/vfio-pci/remove_id" % (vendor, device))
+        for address, (driver, _) in before["functions"].items():
+            if driver == "e1000e" and world.driver(address) != "e1000e":
+                world.sh("echo %s >%s/%s/driver/unbind; echo %s >/sys/bus/pci/drivers/e1000e/bind" % (
+                    address, worlds.DEVICES, address, address))
+    assert world.snapshot() == before

@@ -113,6 +113,24 @@ static void test_result(void **state)
 	assert_int_equal(helper_write(host, "dev/full", "1", 10000), -ENOSPC);
 }
 
+/* What other code writes to the helper's socket by mistake: the next request is served. */
+static void test_stray_messages(void **state)
+{
+	static const char long_line[] = "0000:02:00.0: unbound from nvme, bound to vfio-pci\n";
+	struct numbers numbers = {.in = 21};
+	pid_t first, second;
+
+	(void)state;
+	assert_int_equal(helper_run(host, double_it, &numbers, sizeof(numbers), 10000, &first),
+			 -21);
+	assert_int_equal(write(host->helper.fd, "short", 5), 5);
+	assert_int_equal(write(host->helper.fd, long_line, sizeof(long_line)), sizeof(long_line));
+	numbers.in = 4;
+	assert_int_equal(helper_run(host, double_it, &numbers, sizeof(numbers), 10000, &second),
+			 -4);
+	assert_int_equal(first, second);
+}
+
 static void test_deadline(void **state)
 {
 	long start = now_ms();
@@ -380,11 +398,17 @@ static void test_no_root(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_result),	    cmocka_unit_test(test_deadline),
-		cmocka_unit_test(test_death),	    cmocka_unit_test(test_nothing_to_wait_for),
-		cmocka_unit_test(test_descriptors), cmocka_unit_test(test_no_standard_streams),
-		cmocka_unit_test(test_reuse),	    cmocka_unit_test(test_inherited),
-		cmocka_unit_test(test_threads),	    cmocka_unit_test(test_whereabouts),
+		cmocka_unit_test(test_stray_messages),
+		cmocka_unit_test(test_result),
+		cmocka_unit_test(test_deadline),
+		cmocka_unit_test(test_death),
+		cmocka_unit_test(test_nothing_to_wait_for),
+		cmocka_unit_test(test_descriptors),
+		cmocka_unit_test(test_no_standard_streams),
+		cmocka_unit_test(test_reuse),
+		cmocka_unit_test(test_inherited),
+		cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_whereabouts),
 		cmocka_unit_test(test_no_root),
 	};
 

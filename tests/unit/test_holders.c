@@ -509,6 +509,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TREE_TEST(idle_gpu),
 		TREE_TEST(display_server),
+
 		TREE_TEST(many_nodes),
 		TREE_TEST(nvidia),
 		TREE_TEST(audio_and_input),

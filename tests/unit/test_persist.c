@@ -291,6 +291,33 @@ static void test_moved(void **state)
 }
 
 /* A card elsewhere made the firmware count buses anew: 04 is 14 now, the slot is the same. */
+/* Two cards with one serial number: each keeps its entry, and none stands for the other. */
+static void test_same_serial(void **state)
+{
+	struct fake *fake = open_vtd();
+	struct pt_host *host = fake_host(fake);
+	char *nic = read_config(host, NIC), *twin = read_config(host, TWIN);
+	struct pt_error err;
+
+	(void)state;
+	write_config(host, TWIN, nic);
+	assert_int_equal(persist(host, NIC, &err), 0);
+	assert_int_equal(persist(host, TWIN, &err), 0);
+	assert_int_equal(state_of(host, NIC).state, PT_PERSIST_PENDING);
+	assert_int_equal(state_of(host, TWIN).state, PT_PERSIST_PENDING);
+	/* again, with both files there */
+	assert_int_equal(persist(host, NIC, &err), 0);
+	assert_int_equal(state_of(host, TWIN).state, PT_PERSIST_PENDING);
+	/* one card is exchanged: the other is not it */
+	nic[0x148] = (char)(nic[0x148] ^ 0x55);
+	write_config(host, NIC, nic);
+	assert_int_equal(state_of(host, NIC).state, PT_PERSIST_EXCHANGED);
+	assert_int_equal(state_of(host, TWIN).state, PT_PERSIST_PENDING);
+	free(nic);
+	free(twin);
+	fake_free(fake);
+}
+
 static void test_renumbered(void **state)
 {
 	struct fake *fake = open_vtd();
@@ -412,12 +439,12 @@ static void test_driver_refuses(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_files),	       cmocka_unit_test(test_all_or_none),
-		cmocka_unit_test(test_held),	       cmocka_unit_test(test_apply),
-		cmocka_unit_test(test_exchanged),      cmocka_unit_test(test_moved),
-		cmocka_unit_test(test_renumbered),     cmocka_unit_test(test_missing),
-		cmocka_unit_test(test_corrupt),	       cmocka_unit_test(test_claimed),
-		cmocka_unit_test(test_driver_refuses),
+		cmocka_unit_test(test_files),	   cmocka_unit_test(test_all_or_none),
+		cmocka_unit_test(test_held),	   cmocka_unit_test(test_apply),
+		cmocka_unit_test(test_exchanged),  cmocka_unit_test(test_moved),
+		cmocka_unit_test(test_renumbered), cmocka_unit_test(test_same_serial),
+		cmocka_unit_test(test_missing),	   cmocka_unit_test(test_corrupt),
+		cmocka_unit_test(test_claimed),	   cmocka_unit_test(test_driver_refuses),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -198,18 +198,26 @@ static void test_refusals(void **state)
 /* A physical function that goes takes its virtual functions along. */
 static void test_its_virtual_function_is_claimed(void **state)
 {
+	static const char numvfs[] = "sys/bus/pci/devices/0000:03:00.0/sriov_numvfs";
 	struct fake *fake = *state;
 	struct pt_host *host = fake_host(fake);
 	struct pt_error err = {0};
+	struct pt_plan *p;
 	int fd;
 
-	assert_int_equal(
-		host->ops->write(host, "sys/bus/pci/devices/0000:03:00.0/sriov_numvfs", "1", 1), 0);
+	assert_int_equal(host->ops->write(host, numvfs, "1", 1), 0);
 	if (apply(fake, PT_DETACH, "03:10.0", &err) < 0)
 		fail_msg("%s", err.message);
 	assert_refused(fake, PT_DETACH, "03:00.0", PT_CLAIMED,
 		       "is the physical function of 0000:03:10.0, which is claimed by nobody "
 		       "(detached manually)");
+	/* a new virtual function at the address is another device, which nobody detached */
+	assert_int_equal(host->ops->write(host, numvfs, "0", 1), 0);
+	assert_int_equal(host->ops->write(host, numvfs, "1", 1), 0);
+	p = plan(fake, PT_DETACH, "03:00.0");
+	assert_int_equal(pt_plan_refusal_count(p), 1);
+	assert_int_equal(pt_plan_refusal_at(p, 0)->reason, PT_IN_USE);
+	pt_plan_free(p);
 	fd = openat(host->root_fd, CLAIM_DIR "/0000:03:10.0", O_WRONLY | O_TRUNC);
 	assert_true(fd >= 0);
 	assert_int_equal(close(fd), 0);

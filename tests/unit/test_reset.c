@@ -206,9 +206,12 @@ static void test_choice_by_the_user(void **state)
 	(void)state;
 	write_file(NVME, "reset_method", "bus flr");
 	assert_choice(NVME, PT_RESET_FUNCTION, "bus", NVME);
-	/* someone took the methods away: the bus can still be reset through VFIO */
+	/* the administrator switched it off, so its bus is not reset either */
 	write_file(EDU, "reset_method", "\n");
-	assert_choice(EDU, PT_RESET_BUS, "vfio-hot", EDU);
+	assert_choice(EDU, PT_RESET_NONE, "-", "");
+	/* nor with a bus reset of its neighbours */
+	write_file(GPU, "reset_method", "\n");
+	assert_choice(AUDIO, PT_RESET_NONE, "-", "");
 	/* before Linux 5.15 there was only the file to write to */
 	remove_file(NVME, "reset_method");
 	assert_choice(NVME, PT_RESET_FUNCTION, "kernel", NVME);

@@ -188,6 +188,10 @@ static int change(struct application *app, struct pt_persisted *persisted, bool 
 	r = recover_check(host, &persisted->now, 1, err);
 	if (!r)
 		r = claim_read(host, &persisted->now, &is_claimed, &claim, err);
+	if (!r && is_claimed && pt_claim_is_over(&claim, binding.driver)) {
+		is_claimed = false;
+		r = claim_remove(host, &persisted->now, err);
+	}
 	if (!r && is_claimed)
 		(void)text_format(outcome, OUTCOME_TEXT, "claimed: its owner keeps it");
 	else if (!r && (app->may_take || !*binding.driver || !is_binding))

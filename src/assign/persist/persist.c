@@ -93,6 +93,23 @@ static int examine_found(struct pt_host *host, struct pt_persisted *persisted, s
 	return 0;
 }
 
+/* The device at @persisted's new address has an entry of its own: two cards with one number. */
+static bool has_own_entry(const struct pt_persist_list *list, const struct pt_persisted *persisted,
+			  const struct pt_identity *is)
+{
+	size_t i;
+
+	for (i = 0; i < list->count; i++) {
+		const struct pt_persisted *other = &list->items[i];
+
+		if (pt_address_compare(&other->address, &persisted->address) != 0 &&
+		    pt_address_compare(&other->address, &persisted->now) == 0 &&
+		    pt_identity_compare(&other->identity, is, NULL, 0) == PT_IDENTITY_SAME)
+			return true;
+	}
+	return false;
+}
+
 static int examine_misplaced(struct pt_host *host, struct pt_persist_list *list,
 			     struct pt_persisted *persisted, const char *difference,
 			     struct pt_error *err)
@@ -117,6 +134,15 @@ static int examine_misplaced(struct pt_host *host, struct pt_persist_list *list,
 	r = pt_identity_read(host, &persisted->now, &is, err);
 	if (r < 0)
 		return r;
+	if (has_own_entry(list, persisted, &is)) {
+		persisted->now = persisted->address;
+		persisted->state = *difference ? PT_PERSIST_EXCHANGED : PT_PERSIST_MISSING;
+		(void)text_format(persisted->text, sizeof(persisted->text),
+				  "%s%sit is not in this machine; another persisted device has the "
+				  "same serial number",
+				  difference, *difference ? "; " : "");
+		return 0;
+	}
 	if (pt_identity_compare(&persisted->identity, &is, NULL, 0) == PT_IDENTITY_SAME)
 		return examine_found(host, persisted, err);
 	r = binding_read_driver(host, &persisted->now, persisted->driver_now, err);
@@ -352,10 +378,20 @@ static int check_request(const struct pt_persist_request *request, struct pt_err
 
 /* ---- adding and removing ---- */
 
+/* The device of @old is still at its address: another card with the same serial number. */
+static bool is_in_place(struct pt_host *host, const struct pt_persisted *old)
+{
+	struct pt_identity is;
+
+	return pt_identity_read(host, &old->address, &is, NULL) == 0 &&
+	       pt_identity_compare(&old->identity, &is, NULL, 0) == PT_IDENTITY_SAME;
+}
+
 /* The same device at its address before it was moved or the buses were renumbered. */
 static int drop_old(struct pt_host *host, const struct pt_persist_list *list,
 		    const struct pt_persisted *made, struct pt_error *err)
 {
+	char text[PT_ADDRESS_TEXT], made_text[PT_ADDRESS_TEXT];
 	size_t i;
 	int r = 0;
 
@@ -367,8 +403,17 @@ static int drop_old(struct pt_host *host, const struct pt_persist_list *list,
 			     (match == PT_IDENTITY_MOVED && *made->identity.serial &&
 			      old->address.function == made->address.function);
 
-		if (is_it && pt_address_compare(&old->address, &made->address) != 0)
+		if (!is_it || pt_address_compare(&old->address, &made->address) == 0)
+			continue;
+		if (!is_in_place(host, old)) {
 			r = persist_erase(host, &old->address, err);
+			continue;
+		}
+		host_log(host, PT_LOG_NOTICE,
+			 "%s and %s have the same serial number (%s), so only their slots identify "
+			 "them: if one moves, persist it again",
+			 pt_address_format(&old->address, text),
+			 pt_address_format(&made->address, made_text), made->identity.serial);
 	}
 	return r;
 }

@@ -55,23 +55,85 @@ const char *holders_process_name(struct holder_scan *scan, struct process *proce
 	return process->name;
 }
 
-/* A service is stopped by its manager, or it comes right back. */
+/* "docker-ID.scope", or "ID" below "docker" without systemd: the command that stops it; NULL. */
+static const char *container_advice(struct holder_scan *scan, const char *unit, const char *parent)
+{
+	static const struct {
+		const char *prefix, *parent, *command;
+	} kinds[] = {
+		{"docker-", "docker", "docker stop"},	     {"libpod-conmon-", "", "podman stop"},
+		{"libpod-", "libpod_parent", "podman stop"}, {"crio-", "", "crictl stop"},
+		{"cri-containerd-", "", "crictl stop"},
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		const char *id = unit;
+
+		if (!strncmp(unit, kinds[i].prefix, strlen(kinds[i].prefix)))
+			id += strlen(kinds[i].prefix);
+		else if (strcmp(parent, kinds[i].parent) != 0)
+			continue;
+		if (strspn(id, "0123456789abcdef") >= 12)
+			return holders_text(scan, "%s %.12s", kinds[i].command, id);
+	}
+	return NULL;
+}
+
+static bool has_ending(const char *unit, const char *ending)
+{
+	size_t length = strlen(unit), have = strlen(ending);
+
+	return length > have && !strcmp(unit + length - have, ending);
+}
+
+/*
+ * The command that stops what a control group belongs to: a container, a service, or one of a
+ * user's manager, whichever is the deepest. NULL if none.
+ */
+static const char *cgroup_advice(struct holder_scan *scan, char *path)
+{
+	const char *advice = NULL, *parent = "";
+	char user[16] = "", *unit, *next;
+
+	for (unit = strtok_r(path, "/", &next); unit; unit = strtok_r(NULL, "/", &next)) {
+		const char *quoted = holders_quote(scan, holders_text(scan, "%s", unit));
+		const char *container = container_advice(scan, unit, parent);
+		size_t digits = !strncmp(unit, "user@", 5) ? strspn(unit + 5, "0123456789") : 0;
+
+		if (digits && !strcmp(unit + 5 + digits, ".service"))
+			(void)text_format(user, sizeof(user), "%.*s", (int)digits, unit + 5);
+		else if (*user && (has_ending(unit, ".service") || has_ending(unit, ".scope")))
+			advice =
+				holders_text(scan, "systemctl --user -M %s@ stop %s", user, quoted);
+		else if (container && !*user)
+			advice = container;
+		else if (has_ending(unit, ".service"))
+			advice = holders_text(scan, "systemctl stop %s", quoted);
+		parent = unit;
+	}
+	return advice;
+}
+
+/* A service is stopped by its manager, or it comes right back; process 1 is never killed. */
 const char *holders_process_advice(struct holder_scan *scan, const struct process *process)
 {
-	char text[4096], *unit, *end;
+	const char *advice = NULL;
+	char text[4096], *line, *next;
 
-	if (io_read_text_at(process->fd, "cgroup", text, sizeof(text)) > 0) {
-		unit = strstr(text, ":/system.slice/");
-		end = unit ? strchr(unit, '\n') : NULL;
-		if (end)
-			*end = '\0';
-		unit = unit ? strrchr(unit, '/') + 1 : NULL;
-		end = unit ? strstr(unit, ".service") : NULL;
-		if (end && !strcmp(end, ".service"))
-			return holders_text(scan, "systemctl stop %s",
-					    holders_quote(scan, holders_text(scan, "%s", unit)));
+	if (process->pid == 1)
+		return "ls -l /proc/1/fd";
+	if (io_read_text_at(process->fd, "cgroup", text, sizeof(text)) <= 0)
+		*text = '\0';
+	/* one line for each hierarchy: NUMBER:CONTROLLERS:PATH */
+	for (line = strtok_r(text, "\n", &next); line && !advice;
+	     line = strtok_r(NULL, "\n", &next)) {
+		char *path = strstr(line, ":/");
+
+		if (path)
+			advice = cgroup_advice(scan, path + 1);
 	}
-	return holders_text(scan, "kill %d", process->pid);
+	return advice ? advice : holders_text(scan, "kill %d", process->pid);
 }
 
 /* The value behind "-name" on QEMU's command line: "guest=web,debug-threads=on" or "web". */
