@@ -215,12 +215,10 @@ static void print_group(const struct shown *shown)
 	AUTO_FREE struct pt_group_other *others = NULL;
 	size_t count = 0;
 
-	if (!group) {
-		print_line(shown, "IOMMU group",
-			   "%snone: the device can't be assigned to a guest%s",
-			   cli_yellow(shown->cli), cli_plain(shown->cli));
-		return;
-	}
+	if (!group)
+		return print_line(shown, "IOMMU group",
+				  "%snone: the device can't be assigned to a guest%s",
+				  cli_yellow(shown->cli), cli_plain(shown->cli));
 	(void)pt_group_read_others(shown->cli->host, group->number, &others, &count, NULL);
 	if (group->count == 1 && !count)
 		print_line(shown, "IOMMU group", "%d, not shared", group->number);
