@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What a plan must know of the machine, read at one time. */
+#include <errno.h>
 #include <passthru/persist.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "assign/plan.h"
@@ -11,6 +13,7 @@
 #include "pci/host.h"
 #include "pci/modules.h"
 #include "pci/snapshot.h"
+#include "pci/sysfs.h"
 
 static bool needs_reset(enum pt_verb verb)
 {
@@ -20,10 +23,21 @@ static bool needs_reset(enum pt_verb verb)
 static int find_vfio_driver(struct pt_host *host, struct device_facts *device, struct pt_error *err)
 {
 	AUTO_FREE char **drivers = NULL;
+	char text[PT_ADDRESS_TEXT];
 	int r = modules_find_vfio_drivers(host, &device->address, &drivers);
 
-	if (r)
-		return pt_fail(err, PT_SYSTEM, -r, "looking for VFIO drivers in modules.alias");
+	pt_address_format(&device->address, text);
+	if (r < 0 && !sysfs_has_device(host, &device->address))
+		return pt_fail(err, PT_DEVICE_GONE, ENODEV,
+			       "%s: the device was removed while its VFIO driver was looked up",
+			       text);
+	if (r < 0)
+		return pt_fail(
+			err, PT_SYSTEM, -r,
+			"%s: can't look up its VFIO driver (its modalias in modules.alias): %s. "
+			"To name the driver instead:\n"
+			"  passthru detach --driver vfio-pci %s",
+			text, strerror(-r), text);
 	text_copy(device->vfio_driver, sizeof(device->vfio_driver),
 		  drivers[0] ? drivers[0] : "vfio-pci");
 	return 0;

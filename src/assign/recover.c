@@ -47,10 +47,11 @@ static void report(const struct recovery *recovery, const struct pt_address *dev
 
 	audit_write(recovery->host, &audit);
 	for (i = 0; i < count && result >= 0; i++) {
-		host_log(recovery->host, PT_LOG_NOTICE, "%s: %s",
-			 pt_address_format(&devices[i], text), what);
 		if (recovery->report)
 			recovery->report(recovery->context, &devices[i], what);
+		else
+			host_log(recovery->host, PT_LOG_NOTICE, "%s: %s",
+				 pt_address_format(&devices[i], text), what);
 	}
 }
 

@@ -118,9 +118,10 @@ static int change_parse(struct cli *cli, int argc, char **argv, struct arguments
 
 struct report {
 	struct cli *cli;
+	struct cli *owner;	   /* of the open line */
 	struct json_object *steps; /* with --json */
 	struct pt_address last;
-	bool is_open; /* a line of the text form is begun */
+	bool is_open; /* something of the text form was printed */
 };
 
 static void report_step(void *context, const struct pt_step *step)
@@ -136,16 +137,19 @@ static void report_step(void *context, const struct pt_step *step)
 	if (strcmp(step->name, "unbind") != 0 && strcmp(step->name, "probe") != 0 &&
 	    strcmp(step->name, "reset") != 0)
 		return;
-	is_same = report->is_open && pt_address_compare(&report->last, &step->address) == 0;
+	is_same =
+		report->owner->open_line && pt_address_compare(&report->last, &step->address) == 0;
 	if (is_same)
 		(void)fprintf(report->cli->out, ", %s", step->description);
 	else
-		(void)fprintf(report->cli->out, "%s%s%s%s: %s", report->is_open ? "\n" : "",
-			      cli_bold(report->cli), pt_address_format(&step->address, text),
-			      cli_plain(report->cli), step->description);
+		(void)fprintf(report->cli->out, "%s%s%s%s: %s",
+			      report->owner->open_line ? "\n" : "", cli_bold(report->cli),
+			      pt_address_format(&step->address, text), cli_plain(report->cli),
+			      step->description);
 	(void)fflush(report->cli->out);
 	report->last = step->address;
 	report->is_open = true;
+	report->owner->open_line = report->cli->out;
 }
 
 struct json_object *cli_step_to_json(const struct pt_step *step)
@@ -163,7 +167,7 @@ struct json_object *cli_step_to_json(const struct pt_step *step)
 int cli_request_apply(struct cli *cli, const struct pt_request *request, FILE *out)
 {
 	struct cli shown = *cli;
-	struct report report = {.cli = &shown};
+	struct report report = {.cli = &shown, .owner = cli};
 	struct cli_signals signals;
 	struct pt_error err;
 	int r;
@@ -178,8 +182,9 @@ int cli_request_apply(struct cli *cli, const struct pt_request *request, FILE *o
 	r = pt_request_apply(cli->host, request, &err);
 	cli_signals_restore(&signals);
 	pt_host_set_progress(cli->host, NULL, NULL);
-	if (report.is_open)
+	if (cli->open_line)
 		(void)fprintf(out, "\n");
+	cli->open_line = NULL;
 	if (r < 0) {
 		json_object_put(report.steps);
 		return cli_fail(cli, &err);

@@ -142,6 +142,11 @@ static void print_log(void *context, enum pt_log_level level, const char *messag
 
 	if (level < cli->log_level)
 		return;
+	if (cli->open_line) {
+		(void)fputc('\n', cli->open_line);
+		(void)fflush(cli->open_line);
+		cli->open_line = NULL;
+	}
 	(void)fprintf(cli->err, "passthru: %s\n", message);
 }
 

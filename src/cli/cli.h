@@ -23,6 +23,7 @@ struct cli {
 	bool is_verbose;
 	bool is_utf8;	    /* the terminal's character set: box drawing can be shown */
 	unsigned int width; /* columns of the terminal; 0 when there is none: nothing is cut then */
+	FILE *open_line;    /* has a line of progress without its newline; NULL */
 	enum pt_log_level log_level; /* what is told of what the library logs */
 };
 

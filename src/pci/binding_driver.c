@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "pci/header.h"
 #include "pci/helper.h"
+#include "pci/modules.h"
 #include "pci/sysfs.h"
 
 bool binding_is_driver_name(const char *driver)
@@ -163,6 +164,7 @@ int binding_load_driver(struct pt_host *host, const char *driver, unsigned int d
 			struct pt_error *err)
 {
 	struct load_job job = {0};
+	char name[BINDING_NAME];
 	pid_t helper;
 	int r;
 
@@ -185,6 +187,13 @@ int binding_load_driver(struct pt_host *host, const char *driver, unsigned int d
 		return fail_load(host, &job, -r, err);
 	if (binding_has_driver(host, driver))
 		return 0;
+	if (modules_read_driver(host, driver, name, sizeof(name)) == 0)
+		return pt_fail(err, pt_driver_is_vfio(driver) ? PT_NO_VFIO : PT_DRIVER_REFUSED,
+			       ENOENT,
+			       "%s is the name of a module, and its driver is named %s. Use that "
+			       "name:\n"
+			       "  --driver %s",
+			       driver, name, name);
 	return pt_fail(err, pt_driver_is_vfio(driver) ? PT_NO_VFIO : PT_DRIVER_REFUSED, ENOENT,
 		       "module %s is loaded, but it registers no PCI driver \"%s\"", driver,
 		       driver);

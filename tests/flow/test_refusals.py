@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Bad input and an unwilling machine: a clear error, a status of its own, nothing changed."""
 
+import os
+
 import pytest
 
 from zoo_names import EDU, NOWHERE, NVME, PORT
@@ -137,3 +139,39 @@ def test_a_driver_that_lies(world):
     world.fault(NVME, "unbind", "once lie")
     world.passthru("detach", NVME).fails(21, NVME)
     assert world.snapshot() == before
+
+
+def test_a_module_in_place_of_a_driver(world):
+    before = world.snapshot()
+    world.passthru("detach", "--driver", "vfio_pci", NVME).fails(19, "vfio_pci", "--driver vfio-pci")
+    assert world.snapshot() == before
+
+
+@pytest.mark.only("fake", reason="the kernel's files can't be removed")
+def test_a_device_whose_driver_cannot_be_looked_up(world):
+    os.unlink(world.path("/sys/bus/pci/devices/%s/modalias" % NVME))
+    world.passthru("plan", "detach", NVME).fails(1, NVME, "No such file", "--driver vfio-pci")
+
+
+@pytest.mark.only("fake", reason="a real driver can't be slow on request")
+@pytest.mark.parametrize("words", ["recover", "detach " + NVME])
+def test_a_recovery_is_reported_once(world, words):
+    world.fault(NVME, "unbind", "once delay 2000")
+    r = world.sh("""
+        {program} detach {nvme} >/dev/null 2>&1 &
+        sleep 1; kill -9 $!; sleep 2
+        {program} {words} 2>&1""".format(program=world.program(), nvme=NVME, words=words))
+    assert r.count("an interrupted operation was undone") == 1, r
+    if words == "recover":
+        assert r.splitlines() == [NVME + ": an interrupted operation was undone"]
+    else:
+        assert sorted(line.split(": ", 1)[1] for line in r.splitlines()) == [
+            NVME + ": an interrupted operation was undone", "unbound from nvme, bound to vfio-pci"], r
+
+
+def test_the_report_of_a_recovery_does_not_break_into_lines_of_progress(world):
+    r = world.sh("{program} run --device {nvme} -- sh -c 'kill -9 $PPID' >/dev/null 2>&1; sleep 0.5; "
+                 "{program} detach {nvme} 2>&1".format(program=world.program(), nvme=NVME))
+    lines = r.splitlines()
+    assert len(lines) == 3 and all(line.count(NVME) == 1 for line in lines), r
+    assert lines[1].startswith("passthru: %s: returned to the host" % NVME), r
