@@ -112,6 +112,7 @@ def words(t):
                 stubs.append(where)
             if line != line.rstrip() and not path.endswith((".md", ".patch")):
                 space.append(where)
+    t.check("no two test modules have one name: pytest knows them by it", same_names())
     t.check("every source names its licence", licence)
     t.check("no path or host of someone's machine", places)
     t.check("nothing is left to do", stubs)
@@ -205,6 +206,15 @@ def python_rules(t):
                 imports.append("%s imports %s" % (path, name))
     t.check("Python is the standard library's", imports)
     t.check("scripts start with /usr/bin/python3 or bash", first_lines)
+
+
+def same_names():
+    seen = {}
+    for path in tap.tracked():
+        if path.startswith("tests/") and path.endswith(".py"):
+            seen.setdefault(path.rsplit("/", 1)[1], []).append(path)
+    return [" and ".join(paths) for name, paths in sorted(seen.items())
+            if len(paths) > 1 and name.startswith("test_")]
 
 
 def main():
