@@ -146,6 +146,8 @@ int locks_take_named(struct pt_host *host, const struct pt_address *addresses, s
 	int r;
 
 	ret_locks->count = ret_locks->device_count = 0;
+	/* those of a journal aren't told apart by device */
+	ret_locks->is_whole = names;
 	if (count > LOCK_MAX)
 		return pt_fail(err, PT_INVALID, E2BIG,
 			       "%zu devices in one request: the maximum is "
@@ -197,7 +199,7 @@ void locks_narrow(struct pt_host *host, const struct pt_address *address)
 		return;
 	host->kept_fds = locks->fds;
 	host->kept_count = locks->count;
-	for (i = 0; address && i < locks->device_count; i++) {
+	for (i = 0; address && !locks->is_whole && i < locks->device_count; i++) {
 		if (pt_address_compare(&locks->devices[i].address, address) != 0)
 			continue;
 		host->kept_fds = &locks->fds[locks->devices[i].fd];

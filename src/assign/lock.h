@@ -32,6 +32,7 @@ struct locks {
 		size_t fd;
 	} devices[LOCK_MAX];
 	size_t device_count;
+	bool is_whole; /* what is done under them goes under all of them */
 };
 
 /*

@@ -72,6 +72,7 @@ static void update(struct client *client)
 	if (client->is_dead)
 		return;
 	count_bytes(client);
+	client->is_waiting = !has_memory(client);
 	if (is_listened_to(client))
 		watched |= EPOLLIN;
 	else if (!client->unsent && has_memory(client))
@@ -102,9 +103,10 @@ static void check_deadlines(struct clients *clients, uint64_t now_usec)
 				    : !client->is_open ? "it did not open its connection"
 						       : "it did not complete a message");
 	}
-	/* those who waited for memory */
+	/* those who waited for memory: a whole message may be there already */
 	for (client = clients->first; client; client = client->next)
-		update(client);
+		if (client->is_waiting && has_memory(client))
+			client_resume(client);
 }
 
 /* ---- out ---- */

@@ -81,7 +81,8 @@ struct client {
 	struct frame_buffer input;
 	struct unsent *unsent, *unsent_last;
 	size_t unsent_size;
-	size_t bytes; /* as counted for its user */
+	size_t bytes;	 /* as counted for its user */
+	bool is_waiting; /* for memory */
 	/* call.c's, stream.c's and events.c's */
 	struct call *calls;
 	unsigned int call_count;

@@ -288,8 +288,9 @@ void pool_add(struct pool *pool, struct job *job)
 	else if (pool->waiting_count + reserve(pool, job->lane) > pool->idle &&
 		 pool->count < POOL_THREADS_MAX)
 		r = start_thread(pool);
-	/* no thread would ever run it */
-	if (r < 0 && (pool->is_over || pool->count <= reserve(pool, job->lane))) {
+	/* nobody would ever come for it: the threads there are may be POOL_END's alone */
+	if (r < 0 &&
+	    (pool->is_over || pool->count <= (job->lane == POOL_END ? 0 : lanes[POOL_END].least))) {
 		struct queue *queue = &pool->waiting[job->lane];
 		struct job *before = NULL, *at;
 

@@ -126,10 +126,10 @@ static bool is_real_serial(uint64_t serial)
 	return serial && serial != UINT64_MAX && serial != REALTEK_SERIAL;
 }
 
-/* Of a record that an earlier version made, too. */
-static const char *get_serial(const struct pt_identity *identity)
+/* Of a record that an earlier version made, too: what the card has instead, it didn't read. */
+static bool has_shared_serial(const struct pt_identity *identity)
 {
-	return strcmp(identity->serial, REALTEK_SERIAL_TEXT) ? identity->serial : "";
+	return !strcmp(identity->serial, REALTEK_SERIAL_TEXT);
 }
 
 static int read_config(struct pt_host *host, const struct pt_address *address,
@@ -221,19 +221,19 @@ static bool same_model(const struct pt_identity *a, const struct pt_identity *b)
 
 static bool both_known(const struct pt_identity *a, const struct pt_identity *b)
 {
-	return a->is_serial_known && b->is_serial_known;
+	return a->is_serial_known && b->is_serial_known && !has_shared_serial(a) &&
+	       !has_shared_serial(b);
 }
 
 enum pt_identity_match pt_identity_compare(const struct pt_identity *was,
 					   const struct pt_identity *is, char *text, size_t size)
 {
-	bool has_serial = both_known(was, is) && *get_serial(was);
+	bool has_serial = both_known(was, is) && *was->serial;
 	char old[PT_IDENTITY_TEXT], now[PT_IDENTITY_TEXT];
 
 	if (text && size)
 		text[0] = '\0';
-	if (!same_model(was, is) ||
-	    (both_known(was, is) && strcmp(get_serial(was), get_serial(is)) != 0) ||
+	if (!same_model(was, is) || (both_known(was, is) && strcmp(was->serial, is->serial) != 0) ||
 	    (!has_serial && was->revision != is->revision)) {
 		pt_identity_format(was, old);
 		pt_identity_format(is, now);
@@ -301,7 +301,7 @@ int pt_identity_find(struct pt_host *host, const struct pt_snapshot *snapshot,
 			*ret_address = function->address;
 			return 0;
 		}
-		if (match == PT_IDENTITY_MOVED && both_known(identity, &is) && *get_serial(&is)) {
+		if (match == PT_IDENTITY_MOVED && both_known(identity, &is) && *is.serial) {
 			moved = function;
 			moved_count++;
 		}

@@ -250,10 +250,15 @@ static void set_running(bool will_run)
 static bool answer(struct monitor *monitor, const char *command, struct json_object *arguments,
 		   struct json_object *id, const char *fault)
 {
+	char status[32];
+
 	if (!strcmp(command, "qom-list")) {
 		list_devices(monitor, id);
 	} else if (!strcmp(command, "device_del")) {
 		delete_device(monitor, id, text_of(arguments, "id"), fault);
+	} else if (sscanf(fault, "status %31s", status) == 1) {
+		say(monitor, "{\"return\": {\"status\": \"%s\"}, \"id\": %s}", status,
+		    json_object_to_json_string(id));
 	} else if (!strcmp(command, "query-status")) {
 		say_done(monitor, id,
 			 is_running ? "{\"status\": \"running\", \"running\": true}"

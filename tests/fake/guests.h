@@ -10,6 +10,7 @@
  *		hang		    it doesn't answer
  *		exit		    it ends
  *		late EVENT	    it obeys, and then tells of EVENT, as if that came late
+ *		status NAME	    query-status: in this state
  *		flood N		    it obeys, and tells N times that devices have left
  *		garbage		    it obeys, and sends what isn't JSON as an event
  *		refuse, ignore	    device_del: the guest says no, or nothing

@@ -154,7 +154,80 @@ static void test_stops_by_itself(void **state)
 	leave(&peer);
 }
 
+/* What QEMU calls its state, and what a client sees of it. */
+static void test_reasons_of_a_stop(void **state)
+{
+	static const struct {
+		const char *status;
+		int reason;
+	} stops[] = {{"status io-error", DOMAIN_PAUSED_IO_ERROR},
+		     {"status watchdog", DOMAIN_PAUSED_WATCHDOG},
+		     {"status internal-error", DOMAIN_PAUSED_UNKNOWN},
+		     {"status paused", DOMAIN_PAUSED_USER}};
+	struct peer peer = join_open(false);
+	rpc_domain domain;
+
+	(void)state;
+	create(&peer, GUEST_XML(""));
+	domain = the_guest();
+	for (size_t i = 0; i < sizeof(stops) / sizeof(stops[0]); i++) {
+		fake_guests_fault(fake, "query-status", stops[i].status);
+		assert_int_equal(guest_call(find("g")->guest, "stop", NULL, NULL, NULL), 0);
+		assert_int_equal(state_of_guest(), DOMAIN_PAUSED);
+		assert_int_equal(find("g")->reason, stops[i].reason);
+		fake_guests_fault(fake, "query-status", NULL);
+		(void)ask(&peer, RPC_DOMAIN_RESUME, &domain);
+		assert_int_equal(state_of_guest(), DOMAIN_RUNNING);
+	}
+	leave(&peer);
+}
+
 /* ---- a QEMU in the hands of its guest ---- */
+
+static _Atomic unsigned int about_devices, about_the_guest;
+
+static void count_work(struct pt_host *host, struct domain *domain, struct guest *guest,
+		       const char *alias)
+{
+	(void)host;
+	(void)guest;
+	if (!domain_await_job(domain, NULL, "a test's"))
+		return;
+	if (*alias)
+		about_devices++;
+	else
+		about_the_guest++;
+	domain_end_job(domain);
+}
+
+/* However many devices QEMU reports, the guest's end is not dropped for them. */
+static void test_work_of_one_guest(void **state)
+{
+	struct peer peer = join_open(false);
+	struct domain *domain;
+	char alias[16];
+
+	(void)state;
+	create(&peer, GUEST_XML(""));
+	domain = find("g");
+	about_devices = about_the_guest = 0;
+	assert_int_equal(domain_begin_job(domain, "a test's", 0), 0);
+	for (int i = 0; i < 1000; i++) {
+		(void)snprintf(alias, sizeof(alias), "device%d", i);
+		guests_work(daemon_->guests, count_work, domain, domain->guest, alias);
+		guests_work(daemon_->guests, count_work, domain, domain->guest, alias);
+	}
+	guests_work(daemon_->guests, count_work, domain, domain->guest, NULL);
+	guests_work(daemon_->guests, count_work, domain, domain->guest, NULL);
+	for (int i = 0; i < 5; i++)
+		turn();
+	assert_true(pool_count_running(daemon_->pool, POOL_OWN) <= 1);
+	domain_end_job(domain);
+	settle();
+	assert_in_range(about_devices, 32, 100);
+	assert_int_equal(about_the_guest, 1);
+	leave(&peer);
+}
 
 /*
  * It tells thousands of times that its disk and others have left, and doesn't answer what that
@@ -368,6 +441,8 @@ int main(void)
 		TEST(test_created_and_destroyed),
 		TEST(test_events_that_come_late),
 		TEST(test_stops_by_itself),
+		TEST(test_reasons_of_a_stop),
+		TEST(test_work_of_one_guest),
 		TEST(test_floods),
 		TEST(test_readers_dont_wait_for_qemu),
 		TEST(test_breaks_the_protocol),

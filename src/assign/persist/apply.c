@@ -186,6 +186,9 @@ static int change(struct application *app, struct pt_persisted *persisted, bool 
 	if (r < 0)
 		return r;
 	r = recover_check(host, &persisted->now, 1, err);
+	/* who had the lock may have changed both */
+	if (!r)
+		r = binding_read(host, &persisted->now, &binding, err);
 	if (!r)
 		r = claim_read(host, &persisted->now, &is_claimed, &claim, err);
 	if (!r && is_claimed && pt_claim_is_over(&claim, binding.driver)) {

@@ -98,7 +98,6 @@ static void do_refused(struct pt_host *host, struct domain *domain, struct guest
 	domain_end_job(domain);
 }
 
-/* Any other is on the way to something that has an event of its own. */
 static const struct run_state {
 	const char *name;
 	enum domain_state state;
@@ -107,7 +106,14 @@ static const struct run_state {
 	{"running", DOMAIN_RUNNING, DOMAIN_RUNNING_UNPAUSED},
 	{"paused", DOMAIN_PAUSED, DOMAIN_PAUSED_USER},
 	{"io-error", DOMAIN_PAUSED, DOMAIN_PAUSED_IO_ERROR},
+	{"watchdog", DOMAIN_PAUSED, DOMAIN_PAUSED_WATCHDOG},
 };
+
+/* Such as "internal-error", of KVM. */
+static const struct run_state stopped = {"", DOMAIN_PAUSED, DOMAIN_PAUSED_UNKNOWN};
+
+/* These have events of their own. */
+static const char *const others[] = {"shutdown", "guest-panicked", "suspended"};
 
 static const struct run_state *find_run_state(const char *name)
 {
@@ -116,7 +122,10 @@ static const struct run_state *find_run_state(const char *name)
 	for (i = 0; i < sizeof(run_states) / sizeof(run_states[0]); i++)
 		if (!strcmp(run_states[i].name, name))
 			return &run_states[i];
-	return NULL;
+	for (i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		if (!strcmp(others[i], name))
+			return NULL;
+	return &stopped;
 }
 
 /* True when it is another one than before. */
@@ -302,23 +311,28 @@ static int read_events(struct monitor *monitor, struct pt_error *err)
 	return r;
 }
 
-static int on_io(sd_event_source *source, int fd, uint32_t revents, void *context)
+static void read_round(struct monitor *monitor)
 {
-	struct monitor *monitor = context;
 	struct pt_error err;
 	int r = read_events(monitor, &err);
 
-	(void)fd;
-	(void)revents;
 	if (r < 0)
-		(void)sd_event_source_set_enabled(source, SD_EVENT_OFF); /* its end tells the rest
-									  */
+		/* its end tells the rest */
+		(void)sd_event_source_set_enabled(monitor->io, SD_EVENT_OFF);
 	/* no QEMU does that that is itself */
 	if (r == -EPROTO) {
 		log_message(PT_LOG_WARNING, "guest %s is stopped: %s", monitor->domain->name,
 			    err.message);
 		(void)guest_signal(monitor->guest, SIGKILL);
 	}
+}
+
+static int on_io(sd_event_source *source, int fd, uint32_t revents, void *context)
+{
+	(void)source;
+	(void)fd;
+	(void)revents;
+	read_round(context);
 	return 0;
 }
 
@@ -435,7 +449,8 @@ static void monitor_begin(struct letter *letter)
 	monitor->next = guests->monitors;
 	guests->monitors = monitor;
 	/* what came while the connection was made waits in it, and no poll tells of that */
-	(void)read_events(monitor, NULL);
+	if (monitor->events)
+		read_round(monitor);
 }
 
 void monitor_post(struct domain *domain, struct guest *guest, struct qmp *events)

@@ -3,6 +3,7 @@
  * Jobs that no client asked for: what an event of a guest, or the daemon's start, leads to. One at
  * a time of a guest, and so many wait: its QEMU can send as many events as it likes.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,7 +17,7 @@
 struct work {
 	struct job job;
 	struct work *next;
-	bool is_refused; /* there is no thread for it: the daemon ends */
+	bool is_cancelled; /* the daemon ends */
 	guest_work_fn work;
 	struct domain *domain;
 	struct guest *guest;
@@ -34,9 +35,9 @@ static void work_fail(struct job *job, const struct pt_error *err)
 {
 	struct work *work = CONTAINER_OF(job, struct work, job);
 
-	work->is_refused = true;
+	work->is_cancelled = err->errnum == ECANCELED;
 	/* when the daemon ends, the next one does it */
-	if (err->errnum != ECANCELED)
+	if (!work->is_cancelled)
 		log_message(PT_LOG_WARNING, "a background task of guest %s was not done: %s",
 			    work->domain ? work->domain->name : "*", err->message);
 }
@@ -83,7 +84,7 @@ static void work_done(struct job *job)
 	if (work->domain)
 		next = next_of(work->domain);
 	/* what the daemon's end finds waiting, the next one does; the pool is going */
-	while (next && work->is_refused) {
+	while (next && work->is_cancelled) {
 		struct work *dropped = next;
 
 		next = next_of(work->domain);
@@ -119,7 +120,11 @@ static enum turn queue_work(struct domain *domain, struct work *work)
 	}
 	if (is_waiting(queue, work))
 		return TURN_DROPPED;
-	if (queue->count == WORK_MAX) {
+	/*
+	 * What is about a device, for QEMU can report any of them as often as it likes. The rest,
+	 * the guest's end among it, is one of each kind.
+	 */
+	if (queue->count >= WORK_MAX && *work->alias) {
 		if (!queue->has_dropped)
 			log_message(PT_LOG_WARNING,
 				    "guest %s: QEMU reports more than passthrud can handle; some "

@@ -18,8 +18,11 @@
 /* virDomainShutdownFlagValues and virDomainRebootFlagValues: only ACPI is there to ask with */
 #define BY_ACPI 1u
 
-/* QEMU writes back what its disks hold when it is asked to end; then it is made to. */
-/* QEMU's own way out takes milliseconds; who asks for a graceful one waits longer. */
+/*
+ * destroy pulls the plug. QEMU is asked to end first, for it writes back what it has cached of
+ * images when it does, which mostly takes milliseconds; whoever wants to wait for that longer asks
+ * for a graceful end. Nobody's guest shall go on for seconds because its QEMU doesn't listen.
+ */
 #define TERM_MS	    800
 #define GRACEFUL_MS 15000
 #define KILL_MS	    30000
@@ -142,8 +145,10 @@ static int destroy(struct pt_host *host, struct call *call, const struct rpc_dom
 	}
 	guest_unref(guest);
 	/* a transient guest is gone by now, if the loop was quicker */
-	if (r == 0)
+	if (r == 0 && !domain && call->fault.code == FAULT_NO_DOMAIN)
 		memset(&call->fault, 0, sizeof(call->fault));
+	else if (r == 0 && !domain)
+		r = -1;
 	return r;
 }
 

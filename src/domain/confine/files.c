@@ -2,9 +2,11 @@
 #include "domain/confine/files.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -352,10 +354,12 @@ static bool is_open_in_guest(struct pt_host *host, const struct store_live *reco
 	if (r < 0)
 		return r != -ENOENT && r != -ESRCH;
 	while ((entry = readdir(dir))) {
-		struct stat st;
+		struct statx st;
 
-		if (fstatat(dirfd(dir), entry->d_name, &st, 0) == 0 && st.st_dev == file->device &&
-		    st.st_ino == file->inode)
+		/* what is known of it: a server that doesn't answer isn't asked */
+		if (statx(dirfd(dir), entry->d_name, AT_STATX_DONT_SYNC, STATX_INO, &st) == 0 &&
+		    makedev(st.stx_dev_major, st.stx_dev_minor) == file->device &&
+		    st.stx_ino == file->inode)
 			return true;
 	}
 	return false;
@@ -368,7 +372,7 @@ static bool take_back_closed(struct pt_host *host, const struct store_live *reco
 	if (is_open_in_guest(host, record, file)) {
 		host_log(host, PT_LOG_WARNING,
 			 "guest %s: QEMU still has %s open, which it has released: the file stays "
-			 "lent until QEMU closes it or ends",
+			 "lent until the next unplug, or the guest's end",
 			 record->name, file->path);
 		return false;
 	}
