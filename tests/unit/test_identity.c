@@ -228,6 +228,9 @@ static void test_shared_serial(void **state)
 	nic = is;
 	strcpy(nic.serial, "dsn:01-00-00-00-68-4c-e0-00");
 	assert_int_equal(pt_identity_compare(&nic, &is, NULL, 0), PT_IDENTITY_SAME);
+	/* nor did that version read the number that the card has beside it */
+	strcpy(is.serial, "vpd:1234");
+	assert_int_equal(pt_identity_compare(&nic, &is, NULL, 0), PT_IDENTITY_SAME);
 	strcpy(nic.slot, "0000:00/1f.0/00.0");
 	assert_int_equal(pt_identity_find(host, snapshot, &nic, &found, &err), -ENODEV);
 	pt_snapshot_free(snapshot);
