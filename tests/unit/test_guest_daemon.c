@@ -205,7 +205,7 @@ static void test_work_of_one_guest(void **state)
 {
 	struct peer peer = join_open(false);
 	struct domain *domain;
-	char alias[16];
+	char alias[32];
 
 	(void)state;
 	create(&peer, GUEST_XML(""));
