@@ -44,7 +44,7 @@ static void watch_print_json(struct cli *cli, const struct pt_event *event)
 	json_object_object_add(object, "device",
 			       event->kind == PT_EVENT_LOST ? NULL
 							    : cli_json_address(&event->address));
-	if (event->kind == PT_EVENT_BOUND)
+	if (*event->driver)
 		json_object_object_add(object, "driver", json_new_text(event->driver));
 	if (event->has_claim) {
 		struct json_object *owner = json_object_new_object();

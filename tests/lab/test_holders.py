@@ -9,7 +9,7 @@ import pytest
 
 import worlds
 from holders_host import (
-    AUDIO, BRIDGED, DUMP, E1000E, GPU, Host, IGB, NVME, NVME_TWIN, USB, need, only)
+    AUDIO, BRIDGED, DUMP, E1000E, GPU, Holder, Host, IGB, NVME, NVME_TWIN, USB, need, only)
 
 pytestmark = pytest.mark.only("lab", "filesystems, interfaces and processes are real here")
 

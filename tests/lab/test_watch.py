@@ -38,7 +38,10 @@ def watch(world):
     # setsid and no terminal: as a service would run it
     world.sh("rm -f %s.*; setsid passthru watch --json >%s.json 2>%s.err & echo $! >%s.pid" % (
         OUT, OUT, OUT, OUT))
-    time.sleep(3)
+    # it opens its sources one after the other, claims last
+    world.sh("for i in $(seq 600); do ls -l /proc/$(cat %s.pid)/fd | grep -q inotify && break; "
+             "sleep 0.1; done" % OUT)
+    time.sleep(1)
     yield Watch(world)
     with contextlib.suppress(AssertionError):
         world.sh("kill $(cat %s.pid); rm -f %s.*" % (OUT, OUT))
