@@ -178,13 +178,6 @@ static void print_member(const struct shown *shown, const struct pt_function *me
 	(void)fputc('\n', cli->out);
 }
 
-static void print_other(const struct shown *shown, const struct pt_group_other *other)
-{
-	(void)fprintf(shown->cli->out, "%*s%s  %s  %snot a PCI function\n", LABEL + 4, "",
-		      other->name, *other->driver ? other->driver : "-",
-		      other->is_blocking ? "blocks the group  " : "");
-}
-
 static void print_members(const struct shown *shown, const struct pt_group *group,
 			  const struct pt_group_other *others, size_t other_count)
 {
@@ -205,20 +198,16 @@ static void print_members(const struct shown *shown, const struct pt_group *grou
 		if (group->members[i] != shown->function)
 			print_member(shown, group->members[i], driver);
 	for (i = 0; i < other_count; i++)
-		print_other(shown, &others[i]);
+		(void)fprintf(shown->cli->out, "%*s%s  %s  %snot a PCI function\n", LABEL + 4, "",
+			      others[i].name, *others[i].driver ? others[i].driver : "-",
+			      others[i].is_blocking ? "blocks the group  " : "");
 }
 
-static void print_group(const struct shown *shown)
+static void print_group(const struct shown *shown, const struct pt_group *group)
 {
-	const struct pt_group *group =
-		pt_snapshot_group(shown->snapshot, shown->function->iommu_group);
 	AUTO_FREE struct pt_group_other *others = NULL;
 	size_t count = 0;
 
-	if (!group)
-		return print_line(shown, "IOMMU group",
-				  "%snone: the device can't be assigned to a guest%s",
-				  cli_yellow(shown->cli), cli_plain(shown->cli));
 	(void)pt_group_read_others(shown->cli->host, group->number, &others, &count, NULL);
 	if (group->count == 1 && !count)
 		print_line(shown, "IOMMU group", "%d, not shared", group->number);
@@ -432,6 +421,8 @@ static void print_capabilities(const struct shown *shown)
 
 static void print_text(const struct shown *shown)
 {
+	const struct pt_group *group =
+		pt_snapshot_group(shown->snapshot, shown->function->iommu_group);
 	char text[PT_ADDRESS_TEXT], name[PRINT_NAME];
 	struct cli *cli = shown->cli;
 
@@ -441,7 +432,12 @@ static void print_text(const struct shown *shown)
 	print_identity(shown);
 	(void)fputc('\n', cli->out);
 	print_driver(shown);
-	print_group(shown);
+	if (group)
+		print_group(shown, group);
+	else
+		print_line(shown, "IOMMU group",
+			   "%snone: the device can't be assigned to a guest%s",
+			   cli_yellow(shown->cli), cli_plain(shown->cli));
 	print_reset(shown);
 	print_sriov(shown);
 	(void)fputc('\n', cli->out);

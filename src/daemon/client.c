@@ -412,21 +412,19 @@ int client_new(struct clients *clients, int fd, bool is_readonly, struct pt_erro
 	AUTO_FREE struct client *client = calloc(1, sizeof(*client));
 	struct ucred peer = {.pid = 0, .uid = (uid_t)-1};
 	socklen_t size = sizeof(peer);
-	int r = 0;
+	int r;
 
 	if (!client)
 		return pt_fail_memory(err);
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
-		r = -errno;
-	client->user = r < 0 ? NULL : join_user(clients, peer.uid);
-	if (r == 0 && !client->user)
+		return pt_fail(err, PT_SYSTEM, errno, "can't tell whose a client is: %s",
+			       strerror(errno));
+	client->user = join_user(clients, peer.uid);
+	if (!client->user)
 		return pt_fail_memory(err);
-	if (r == 0)
-		r = sd_event_add_io(clients->context->loop, &client->io, fd, EPOLLIN, on_io,
-				    client);
+	r = sd_event_add_io(clients->context->loop, &client->io, fd, EPOLLIN, on_io, client);
 	if (r < 0) {
-		if (client->user)
-			leave_user(clients, client->user);
+		leave_user(clients, client->user);
 		return pt_fail(err, PT_SYSTEM, -r, "can't serve a client: %s", strerror(-r));
 	}
 	client->clients = clients;

@@ -24,7 +24,7 @@ static void read_link_name(int dir_fd, const char *member, const char *link, cha
 	ssize_t length;
 
 	*name = '\0';
-	if (!text_format(path, sizeof(path), "%s/%s", member, link))
+	if (dir_fd < 0 || text_format(path, sizeof(path), "%s/%s", member, link) < 0)
 		return;
 	length = readlinkat(dir_fd, path, target, sizeof(target) - 1);
 	if (length <= 0)

@@ -320,6 +320,7 @@ static uint64_t read_version(const char *name)
 	static uint64_t version;
 	char program[128];
 	struct stat now = {0};
+	bool is_same;
 	uint64_t answer;
 	size_t i;
 
@@ -331,12 +332,17 @@ static uint64_t read_version(const char *name)
 	if (i == sizeof(folders) / sizeof(folders[0]))
 		return 0;
 	(void)pthread_mutex_lock(&lock);
-	if (!version || now.st_dev != asked.st_dev || now.st_ino != asked.st_ino ||
-	    now.st_size != asked.st_size || now.st_ctim.tv_sec != asked.st_ctim.tv_sec ||
-	    now.st_ctim.tv_nsec != asked.st_ctim.tv_nsec)
-		version = ask_version(program);
-	asked = now;
+	is_same = version && now.st_dev == asked.st_dev && now.st_ino == asked.st_ino &&
+		  now.st_size == asked.st_size && now.st_ctim.tv_sec == asked.st_ctim.tv_sec &&
+		  now.st_ctim.tv_nsec == asked.st_ctim.tv_nsec;
 	answer = version;
+	(void)pthread_mutex_unlock(&lock);
+	if (is_same)
+		return answer;
+	answer = ask_version(program);
+	(void)pthread_mutex_lock(&lock);
+	asked = now;
+	version = answer;
 	(void)pthread_mutex_unlock(&lock);
 	return answer;
 }

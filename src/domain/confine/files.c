@@ -347,17 +347,18 @@ static bool is_open_in_guest(struct pt_host *host, const struct store_live *reco
 	AUTO_DIR DIR *dir = NULL;
 	const struct dirent *entry;
 	char path[64];
-	int r;
+	int fd, r;
 
 	(void)text_format(path, sizeof(path), "proc/%d/fd", (int)record->pid);
 	r = io_open_directory_at(host->root_fd, path, &dir);
 	if (r < 0)
 		return r != -ENOENT && r != -ESRCH;
-	while ((entry = readdir(dir))) {
+	fd = dirfd(dir);
+	while (fd >= 0 && (entry = readdir(dir))) {
 		struct statx st;
 
 		/* what is known of it: a server that doesn't answer isn't asked */
-		if (statx(dirfd(dir), entry->d_name, AT_STATX_DONT_SYNC, STATX_INO, &st) == 0 &&
+		if (statx(fd, entry->d_name, AT_STATX_DONT_SYNC, STATX_INO, &st) == 0 &&
 		    makedev(st.stx_dev_major, st.stx_dev_minor) == file->device &&
 		    st.stx_ino == file->inode)
 			return true;

@@ -133,12 +133,15 @@ static void look_at_ring(struct holder_scan *scan, struct process *process, cons
 	    io_read_all_at(process->fd, path, HOLDERS_FILE_MAX, &text, NULL) < 0)
 		return;
 	line = strstr(text, "UserFiles:");
-	while (line && (line = strchr(line, '\n')) && sscanf(++line, "%*u: %255s", name) == 1)
+	line = line ? strchr(line, '\n') : NULL;
+	while (line && sscanf(line, " %*u: %255s", name) == 1) {
 		for (i = 0; i < scan->node_count; i++)
 			if (name[0] == '/' ? !strncmp(name, "/dev/", 5) &&
 						     !strcmp(name + 5, scan->nodes[i].name)
 					   : !strcmp(name, base_name(scan->nodes[i].name)))
 				holders_add_user(scan, process, &scan->nodes[i]);
+		line = strchr(line + 1, '\n');
+	}
 }
 
 static void look_at_file(struct holder_scan *scan, struct process *process, const char *table,

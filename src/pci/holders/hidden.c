@@ -164,7 +164,7 @@ static void take_nodes(struct holder_scan *scan, struct hidden_job *job, size_t 
 void holders_read_hidden(struct holder_scan *scan, struct process *process)
 {
 	struct pt_host *host = scan->host;
-	size_t from = 0, kept = host->kept_count, nodes[DEVICES_MAX];
+	size_t from = 0, kept = host->kept_count, nodes[DEVICES_MAX] = {0};
 	unsigned int i;
 	int r;
 
