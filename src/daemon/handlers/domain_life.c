@@ -106,6 +106,31 @@ static int make_end(struct call *call, const struct guest *guest, bool is_gracef
 		(int)guest->owner.pid);
 }
 
+/* QEMU has ended; the loop, which sees that too, may be quicker in handling it. */
+static int finish_destroy(struct pt_host *host, struct call *call, const struct rpc_domain *wanted,
+			  struct domain *domain, struct guest *guest)
+{
+	struct domain *with_job = domain_job_of(call, wanted, false, NULL);
+	struct pt_error err;
+	bool is_over;
+	int r = 0;
+
+	if (with_job) {
+		if (domain_ended(host, domain, guest, &err) < 0)
+			r = fault_of_guest(host, call, &err);
+		domain_job_done(with_job);
+		return r;
+	}
+	guests_lock(domain->guests);
+	is_over = domain->guest != guest;
+	guests_unlock(domain->guests);
+	if (!is_over)
+		return -1;
+	/* gone with its guest, or of no use without it: that isn't this call's */
+	memset(&call->fault, 0, sizeof(call->fault));
+	return 0;
+}
+
 /*
  * QEMU is ended before this call has the job: the holder of the job may be waiting for this
  * guest, and notices its end now.
@@ -115,7 +140,6 @@ static int destroy(struct pt_host *host, struct call *call, const struct rpc_dom
 {
 	struct domain *domain = domain_of(call, wanted);
 	struct guest *guest = NULL;
-	struct pt_error err;
 	int r = 0;
 
 	if (!domain)
@@ -135,20 +159,10 @@ static int destroy(struct pt_host *host, struct call *call, const struct rpc_dom
 			      "domain is not running");
 	else
 		r = make_end(call, guest, flags & DESTROY_GRACEFUL);
-	domain_release(domain);
 	if (r == 0)
-		domain = domain_job_of(call, wanted, false, NULL);
-	if (r == 0 && domain) {
-		if (domain_ended(host, domain, guest, &err) < 0)
-			r = fault_of_guest(host, call, &err);
-		domain_job_done(domain);
-	}
+		r = finish_destroy(host, call, wanted, domain, guest);
+	domain_release(domain);
 	guest_unref(guest);
-	/* a transient guest is gone by now, if the loop was quicker */
-	if (r == 0 && !domain && call->fault.code == FAULT_NO_DOMAIN)
-		memset(&call->fault, 0, sizeof(call->fault));
-	else if (r == 0 && !domain)
-		r = -1;
 	return r;
 }
 

@@ -151,7 +151,7 @@ static void look_at_file(struct holder_scan *scan, struct process *process, cons
 	struct statx node;
 	struct pt_address address;
 	unsigned int bar;
-	ssize_t length = readlinkat(dir_fd, name, target, sizeof(target) - 1);
+	ssize_t length = dir_fd < 0 ? -1 : readlinkat(dir_fd, name, target, sizeof(target) - 1);
 
 	if (length <= 0)
 		return;
