@@ -31,12 +31,12 @@ static void match_numbers(struct holder_scan *scan, struct process *process, boo
 			holders_add_user(scan, process, &scan->nodes[i]);
 }
 
-void holders_match_name(struct holder_scan *scan, struct process *process, const char *target)
+void holders_match_name(struct holder_scan *scan, struct process *process, const char *path)
 {
 	size_t i;
 
 	for (i = 0; i < scan->node_count; i++)
-		if (!strncmp(target, "/dev/", 5) && !strcmp(target + 5, scan->nodes[i].name))
+		if (!strncmp(path, "/dev/", 5) && !strcmp(path + 5, scan->nodes[i].name))
 			holders_add_user(scan, process, &scan->nodes[i]);
 }
 
