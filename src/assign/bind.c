@@ -72,12 +72,11 @@ static int find_driver(struct pt_host *host, const char *module, char driver[BIN
 	return r;
 }
 
-static int fail_vfio_takes_it(struct pt_host *host, const struct pt_address *address,
-			      const char *driver, const char *tried, struct pt_error *err)
+static int fail_vfio_takes_it(const struct pt_address *address, const char *driver,
+			      const char *tried, struct pt_error *err)
 {
 	char text[PT_ADDRESS_TEXT];
 
-	(void)host;
 	return pt_fail(err, PT_DRIVER_REFUSED, EBUSY,
 		       "%s: the kernel binds it to %s, which takes it by its id (vfio-pci.ids= or "
 		       "new_id), and %s%s. To find where the id comes from:\n"
@@ -101,7 +100,7 @@ static int bind_by_alias(struct pt_host *host, const struct pt_address *address,
 	text_copy(to.override, sizeof(to.override), override);
 	if (sysfs_read(host, address, "modalias", modalias, sizeof(modalias)) < 0 ||
 	    modules_find(host, modalias, &modules) < 0)
-		return fail_vfio_takes_it(host, address, vfio_driver, "", err);
+		return fail_vfio_takes_it(address, vfio_driver, "", err);
 	for (i = 0; modules[i]; i++) {
 		int r;
 
@@ -116,7 +115,7 @@ static int bind_by_alias(struct pt_host *host, const struct pt_address *address,
 			return r;
 		}
 	}
-	return fail_vfio_takes_it(host, address, vfio_driver, refused.message, err);
+	return fail_vfio_takes_it(address, vfio_driver, refused.message, err);
 }
 
 int bind_host_driver(struct pt_host *host, const struct pt_address *address, const char *override,
