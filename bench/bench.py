@@ -3,7 +3,7 @@
 """Measure passthru against raw sysfs, lspci and libvirt, all in one run in the lab.
 
     ./dev bench [--rounds N] [--vfs N] [--without-libvirt] [--only-daemon | --only-guests]
-                [--json FILE]
+                [--before PASSTHRUD] [--json FILE]
 
 Absolute times mean little, the lab is emulated; ratios within a row mean much.
 Nothing in here is a test: a figure that matters goes to docs/bench.md by hand.
@@ -97,18 +97,31 @@ def table(result):
     return "\n".join(out)
 
 
+def has_before(result):
+    return any("before" in actors for actors in result["samples"].values())
+
+
+def before_cells(median):
+    """Two more cells of a row, if a passthrud of before was measured beside this one."""
+    if "before" not in median:
+        return ""
+    return " %.1f | %.2f |" % (median["before"], median["passthrud"] / median["before"])
+
+
 def daemon_table(result):
     """Markdown: medians in ms; how many times libvirtd takes as long, and how many times the
-    client by itself we do."""
+    client by itself we do; and beside a passthrud of before, how many times that one we do."""
+    compared = " before | passthrud : before |" if has_before(result) else ""
     out = ["", "The daemons, %d functions:" % result["functions"], "",
            "| call | client by itself | passthrud | libvirtd | libvirtd : passthrud | "
-           "passthrud : client |", "| --- | ---: | ---: | ---: | ---: | ---: |"]
+           "passthrud : client |" + compared, "| --- |" + " ---: |" * (7 if compared else 5)]
     for work, actors in result["samples"].items():
         median = {who: statistics.median(ns) / 1e6 for who, ns in actors.items()}
         own, floor = median["passthrud"], median.get("floor")
         out.append("| %s | %s | %.1f | %.1f | %.1f | %s |" % (
             work, "%.1f" % floor if floor else "", own, median["libvirtd"],
-            median["libvirtd"] / own, "%.2f" % (own / floor) if floor else ""))
+            median["libvirtd"] / own, "%.2f" % (own / floor) if floor else "") +
+            before_cells(median))
     for who, kib in result["memory_kib"].items():
         out.append("\n%s, resident: " % who +
                    ", ".join("%s %.1f MiB" % (when, k / 1024) for when, k in kib.items()))
@@ -118,13 +131,16 @@ def daemon_table(result):
 def guests_table(result):
     """Markdown: medians in ms; how many times the floor and libvirtd take as long."""
     names = ("floor without resets", "floor", "passthrud", "libvirtd")
+    compared = " before | passthrud : before |" if has_before(result) else ""
     out = ["", "Guests (with %d devices: an NVMe drive and virtual functions):" % result["devices"],
            "", "| work | " + " | ".join(names) +
-           " | passthrud : floor | libvirtd : passthrud |", "| --- |" + " ---: |" * 6]
+           " | passthrud : floor | libvirtd : passthrud |" + compared,
+           "| --- |" + " ---: |" * (8 if compared else 6)]
     for work, actors in result["samples"].items():
-        bare, floor, own, other = (statistics.median(actors[who]) / 1e6 for who in names)
+        median = {who: statistics.median(ns) / 1e6 for who, ns in actors.items()}
+        bare, floor, own, other = (median[who] for who in names)
         out.append("| %s | %.0f | %.0f | %.0f | %.0f | %.2f | %.1f |" % (
-            work, bare, floor, own, other, own / floor, other / own))
+            work, bare, floor, own, other, own / floor, other / own) + before_cells(median))
     out.append("\nThe lab's load at the end of each round: " +
                ", ".join("%.1f" % load for load in result["load"]))
     return "\n".join(out)
@@ -141,6 +157,8 @@ def main():
                    "functions on each of four controllers (127 at most; takes minutes)")
     p.add_argument("--without-libvirt", action="store_true")
     p.add_argument("--only-daemon", action="store_true", help="only passthrud and libvirtd")
+    p.add_argument("--before", metavar="PASSTHRUD", help="also a passthrud of another commit, by "
+                   "turns with this one: two runs differ by more than most changes make")
     p.add_argument("--json", metavar="FILE", help="write all samples there")
     p.add_argument("--only-guests", action="store_true", help="only guests: by hand, passthrud "
                    "and libvirtd")
@@ -160,6 +178,8 @@ def main():
                          BUILD + "/src/daemon/passthrud", "bench/inside.py",
                          "bench/inside_daemon.py", "bench/inside_guests.py"):
                 lab.push(os.path.join(TOP, path))
+            if args.before:
+                lab.push(os.path.abspath(args.before), "before/passthrud")
             if profile == "many-vfs":
                 r = lab.run(["lab-vfs", str(args.vfs)], timeout=1200)
                 if r.status:

@@ -5,7 +5,8 @@
     inside_daemon.py ROUNDS DEVICE [--only-reading]
 
 The same calls of libvirt-python go to both, by turns, and to bench-replay, which answers
-them by heart: that is what a client costs whoever it talks to. Prints samples as JSON.
+them by heart: that is what a client costs whoever it talks to. A passthrud of before, if there is
+one, is asked the same. Prints samples as JSON.
 """
 
 import json
@@ -20,6 +21,7 @@ import time
 import libvirt
 
 RUN = "/run/bench-daemon"
+BEFORE = "/lab/before/passthrud"
 PCI = libvirt.VIR_CONNECT_LIST_NODE_DEVICES_CAP_PCI_DEV
 CONFIG = 'auth_unix_rw = "none"\nauth_unix_ro = "none"\n'
 
@@ -119,6 +121,9 @@ def main():
     own = Server("passthrud", [RUN + "/passthrud", "--socket", RUN + "/sock"], RUN + "/sock")
     other = Server("libvirtd", ["/usr/sbin/libvirtd", "-f", RUN + "/libvirtd.conf"],
                    "/run/libvirt/libvirt-sock")
+    daemons = [own, other]
+    if os.path.exists(BEFORE):
+        daemons.insert(0, Server("before", [BEFORE, "--socket", RUN + "/before"], RUN + "/before"))
     floor = Server("floor", [RUN + "/bench-replay", RUN + "/floor", RUN + "/sock"], RUN + "/floor")
     work = ["start to first answer"] + [w for w, _ in READS]
     changing = "--only-reading" not in sys.argv
@@ -126,8 +131,8 @@ def main():
     memory = {}
 
     subprocess.run(["modprobe", "vfio-pci"], check=True)
-    measure_starts([own, other], min(rounds, 3) + 1, samples)
-    for s in (own, other):
+    measure_starts(daemons, (rounds if len(daemons) > 2 else min(rounds, 3)) + 1, samples)
+    for s in daemons:
         samples["start to first answer"][s.name].pop(0)
         s.start()
         memory[s.name] = {"idle": s.resident_kib()}
@@ -140,7 +145,7 @@ def main():
     for _, run in READS[1:]:
         run(floor)
     floor.connection.close()
-    servers = (floor, own, other)
+    servers = [floor] + daemons
     for s in servers:
         s.open()
     for n in range(rounds + 1):             # the first round warms caches and doesn't count

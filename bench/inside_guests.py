@@ -7,9 +7,10 @@
 Three actors by turns: passthrud and libvirtd, asked with the same calls of libvirt-python for the
 same definitions, and the floor: sysfs, QEMU with the command line that passthrud uses, and QMP, by
 hand, with no check, no record and no way back. The floor resets a device before the guest has it
-and after, as passthrud does; without those resets it is told too. The guest is the test guest, which answers requests
-to unplug. PLUGGED is what is attached and detached; guests start with the first DEVICE, and with
-all. Prints samples as JSON.
+and after, as passthrud does; without those resets it is told too. A passthrud of before, if there
+is one, is asked what this one is. The guest is the test guest, which answers requests to unplug.
+PLUGGED is what is attached and detached; guests start with the first DEVICE, and with all. Prints
+samples as JSON.
 """
 
 import json
@@ -26,6 +27,7 @@ import time
 import libvirt
 
 RUN = "/run/bench-guests"
+BEFORE = "/lab/before/passthrud"
 SERIAL = RUN + "/serial"
 NAME = "bench"
 LIVE = libvirt.VIR_DOMAIN_AFFECT_LIVE
@@ -306,7 +308,10 @@ def main():
                  UNLABELLED)
     other = Daemon("libvirtd", ["/usr/sbin/libvirtd", "-f", RUN + "/libvirtd.conf"],
                    "/run/libvirt/libvirt-sock")
-    actors = (Floor(own), own, other)
+    actors = [Floor(own), own, other]
+    if os.path.exists(BEFORE):
+        actors.insert(1, Daemon("before", [BEFORE, "--socket", RUN + "/before"], RUN + "/before",
+                                UNLABELLED))
     samples = Samples(works((1, len(devices))))
     loads = []
     for n in range(rounds + 1):             # the first round warms caches and doesn't count
@@ -317,8 +322,8 @@ def main():
             run_guest(samples, actor, devices, None)
         loads.append(os.getloadavg()[0])
         print("guests: round %d of %d" % (n, rounds), file=sys.stderr, flush=True)
-    own.stop()
-    other.stop()
+    for actor in actors[1:]:
+        actor.stop()
     print(json.dumps({"devices": len(devices), "samples": samples.of, "load": loads}))
 
 

@@ -41,6 +41,10 @@ enum pt_event_kind {
 	PT_EVENT_LOST,
 };
 
+/* The kinds that pt_watch_new() is asked for: PT_WATCH(PT_EVENT_LEFT) | PT_WATCH(…). */
+#define PT_WATCH(kind) (1U << (kind))
+#define PT_WATCH_ALL   (~0U)
+
 /**
  * struct pt_event - one event
  * @kind: the kind
@@ -68,6 +72,9 @@ struct pt_watch;
 /**
  * pt_watch_new() - start a watch
  * @host: the host; must outlive the watch
+ * @kinds: the kinds of events to receive, or PT_WATCH_ALL; PT_EVENT_LOST is always received.
+ *	A source of events is opened, and the drivers that functions have now are read, only if
+ *	one of @kinds needs it
  * @ret_watch: freed by the caller with pt_watch_free()
  * @err: PT_SYSTEM if no source of events is available
  *
@@ -76,7 +83,8 @@ struct pt_watch;
  *
  * Return: 0 or a negative errno.
  */
-int pt_watch_new(struct pt_host *host, struct pt_watch **ret_watch, struct pt_error *err);
+int pt_watch_new(struct pt_host *host, unsigned int kinds, struct pt_watch **ret_watch,
+		 struct pt_error *err);
 
 /**
  * pt_watch_free() - end a watch

@@ -21,6 +21,12 @@
 
 #define INOTIFY_SIZE 4096
 
+#define UEVENT_KINDS                                                                               \
+	(PT_WATCH(PT_EVENT_APPEARED) | PT_WATCH(PT_EVENT_LEFT) | PT_WATCH(PT_EVENT_BOUND) |        \
+	 PT_WATCH(PT_EVENT_UNBOUND))
+#define KMSG_KINDS  (PT_WATCH(PT_EVENT_BUS_ERROR) | PT_WATCH(PT_EVENT_DMA_FAULT))
+#define CLAIM_KINDS (PT_WATCH(PT_EVENT_CLAIMED) | PT_WATCH(PT_EVENT_RELEASED))
+
 /* The kernel doesn't say which driver a function had. */
 struct known_driver {
 	struct pt_address address;
@@ -29,7 +35,8 @@ struct known_driver {
 
 struct pt_watch {
 	struct pt_host *host;
-	struct known_driver *drivers;
+	unsigned int kinds;
+	struct known_driver *drivers; /* with PT_EVENT_UNBOUND */
 	size_t driver_count;
 	int epoll_fd;
 	struct uevents *uevents; /* NULL where there are none */
@@ -55,6 +62,11 @@ const char *pt_event_kind_name(enum pt_event_kind kind)
 {
 	return (size_t)kind < sizeof(kind_names) / sizeof(kind_names[0]) ? kind_names[kind]
 									 : "unknown";
+}
+
+static bool is_wanted(const struct pt_watch *watch, unsigned int kinds)
+{
+	return watch->kinds & kinds;
 }
 
 /* ---- drivers ---- */
@@ -111,6 +123,8 @@ static void read_drivers(struct pt_watch *watch)
 	size_t i;
 
 	watch->driver_count = 0;
+	if (!is_wanted(watch, PT_WATCH(PT_EVENT_UNBOUND)))
+		return;
 	if (pt_snapshot_read(watch->host, &snapshot, NULL) < 0)
 		return;
 	for (i = 0; i < pt_snapshot_count(snapshot); i++) {
@@ -178,7 +192,8 @@ static int open_claims(struct pt_watch *watch)
 	return add_source(watch, watch->inotify_fd);
 }
 
-int pt_watch_new(struct pt_host *host, struct pt_watch **ret_watch, struct pt_error *err)
+int pt_watch_new(struct pt_host *host, unsigned int kinds, struct pt_watch **ret_watch,
+		 struct pt_error *err)
 {
 	AUTO(auto_watch) struct pt_watch *watch = calloc(1, sizeof(*watch));
 	int r;
@@ -186,15 +201,16 @@ int pt_watch_new(struct pt_host *host, struct pt_watch **ret_watch, struct pt_er
 	if (!watch)
 		return pt_fail_memory(err);
 	watch->host = host;
+	watch->kinds = kinds;
 	watch->kmsg_fd = -1;
 	watch->inotify_fd = -1;
 	watch->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	r = watch->epoll_fd < 0 ? -errno : 0;
-	if (!r)
+	if (!r && is_wanted(watch, UEVENT_KINDS))
 		r = open_uevents(watch);
-	if (!r)
+	if (!r && is_wanted(watch, KMSG_KINDS))
 		r = open_kmsg(watch);
-	if (!r)
+	if (!r && is_wanted(watch, CLAIM_KINDS))
 		r = open_claims(watch);
 	if (r < 0)
 		return pt_fail(err, PT_SYSTEM, -r, "watching: %s", strerror(-r));
@@ -410,15 +426,24 @@ static int next_claim(struct pt_watch *watch, struct pt_event *event)
 	return 0;
 }
 
+static int next_of_any(struct pt_watch *watch, struct pt_event *event)
+{
+	int r = next_uevent(watch, event);
+
+	if (!r)
+		r = next_kmsg(watch, event);
+	return r ? r : next_claim(watch, event);
+}
+
 int pt_watch_next(struct pt_watch *watch, struct pt_event *ret_event, struct pt_error *err)
 {
 	struct pt_event event;
-	int r = next_uevent(watch, &event);
+	int r;
 
-	if (!r)
-		r = next_kmsg(watch, &event);
-	if (!r)
-		r = next_claim(watch, &event);
+	/* a source has events of more than one kind */
+	do {
+		r = next_of_any(watch, &event);
+	} while (r > 0 && event.kind != PT_EVENT_LOST && !is_wanted(watch, PT_WATCH(event.kind)));
 	if (r < 0)
 		return pt_fail(err, PT_SYSTEM, -r, "watching: %s", strerror(-r));
 	if (r > 0)

@@ -165,7 +165,7 @@ static int watch(struct cli *cli, const struct cli_devices *devices)
 	struct pt_error err;
 	sigset_t signals;
 
-	if (pt_watch_new(cli->host, &watch, &err) < 0)
+	if (pt_watch_new(cli->host, PT_WATCH_ALL, &watch, &err) < 0)
 		return cli_fail(cli, &err);
 	(void)sigemptyset(&signals);
 	(void)sigaddset(&signals, SIGINT);

@@ -53,7 +53,7 @@ static void test_claims(void **state)
 
 	(void)state;
 	/* before there is any state directory */
-	assert_int_equal(pt_watch_new(host, &watch, &err), 0);
+	assert_int_equal(pt_watch_new(host, PT_WATCH_ALL, &watch, &err), 0);
 	nothing_more(watch);
 	assert_int_equal(pt_request_apply(host, &request, &err), 0);
 	event = next(watch);
@@ -70,6 +70,34 @@ static void test_claims(void **state)
 	assert_false(event.has_claim);
 	nothing_more(watch);
 	pt_watch_free(watch);
+	fake_free(fake);
+}
+
+/* Only what was asked for arrives. */
+static void test_kinds(void **state)
+{
+	struct fake *fake = open_vtd();
+	struct pt_host *host = fake_host(fake);
+	struct pt_address edu = at(EDU);
+	struct pt_request request = {.verb = PT_DETACH, .devices = &edu, .count = 1};
+	struct pt_watch *released, *faults;
+	struct pt_event event;
+	struct pt_error err;
+
+	(void)state;
+	assert_int_equal(pt_watch_new(host, PT_WATCH(PT_EVENT_RELEASED), &released, &err), 0);
+	assert_int_equal(pt_watch_new(host, PT_WATCH(PT_EVENT_DMA_FAULT), &faults, &err), 0);
+	assert_int_equal(pt_request_apply(host, &request, &err), 0);
+	nothing_more(released);
+	request.verb = PT_REATTACH;
+	assert_int_equal(pt_request_apply(host, &request, &err), 0);
+	event = next(released);
+	assert_int_equal(event.kind, PT_EVENT_RELEASED);
+	nothing_more(released);
+	assert_false(is_readable(faults));
+	nothing_more(faults);
+	pt_watch_free(released);
+	pt_watch_free(faults);
 	fake_free(fake);
 }
 
@@ -94,7 +122,7 @@ static void test_faults(void **state)
 	assert_int_equal(pt_request_apply(host, &request, &err), 0);
 	(void)unlinkat(host->root_fd, "dev/kmsg", 0);
 	assert_int_equal(mkfifoat(host->root_fd, "dev/kmsg", 0600), 0);
-	assert_int_equal(pt_watch_new(host, &watch, &err), 0);
+	assert_int_equal(pt_watch_new(host, PT_WATCH_ALL, &watch, &err), 0);
 	fd = openat(host->root_fd, "dev/kmsg", O_WRONLY | O_CLOEXEC);
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, record, sizeof(record) - 1), sizeof(record) - 1);
@@ -114,6 +142,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_claims),
+		cmocka_unit_test(test_kinds),
 		cmocka_unit_test(test_faults),
 	};
 

@@ -11,6 +11,9 @@
 /* The maximum number of events per round of the loop; remaining events wake it again. */
 #define EVENTS_MAX 64
 
+#define KINDS                                                                                      \
+	(PT_WATCH(PT_EVENT_DMA_FAULT) | PT_WATCH(PT_EVENT_BUS_ERROR) | PT_WATCH(PT_EVENT_LEFT))
+
 struct device_faults {
 	struct pt_watch *watch;
 	sd_event_source *source;
@@ -75,7 +78,7 @@ int device_faults_new(const struct context *context, struct device_faults **ret_
 
 	if (!faults)
 		return pt_fail_memory(err);
-	r = pt_watch_new(context->host, &faults->watch, err);
+	r = pt_watch_new(context->host, KINDS, &faults->watch, err);
 	if (r == 0) {
 		r = sd_event_add_io(context->loop, &faults->source, pt_watch_fd(faults->watch),
 				    EPOLLIN, on_event, faults);
