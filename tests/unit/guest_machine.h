@@ -42,13 +42,21 @@
  */
 static inline struct confine_user guest_user(void)
 {
-	struct confine_user user = {
-		.name = "nobody", .uid = 65534, .gid = 65534, .groups = {4711}, .group_count = 1};
+	struct confine_user user = {.name = "nobody",
+				    .uid = 65534,
+				    .gid = 65534,
+				    .groups = {4711},
+				    .group_count = 1,
+				    .common_uid = 65534,
+				    .common_gid = 65534};
 	const struct passwd *self = getpwuid(geteuid());
 
 	if (geteuid() == 0)
 		return user;
-	user = (struct confine_user){.uid = geteuid(), .gid = getegid()};
+	user = (struct confine_user){.uid = geteuid(),
+				     .gid = getegid(),
+				     .common_uid = geteuid(),
+				     .common_gid = getegid()};
 	(void)snprintf(user.name, sizeof(user.name), "%s", self ? self->pw_name : "self");
 	return user;
 }
