@@ -202,29 +202,41 @@ static void test_shared_disk(void **state)
 	is_as_before("d/shared", 0600, 0);
 }
 
+static void permit_to(const char *name, uid_t uid, unsigned int access)
+{
+	int fd = open_path(name);
+
+	assert_int_equal(access_permit(fd, uid, access), 0);
+	close(fd);
+}
+
+static void close_directory(const char *name)
+{
+	char path[128];
+	struct stat st;
+
+	(void)snprintf(path, sizeof(path), "%s/%s", tree.root, name);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(chmod(path, st.st_mode & 0770), 0);
+}
+
 /* An ISO of several guests that isn't everybody's, in a directory that isn't either. */
 static void test_permitted_to_all_guests(void **state)
 {
 	struct pt_error err;
-	char path[128];
 	int fd;
 
 	(void)state;
 	root_only();
 	make("iso/cd", 0600, 0);
-	(void)snprintf(path, sizeof(path), "%s/iso", tree.root);
-	assert_int_equal(chmod(path, 0700), 0);
+	close_directory("iso");
 	assert_true(lend(DISK("/iso/cd", "<readonly/>"), 0, &err) < 0);
 	assert_non_null(strstr(err.message, "can't enter the directory /iso"));
 	assert_non_null(strstr(err.message, "setfacl -m u:nobody:x"));
-	fd = open_path("iso");
-	assert_int_equal(access_permit(fd, common.uid, ACCESS_EXECUTE), 0);
-	close(fd);
+	permit_to("iso", common.uid, ACCESS_EXECUTE);
 	assert_true(lend(DISK("/iso/cd", "<readonly/>"), 0, &err) < 0);
 	assert_non_null(strstr(err.message, "setfacl -m u:nobody:r"));
-	fd = open_path("iso/cd");
-	assert_int_equal(access_permit(fd, common.uid, ACCESS_READ), 0);
-	close(fd);
+	permit_to("iso/cd", common.uid, ACCESS_READ);
 	assert_int_equal(record[0]->file_count, 0);
 	lent(DISK("/iso/cd", "<readonly/>"), 0);
 	lent(DISK("/iso/cd", "<readonly/>"), 1);
@@ -237,6 +249,25 @@ static void test_permitted_to_all_guests(void **state)
 	fd = open_path("iso/cd");
 	assert_int_equal(access_of(fd, common.uid), ACCESS_READ);
 	close(fd);
+}
+
+/* The host crashed, and nothing in /run tells any more what was lent. */
+static void test_left_by_a_crash(void **state)
+{
+	(void)state;
+	root_only();
+	make("shut/disk", 0600, 0);
+	permit_to("shut", common.uid, ACCESS_EXECUTE);
+	close_directory("shut");
+	lent(DISK("/shut/disk", ""), 0);
+	assert_int_equal(record[0]->file_count, 2);
+	store_live_free(record[0]);
+	record[0] = new_record("one");
+	lent(DISK("/shut/disk", ""), 0);
+	assert_int_equal(record[0]->file_count, 2);
+	files_take_back(tree.host, record[0], 0);
+	assert_int_equal(permitted("shut", 0), 0);
+	is_as_before("shut/disk", 0600, 0);
 }
 
 /* What anybody may use is left alone. */
@@ -322,9 +353,13 @@ static void test_state_moves_over(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_numbers),	     TEST(test_taken_number),
-		TEST(test_shared_disk),	     TEST(test_permitted_to_all_guests),
-		TEST(test_everybodys),	     TEST(test_backing_of_another_guest),
+		TEST(test_numbers),
+		TEST(test_taken_number),
+		TEST(test_shared_disk),
+		TEST(test_permitted_to_all_guests),
+		TEST(test_left_by_a_crash),
+		TEST(test_everybodys),
+		TEST(test_backing_of_another_guest),
 		TEST(test_state_moves_over),
 	};
 

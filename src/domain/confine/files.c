@@ -335,7 +335,7 @@ static int judge(struct pt_host *host, const struct named_file *file, const stru
 		judge_refuse(file, result, err, file->untrusted);
 	else if (file->errnum)
 		refuse_missing(file, user, result, err);
-	else if (common)
+	else if (confine_is_own(user))
 		return judge_own(host, file, own, common, user, record, result, err);
 	else
 		return judge_common(host, file, own, user, record, result, err);

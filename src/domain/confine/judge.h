@@ -50,7 +50,8 @@ int judge_note(const struct store_file *file, const struct stat *st, struct stor
  * For a guest with a user of its own, @own and @common being what that user and the one that
  * guests have in common found: what is permitted to the latter, or can be lent, is permitted to
  * the guest's by an entry of an access control list, as are the directories on the way. Where the
- * filesystem has no such lists, a file changes its owner.
+ * filesystem has no such lists, a file changes its owner. @common is only
+ * needed where @own has an error.
  */
 int judge_own(struct pt_host *host, const struct named_file *file, const struct finding *own,
 	      const struct finding *common, const struct confine_user *user,

@@ -42,7 +42,7 @@ struct way {
 	struct pt_host *host;
 	const struct named_file *file;
 	const struct confine_user *user;
-	const uint64_t *closed;
+	const uint64_t *closed; /* NULL: those that an entry opens to the guest's user */
 	struct store_live *record;
 	int *result;
 	int r;
@@ -66,9 +66,11 @@ static void note_directory(void *context, const char *directory, unsigned int in
 	struct way *way = context;
 	int r;
 
-	if (way->r < 0 || !(way->closed[index / 64] & UINT64_C(1) << index % 64))
+	if (way->r < 0 || (way->closed && !(way->closed[index / 64] & UINT64_C(1) << index % 64)))
 		return;
 	r = open_trusted(way->host, directory, way->user, &at);
+	if (!way->closed && (r < 0 || access_of(at.fd, way->user->uid) <= 0))
+		return;
 	if (!r)
 		r = access_may_permit(at.fd, way->user->uid, ACCESS_EXECUTE);
 	if (r < 0) {
@@ -143,6 +145,30 @@ static int note_own_file(struct pt_host *host, const struct named_file *file,
 	return 0;
 }
 
+/*
+ * It can be used as it is. If it is by an entry, that one has stayed, because the host crashed: it
+ * goes with this run's end, as do those of the directories.
+ */
+static int note_left(struct way *way)
+{
+	AUTO(auto_safe_path) struct safe_path at = SAFE_PATH_CLOSED;
+	struct store_file note = {.path = way->file->real, .given = way->user->uid};
+	int r = open_trusted(way->host, way->file->real, way->user, &at);
+
+	r = r < 0 ? r : access_of(at.fd, way->user->uid);
+	if (r <= 0)
+		return 0;
+	note.permitted = (unsigned int)r;
+	note.uid = at.st.st_uid;
+	note.device = (uint64_t)at.st.st_dev;
+	note.inode = (uint64_t)at.st.st_ino;
+	r = judge_note(&note, &at.st, way->record, way->err);
+	way->closed = NULL;
+	if (!r)
+		judge_each_directory(way->file->real, note_directory, way);
+	return r < 0 ? r : way->r;
+}
+
 int judge_own(struct pt_host *host, const struct named_file *file, const struct finding *own,
 	      const struct finding *common, const struct confine_user *user,
 	      struct store_live *record, int *result, struct pt_error *err)
@@ -156,7 +182,7 @@ int judge_own(struct pt_host *host, const struct named_file *file, const struct 
 	int r;
 
 	if (!own->errnum)
-		return 0;
+		return note_left(&way);
 	if (common->directory) {
 		judge_refuse_directory(file, common->directory, user, result, err);
 		return 0;
