@@ -41,9 +41,11 @@ enum pt_event_kind {
 	PT_EVENT_LOST,
 };
 
-/* The kinds that pt_watch_new() is asked for: PT_WATCH(PT_EVENT_LEFT) | PT_WATCH(…). */
+/** PT_WATCH - the bit of a kind: pt_watch_new() takes PT_WATCH(PT_EVENT_LEFT) | PT_WATCH(…) */
 #define PT_WATCH(kind) (1U << (kind))
-#define PT_WATCH_ALL   (~0U)
+
+/** PT_WATCH_ALL - all kinds */
+#define PT_WATCH_ALL (~0U)
 
 /**
  * struct pt_event - one event

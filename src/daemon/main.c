@@ -123,9 +123,6 @@ static int main_parse(int argc, char **argv, struct options *options)
 	if (optind < argc)
 		return usage(stderr);
 	log_set_level(level);
-	options->config.has_own_users = !options->config.guest_user;
-	options->config.is_guest = is_guest;
-	guest_user = options->config.guest_user;
 	if (!options->count)
 		options->sockets[options->count++] = SOCKET;
 	if (is_libvirt) {
@@ -133,6 +130,13 @@ static int main_parse(int argc, char **argv, struct options *options)
 		options->sockets[options->count++] = LIBVIRT_ANY_SOCKET;
 	}
 	return -1;
+}
+
+static void configure_guests(struct context_config *config)
+{
+	config->has_own_users = !config->guest_user;
+	config->is_guest = is_guest;
+	guest_user = config->guest_user;
 }
 
 static int choose_group(const struct options *options, gid_t *ret_gid, struct pt_error *err)
@@ -242,6 +246,7 @@ int main(int argc, char **argv)
 	status = main_parse(argc, argv, &options);
 	if (status >= 0)
 		return status;
+	configure_guests(&options.config);
 	/* a heap for each thread would be memory that is never used again */
 	(void)mallopt(M_ARENA_MAX, 2);
 	raise_limits();
