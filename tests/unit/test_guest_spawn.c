@@ -57,14 +57,15 @@ static void read_all(int fd, char text[4096])
 
 static bool must_lock;
 
-static int start(char *const *argv, int log_fd, int kept, struct spawn *spawn, struct pt_error *err)
+static int start(char *const *argv, int output_fd, int kept, struct spawn *spawn,
+		 struct pt_error *err)
 {
 	struct confine_user user = someone();
 	struct spawn_request request = {.argv = argv,
 					.user = &user,
 					.locked_memory = 3 << 20,
 					.must_lock = must_lock,
-					.log_fd = log_fd,
+					.output_fd = output_fd,
 					.kept = {kept},
 					.kept_count = kept >= 0};
 
@@ -82,25 +83,25 @@ static void test_held_until_released(void **state)
 {
 	struct spawn spawn = SPAWN_NONE;
 	struct pollfd fd = {.events = POLLIN};
-	int log_fd = temporary();
+	int output_fd = temporary();
 	char text[4096];
 
 	(void)state;
 	if (geteuid() != 0)
 		skip(); /* only root can become somebody else */
-	assert_int_equal(start(SH("echo hello"), log_fd, -1, &spawn, NULL), 0);
+	assert_int_equal(start(SH("echo hello"), output_fd, -1, &spawn, NULL), 0);
 	assert_true(spawn.pid > 0);
 	assert_true(spawn.start_time > 0);
 	fd.fd = spawn.pidfd;
 	assert_int_equal(poll(&fd, 1, 300), 0);
-	read_all(log_fd, text);
+	read_all(output_fd, text);
 	assert_string_equal(text, "");
 	assert_int_equal(spawn_release(&spawn, NULL), 0);
 	wait_end(spawn.pidfd);
-	read_all(log_fd, text);
+	read_all(output_fd, text);
 	assert_string_equal(text, "hello\n");
 	spawn_cancel(&spawn);
-	close(log_fd);
+	close(output_fd);
 }
 
 static void test_what_it_is(void **state)
@@ -110,7 +111,7 @@ static void test_what_it_is(void **state)
 		/* no pipe, which the shell would have open for a moment */
 		"ulimit -l; umask; ls -m /proc/$$/fd; readlink /proc/$$/fd/0";
 	struct spawn spawn = SPAWN_NONE;
-	int log_fd = temporary(), kept, i;
+	int output_fd = temporary(), kept, i;
 	char text[4096], expected[4096];
 
 	(void)state;
@@ -119,10 +120,10 @@ static void test_what_it_is(void **state)
 	kept = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	for (i = 0; i < 20; i++)
 		assert_true(open("/dev/zero", O_RDONLY) >= 0); /* would be inherited */
-	assert_int_equal(start(SH(script), log_fd, kept, &spawn, NULL), 0);
+	assert_int_equal(start(SH(script), output_fd, kept, &spawn, NULL), 0);
 	assert_int_equal(spawn_release(&spawn, NULL), 0);
 	wait_end(spawn.pidfd);
-	read_all(log_fd, text);
+	read_all(output_fd, text);
 	(void)snprintf(expected, sizeof(expected),
 		       "65534\n65534\n65534\n"
 		       "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n"
@@ -134,7 +135,7 @@ static void test_what_it_is(void **state)
 	assert_string_equal(text, expected);
 	spawn_cancel(&spawn);
 	close(kept);
-	close(log_fd);
+	close(output_fd);
 }
 
 /* Without CAP_SYS_RESOURCE, and with a limit of 1 MiB: for a process that ends then. */
@@ -154,18 +155,18 @@ static void lower_limit(void)
 static void start_with_less(char text[4096])
 {
 	struct spawn spawn = SPAWN_NONE;
-	int log_fd = temporary();
+	int output_fd = temporary();
 	struct pt_error err;
 
-	assert_int_equal(start(SH("ulimit -l"), log_fd, -1, &spawn, NULL), 0);
+	assert_int_equal(start(SH("ulimit -l"), output_fd, -1, &spawn, NULL), 0);
 	if (spawn_release(&spawn, &err) < 0) {
 		(void)snprintf(text, 4096, "%s", err.message);
 	} else {
 		wait_end(spawn.pidfd);
-		read_all(log_fd, text);
+		read_all(output_fd, text);
 	}
 	spawn_cancel(&spawn);
-	close(log_fd);
+	close(output_fd);
 }
 
 /* passthrud in a container: a guest without devices of the host's runs all the same. */
@@ -196,39 +197,39 @@ static void test_what_is_no_program(void **state)
 {
 	char *argv[] = {(char *)(uintptr_t)"/nonexistent/qemu", NULL};
 	struct spawn spawn = SPAWN_NONE;
-	int log_fd = temporary();
+	int output_fd = temporary();
 	struct pt_error err;
 
 	(void)state;
 	if (geteuid() != 0)
 		skip();
-	assert_int_equal(start(argv, log_fd, -1, &spawn, NULL), 0);
+	assert_int_equal(start(argv, output_fd, -1, &spawn, NULL), 0);
 	assert_true(spawn_release(&spawn, &err) < 0);
 	assert_non_null(strstr(err.message, "can't execute it"));
 	assert_int_equal(spawn.pid, 0);
 	assert_true(waitpid(-1, NULL, WNOHANG) < 0);
-	close(log_fd);
+	close(output_fd);
 }
 
 static void test_cancelled(void **state)
 {
 	struct spawn spawn = SPAWN_NONE;
-	int log_fd = temporary();
+	int output_fd = temporary();
 	char text[4096];
 
 	(void)state;
-	assert_int_equal(start(SH("echo no"), log_fd, -1, &spawn, NULL), 0);
+	assert_int_equal(start(SH("echo no"), output_fd, -1, &spawn, NULL), 0);
 	spawn_cancel(&spawn);
-	read_all(log_fd, text);
+	read_all(output_fd, text);
 	assert_string_equal(text, "");
 	assert_true(waitpid(-1, NULL, WNOHANG) < 0);
-	close(log_fd);
+	close(output_fd);
 }
 
 /* Whoever holds it may be killed: then it ends by itself, and never becomes QEMU. */
 static void test_its_holder_dies(void **state)
 {
-	int log_fd = temporary(), pipe_fds[2], pidfd;
+	int output_fd = temporary(), pipe_fds[2], pidfd;
 	struct spawn spawn = SPAWN_NONE;
 	char text[4096];
 	pid_t holder, child = 0;
@@ -237,7 +238,7 @@ static void test_its_holder_dies(void **state)
 	assert_int_equal(pipe(pipe_fds), 0);
 	holder = fork();
 	if (holder == 0) {
-		if (start(SH("echo no"), log_fd, -1, &spawn, NULL) < 0 ||
+		if (start(SH("echo no"), output_fd, -1, &spawn, NULL) < 0 ||
 		    write(pipe_fds[1], &spawn.pid, sizeof(spawn.pid)) < 0)
 			_exit(1);
 		for (;;)
@@ -249,10 +250,10 @@ static void test_its_holder_dies(void **state)
 	assert_int_equal(kill(holder, SIGKILL), 0);
 	assert_int_equal(waitpid(holder, NULL, 0), holder);
 	wait_end(pidfd);
-	read_all(log_fd, text);
+	read_all(output_fd, text);
 	assert_string_equal(text, "");
 	close(pidfd);
-	close(log_fd);
+	close(output_fd);
 }
 
 static int set_up(void **state)

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -12,6 +13,7 @@
 #include "base/io.h"
 #include "base/text.h"
 #include "daemon/log.h"
+#include "domain/confine/output.h"
 #include "domain/confine/run_files.h"
 
 static int copy(int from, off_t start, off_t end, int to)
@@ -74,6 +76,93 @@ static bool is_too_long(struct pt_host *host, const struct domain *domain)
 	       fstatat(host->root_fd, io_relative(path), &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 	       st.st_size > GUEST_LOG_MAX;
 }
+
+/* ---- what QEMU says ---- */
+
+struct log_reader {
+	struct domain *domain; /* these two are the monitor's */
+	struct guest *guest;
+	int fd;
+	sd_event_source *io;
+};
+
+/* Full, and its end waits to be moved: what comes meanwhile is lost. */
+static bool is_full(const struct log_reader *reader)
+{
+	struct stat st;
+
+	if (fstat(reader->fd, &st) < 0 || st.st_size <= GUEST_LOG_MAX)
+		return false;
+	guests_work(reader->domain->guests, trim, reader->domain, NULL, NULL);
+	return st.st_size > 2 * GUEST_LOG_MAX;
+}
+
+static ssize_t move_output(struct log_reader *reader)
+{
+	AUTO_CLOSE int null_fd = -1;
+
+	if (!is_full(reader))
+		return output_move(reader->guest->output_fd, reader->fd, GUEST_LOG_READ);
+	null_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	return output_move(reader->guest->output_fd, null_fd, GUEST_LOG_READ);
+}
+
+static int on_output(sd_event_source *source, int fd, uint32_t revents, void *context)
+{
+	struct log_reader *reader = context;
+
+	(void)fd;
+	(void)revents;
+	/* a full disk loses what QEMU says; nobody else's end ends this */
+	if (move_output(reader) == -ENODATA)
+		(void)sd_event_source_set_enabled(source, SD_EVENT_OFF);
+	return 0;
+}
+
+struct log_reader *logs_read(struct domain *domain, struct guest *guest)
+{
+	const struct context *context = domain->guests->parts.context;
+	struct log_reader *reader;
+	int r;
+
+	if (guest->output_fd < 0)
+		return NULL;
+	reader = calloc(1, sizeof(*reader));
+	if (!reader)
+		return NULL;
+	reader->domain = domain;
+	reader->guest = guest;
+	reader->fd = run_files_reopen_log(context->host, guest->name);
+	r = reader->fd < 0 ? reader->fd
+			   : sd_event_add_io(context->loop, &reader->io, guest->output_fd, EPOLLIN,
+					     on_output, reader);
+	if (r >= 0)
+		r = sd_event_source_set_ratelimit(reader->io, 1000000, GUEST_LOG_READS);
+	/* events and calls come first */
+	if (r >= 0)
+		r = sd_event_source_set_priority(reader->io, SD_EVENT_PRIORITY_IDLE);
+	if (r >= 0)
+		return reader;
+	log_message(PT_LOG_WARNING, "what QEMU of guest %s says is not logged: %s", guest->name,
+		    strerror(-r));
+	logs_stop(reader);
+	return NULL;
+}
+
+void logs_stop(struct log_reader *reader)
+{
+	if (!reader)
+		return;
+	/* a pipe holds no more than that */
+	if (reader->io)
+		(void)move_output(reader);
+	(void)sd_event_source_disable_unref(reader->io);
+	if (reader->fd >= 0)
+		close(reader->fd);
+	free(reader);
+}
+
+/* ---- the logs of all ---- */
 
 /* All that run, kept for us; ended by NULL. NULL without memory. */
 static struct domain **list_running(struct guests *guests)

@@ -11,6 +11,7 @@
 #include "base/auto.h"
 #include "daemon/guests/domain_events.h"
 #include "daemon/guests/end.h"
+#include "daemon/guests/logs.h"
 #include "daemon/log.h"
 #include "daemon/guests/reboot.h"
 #include "domain/guest/hotplug.h"
@@ -26,6 +27,7 @@ struct monitor {
 	sd_event_source *end;
 	sd_event_source *tpm;
 	sd_event_source *tpm_check;
+	struct log_reader *log;
 };
 
 static void monitor_free(struct monitor *monitor)
@@ -34,6 +36,7 @@ static void monitor_free(struct monitor *monitor)
 	(void)sd_event_source_disable_unref(monitor->end);
 	(void)sd_event_source_disable_unref(monitor->tpm);
 	(void)sd_event_source_disable_unref(monitor->tpm_check);
+	logs_stop(monitor->log);
 	qmp_close(monitor->events);
 	guest_unref(monitor->guest);
 	domain_release(monitor->domain);
@@ -446,6 +449,7 @@ static void monitor_begin(struct letter *letter)
 		monitor_free(monitor);
 		return;
 	}
+	monitor->log = logs_read(monitor->domain, monitor->guest);
 	monitor->next = guests->monitors;
 	guests->monitors = monitor;
 	/* what came while the connection was made waits in it, and no poll tells of that */

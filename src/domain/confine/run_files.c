@@ -156,6 +156,17 @@ int run_files_open_log(struct pt_host *host, const char *name, char *const *argv
 	return 0;
 }
 
+int run_files_reopen_log(struct pt_host *host, const char *name)
+{
+	char path[256];
+	int r = log_path(name, path);
+
+	if (r >= 0)
+		r = openat(host->root_fd, io_relative(path),
+			   O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+	return r < 0 && errno ? -errno : r;
+}
+
 void run_files_read_log(struct pt_host *host, const char *name, long long start, char *text,
 			size_t size)
 {

@@ -43,6 +43,9 @@ void run_files_sweep(struct pt_host *host);
 int run_files_open_log(struct pt_host *host, const char *name, char *const *argv, int *ret_fd,
 		       long long *ret_start, struct pt_error *err);
 
+/* To add to it; a descriptor or a negative errno. */
+int run_files_reopen_log(struct pt_host *host, const char *name);
+
 /* QEMU's messages since then, as one line, truncated to fit; "" if there are none. */
 void run_files_read_log(struct pt_host *host, const char *name, long long start, char *text,
 			size_t size);

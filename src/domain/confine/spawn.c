@@ -73,8 +73,8 @@ static int arrange_files(const struct spawn_request *request, const int *open_fd
 	if (r < 0)
 		return r;
 	null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	if (null_fd < 0 || dup2(null_fd, 0) < 0 || dup2(request->log_fd, 1) < 0 ||
-	    dup2(request->log_fd, 2) < 0)
+	if (null_fd < 0 || dup2(null_fd, 0) < 0 || dup2(request->output_fd, 1) < 0 ||
+	    dup2(request->output_fd, 2) < 0)
 		return -errno;
 	for (i = 0; i < request->kept_count; i++)
 		if (fcntl(request->kept[i], F_SETFD, 0) < 0)
@@ -211,7 +211,7 @@ int spawn_begin(struct pt_host *host, const struct spawn_request *request, struc
 	memcpy(fds, request->kept, count * sizeof(*fds));
 	fds[count++] = barrier[0];
 	fds[count++] = status[1];
-	fds[count++] = request->log_fd;
+	fds[count++] = request->output_fd;
 	/* for what the child looks at before exec(), which closes it */
 	fds[count++] = host->root_fd;
 	qsort(fds, count, sizeof(*fds), compare_fds);

@@ -22,7 +22,7 @@ struct spawn_request {
 	const char *label;	  /* its AppArmor profile, loaded by then; NULL: none */
 	uint64_t locked_memory;	  /* bytes, RLIMIT_MEMLOCK */
 	bool must_lock;		  /* it needs that much; otherwise less will do */
-	int log_fd;		  /* its stdout and stderr */
+	int output_fd;		  /* its stdout and stderr */
 	int kept[SPAWN_KEPT_MAX]; /* descriptors it inherits, under their own numbers, all above 2
 				   */
 	size_t kept_count;

@@ -17,6 +17,7 @@
 #include "domain/confine/profile.h"
 #include "domain/confine/files.h"
 #include "domain/resources/vf.h"
+#include "domain/confine/output.h"
 #include "domain/resources/tpm.h"
 
 /* ---- the struct ---- */
@@ -35,6 +36,7 @@ struct guest *guest_new(void)
 	(void)pthread_condattr_destroy(&attributes);
 	guest->users = 1;
 	guest->pidfd = -1;
+	guest->output_fd = -1;
 	return guest;
 }
 
@@ -51,6 +53,8 @@ void guest_unref(struct guest *guest)
 	qmp_close(guest->qmp);
 	if (guest->pidfd >= 0)
 		close(guest->pidfd);
+	if (guest->output_fd >= 0)
+		close(guest->output_fd);
 	store_live_free(guest->record);
 	definition_free(guest->live);
 	(void)pthread_cond_destroy(&guest->changed);
@@ -140,6 +144,9 @@ int guest_adopt(struct pt_host *host, struct store_live *record, struct guest **
 	if (r < 0)
 		return r;
 	find_common_user(guest, record->user);
+	r = output_find(host, record->pid);
+	if (r >= 0)
+		guest->output_fd = r;
 	guest->record = record;
 	*ret_guest = TAKE_POINTER(guest);
 	return 0;

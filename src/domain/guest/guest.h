@@ -50,6 +50,7 @@ struct guest {
 	struct pt_owner owner;
 	struct confine_user user;
 	int pidfd;
+	int output_fd; /* of its pipe (confine/output.h); -1: none */
 	bool is_child;
 	guest_limit_fn limit; /* the daemon's; NULL for none */
 

@@ -15,6 +15,7 @@
 #include "base/text.h"
 #include "domain/command_line/command_line.h"
 #include "domain/guest/guest.h"
+#include "domain/confine/output.h"
 #include "domain/confine/run_files.h"
 #include "domain/confine/profile.h"
 #include "domain/definition/complete.h"
@@ -24,6 +25,9 @@
 #include "domain/confine/limits.h"
 #include "domain/confine/spawn.h"
 #include "domain/resources/tpm.h"
+
+/* What is kept of what QEMU says before its start has failed. */
+#define OUTPUT_MAX ((size_t)1024 * 1024)
 
 /* From here on a start is announced as slow. */
 #define SLOW_MEMORY ((uint64_t)16 * 1024 * 1024 * 1024)
@@ -45,6 +49,7 @@ struct start {
 	char **environment;
 	int log_fd;
 	long long log_start;
+	int output_fd; /* QEMU's end of its pipe */
 	struct spawn spawn;
 	struct spawn tpm;
 	int tpm_fd; /* QEMU's end of its socket pair with swtpm, and the other one */
@@ -64,6 +69,7 @@ static void start_free(struct start *start)
 	close_fd(&start->files.commands.fd);
 	close_fd(&start->files.events.fd);
 	close_fd(&start->log_fd);
+	close_fd(&start->output_fd);
 	close_fd(&start->spawn.status_fd);
 	close_fd(&start->spawn.barrier_fd);
 	close_fd(&start->tpm.pidfd);
@@ -169,7 +175,10 @@ static int prepare_files(struct start *start, struct pt_error *err)
 	if (!r)
 		r = run_files_open_log(start->host, guest->name, start->argv, &start->log_fd,
 				       &start->log_start, err);
-	return r;
+	if (r < 0)
+		return r;
+	r = output_open(&guest->output_fd, &start->output_fd);
+	return r < 0 ? pt_fail(err, PT_SYSTEM, -r, "can't create a pipe: %s", strerror(-r)) : 0;
 }
 
 /* ---- step by step ---- */
@@ -181,7 +190,7 @@ static int hold_tpm(struct start *start, struct spawn_request *request, struct p
 	if (start->tpm_fd < 0)
 		return 0;
 	request->kept[request->kept_count++] = start->tpm_fd;
-	return tpm_hold(start->host, guest->live, &guest->user, start->tpm_own_fd, start->log_fd,
+	return tpm_hold(start->host, guest->live, &guest->user, start->tpm_own_fd, start->output_fd,
 			guest->record, &start->tpm, err);
 }
 
@@ -206,7 +215,7 @@ static int hold(struct start *start, struct pt_error *err)
 		.label = profile_of(guest->live),
 		.locked_memory = limits_lock_bytes(guest->live, start->hostdev_count),
 		.must_lock = limits_must_lock(guest->live, start->hostdev_count),
-		.log_fd = start->log_fd,
+		.output_fd = start->output_fd,
 		.kept = {start->files.commands.fd, start->files.events.fd},
 		.kept_count = 2,
 	};
@@ -248,6 +257,7 @@ static int explain(const struct start *start, int r, struct pt_error *err)
 	if (r >= 0 || (r != -ECONNRESET && r != -ECONNREFUSED && r != -EPIPE))
 		return r;
 	(void)guest_wait_end(start->guest, 2000);
+	(void)output_move(start->guest->output_fd, start->log_fd, OUTPUT_MAX);
 	run_files_read_log(start->host, start->guest->name, start->log_start, text, sizeof(text));
 	return pt_fail(err, PT_SYSTEM, ECONNRESET,
 		       "QEMU unexpectedly closed the monitor (vm='%s'): %s", start->guest->name,
@@ -277,6 +287,7 @@ static int converse(struct start *start, struct pt_error *err)
 	close_fd(&start->files.events.fd);
 	close_fd(&start->tpm_fd);
 	close_fd(&start->tpm_own_fd);
+	close_fd(&start->output_fd);
 	r = guest_connect(guest, patience, err);
 	if (!r)
 		r = guest_connect_events(guest, patience, &start->events, err);
@@ -372,12 +383,15 @@ int guest_start(struct pt_host *host, const struct definition *def,
 			      .options = options,
 			      .files = {.commands.fd = -1, .events.fd = -1},
 			      .log_fd = -1,
+			      .output_fd = -1,
 			      .spawn = SPAWN_NONE,
 			      .tpm = SPAWN_NONE,
 			      .tpm_fd = -1,
 			      .tpm_own_fd = -1};
 	int r = start_run(&start, def, err);
 
+	if (r < 0 && start.log_fd >= 0)
+		(void)output_move(start.guest->output_fd, start.log_fd, OUTPUT_MAX);
 	close_fd(&start.spawn.pidfd);
 	if (!r) {
 		*ret_guest = TAKE_POINTER(start.guest);

@@ -173,7 +173,7 @@ int tpm_prepare(struct pt_host *host, const struct definition *live,
 }
 
 int tpm_hold(struct pt_host *host, const struct definition *live, const struct confine_user *user,
-	     int own_socket, int log_fd, struct store_live *record, struct spawn *ret_spawn,
+	     int own_socket, int output_fd, struct store_live *record, struct spawn *ret_spawn,
 	     struct pt_error *err)
 {
 	char program[PATH_SIZE], state[PATH_SIZE + 32], control[64];
@@ -192,7 +192,7 @@ int tpm_hold(struct pt_host *host, const struct definition *live, const struct c
 		.argv = argv,
 		.environment = environment,
 		.user = user,
-		.log_fd = log_fd,
+		.output_fd = output_fd,
 		.kept = {own_socket},
 		.kept_count = 1,
 	};

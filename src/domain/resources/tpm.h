@@ -31,10 +31,10 @@ int tpm_prepare(struct pt_host *host, const struct definition *live,
 
 /*
  * Its process, held as QEMU's is (spawn.h); spawn_release() lets it become swtpm. It is
- * @record's from here on. @log_fd is QEMU's log.
+ * @record's from here on. @output_fd: QEMU's, for its messages.
  */
 int tpm_hold(struct pt_host *host, const struct definition *live, const struct confine_user *user,
-	     int own_socket, int log_fd, struct store_live *record, struct spawn *ret_spawn,
+	     int own_socket, int output_fd, struct store_live *record, struct spawn *ret_spawn,
 	     struct pt_error *err);
 
 /* A pidfd of @record's swtpm; -ESRCH when it has none, or it has ended and was reaped. */
