@@ -28,6 +28,7 @@
 struct options {
 	const char *sockets[SOCKETS_MAX];
 	size_t count;
+	bool is_libvirt;
 	const char *group; /* NULL: the first there is of "passthru" and "libvirt" */
 	struct context_config config;
 };
@@ -46,6 +47,7 @@ static int usage(FILE *out)
 		    "                    its own, in the groups of the first of passthru-qemu,\n"
 		    "                    libvirt-qemu and qemu that exists)\n"
 		    "  --unplug-timeout SECONDS  how long an unplug waits (default: 10)\n"
+		    "  --optional-scopes start a guest also if systemd makes no scope for it\n"
 		    "  -v, --verbose     log more; twice: log everything\n"
 		    "  --version, -h, --help\n"
 		    "\n"
@@ -70,6 +72,16 @@ static bool is_guest(uid_t uid)
 	return own_user_is(uid) || (common && uid == common);
 }
 
+static void choose_sockets(struct options *options)
+{
+	if (!options->count)
+		options->sockets[options->count++] = SOCKET;
+	if (options->is_libvirt) {
+		options->sockets[options->count++] = LIBVIRT_SOCKET;
+		options->sockets[options->count++] = LIBVIRT_ANY_SOCKET;
+	}
+}
+
 /* -1 to go on, else the exit status. */
 static int main_parse(int argc, char **argv, struct options *options)
 {
@@ -78,12 +90,12 @@ static int main_parse(int argc, char **argv, struct options *options)
 					      {"group", required_argument, NULL, 'g'},
 					      {"guest-user", required_argument, NULL, 'u'},
 					      {"unplug-timeout", required_argument, NULL, 't'},
+					      {"optional-scopes", no_argument, NULL, 'o'},
 					      {"verbose", no_argument, NULL, 'v'},
 					      {"version", no_argument, NULL, 'V'},
 					      {"help", no_argument, NULL, 'h'},
 					      {0}};
 	enum pt_log_level level = PT_LOG_NOTICE;
-	bool is_libvirt = false;
 	uint64_t seconds;
 	int c;
 
@@ -95,7 +107,7 @@ static int main_parse(int argc, char **argv, struct options *options)
 			options->sockets[options->count++] = optarg;
 			break;
 		case 'l':
-			is_libvirt = true;
+			options->is_libvirt = true;
 			break;
 		case 'g':
 			options->group = optarg;
@@ -107,6 +119,9 @@ static int main_parse(int argc, char **argv, struct options *options)
 			if (text_parse_number(optarg, 10, 3600, &seconds) < 0 || !seconds)
 				return usage(stderr);
 			options->config.unplug_ms = (unsigned int)seconds * 1000;
+			break;
+		case 'o':
+			options->config.are_scopes_optional = true;
 			break;
 		case 'v':
 			level = level == PT_LOG_NOTICE ? PT_LOG_INFO : PT_LOG_DEBUG;
@@ -123,12 +138,6 @@ static int main_parse(int argc, char **argv, struct options *options)
 	if (optind < argc)
 		return usage(stderr);
 	log_set_level(level);
-	if (!options->count)
-		options->sockets[options->count++] = SOCKET;
-	if (is_libvirt) {
-		options->sockets[options->count++] = LIBVIRT_SOCKET;
-		options->sockets[options->count++] = LIBVIRT_ANY_SOCKET;
-	}
 	return -1;
 }
 
@@ -247,6 +256,7 @@ int main(int argc, char **argv)
 	if (status >= 0)
 		return status;
 	configure_guests(&options.config);
+	choose_sockets(&options);
 	/* a heap for each thread would be memory that is never used again */
 	(void)mallopt(M_ARENA_MAX, 2);
 	raise_limits();

@@ -147,6 +147,13 @@ def test_a_guest_with_a_device(world, installed, guests):
     groups = installed.sh("grep ^Groups: /proc/%d/status" % pid).out.split()[1:]
     assert installed.sh("id -g passthru-qemu").out.strip() in groups and str(uid) not in groups
 
+    # without a scope nothing would keep the host's other devices from QEMU
+    installed.sh("systemctl mask --runtime machine.slice")
+    words = installed.virsh_fails("start", guests.define("d2").name)
+    installed.sh("systemctl unmask --runtime machine.slice")
+    assert "can't create a systemd scope for guest d2" in words and "--optional-scopes" in words
+    installed.virsh("undefine", "d2")
+
     installed.sh("systemctl restart passthrud.service")
     assert re.search(r"d1 +running", installed.virsh("list"))
     assert g.pid() == pid and scope_of(installed, pid) == "/machine.slice/" + unit

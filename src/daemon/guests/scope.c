@@ -207,26 +207,52 @@ static int open_bus(const char *name, sd_bus **ret_bus, struct pt_error *err)
 	return 0;
 }
 
-int scope_limit(const struct guest *guest, const struct definition *live, const struct reach *reach,
-		struct pt_error *err)
+static bool is_starting(const struct guest *guest)
 {
-	bool is_start = guest->record->phase == STORE_STARTING;
+	return guest->record->phase == STORE_STARTING;
+}
+
+static int limit(const struct guest *guest, const struct definition *live,
+		 const struct reach *reach, struct pt_error *err)
+{
 	AUTO(auto_bus) sd_bus *bus = NULL;
-	struct pt_error failure;
 	int r;
 
 	if (sd_booted() <= 0)
 		return 0;
-	r = open_bus(guest->name, &bus, &failure);
-	if (!r && is_start)
-		r = scope_ask(bus, guest->record, live, reach, &failure);
+	r = open_bus(guest->name, &bus, err);
+	if (!r && is_starting(guest))
+		r = scope_ask(bus, guest->record, live, reach, err);
 	else if (!r)
-		r = scope_change(bus, guest->record, reach, &failure);
-	if (r < 0 && is_start) {
-		log_message(PT_LOG_WARNING, "%s", failure.message);
+		r = scope_change(bus, guest->record, reach, err);
+	return r;
+}
+
+int scope_limit(const struct guest *guest, const struct definition *live, const struct reach *reach,
+		struct pt_error *err)
+{
+	struct pt_error why;
+	int r = limit(guest, live, reach, &why);
+
+	if (r >= 0)
+		return r;
+	if (is_starting(guest))
+		return pt_fail(err, why.reason, why.errnum,
+			       "%s. The kernel would not keep other devices of the host from QEMU; "
+			       "to start guests all the same: passthrud --optional-scopes",
+			       why.message);
+	return pt_fail(err, why.reason, why.errnum, "%s", why.message);
+}
+
+int scope_limit_if_possible(const struct guest *guest, const struct definition *live,
+			    const struct reach *reach, struct pt_error *err)
+{
+	struct pt_error why;
+	int r = limit(guest, live, reach, &why);
+
+	if (r < 0 && is_starting(guest)) {
+		log_message(PT_LOG_WARNING, "%s", why.message);
 		return 0;
 	}
-	if (r < 0 && err)
-		*err = failure;
-	return r;
+	return r < 0 ? pt_fail(err, why.reason, why.errnum, "%s", why.message) : 0;
 }

@@ -32,10 +32,12 @@ int scope_change(struct sd_bus *bus, const struct store_live *record, const stru
 
 /*
  * The one or the other of the systemd that is process 1; nothing where there is another. A guest
- * that can't get a scope is in the daemon's group, which is in the log, and no reason not to start
- * it.
+ * that can't get a scope is not started, or, if possible is enough, in the daemon's group, and that
+ * is logged.
  */
 int scope_limit(const struct guest *guest, const struct definition *live, const struct reach *reach,
 		struct pt_error *err);
+int scope_limit_if_possible(const struct guest *guest, const struct definition *live,
+			    const struct reach *reach, struct pt_error *err);
 
 #endif

@@ -30,13 +30,20 @@ static int choose_user(const struct context *context, struct pt_host *host,
 	return own_user_assign(host, definition_uuid(definition), &common, ret_user, err);
 }
 
+static guest_limit_fn choose_limit(const struct context *context, const struct pt_host *host)
+{
+	if (!host->is_this_machine)
+		return NULL;
+	return context->config.are_scopes_optional ? scope_limit_if_possible : scope_limit;
+}
+
 int domain_start(struct pt_host *host, struct domain *domain, const struct definition *definition,
 		 bool is_paused, struct pt_error *err)
 {
 	struct guests *guests = domain->guests;
 	struct guest_options options = {.is_paused = is_paused,
 					.notice = notice,
-					.limit = host->is_this_machine ? scope_limit : NULL};
+					.limit = choose_limit(guests->parts.context, host)};
 	struct confine_user user;
 	struct guest *guest;
 	struct qmp *events;
