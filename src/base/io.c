@@ -208,6 +208,16 @@ int io_sync_at(int dir_fd, const char *path)
 	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
 }
 
+int io_reopen(int fd, int flags)
+{
+	char link[32];
+	int opened;
+
+	(void)text_format(link, sizeof(link), "/proc/self/fd/%d", fd);
+	opened = open(link, flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	return opened < 0 ? -errno : opened;
+}
+
 int io_open_directory_at(int dir_fd, const char *path, DIR **ret_dir)
 {
 	int fd = openat(dir_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

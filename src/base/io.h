@@ -42,6 +42,12 @@ int io_replace_synced_at(int dir_fd, const char *path, const void *data, size_t 
 /* fsync() of a file or directory. */
 int io_sync_at(int dir_fd, const char *path);
 
+/*
+ * Open what a descriptor names once more, another way: one of O_PATH, or an end of a pipe. Never
+ * waits for another process, and has O_CLOEXEC. A descriptor or a negative errno.
+ */
+int io_reopen(int fd, int flags);
+
 /* opendir() below @dir_fd; closed with closedir(). Returns 0 or a negative errno. */
 int io_open_directory_at(int dir_fd, const char *path, DIR **ret_dir);
 

@@ -419,14 +419,7 @@ void safe_path_explain(const struct safe_path *path, const char *named, enum saf
 
 int safe_path_reopen(const struct safe_path *path, int flags)
 {
-	char link[64];
-	int fd;
-
-	if (path->fd < 0)
-		return -ENOENT;
-	(void)text_format(link, sizeof(link), "/proc/self/fd/%d", path->fd);
-	fd = open(link, flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	return fd < 0 ? -errno : fd;
+	return path->fd < 0 ? -ENOENT : io_reopen(path->fd, flags);
 }
 
 static int make_file_at(const struct safe_path *path, mode_t mode)

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/auto.h"
+#include "base/io.h"
 #include "base/text.h"
 
 #define BLOCK 16384
@@ -15,7 +16,6 @@ int output_open(int *ret_ours, int *ret_theirs)
 {
 	AUTO_CLOSE int ours = -1;
 	AUTO_CLOSE int theirs = -1;
-	char path[32];
 	int fds[2], both;
 
 	if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
@@ -23,10 +23,9 @@ int output_open(int *ret_ours, int *ret_theirs)
 	ours = fds[0];
 	theirs = fds[1];
 	/* for reading, too: then it is no broken pipe while nobody else reads */
-	(void)text_format(path, sizeof(path), "/proc/self/fd/%d", theirs);
-	both = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	both = io_reopen(theirs, O_RDWR);
 	if (both < 0)
-		return -errno;
+		return both;
 	*ret_ours = TAKE_FD(ours);
 	*ret_theirs = both;
 	return 0;
@@ -35,20 +34,15 @@ int output_open(int *ret_ours, int *ret_theirs)
 int output_find(struct pt_host *host, pid_t pid)
 {
 	AUTO_CLOSE int fd = -1;
-	AUTO_CLOSE int path_fd = -1;
 	struct stat st;
 	char path[32];
 
 	/* looked at before it is opened, for QEMU may have put anything there */
 	(void)text_format(path, sizeof(path), "proc/%d/fd/2", (int)pid);
-	path_fd = openat(host->root_fd, path, O_PATH | O_CLOEXEC);
-	if (path_fd < 0 || fstat(path_fd, &st) < 0)
+	fd = openat(host->root_fd, path, O_PATH | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0)
 		return -errno;
-	if (!S_ISFIFO(st.st_mode))
-		return -ENOTSUP;
-	(void)text_format(path, sizeof(path), "/proc/self/fd/%d", path_fd);
-	fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	return fd < 0 ? -errno : TAKE_FD(fd);
+	return S_ISFIFO(st.st_mode) ? io_reopen(fd, O_RDONLY) : -ENOTSUP;
 }
 
 static int output_append(int log_fd, const char *bytes, size_t size)
