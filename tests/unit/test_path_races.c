@@ -189,6 +189,11 @@ static struct definition *define(const struct kind *kind)
 	return def;
 }
 
+static bool is_on_way(const struct kind *kind, size_t swap)
+{
+	return race_is_on_way(swap, kind->path) || race_is_on_way(swap, kind->also);
+}
+
 static void arrange(const struct kind *kind)
 {
 	race_make_inside(tree.host, kind->file, kind->base, kind->attacker);
@@ -310,7 +315,7 @@ static void try_everywhere(const struct kind *kind)
 	before = race_describe_outside(tree.host);
 	points = count_points(kind, def);
 	for (size_t swap = 0; swap < RACE_SWAPS; swap++) {
-		if (!race_is_on_way(swap, kind->path) && !race_is_on_way(swap, kind->also))
+		if (!is_on_way(kind, swap))
 			continue;
 		for (size_t i = 0; i < 2 * points; i++) {
 			int r;
@@ -357,32 +362,48 @@ static unsigned long long next_random(unsigned long long *state)
 	return *state;
 }
 
+/* Pauses of all lengths, from none to that of an operation: a different one each time it runs. */
+static void pause_exchanger(unsigned int wanted, unsigned long long length)
+{
+	while (length-- && atomic_load(&shared->wanted) == wanted)
+		atomic_signal_fence(memory_order_seq_cst);
+}
+
+static void exchange_while(const struct kind *kind, unsigned int wanted, unsigned long long *seed)
+{
+	unsigned long long longest = 1ULL << (6 + next_random(seed) % 20);
+	size_t swap = 0;
+
+	pause_exchanger(wanted, next_random(seed) % longest);
+	while (atomic_load(&shared->wanted) == wanted) {
+		/* half of the time, back again */
+		if (next_random(seed) & 1)
+			swap = (size_t)(next_random(seed) % RACE_SWAPS);
+		if (!is_on_way(kind, swap))
+			continue;
+		if (race_swap(tree.host->root_fd, kind->base, swap))
+			atomic_fetch_add(&shared->swaps, 1);
+		pause_exchanger(wanted, next_random(seed) % longest);
+	}
+}
+
 static void exchange(const struct kind *kind, unsigned long long seed)
 {
-	size_t ways[RACE_SWAPS], count = 0;
+	unsigned int wanted = 0;
 
-	/* also when the test fails */
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	for (size_t i = 0; i < RACE_SWAPS; i++)
-		if (race_is_on_way(i, kind->path) || race_is_on_way(i, kind->also))
-			ways[count++] = i;
 	if (setgid(kind->attacker) < 0 || setuid(kind->attacker) < 0)
 		_exit(1);
-	for (;;) {
-		unsigned int wanted = atomic_load(&shared->wanted);
-
+	/* also when the test fails; another user's process forgets it */
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	while ((wanted & 3) != QUIT) {
+		wanted = atomic_load(&shared->wanted);
 		atomic_store(&shared->seen, wanted);
-		if ((wanted & 3) == QUIT)
-			_exit(0);
-		if ((wanted & 3) == WAIT) {
+		if ((wanted & 3) == RUN)
+			exchange_while(kind, wanted, &seed);
+		else
 			(void)sched_yield();
-			continue;
-		}
-		if (race_swap(tree.host->root_fd, kind->base, ways[next_random(&seed) % count]))
-			atomic_fetch_add(&shared->swaps, 1);
-		for (unsigned long long spin = next_random(&seed) % 4096; spin; spin--)
-			atomic_signal_fence(memory_order_seq_cst);
 	}
+	_exit(0);
 }
 
 static void tell_exchanger(unsigned int what)
