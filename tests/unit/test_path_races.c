@@ -4,7 +4,8 @@
  * that path: at each system call of the operation, and as quickly as that user can. Nothing outside
  * changes its owner, mode, ACL, content or time, comes or goes, or becomes the guest's to read.
  * Needs root, who alone can make what belongs to others. ./dev soak path_races counts more of it:
- * the environment's RACE_KIND, RACE_SWAPS and SEED say of which kind, how many, and which.
+ * the environment's RACE_KIND, RACE_SWAPS and SEED say of which kind, how many, and which;
+ * RACE_POINTS, of which kind at each system call.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -320,7 +321,8 @@ static void try_everywhere(const struct kind *kind)
 		for (size_t i = 0; i < 2 * points; i++) {
 			int r;
 
-			if (!sample(number++))
+			/* of a short operation, all */
+			if (!sample(number++) && points > 20)
 				continue;
 			r = try_point(kind, def, swap, i / 2, i % 2);
 			check(kind, before, race_swaps[swap][1], i);
@@ -335,13 +337,22 @@ static void try_everywhere(const struct kind *kind)
 	close_empty(&tree);
 }
 
+/* All of them, or that of the environment. */
+static bool is_wanted(const struct kind *kind, const char *variable)
+{
+	const char *only = getenv(variable);
+
+	return !only || strcmp(only, kind->name) == 0;
+}
+
 static void test_at_each_point(void **state)
 {
 	(void)state;
-	if (geteuid() != 0)
+	if (geteuid() != 0 || getenv("RACE_KIND"))
 		skip();
 	for (size_t i = 0; i < KINDS; i++)
-		try_everywhere(&kinds[i]);
+		if (is_wanted(&kinds[i], "RACE_POINTS"))
+			try_everywhere(&kinds[i]);
 }
 
 /* ---- as quickly as can be ---- */
@@ -452,16 +463,14 @@ static void race(const struct kind *kind, unsigned long long seed, unsigned long
 
 static void test_races(void **state)
 {
-	const char *only = getenv("RACE_KIND");
-
 	(void)state;
-	if (geteuid() != 0)
+	if (geteuid() != 0 || getenv("RACE_POINTS"))
 		skip();
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
 		      0);
 	assert_true(shared != MAP_FAILED);
 	for (size_t i = 0; i < KINDS; i++)
-		if (!only || strcmp(only, kinds[i].name) == 0)
+		if (is_wanted(&kinds[i], "RACE_KIND"))
 			race(&kinds[i], sample_number("SEED", 1),
 			     (unsigned long)sample_number("RACE_SWAPS", 300));
 	(void)munmap(shared, sizeof(*shared));
@@ -473,9 +482,6 @@ int main(void)
 		cmocka_unit_test(test_at_each_point),
 		cmocka_unit_test(test_races),
 	};
-	const struct CMUnitTest only_races[] = {cmocka_unit_test(test_races)};
 
-	if (getenv("RACE_KIND"))
-		return cmocka_run_group_tests(only_races, NULL, NULL);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

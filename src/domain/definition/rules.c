@@ -90,7 +90,15 @@ static int check_devices(const xmlNode *domain, struct pt_error *err)
 {
 	const xmlNode *device = node_child(node_child(domain, "devices"), NULL);
 	bool has_order = node_find(domain, "os/boot");
+	size_t count = 0;
 
+	for (const xmlNode *at = device; at; at = node_next(at, NULL))
+		count++;
+	/* each is compared with each */
+	if (count > DEFINITION_MAX_DEVICES)
+		return pt_fail(err, PT_INVALID, E2BIG,
+			       "domain/devices has %zu elements; at most %d are supported", count,
+			       DEFINITION_MAX_DEVICES);
 	for (; device; device = node_next(device, NULL)) {
 		int r = check_device(device, err);
 
