@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "domain/definition/definition.h"
 #include "domain/definition/device.h"
 #include "domain/definition/units.h"
@@ -123,12 +124,10 @@ static int check_name(const xmlNode *domain, struct pt_error *err)
 
 	if (!name)
 		return pt_fail(err, PT_INVALID, EINVAL, "missing domain name");
-	for (const char *at = name; *at; at++)
-		if ((unsigned char)*at < 0x20 || *at == '/' || *at == 0x7f)
-			return pt_fail(
-				err, PT_INVALID, EINVAL,
-				"domain/name contains a slash or control character, which is not "
-				"allowed");
+	if (strchr(name, '/') || !text_is_clean(name))
+		return pt_fail(err, PT_INVALID, EINVAL,
+			       "domain/name contains a slash or control character, which is not "
+			       "allowed");
 	if (name[0] == '.' || strlen(name) > 128 || !name[strspn(name, " ")])
 		return pt_fail(
 			err, PT_INVALID, EINVAL,
