@@ -110,13 +110,17 @@ static inline void race_put(struct pt_host *host, enum race_file kind, const cha
 	race_own(host->root_fd, path, uid);
 }
 
+/* A relative one: the kernel would follow it to the same place as a walk from the tree's root. */
 static inline void race_link(struct pt_host *host, const char *base, const char *name,
 			     const char *target, uid_t uid)
 {
-	char path[128];
+	char path[128], up[128] = "";
 
 	(void)snprintf(path, sizeof(path), "%s/%s", base, name);
-	put_link(host, path, target);
+	for (const char *at = strchr(path, '/'); at; at = strchr(at + 1, '/'))
+		(void)strcat(up, "../");
+	(void)strcat(up, target);
+	put_link(host, path, up);
 	race_own(host->root_fd, path, uid);
 }
 
@@ -160,12 +164,12 @@ static inline void race_make_inside(struct pt_host *host, enum race_file kind, c
 	race_put(host, RACE_PLAIN, base, "a/b/under", "hers", uid);
 	(void)snprintf(path, sizeof(path), "%s/a/b/under", base);
 	assert_int_equal(fchmodat(host->root_fd, path, 0644, 0), 0);
-	race_link(host, base, "a.link", "/outside/a", uid);
-	race_link(host, base, "a/b.link", "/outside/a/b", uid);
-	race_link(host, base, "a/b/c.link", "/outside/a/b", uid);
-	race_link(host, base, "a/b/f.link", "/outside/a/b/f", uid);
-	race_link(host, base, "a/b/new.link", "/outside/a/b/new", uid);
-	race_link(host, base, "a/b/f.bob", "/homes/bob/f", uid);
+	race_link(host, base, "a.link", "outside/a", uid);
+	race_link(host, base, "a/b.link", "outside/a/b", uid);
+	race_link(host, base, "a/b/c.link", "outside/a/b", uid);
+	race_link(host, base, "a/b/f.link", "outside/a/b/f", uid);
+	race_link(host, base, "a/b/new.link", "outside/a/b/new", uid);
+	race_link(host, base, "a/b/f.bob", "homes/bob/f", uid);
 	(void)snprintf(path, sizeof(path), "%s/a/b/f.hard", base);
 	assert_int_equal(linkat(host->root_fd, "outside/a/b/f", host->root_fd, path, 0), 0);
 	(void)snprintf(path, sizeof(path), "%s/a/b/f.fifo", base);
