@@ -34,8 +34,14 @@ def rows(heading):
     return found[2:]
 
 
+def version():
+    return subprocess.run(["systemd-analyze", "--version"], stdout=subprocess.PIPE, text=True,
+                          check=False).stdout.split()[1]
+
+
 def check_reasons(unit):
-    """Every option that isn't set is in the table, and nothing else is."""
+    """Every option that isn't set is in the table; and nothing else is, as the first version has it that
+    the figures are of: others count some options as set where there is nothing to set."""
     tests = {t["name"]: t for t in json.loads(analyze(unit, "--json=short"))}
     unset = {name for name, t in tests.items() if t["set"] is False and t["exposure"]}
     explained = set()
@@ -44,19 +50,17 @@ def check_reasons(unit):
             explained |= set(re.findall(r"`([^`]+)`", options))
     return ["%s isn't set, and has no reason in %s" % (name, DOCUMENT) for name in sorted(unset - explained)] + \
         ["%s is set, and %s says why not" % (name, DOCUMENT)
-         for name in sorted(explained & set(tests) - unset)]
+         for name in sorted(explained & set(tests) - unset) if version() == rows("Exposure")[0][1]]
 
 
 def check_figures():
-    """Of the version that they were taken with."""
-    version = subprocess.run(["systemd-analyze", "--version"], stdout=subprocess.PIPE, text=True,
-                             check=False).stdout.split()[1]
+    """Of the versions that they were taken with."""
     bad = []
     for unit, taken_with, _, after in rows("Exposure"):
         said = re.search(r"exposure level for .*: ([\d.]+)", analyze(unit))
-        if taken_with == version and said[1] != after:
+        if taken_with == version() and said[1] != after:
             bad.append("%s: %s, not %s" % (unit, said[1], after))
-    return bad + ([] if [r[0] for r in rows("Exposure")] == list(UNITS) else ["not of each unit"])
+    return bad + ([] if {r[0] for r in rows("Exposure")} == set(UNITS) else ["not of each unit"])
 
 
 def main():
