@@ -26,6 +26,9 @@ struct context_config {
 	unsigned int max_per_user;	   /* of each user but root; 0: CONTEXT_CLIENTS_PER_USER */
 	uint64_t patience_usec;		   /* 0: CONTEXT_PATIENCE_USEC */
 	const char *guest_user; /* whom guests run as; NULL: see domain/confine/confine.h */
+	bool has_own_users;	/* each guest as a user of its own, in that one's groups */
+	/* does a guest's QEMU run as this user? They have no business here. NULL: ask nobody */
+	bool (*is_guest)(uid_t uid);
 	unsigned int unplug_ms; /* how long unplugging waits for a guest; 0: GUEST_UNPLUG_MS */
 };
 

@@ -16,6 +16,7 @@
 #include "daemon/guests/load.h"
 #include "daemon/log.h"
 #include "daemon/server.h"
+#include "domain/confine/own_user.h"
 
 #define SOCKET "/run/passthru/passthru-sock"
 /* Where libvirt's clients look for qemu:///system, and where they look without any URI. */
@@ -41,8 +42,9 @@ static int usage(FILE *out)
 		    "                    " LIBVIRT_SOCKET ", " LIBVIRT_ANY_SOCKET "\n"
 		    "  --group NAME      group that may change devices, besides root\n"
 		    "                    (default: passthru, or libvirt, if it exists)\n"
-		    "  --guest-user NAME user that guests run as (default: the first of\n"
-		    "                    passthru-qemu, libvirt-qemu and qemu that exists)\n"
+		    "  --guest-user NAME all guests run as this user (default: each as a user of\n"
+		    "                    its own, in the groups of the first of passthru-qemu,\n"
+		    "                    libvirt-qemu and qemu that exists)\n"
 		    "  --unplug-timeout SECONDS  how long an unplug waits (default: 10)\n"
 		    "  -v, --verbose     log more; twice: log everything\n"
 		    "  --version, -h, --help\n"
@@ -50,6 +52,22 @@ static int usage(FILE *out)
 		    "virsh -c 'qemu+unix:///system?socket=" SOCKET "' nodedev-list --tree\n",
 		    out);
 	return out == stdout ? EXIT_SUCCESS : 2;
+}
+
+/* The user that guests have in common; NULL: the default one. */
+static const char *guest_user;
+
+/* Whom they have in common is looked up when somebody else than root comes for the first time. */
+static bool is_guest(uid_t uid)
+{
+	static uid_t common;
+	struct confine_user user;
+
+	if (!uid)
+		return false;
+	if (!common && confine_find_user(guest_user, &user, NULL) == 0)
+		common = user.uid;
+	return own_user_is(uid) || (common && uid == common);
 }
 
 /* -1 to go on, else the exit status. */
@@ -105,6 +123,9 @@ static int main_parse(int argc, char **argv, struct options *options)
 	if (optind < argc)
 		return usage(stderr);
 	log_set_level(level);
+	options->config.has_own_users = !options->config.guest_user;
+	options->config.is_guest = is_guest;
+	guest_user = options->config.guest_user;
 	if (!options->count)
 		options->sockets[options->count++] = SOCKET;
 	if (is_libvirt) {

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "base/auto.h"
+#include "base/clock.h"
 
 #define STACK_SIZE ((size_t)512 * 1024)
 
@@ -37,6 +38,12 @@ struct worker {
 	const struct job *job; /* that it runs */
 };
 
+/* Kept for the next job, the last used first: what it has read is worth more than a thread. */
+struct parked_host {
+	struct pt_host *host;
+	int64_t since_ms;
+};
+
 struct pool {
 	const struct context *context;
 	struct mailbox *mailbox;
@@ -47,6 +54,8 @@ struct pool {
 	unsigned int waiting_count;
 	unsigned int count, idle; /* threads; an idle one that was woken is idle until it runs */
 	unsigned int running[POOL_LANE_COUNT];
+	struct parked_host parked[POOL_THREADS_MAX]; /* in the order of since_ms */
+	size_t parked_count;
 	bool is_over;
 };
 
@@ -164,6 +173,41 @@ static struct job *await(struct pool *pool)
 	return job;
 }
 
+/* NULL: there is none. With the lock. */
+static struct pt_host *unpark_host(struct pool *pool)
+{
+	return pool->parked_count ? pool->parked[--pool->parked_count].host : NULL;
+}
+
+/* With the lock. */
+static void park_host(struct pool *pool, struct pt_host *host)
+{
+	if (host)
+		pool->parked[pool->parked_count++] =
+			(struct parked_host){.host = host, .since_ms = clock_now_ms()};
+}
+
+/*
+ * Those that no job needed for a while; all, when it is over. The index of modules is most of what
+ * a host has. With the lock, for where another allocator has taken malloc()'s place, two threads
+ * that trim at once would both begin with glibc's own.
+ */
+static void close_hosts(struct pool *pool)
+{
+	int64_t before = clock_now_ms() - POOL_IDLE_S * 1000;
+	size_t i, count = 0;
+
+	while (count < pool->parked_count &&
+	       (pool->is_over || pool->parked[count].since_ms <= before))
+		pt_host_free(pool->parked[count++].host);
+	if (!count)
+		return;
+	pool->parked_count -= count;
+	for (i = 0; i < pool->parked_count; i++)
+		pool->parked[i] = pool->parked[i + count];
+	(void)malloc_trim(0);
+}
+
 static void pool_run(struct pool *pool, struct pt_host **host, struct job *job)
 {
 	struct pt_error err;
@@ -183,33 +227,24 @@ static bool may_end(const struct pool *pool)
 	return pool->is_over || (!pool->waiting_count && pool->idle);
 }
 
-/* The index of modules is most of what a host has. */
-static void close_host(struct pt_host **host)
-{
-	pt_host_free(TAKE_POINTER(*host));
-	/* with the lock, for where another allocator has taken malloc()'s place, two threads at
-	 * once would both begin with glibc's own */
-	(void)malloc_trim(0);
-}
-
 static void *work(void *argument)
 {
 	struct worker *self = argument;
 	struct pool *pool = self->pool;
-	struct pt_host *host = NULL;
 
 	(void)pthread_mutex_lock(&pool->lock);
 	for (;;) {
 		struct job *job = await(pool);
+		struct pt_host *host;
 
 		if (!job) {
-			if (host)
-				close_host(&host);
+			close_hosts(pool);
 			if (may_end(pool))
 				break;
 			continue;
 		}
 		self->job = job;
+		host = unpark_host(pool);
 		/* the end of one job can make room for two */
 		if (pool->waiting_count && pool->idle)
 			(void)pthread_cond_signal(&pool->work);
@@ -217,6 +252,7 @@ static void *work(void *argument)
 		pool_run(pool, &host, job);
 		(void)pthread_mutex_lock(&pool->lock);
 		self->job = NULL;
+		park_host(pool, host);
 		pool->running[job->lane]--;
 		mailbox_post(pool->mailbox, &job->letter);
 	}

@@ -2,7 +2,8 @@
 /*
  * Threads for slow work: resets and rebinding take seconds, and reading a suspended device
  * resumes it. Threads are created on demand and exit when idle, except one idle thread. A job
- * always runs to its end, even if its client has disconnected.
+ * always runs to its end, even if its client has disconnected. Each running job has a host of its
+ * own, the one that was used last.
  *
  * Each job is in a lane, and each lane always has some threads that the others can't take from
  * it: a read never delays a change, and a guest can be ended at any time.
@@ -41,7 +42,7 @@ enum pool_lane {
 #define POOL_NO_USER ((uid_t) - 1)
 
 struct job {
-	/* in a thread, with its host, which is like the context's */
+	/* in a thread, with a host that is like the context's */
 	void (*run)(struct job *job, struct pt_host *host);
 	/* instead of @run, in any thread: there is no thread for it, or no host */
 	void (*fail)(struct job *job, const struct pt_error *err);

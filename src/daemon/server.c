@@ -73,7 +73,7 @@ static void pause_accepting(struct server *server, int errnum)
 }
 
 /* A rejected client can reconnect at once, so this is logged at most once per second. */
-static void log_turned_away(struct server *server, uid_t uid)
+static void log_turned_away(struct server *server, uid_t uid, const char *why)
 {
 	uint64_t now = 0;
 
@@ -81,14 +81,15 @@ static void log_turned_away(struct server *server, uid_t uid)
 	if (server->turned_away_usec && now - server->turned_away_usec < SERVER_PAUSE_USEC)
 		return;
 	server->turned_away_usec = now;
-	log_message(PT_LOG_NOTICE, "too many clients: a client of user %u was rejected",
-		    (unsigned int)uid);
+	log_message(PT_LOG_NOTICE, "%s: a client of user %u was rejected", why, (unsigned int)uid);
 }
 
 static int on_connection(sd_event_source *source, int fd, uint32_t revents, void *context)
 {
 	struct listener *listener = context;
 	struct server *server = listener->server;
+	bool (*is_guest)(uid_t uid) = server->clients->context->config.is_guest;
+	const char *why = NULL;
 	struct ucred peer = {.uid = (uid_t)-1};
 	socklen_t size = sizeof(peer);
 	struct pt_error err;
@@ -102,8 +103,12 @@ static int on_connection(sd_event_source *source, int fd, uint32_t revents, void
 		return 0;
 	}
 	(void)getsockopt(client, SOL_SOCKET, SO_PEERCRED, &peer, &size);
-	if (!clients_have_room(server->clients, peer.uid, listener->is_readonly)) {
-		log_turned_away(server, peer.uid);
+	if (is_guest && is_guest(peer.uid))
+		why = "guests are not served";
+	else if (!clients_have_room(server->clients, peer.uid, listener->is_readonly))
+		why = "too many clients";
+	if (why) {
+		log_turned_away(server, peer.uid, why);
 		close(client);
 		return 0;
 	}

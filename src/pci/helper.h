@@ -31,7 +31,7 @@ int helper_write_by(struct pt_host *host, const char *path, const char *text,
 		    unsigned int deadline_ms, pid_t *ret_helper);
 
 /* The most that goes to a helper and comes back. */
-#define HELPER_REPLY 2048
+#define HELPER_REPLY 4096
 
 /*
  * Run any work in a helper process and return what it returns, or -ETIMEDOUT or

@@ -33,14 +33,14 @@ class Daemon:
         assert not check or r.status == 0, "%s\nstatus %d\n%s%s" % (script, r.status, r.out, r.err)
         return r
 
-    def start(self):
+    def start(self, *options):
         self.sh("""
-            PATH=/lab/bin:$PATH passthrud --libvirt-socket -v >/dev/null 2>/tmp/passthrud.log &
+            PATH=/lab/bin:$PATH passthrud --libvirt-socket -v %s >/dev/null 2>/tmp/passthrud.log &
             echo $! >/tmp/passthrud.pid
             for i in $(seq 100); do
                 [ -S /run/libvirt/libvirt-sock-ro ] && exit; sleep 0.1
             done
-            cat /tmp/passthrud.log; exit 1""")
+            cat /tmp/passthrud.log; exit 1""" % " ".join(options))
 
     def stop(self):
         """It ends by itself, with status 0 and without a sanitizer's report."""

@@ -147,7 +147,9 @@ def test_a_guest_with_a_device(world, installed, guests):
     assert installed.property("DevicePolicy", unit) == "closed"
     label = "passthru-" + installed.virsh("domuuid", "d1").strip()
     assert installed.sh("cat /proc/%d/attr/current" % pid).out.strip() == label + " (enforce)"
-    assert installed.sh("stat -c %%U /proc/%d" % pid).out.strip() == "passthru-qemu"
+    uid = g.uid()
+    groups = installed.sh("grep ^Groups: /proc/%d/status" % pid).out.split()[1:]
+    assert installed.sh("id -g passthru-qemu").out.strip() in groups and str(uid) not in groups
 
     installed.sh("systemctl restart passthrud.service")
     assert re.search(r"d1 +running", installed.virsh("list"))

@@ -108,8 +108,9 @@ def test_uefi(world, daemon, guests):     # noqa: F811
     uefi = Guest(guests, "uefi")
     uefi.start()
     uefi.wait("BdsDxe", seconds=500)
-    assert daemon.sh("stat -c '%%U %%a' %s" % NVRAM).out.split() == ["passthru-qemu", "600"]
+    assert uefi.access(NVRAM) == "rw-"
     daemon.virsh("destroy", "uefi")
+    assert daemon.sh("stat -c '%%U %%a' %s" % NVRAM).out.split() == ["passthru-qemu", "600"]
     assert "cannot undefine domain with nvram" in daemon.virsh_fails("undefine", "uefi")
     daemon.virsh("undefine", "uefi", "--keep-nvram")
     assert world.exists(NVRAM)
@@ -121,8 +122,8 @@ def test_uefi(world, daemon, guests):     # noqa: F811
 DISK = "<disk type='file'><source file='%s'/><target dev='%s' bus='virtio'/></disk>"
 
 
-def owner(daemon, path):     # noqa: F811
-    return daemon.sh("stat -c %%U %s" % path).out.strip()
+def mode(daemon, path):     # noqa: F811
+    return daemon.sh("stat -c '%%U %%a' %s" % path).out.strip()
 
 
 def test_files_are_lent(world, daemon, guests):     # noqa: F811
@@ -140,20 +141,20 @@ def test_files_are_lent(world, daemon, guests):     # noqa: F811
     daemon.sh("rm -f /tmp/serial-d1")               # nor has its output to be there
     daemon.virsh("start", "d1")
     g.wait("guest: waiting")
-    assert owner(daemon, "/tmp/lent/a") == "passthru-qemu"
+    assert g.access("/tmp/lent/a") == "rw-"
     daemon.sh("cat >/tmp/b.xml <<'END'\n%s\nEND" % (DISK % ("/tmp/lent/b", "vdb")))
     daemon.virsh("attach-device", "d1", "/tmp/b.xml", "--live")
-    assert owner(daemon, "/tmp/lent/b") == "passthru-qemu"
+    assert g.access("/tmp/lent/b") == "rw-"
     daemon.virsh("detach-device", "d1", "/tmp/b.xml", "--live")
-    assert owner(daemon, "/tmp/lent/b") == "root"
-    assert owner(daemon, "/tmp/lent/a") == "passthru-qemu"
+    assert mode(daemon, "/tmp/lent/b") == "root 600" and g.access("/tmp/lent/b") == ""
+    assert g.access("/tmp/lent/a") == "rw-"
 
     pid = g.pid()
     daemon.sh("kill -9 $(cat /tmp/passthrud.pid); while kill -0 $(cat /tmp/passthrud.pid) "
               "2>/dev/null; do sleep 0.1; done; kill -9 %d" % pid)
     daemon.start()
-    guests.wait_for(lambda: owner(daemon, "/tmp/lent/a") == "root")
-    assert owner(daemon, "/tmp/serial-d1") == "root"
+    guests.wait_for(lambda: mode(daemon, "/tmp/lent/a") == "root 600")
+    assert mode(daemon, "/tmp/serial-d1") == "root 600"
     daemon.sh("rm -rf /tmp/lent")
 
 

@@ -162,7 +162,7 @@ def test_confined(world, daemon, guests):
     g = guests.define("d1", hostdev(EDU), words="edu-bad-dma stay")
     g.start()
     status = daemon.sh("cat /proc/%d/status" % g.pid()).out
-    uid = int(daemon.sh("id -u passthru-qemu").out)
+    uid = g.uid()
     assert re.search(r"^Uid:\t%d\t%d\t%d\t%d$" % ((uid,) * 4), status, re.M), status
     assert re.search(r"^CapEff:\t0+$", status, re.M) and re.search(r"^CapBnd:\t0+$", status, re.M)
     assert "NoNewPrivs:\t1" in status and re.search(r"^Seccomp:\t2$", status, re.M)

@@ -54,9 +54,9 @@ def test_an_emulated_tpm(world, daemon, guests):     # noqa: F811
     tpm = record(daemon, "d1")["tpm"]["pid"]
     assert daemon.sh("cat /proc/%d/comm" % tpm).out.strip() == "swtpm"
     status = daemon.sh("cat /proc/%d/status" % tpm).out
-    assert re.search(r"^Uid:\t%s\t" % daemon.sh("id -u passthru-qemu").out.strip(), status, re.M)
+    assert re.search(r"^Uid:\t%d\t" % g.uid(), status, re.M)
     assert re.search(r"^CapEff:\t0+$", status, re.M) and "NoNewPrivs:\t1" in status
-    assert daemon.sh("stat -c '%%U %%a' %s" % path).out.split() == ["passthru-qemu", "600"]
+    assert daemon.sh("stat -c '%%u %%a' %s" % path).out.split() == [str(g.uid()), "600"]
     # neither the daemon's end nor a new one is anything to it
     restart(daemon)
     guests.wait_for(lambda: "is still running" in daemon.sh("cat /tmp/passthrud.log").out)

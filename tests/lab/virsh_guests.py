@@ -5,6 +5,7 @@ fixtures that they share."""
 import contextlib
 import json
 import os
+import re
 import time
 import zlib
 
@@ -34,6 +35,10 @@ DOMAIN = """<domain type='qemu' xmlns:qemu='http://libvirt.org/schemas/domain/qe
   </devices>
 %(more)s</domain>
 """
+
+
+# The first of the users that guests run as.
+FIRST_UID = 1879113728
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +106,19 @@ class Guest:
     def pid(self):
         with_state = "/run/passthru/guests/%s.json" % self.name
         return json.loads(self.guests.daemon.sh("cat " + with_state).out)["pid"]
+
+
+    def uid(self):
+        """The user of its own that it runs as."""
+        uid = int(self.guests.daemon.sh("stat -c %%u /proc/%d" % self.pid()).out)
+        assert FIRST_UID <= uid < FIRST_UID + 65536
+        return uid
+
+    def access(self, path):
+        """What an access control list permits it, "rw-"; "" without an entry."""
+        entries = self.guests.daemon.sh("getfacl -nps %s" % path).out
+        found = re.search(r"^user:%d:(...)" % self.uid(), entries, re.M)
+        return found[1] if found else ""
 
 
 class Guests:

@@ -14,6 +14,7 @@
 #include <passthru/passthru.h>
 
 #include "domain/definition/complete.h"
+#include "domain/confine/own_user.h"
 #include "domain/guest/guest.h"
 #include "domain/guest/hotplug.h"
 #include "fake/fake.h"
@@ -36,19 +37,32 @@
 	"<disk type='file'><driver name='qemu' type='raw'/><source file='/srv/disk.img'/>"         \
 	"<target dev='vda' bus='virtio'/></disk>" devices "</devices></domain>"
 
+/* Set by a test: root's guests have a user of their own. */
+static bool guest_has_own_user __attribute__((unused));
+
 /*
  * "nobody" where tests are root's, so that there is something to lend, and with a group beside its
  * own; else whoever runs them.
  */
 static inline struct confine_user guest_user(void)
 {
-	struct confine_user user = {
-		.name = "nobody", .uid = 65534, .gid = 65534, .groups = {4711}, .group_count = 1};
+	struct confine_user user = {.name = "nobody",
+				    .uid = 65534,
+				    .gid = 65534,
+				    .groups = {4711},
+				    .group_count = 1,
+				    .common_uid = 65534,
+				    .common_gid = 65534};
 	const struct passwd *self = getpwuid(geteuid());
+	struct confine_user own;
 
+	confine_make_own(&user, OWN_USER_FIRST, &own);
 	if (geteuid() == 0)
-		return user;
-	user = (struct confine_user){.uid = geteuid(), .gid = getegid()};
+		return guest_has_own_user ? own : user;
+	user = (struct confine_user){.uid = geteuid(),
+				     .gid = getegid(),
+				     .common_uid = geteuid(),
+				     .common_gid = getegid()};
 	(void)snprintf(user.name, sizeof(user.name), "%s", self ? self->pw_name : "self");
 	return user;
 }

@@ -14,7 +14,8 @@
 #include "read_tree.h"
 
 /* "nobody", by number: no entry in any table is needed */
-static const struct confine_user user = {.name = "nobody", .uid = 65534, .gid = 65534};
+static const struct confine_user user = {
+	.name = "nobody", .uid = 65534, .gid = 65534, .common_uid = 65534, .common_gid = 65534};
 static struct empty tree;
 static char folder[80]; /* on this machine; the guest's machine has it as INSIDE */
 

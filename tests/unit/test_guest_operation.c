@@ -21,6 +21,7 @@
 #include "daemon/daemon.h"
 #include "daemon/guests/load.h"
 #include "daemon/pool.h"
+#include "domain/confine/access.h"
 #include "guest_machine.h"
 #include "pci/binding.h"
 #include "sample.h"
@@ -66,6 +67,15 @@ static void print_devices(FILE *out)
 	}
 }
 
+/* What the guest's own user may do with its disk. */
+static int read_permitted(void)
+{
+	AUTO_CLOSE int fd = openat(host->root_fd, "srv/disk.img", O_PATH | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	return access_of(fd, OWN_USER_FIRST);
+}
+
 static void print_owners(FILE *out)
 {
 	AUTO_DIR DIR *dir = NULL;
@@ -73,7 +83,8 @@ static void print_owners(FILE *out)
 	struct stat st;
 
 	assert_int_equal(fstatat(host->root_fd, "srv/disk.img", &st, 0), 0);
-	(void)fprintf(out, "disk: user %u\n", (unsigned int)st.st_uid);
+	(void)fprintf(out, "disk: user %u, mode %o, permitted %d\n", (unsigned int)st.st_uid,
+		      st.st_mode, read_permitted());
 	(void)io_open_directory_at(host->root_fd, "dev/vfio", &dir);
 	while (dir && (entry = readdir(dir))) {
 		if (entry->d_name[0] < '0' || entry->d_name[0] > '9')
@@ -274,18 +285,22 @@ struct scenario {
 	int (*before[2])(void);
 	int (*run)(void);
 	bool is_change; /* else a new daemon does the same as this one was about to do */
+	bool has_own_user;
 };
 
 static const struct scenario scenarios[] = {
-	{"start", {NULL}, start, true},
-	{"attach", {start_without}, attach, true},
-	{"detach", {start}, detach, true},
-	{"end", {start}, end, true},
-	{"adoption", {start, unplug_in_vain}, find_again, false},
+	{"start", {NULL}, start, .is_change = true},
+	{"attach", {start_without}, attach, .is_change = true},
+	{"detach", {start}, detach, .is_change = true},
+	{"end", {start}, end, .is_change = true},
+	{"start, own user", {NULL}, start, .is_change = true, .has_own_user = true},
+	{"end, own user", {start}, end, .is_change = true, .has_own_user = true},
+	{"adoption", {start, unplug_in_vain}, find_again, .is_change = false},
 };
 
 static void make_machine(const struct scenario *scenario)
 {
+	guest_has_own_user = scenario->has_own_user;
 	fake = guest_machine_new();
 	host = fake_host(fake);
 	for (size_t i = 0; i < 2 && scenario->before[i]; i++)

@@ -25,7 +25,8 @@ static struct pt_host *host;
 /* Ourselves, but for root, who becomes nobody: then it can be seen that nothing of root is left. */
 static struct confine_user someone(void)
 {
-	struct confine_user user = {.uid = 65534, .gid = 65534};
+	struct confine_user user = {
+		.uid = 65534, .gid = 65534, .common_uid = 65534, .common_gid = 65534};
 
 	return user;
 }

@@ -31,6 +31,7 @@ struct task {
 	bool is_begun, has_ended, is_done;
 	int errnum; /* that it failed with */
 	pid_t thread;
+	const struct pt_host *host;
 };
 
 static struct context *context;
@@ -47,9 +48,9 @@ static void run(struct job *job, struct pt_host *host)
 {
 	struct task *task = CONTAINER_OF(job, struct task, job);
 
-	(void)host;
 	pthread_mutex_lock(&lock);
 	task->is_begun = true;
+	task->host = host;
 	task->thread = gettid();
 	running[job->lane]++;
 	running_at_once++;
@@ -316,6 +317,32 @@ static void test_end_makes_room_for_two(void **state)
 	finish(others, READONLY_MOST - 1);
 }
 
+/* ---- hosts ---- */
+
+/* What a host has read is read once, whichever thread is quicker to take the next job. */
+static void test_hosts_are_kept(void **state)
+{
+	struct task at_once[2], task;
+	const struct pt_host *first, *second;
+	int i;
+
+	(void)state;
+	add_many(at_once, 2, POOL_CHANGE, 2);
+	assert_true(begin(at_once, 2, 2));
+	first = at_once[0].host;
+	second = at_once[1].host;
+	assert_ptr_not_equal(first, second);
+	finish(at_once, 1);
+	finish(at_once + 1, 1);
+	for (i = 0; i < 16; i++) {
+		task = task_of(i % 2 ? POOL_CHANGE : POOL_READ, NULL, 0);
+		add(&task);
+		assert_true(begin(&task, 1, 1));
+		assert_ptr_equal(task.host, second);
+		finish(&task, 1);
+	}
+}
+
 /* ---- lanes ---- */
 
 static void test_readonly_delays_nobody(void **state)
@@ -580,6 +607,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_a_thread_stays_for_ends),
+		TEST(test_hosts_are_kept),
 		TEST(test_end_makes_room_for_two),
 		TEST(test_idle_threads_are_counted_once),
 		TEST(test_readonly_delays_nobody),

@@ -3,6 +3,7 @@
 
 #include "daemon/guests/domain_events.h"
 #include "daemon/log.h"
+#include "domain/confine/own_user.h"
 #include "domain/resources/tpm.h"
 
 /* What QEMU's end was, as an event's detail: they are counted otherwise than the reasons. */
@@ -21,15 +22,18 @@ static int stopped_detail(int reason)
 	}
 }
 
-void domain_forget_tpm(struct pt_host *host, const struct domain *domain,
-		       const struct definition *live)
+void domain_forget_state(struct pt_host *host, const struct domain *domain,
+			 const struct definition *live)
 {
 	struct pt_error err;
 
 	/* one whose definition can't be read is defined all the same */
-	if (!domain->definition && !domain->unreadable && tpm_is_wanted(live) &&
-	    !tpm_is_kept(live) && tpm_remove_state(host, live, &err) < 0)
+	if (domain->definition || domain->unreadable)
+		return;
+	if (tpm_is_wanted(live) && !tpm_is_kept(live) && tpm_remove_state(host, live, &err) < 0)
 		log_message(PT_LOG_WARNING, "guest %s: %s", domain->name, err.message);
+	if (!tpm_has_state(host, live))
+		own_user_forget(host, definition_uuid(live));
 }
 
 int domain_ended(struct pt_host *host, struct domain *domain, struct guest *guest,
@@ -49,7 +53,7 @@ int domain_ended(struct pt_host *host, struct domain *domain, struct guest *gues
 	domain->guest = NULL;
 	domain_set_state(domain, DOMAIN_SHUTOFF, reason);
 	guests_unlock(guests);
-	domain_forget_tpm(host, domain, guest->live);
+	domain_forget_state(host, domain, guest->live);
 	log_message(PT_LOG_NOTICE, "guest %s has ended", domain->name);
 	domain_event_lifecycle_of(domain, guest->id, DOMAIN_EVENT_STOPPED, stopped_detail(reason));
 	guests_lock(guests);

@@ -13,7 +13,7 @@ int domain_ended(struct pt_host *host, struct domain *domain, struct guest *gues
 		 struct pt_error *err);
 
 /* Remove the TPM state of a transient guest, unless its definition keeps it. */
-void domain_forget_tpm(struct pt_host *host, const struct domain *domain,
-		       const struct definition *live);
+void domain_forget_state(struct pt_host *host, const struct domain *domain,
+			 const struct definition *live);
 
 #endif

@@ -71,7 +71,7 @@ static void do_forget(struct pt_host *host, struct domain *domain, struct guest 
 	if (!r)
 		r = guest_forget(host, record, &err);
 	if (!r && definition_parse(record->xml, DEFINITION_LIVE, &live, NULL) == 0)
-		domain_forget_tpm(host, domain, live);
+		domain_forget_state(host, domain, live);
 	if (r < 0)
 		log_message(PT_LOG_WARNING, "guest %s: %s", domain->name, err.message);
 	else

@@ -6,6 +6,7 @@
 #include "daemon/guests/monitor.h"
 #include "daemon/guests/scope.h"
 #include "daemon/log.h"
+#include "domain/confine/own_user.h"
 #include "domain/confine/run_files.h"
 
 static void notice(const char *text)
@@ -13,9 +14,20 @@ static void notice(const char *text)
 	log_message(PT_LOG_NOTICE, "%s", text);
 }
 
-static int choose_user(struct guests *guests, struct confine_user *ret_user, struct pt_error *err)
+static int choose_user(const struct context *context, struct pt_host *host,
+		       const struct definition *definition, struct confine_user *ret_user,
+		       struct pt_error *err)
 {
-	return confine_find_user(guests->parts.context->config.guest_user, ret_user, err);
+	struct confine_user common;
+	int r = confine_find_user(context->config.guest_user, &common, err);
+
+	if (r < 0)
+		return r;
+	if (!context->config.has_own_users) {
+		*ret_user = common;
+		return 0;
+	}
+	return own_user_assign(host, definition_uuid(definition), &common, ret_user, err);
 }
 
 int domain_start(struct pt_host *host, struct domain *domain, const struct definition *definition,
@@ -28,7 +40,7 @@ int domain_start(struct pt_host *host, struct domain *domain, const struct defin
 	struct confine_user user;
 	struct guest *guest;
 	struct qmp *events;
-	int r = choose_user(guests, &user, err);
+	int r = choose_user(guests->parts.context, host, definition, &user, err);
 
 	if (r < 0)
 		return r;

@@ -33,6 +33,8 @@ static bool look_up(const char *name, struct confine_user *user)
 	if (getgrouplist(name, found->pw_gid, user->groups, &count) < 0)
 		count = CONFINE_GROUPS_MAX;
 	user->group_count = (size_t)count;
+	user->common_uid = user->uid;
+	user->common_gid = user->gid;
 	return true;
 }
 
@@ -59,6 +61,25 @@ int confine_find_user(const char *name, struct confine_user *ret_user, struct pt
 		return pt_fail(err, PT_NOT_PERMITTED, EPERM, "user \"%s\" is root", user.name);
 	*ret_user = user;
 	return 0;
+}
+
+bool confine_is_own(const struct confine_user *user)
+{
+	return user->uid != user->common_uid;
+}
+
+void confine_make_own(const struct confine_user *common, uid_t uid, struct confine_user *ret_user)
+{
+	*ret_user = *common;
+	ret_user->uid = uid;
+	ret_user->gid = (gid_t)uid;
+}
+
+void confine_make_common(const struct confine_user *user, struct confine_user *ret_common)
+{
+	*ret_common = *user;
+	ret_common->uid = user->common_uid;
+	ret_common->gid = user->common_gid;
 }
 
 int confine_become(const struct confine_user *user)

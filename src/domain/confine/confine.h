@@ -23,6 +23,12 @@ struct confine_user {
 	gid_t gid;
 	gid_t groups[CONFINE_GROUPS_MAX];
 	size_t group_count;
+	/*
+	 * The user that all guests have in common, whom an administrator permits to use a file;
+	 * @name is its name. The same as above where guests have no users of their own.
+	 */
+	uid_t common_uid;
+	gid_t common_gid;
 };
 
 /*
@@ -31,6 +37,15 @@ struct confine_user {
  * make one.
  */
 int confine_find_user(const char *name, struct confine_user *ret_user, struct pt_error *err);
+
+/* Does this guest run as a user of its own? */
+bool confine_is_own(const struct confine_user *user);
+
+/* A guest's own user and group, @uid: in the groups of @common, whose name stays the one shown. */
+void confine_make_own(const struct confine_user *common, uid_t uid, struct confine_user *ret_user);
+
+/* The user that @user has in common with the other guests. */
+void confine_make_common(const struct confine_user *user, struct confine_user *ret_common);
 
 /*
  * For the child between fork() and exec(): become @user for good. Async-signal-safe; 0 or a

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -13,18 +14,11 @@
 #include "base/auto.h"
 #include "base/text.h"
 #include "base/io.h"
+#include "domain/confine/access.h"
+#include "domain/confine/judge.h"
 #include "domain/confine/named_files.h"
 #include "domain/machine/machine.h"
 #include "domain/definition/xml_node.h"
-
-/* What the process that became QEMU's user found. */
-struct finding {
-	int errnum;	  /* 0: it can be used */
-	size_t directory; /* so many bytes of the path are the directory that is in the way; 0: none
-			   */
-	/* the first directory on its way whose files this user can exchange; "" for none */
-	char loose[512];
-};
 
 static size_t findings_size(const struct named_files *files)
 {
@@ -47,6 +41,20 @@ int files_each(struct pt_host *host, const struct definition *live, uid_t guest,
 	}
 	named_files_free(&files);
 	return r < 0 ? pt_fail_memory(err) : 0;
+}
+
+void judge_each_directory(char *path,
+			  void (*take)(void *context, const char *directory, unsigned int index),
+			  void *context)
+{
+	char *slash = path[0] ? strchr(path + 1, '/') : NULL;
+	unsigned int index = 0;
+
+	for (; slash && index < WAY_MAX; slash = strchr(slash + 1, '/'), index++) {
+		*slash = '\0';
+		take(context, path, index);
+		*slash = '/';
+	}
 }
 
 /* ---- as QEMU's user, in a process of its own: async-signal-safe calls only ---- */
@@ -84,6 +92,34 @@ static void find_loose_directory(int root_fd, const char *path, struct finding *
 	}
 }
 
+struct closed_context {
+	int root_fd;
+	uint64_t *closed;
+};
+
+static void try_directory(void *context, const char *directory, unsigned int index)
+{
+	const struct closed_context *way = context;
+
+	if (faccessat(way->root_fd, io_relative(directory), X_OK, 0) < 0)
+		way->closed[index / 64] |= UINT64_C(1) << index % 64;
+}
+
+static void try_way(int root_fd, const char *named, char *real, struct finding *finding)
+{
+	struct closed_context way = {.root_fd = root_fd, .closed = finding->closed[0]};
+	char path[PATH_MAX];
+	size_t size = strlen(named) + 1;
+
+	if (size <= sizeof(path)) {
+		memcpy(path, named, size);
+		judge_each_directory(path, try_directory, &way);
+	}
+	way.closed = finding->closed[1];
+	if (real)
+		judge_each_directory(real, try_directory, &way);
+}
+
 static void try_file(int root_fd, const struct named_file *file, struct finding *finding)
 {
 	int mode = file->need == NEED_READ ? R_OK : R_OK | W_OK;
@@ -101,6 +137,7 @@ static void try_file(int root_fd, const struct named_file *file, struct finding 
 			finding->directory = (size_t)(slash - path);
 		*slash = '/';
 	}
+	try_way(root_fd, file->path, path, finding);
 	find_loose_directory(root_fd, file->path, finding);
 	if (path)
 		find_loose_directory(root_fd, path, finding);
@@ -143,8 +180,8 @@ static int try_as(const struct named_files *files, const struct confine_user *us
 
 /* ---- what to do about them ---- */
 
-static void files_refuse(const struct named_file *file, int *result, struct pt_error *err,
-			 const char *text)
+void judge_refuse(const struct named_file *file, int *result, struct pt_error *err,
+		  const char *text)
 {
 	if (*result)
 		pt_error_append(err, "\n%s: %s (line %ld)", file->element, text, file->line);
@@ -159,7 +196,7 @@ static void refuse_missing(const struct named_file *file, const struct confine_u
 	char text[900];
 
 	if (file->need == NEED_NODE) {
-		files_refuse(file, result, err,
+		judge_refuse(file, result, err,
 			     LIVE_LOOK_KVM
 			     " does not exist: enable virtualization in the firmware setup, load "
 			     "kvm_intel or kvm_amd, or use emulation (type='qemu')");
@@ -168,11 +205,11 @@ static void refuse_missing(const struct named_file *file, const struct confine_u
 	(void)text_format(text, sizeof(text),
 			  "Cannot access storage file '%.600s' (as uid:%u, gid:%u): %s", file->path,
 			  user->uid, user->gid, strerror(file->errnum));
-	files_refuse(file, result, err, text);
+	judge_refuse(file, result, err, text);
 }
 
-static void refuse_directory(const struct named_file *file, size_t length,
-			     const struct confine_user *user, int *result, struct pt_error *err)
+void judge_refuse_directory(const struct named_file *file, size_t length,
+			    const struct confine_user *user, int *result, struct pt_error *err)
 {
 	int n = (int)(length > 300 ? 300 : length);
 	char text[1400];
@@ -182,11 +219,11 @@ static void refuse_directory(const struct named_file *file, size_t length,
 		"%.600s: QEMU runs as user %s, which can't enter the directory %.*s: permit that "
 		"(setfacl -m u:%s:x %.*s), or move the file",
 		file->path, user->name, n, file->real, user->name, n, file->real);
-	files_refuse(file, result, err, text);
+	judge_refuse(file, result, err, text);
 }
 
-static void refuse_file(const struct named_file *file, const struct finding *finding,
-			const struct confine_user *user, int *result, struct pt_error *err)
+void judge_refuse_file(const struct named_file *file, const struct finding *finding,
+		       const struct confine_user *user, int *result, struct pt_error *err)
 {
 	char text[1400], next[400];
 
@@ -208,7 +245,7 @@ static void refuse_file(const struct named_file *file, const struct finding *fin
 			  "%.600s: QEMU runs as user %s, which can't %s it: %s; %s", file->path,
 			  user->name, file->need == NEED_READ ? "read" : "write to",
 			  strerror(finding->errnum), next);
-	files_refuse(file, result, err, text);
+	judge_refuse(file, result, err, text);
 }
 
 static void refuse_loose(const struct named_file *file, const struct finding *finding,
@@ -222,11 +259,10 @@ static void refuse_loose(const struct named_file *file, const struct finding *fi
 		"could replace the file with any other; change the owner of that directory to "
 		"root, or the owner of the file to %s (chown)",
 		file->path, user->name, finding->loose, user->name);
-	files_refuse(file, result, err, text);
+	judge_refuse(file, result, err, text);
 }
 
-/* Things with an owner of their own, for which a new one opens them. */
-static bool may_be_given(const struct named_file *file, const struct confine_user *user)
+bool judge_may_be_given(const struct named_file *file, const struct confine_user *user)
 {
 	mode_t mode = file->st.st_mode;
 
@@ -243,7 +279,17 @@ static bool files_is_listed(const struct store_live *record, const struct stat *
 	return false;
 }
 
-/* Note it for giving, unless it is noted already. */
+int judge_note(const struct store_file *file, const struct stat *st, struct store_live *record,
+	       struct pt_error *err)
+{
+	int r = files_is_listed(record, st) ? 0 : store_add_file(record, file);
+
+	if (r == -E2BIG)
+		return pt_fail(err, PT_INVALID, E2BIG, "the guest uses more than %d files",
+			       STORE_FILES_MAX);
+	return r < 0 ? pt_fail_memory(err) : 0;
+}
+
 static int note(const struct named_file *file, uid_t uid, uid_t given, struct store_live *record,
 		struct pt_error *err)
 {
@@ -252,38 +298,47 @@ static int note(const struct named_file *file, uid_t uid, uid_t given, struct st
 					.inode = (uint64_t)file->st.st_ino,
 					.uid = uid,
 					.given = given};
-	int r = files_is_listed(record, &file->st) ? 0 : store_add_file(record, &kept);
 
-	if (r == -E2BIG)
-		return pt_fail(err, PT_INVALID, E2BIG, "the guest uses more than %d files",
-			       STORE_FILES_MAX);
-	return r < 0 ? pt_fail_memory(err) : 0;
+	return judge_note(&kept, &file->st, record, err);
 }
 
-static int judge(struct pt_host *host, const struct named_file *file, const struct finding *finding,
-		 const struct confine_user *user, struct store_live *record, int *result,
-		 struct pt_error *err)
+/* Where all guests run as one user: a file that it can't use changes its owner. */
+static int judge_common(struct pt_host *host, const struct named_file *file,
+			const struct finding *finding, const struct confine_user *user,
+			struct store_live *record, int *result, struct pt_error *err)
 {
 	uid_t uid = file->st.st_uid;
 
-	if (file->untrusted)
-		files_refuse(file, result, err, file->untrusted);
-	else if (file->errnum)
-		refuse_missing(file, user, result, err);
-	else if (!finding->errnum && (file->need == NEED_READ || uid != user->uid ||
-				      !files_is_lent(host, record->name, &file->st, &uid)))
+	if (!finding->errnum && (file->need == NEED_READ || uid != user->uid ||
+				 !files_is_lent(host, record->name, &file->st, &uid)))
 		return 0; /* it can be used as it is */
-	else if (!finding->errnum)
+	if (!finding->errnum)
 		return note(file, uid, user->uid, record,
 			    err); /* as long as it was lent to the other one */
-	else if (finding->directory)
-		refuse_directory(file, finding->directory, user, result, err);
-	else if (!may_be_given(file, user))
-		refuse_file(file, finding, user, result, err);
+	if (finding->directory)
+		judge_refuse_directory(file, finding->directory, user, result, err);
+	else if (!judge_may_be_given(file, user))
+		judge_refuse_file(file, finding, user, result, err);
 	else if (finding->loose[0])
 		refuse_loose(file, finding, user, result, err);
 	else
 		return note(file, uid, user->uid, record, err);
+	return 0;
+}
+
+/* @common: what the user that guests have in common found; NULL where that one wasn't asked. */
+static int judge(struct pt_host *host, const struct named_file *file, const struct finding *own,
+		 const struct finding *common, const struct confine_user *user,
+		 struct store_live *record, int *result, struct pt_error *err)
+{
+	if (file->untrusted)
+		judge_refuse(file, result, err, file->untrusted);
+	else if (file->errnum)
+		refuse_missing(file, user, result, err);
+	else if (confine_is_own(user))
+		return judge_own(host, file, own, common, user, record, result, err);
+	else
+		return judge_common(host, file, own, user, record, result, err);
 	return 0;
 }
 
@@ -302,22 +357,46 @@ static bool is_plain(const struct named_files *files)
 	return i == files->count;
 }
 
+static bool has_trouble(const struct named_files *files, const struct finding *findings)
+{
+	for (size_t i = 0; i < files->count; i++)
+		if (findings[i].errnum)
+			return true;
+	return false;
+}
+
+/* What is permitted to the user that guests have in common is permitted to each of them. */
+static int ask(const struct named_files *files, const struct confine_user *user,
+	       struct finding **ret_own, struct finding **ret_common, struct pt_error *err)
+{
+	struct confine_user common;
+	int r = try_as(files, user, ret_own, err);
+
+	if (r < 0 || !confine_is_own(user) || !has_trouble(files, *ret_own))
+		return r;
+	confine_make_common(user, &common);
+	return try_as(files, &common, ret_common, err);
+}
+
 int files_check(struct pt_host *host, const struct definition *live, const xmlNode *device,
 		const struct confine_user *user, struct store_live *record, struct pt_error *err)
 {
 	struct named_files files = {
-		.host = host, .guest = user->uid, .record = record, .may_make = true};
-	struct finding *findings = NULL;
+		.host = host, .guest = user->common_uid, .record = record, .may_make = true};
+	struct finding *own = NULL, *common = NULL;
 	int result = 0, r = named_files_find(&files, live, device);
 
 	if (r < 0)
 		r = pt_fail_memory(err);
 	else if (!is_plain(&files))
-		r = try_as(&files, user, &findings, err);
-	for (size_t i = 0; r == 0 && findings && i < files.count; i++)
-		r = judge(host, &files.items[i], &findings[i], user, record, &result, err);
-	if (findings)
-		(void)munmap(findings, findings_size(&files));
+		r = ask(&files, user, &own, &common, err);
+	for (size_t i = 0; r == 0 && own && i < files.count; i++)
+		r = judge(host, &files.items[i], &own[i], common ? &common[i] : NULL, user, record,
+			  &result, err);
+	if (own)
+		(void)munmap(own, findings_size(&files));
+	if (common)
+		(void)munmap(common, findings_size(&files));
 	named_files_free(&files);
 	return r < 0 ? r : result;
 }
@@ -389,7 +468,9 @@ void files_settle(struct pt_host *host, const struct definition *live, uid_t gue
 
 	/* without memory they go back with the guest's end */
 	for (size_t i = record->file_count; r == 0 && i-- > 0;) {
-		if (is_named(&files, &record->files[i]))
+		/* directories are on the way of more than one file */
+		if (record->files[i].permitted == ACCESS_EXECUTE ||
+		    is_named(&files, &record->files[i]))
 			continue;
 		if (take_back_closed(host, record, &record->files[i]))
 			store_drop_file(record, i);

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "domain/confine/access.h"
 #include "domain/confine/files.h"
 #include "base/safe_path.h"
 
@@ -23,7 +24,8 @@ bool files_is_lent(struct pt_host *host, const char *name, const struct stat *st
 		    store_read_live(host, names[i], &other, NULL) < 0)
 			continue;
 		for (size_t j = 0; j < other->file_count && !is_found; j++) {
-			is_found = store_file_is(&other->files[j], st);
+			is_found =
+				!other->files[j].permitted && store_file_is(&other->files[j], st);
 			if (is_found)
 				*ret_uid = other->files[j].uid;
 		}
@@ -55,10 +57,10 @@ static int find_noted(struct pt_host *host, const struct store_file *file, struc
 	if (!store_file_is(file, &at.st))
 		return -ESTALE;
 	/*
-	 * while it is lent it counts as its owner's; and no user gains from a file that becomes
+	 * while it is given it counts as its owner's; and no user gains from a file that becomes
 	 * root's
 	 */
-	if (at.st.st_uid == file->given)
+	if (!file->permitted && at.st.st_uid == file->given)
 		is_trusted = !file->uid || (safe_path_has_trusted_parent(&at) &&
 					    safe_path_is_trusted_of(&at, file->uid));
 	else
@@ -88,12 +90,37 @@ static int change_owner(struct pt_host *host, const struct store_file *file, uid
 	return 0;
 }
 
+/* One more user may use it, or may no longer. */
+static int change_access(struct pt_host *host, const struct store_file *file, bool is_permitted)
+{
+	AUTO(auto_safe_path) struct safe_path at = SAFE_PATH_CLOSED;
+	int r = find_noted(host, file, &at);
+
+	if (r < 0)
+		return r;
+	r = is_permitted ? access_permit(at.fd, file->given, file->permitted)
+			 : access_forbid(at.fd, file->given);
+	if (r < 0)
+		return r;
+	host_log(host, PT_LOG_INFO, "%s (inode %llu) is %s user %u (access %u)", file->path,
+		 (unsigned long long)file->inode,
+		 is_permitted ? "permitted to" : "no longer permitted to",
+		 (unsigned int)file->given, file->permitted);
+	return 0;
+}
+
+static int lend(struct pt_host *host, const struct store_file *file)
+{
+	return file->permitted ? change_access(host, file, true)
+			       : change_owner(host, file, file->uid, file->given);
+}
+
 int files_lend(struct pt_host *host, const struct store_live *record, size_t first,
 	       const struct confine_user *user, struct pt_error *err)
 {
 	for (size_t i = first; i < record->file_count; i++) {
 		const struct store_file *file = &record->files[i];
-		int r = change_owner(host, file, file->uid, file->given);
+		int r = lend(host, file);
 
 		if (r == -LED_ELSEWHERE)
 			return pt_fail(err, PT_NOT_PERMITTED, EPERM,
@@ -116,9 +143,12 @@ void files_take_back_one(struct pt_host *host, const struct store_live *record,
 	uid_t uid;
 	int r;
 
-	if (files_is_lent(host, record->name, &st, &uid))
+	if (file->permitted)
+		r = change_access(host, file, false);
+	else if (files_is_lent(host, record->name, &st, &uid))
 		return;
-	r = change_owner(host, file, file->given, file->uid);
+	else
+		r = change_owner(host, file, file->given, file->uid);
 	/* removed, replaced or given to another user: not touched */
 	if (r < 0 && r != -ENOENT && r != -ESTALE && r != -EEXIST)
 		host_log(host, PT_LOG_WARNING, "can't return %s to user %u: %s", file->path,

@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "domain/definition/device.h"
 #include "domain/confine/image_header.h"
+#include "domain/confine/own_user.h"
 #include "base/safe_path.h"
 #include "domain/definition/xml_node.h"
 
@@ -187,7 +188,8 @@ static bool is_for_everybody(const struct named_file *file, const struct safe_pa
 static bool is_of_guests(const struct named_files *files, const struct named_file *file,
 			 const struct safe_path *at)
 {
-	return file->own && at->st.st_uid == files->guest && !(at->st.st_mode & S_IROTH);
+	return file->own && (at->st.st_uid == files->guest || own_user_is(at->st.st_uid)) &&
+	       !(at->st.st_mode & S_IROTH);
 }
 
 /*

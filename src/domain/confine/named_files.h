@@ -36,7 +36,7 @@ struct named_files {
 	struct pt_host *host;
 	struct named_file *items;
 	size_t count;
-	uid_t guest;			 /* as whom QEMU runs */
+	uid_t guest; /* as whom QEMU runs: the user that guests have in common */
 	const struct store_live *record; /* the files already lent to it; NULL: none */
 	bool may_make;			 /* only check: missing files are not created */
 };

@@ -213,6 +213,8 @@ int confine_user_of_process(struct pt_host *host, pid_t pid, struct confine_user
 	user.uid = st.st_uid;
 	user.gid = st.st_gid;
 	user.group_count = read_groups(host, pid, user.groups, CONFINE_GROUPS_MAX);
+	user.common_uid = user.uid;
+	user.common_gid = user.gid;
 	(void)text_format(user.name, sizeof(user.name), "%u", (unsigned int)st.st_uid);
 	*ret_user = user;
 	return 0;

@@ -8,7 +8,7 @@ int guest_confine(struct pt_host *host, const struct guest *guest, const struct 
 		  struct pt_error *err)
 {
 	struct reach reach = {0};
-	int r = reach_list(host, live, guest->user.uid, guest->record, &reach, err);
+	int r = reach_list(host, live, guest->user.common_uid, guest->record, &reach, err);
 
 	if (!r)
 		r = profile_load(host, live, &reach, err);

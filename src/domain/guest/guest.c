@@ -97,6 +97,18 @@ struct pt_owner guest_owner(const struct store_live *record)
 	return owner;
 }
 
+/* Whom it has in common with other guests: an account, which may be gone by now. */
+static void find_common_user(struct guest *guest, const char *name)
+{
+	struct confine_user common;
+
+	if (!*name || confine_find_user(name, &common, NULL) < 0)
+		return;
+	guest->user.common_uid = common.uid;
+	guest->user.common_gid = common.gid;
+	text_copy(guest->user.name, sizeof(guest->user.name), common.name);
+}
+
 int guest_adopt(struct pt_host *host, struct store_live *record, struct guest **ret_guest,
 		struct pt_error *err)
 {
@@ -127,6 +139,7 @@ int guest_adopt(struct pt_host *host, struct store_live *record, struct guest **
 		r = definition_parse(record->xml, DEFINITION_LIVE, &guest->live, err);
 	if (r < 0)
 		return r;
+	find_common_user(guest, record->user);
 	guest->record = record;
 	*ret_guest = TAKE_POINTER(guest);
 	return 0;

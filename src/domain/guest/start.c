@@ -105,6 +105,8 @@ static int prepare_guest(struct start *start, const struct definition *def, stru
 		return r;
 	text_copy(guest->record->name, sizeof(guest->record->name), guest->name);
 	guest->record->id = guest->id;
+	if (confine_is_own(&guest->user))
+		text_copy(guest->record->user, sizeof(guest->record->user), guest->user.name);
 	guest->record->phase = STORE_STARTING;
 	guest->record->since = (int64_t)time(NULL);
 	return definition_hostdevs(guest->live, &start->hostdevs, &start->hostdev_count, err);
@@ -151,8 +153,8 @@ static int prepare_files(struct start *start, struct pt_error *err)
 		r = resources_open_taps(start->host, guest->live, &start->taps, &start->tap_count,
 					err);
 	if (!r)
-		r = resources_make_nvram(start->host, guest->live, guest->user.uid, guest->user.gid,
-					 err);
+		r = resources_make_nvram(start->host, guest->live, guest->user.common_uid,
+					 guest->user.common_gid, err);
 	if (!r)
 		r = files_check(start->host, guest->live, NULL, &guest->user, guest->record, err);
 	if (r < 0)

@@ -184,7 +184,7 @@ int unplug_finish(struct pt_host *host, struct guest *guest, const char *alias,
 	(void)pthread_mutex_lock(&guest->lock);
 	definition_remove_device(guest->live, node);
 	(void)pthread_mutex_unlock(&guest->lock);
-	files_settle(host, guest->live, guest->user.uid, guest->record);
+	files_settle(host, guest->live, guest->user.common_uid, guest->record);
 	vf_settle(host, guest->live, guest->record);
 	if (guest_save(host, guest, &failure) < 0)
 		warn(host, guest, &failure);

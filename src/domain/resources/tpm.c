@@ -17,6 +17,7 @@
 #include "base/io.h"
 #include "base/remove.h"
 #include "base/text.h"
+#include "domain/confine/own_user.h"
 #include "domain/confine/run_files.h"
 #include "domain/definition/xml_node.h"
 
@@ -43,39 +44,79 @@ static int state_path(const struct definition *def, char path[PATH_SIZE])
 	return text_format(path, PATH_SIZE, "%s/%s", TPM_STATE + 1, definition_uuid(def));
 }
 
+/* Whose TPM state it may have been before: as whom guests ran, or run again. */
+static bool is_guests(uid_t uid, const struct confine_user *user)
+{
+	return uid == user->uid || uid == user->common_uid || own_user_is(uid);
+}
+
 /*
- * The user that owns it may have put anything into it meanwhile; so it is only made or found, and
- * nothing in it is given to anybody.
+ * The files of a directory that nobody but root can enter. Its last owner may have put anything
+ * there: only plain files without another name follow.
  */
+static int give_files(int dir_fd, const struct confine_user *user)
+{
+	AUTO_DIR DIR *dir = NULL;
+	const struct dirent *entry;
+	int r = io_open_directory_at(dir_fd, ".", &dir);
+
+	while (r == 0 && (entry = readdir(dir))) {
+		AUTO_CLOSE int fd = openat(dir_fd, entry->d_name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+		struct stat st;
+
+		if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_nlink != 1 ||
+		    st.st_uid == user->uid || !is_guests(st.st_uid, user))
+			continue;
+		if (fchownat(fd, "", user->uid, user->gid, AT_EMPTY_PATH) < 0)
+			r = -errno;
+	}
+	return r;
+}
+
+/* Root owns it meanwhile, also if this ends in the middle: it begins again with the next start. */
+static int give_state(int fd, const struct confine_user *user)
+{
+	int r = fchown(fd, 0, 0) < 0 ? -errno : give_files(fd, user);
+
+	if (r == 0 && fchown(fd, user->uid, user->gid) < 0)
+		r = -errno;
+	return r;
+}
+
 static int make_state(struct pt_host *host, const char *path, const struct confine_user *user,
 		      struct pt_error *err)
 {
+	AUTO_CLOSE int fd = -1;
 	struct stat st = {0};
 	int r = io_make_directories_at(host->root_fd, TPM_STATE + 1, 0755);
 
 	if (r == 0 && mkdirat(host->root_fd, path, 0700) < 0 && errno != EEXIST)
 		r = -errno;
-	else if (r == 0 && fstatat(host->root_fd, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+	if (r == 0)
+		fd = openat(host->root_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (r == 0 && (fd < 0 || fstat(fd, &st) < 0))
 		r = -errno;
-	if (r == 0 && !S_ISDIR(st.st_mode))
-		r = -ENOTDIR;
-	/* just made, by us or by one that was killed right here */
-	if (r == 0 && !st.st_uid && user->uid) {
-		if (fchownat(host->root_fd, path, user->uid, user->gid, AT_SYMLINK_NOFOLLOW) < 0)
-			r = -errno;
-	} else if (r == 0 && st.st_uid != user->uid) {
+	if (r == 0 && st.st_uid && !is_guests(st.st_uid, user))
 		return pt_fail(err, PT_NOT_PERMITTED, EACCES,
 			       "domain/devices/tpm: /%s, the directory of the guest's TPM state, "
 			       "belongs to user %u, but guests run as user %s. To change that:\n"
 			       "  chown -R %s /%s",
 			       path, st.st_uid, user->name, user->name, path);
-	}
+	if (r == 0 && st.st_uid != user->uid)
+		r = give_state(fd, user);
 	if (r < 0)
 		return pt_fail(err, PT_STORAGE, -r,
 			       "domain/devices/tpm: can't create the directory for the guest's TPM "
 			       "state, /%s: %s",
 			       path, strerror(-r));
 	return 0;
+}
+
+bool tpm_has_state(struct pt_host *host, const struct definition *def)
+{
+	char path[PATH_SIZE];
+
+	return state_path(def, path) >= 0 && faccessat(host->root_fd, path, F_OK, 0) == 0;
 }
 
 int tpm_remove_state(struct pt_host *host, const struct definition *def, struct pt_error *err)

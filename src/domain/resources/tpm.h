@@ -22,7 +22,8 @@ bool tpm_is_wanted(const struct definition *def);
 
 /*
  * Before a start: the program is there, and so is the folder for what the TPM keeps, made for
- * @user where it isn't. *ret_socket is QEMU's end of the pair, *ret_own_socket swtpm's.
+ * @user where it isn't, or moved over from the user that guests ran as before. *ret_socket is
+ * QEMU's end of the pair, *ret_own_socket swtpm's.
  */
 int tpm_prepare(struct pt_host *host, const struct definition *live,
 		const struct confine_user *user, int *ret_socket, int *ret_own_socket,
@@ -44,6 +45,8 @@ void tpm_end(struct pt_host *host, const struct store_live *record);
 
 /* Should the TPM state of a guest that is neither defined nor running be kept? */
 bool tpm_is_kept(const struct definition *def);
+
+bool tpm_has_state(struct pt_host *host, const struct definition *def);
 
 /* Remove the TPM state of this guest, if there is any. */
 int tpm_remove_state(struct pt_host *host, const struct definition *def, struct pt_error *err);

@@ -100,6 +100,8 @@ static struct json_object *file_to_json(const struct store_file *file)
 	r |= json_set_number(object, "inode", (int64_t)file->inode);
 	r |= json_set_number(object, "uid", file->uid);
 	r |= json_set_number(object, "given", file->given);
+	if (file->permitted)
+		r |= json_set_number(object, "permitted", file->permitted);
 	if (!r)
 		return object;
 	json_object_put(object);
@@ -163,6 +165,8 @@ struct json_object *store_live_to_json(const struct store_live *live)
 	r |= json_set_text(object, "phase", phases[live->phase]);
 	r |= json_set_number(object, "since", live->since);
 	r |= json_set_text(object, "xml", live->xml);
+	if (live->user[0])
+		r |= json_set_text(object, "user", live->user);
 	r |= set_lists(object, live);
 	r |= set_tpm(object, live);
 	if (!r)
@@ -217,7 +221,7 @@ static int parse_all_pending(struct json_object *object, struct store_live *live
 
 static int parse_numbers(struct json_object *object, struct store_file *file, struct pt_error *err)
 {
-	int64_t device = 0, inode = 0, uid = 0, given = 0;
+	int64_t device = 0, inode = 0, uid = 0, given = 0, permitted = 0;
 	int r = json_get_number(object, "device", INT64_MIN, INT64_MAX, &device, err);
 
 	if (!r)
@@ -226,10 +230,13 @@ static int parse_numbers(struct json_object *object, struct store_file *file, st
 		r = json_get_number(object, "uid", 0, UINT32_MAX - 1, &uid, err);
 	if (!r)
 		r = json_get_number(object, "given", 0, UINT32_MAX - 1, &given, err);
+	if (!r && json_object_object_get_ex(object, "permitted", NULL))
+		r = json_get_number(object, "permitted", 0, 7, &permitted, err);
 	file->device = (uint64_t)device;
 	file->inode = (uint64_t)inode;
 	file->uid = (uid_t)uid;
 	file->given = (uid_t)given;
+	file->permitted = (unsigned int)permitted;
 	return r;
 }
 
@@ -331,6 +338,8 @@ static int store_live_from_json(struct json_object *object, struct store_live *l
 		r = json_get_number(object, "since", 0, INT64_MAX, &live->since, err);
 	if (!r)
 		r = json_get_word(object, "phase", phases, COUNT(phases), &phase, err);
+	if (!r)
+		r = json_get_text(object, "user", false, live->user, sizeof(live->user), err);
 	if (!r)
 		r = json_get_long_text(object, "xml", &live->xml, err);
 	if (!r && !live->xml)

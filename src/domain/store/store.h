@@ -44,13 +44,17 @@ struct store_pending {
 	char *xml; /* of STORE_ATTACHING: the device's element; freed by the store */
 };
 
-/* A file that was given to QEMU's user; owned by it as long as the guest runs. */
+/*
+ * A file that was lent to QEMU's user as long as the guest runs: given, so that it is its owner, or
+ * permitted by an entry of the file's access control list.
+ */
 struct store_file {
 	char *path;	 /* without symbolic links; freed by the store */
 	uint64_t device; /* st_dev and st_ino: the owner is restored only if the file is the same */
 	uint64_t inode;
-	uid_t uid;   /* the previous owner */
-	uid_t given; /* the current owner */
+	uid_t uid;		/* the owner, or the previous one of a file that is given */
+	uid_t given;		/* whom it is lent to */
+	unsigned int permitted; /* ACCESS_READ | … (domain/confine/access.h); 0: it is given */
 };
 
 /* The previous settings of a virtual function. */
@@ -80,6 +84,7 @@ struct store_live {
 	int64_t since; /* seconds since the epoch */
 	pid_t tpm_pid; /* of its swtpm (resources/tpm.h); 0: none */
 	uint64_t tpm_start_time;
+	char user[64]; /* the name of the one that guests have in common; "": unknown */
 	struct store_pending pending[STORE_PENDING_MAX];
 	size_t pending_count;
 	struct store_file *files;

@@ -18,8 +18,8 @@
 #include "base/auto.h"
 #include "base/io.h"
 #include "base/text.h"
+#include "pci/holders/batch.h"
 #include "pci/holders/holders.h"
-#include "pci/holders/process.h"
 #include "pci/holders/text.h"
 
 /* Namespaces that were checked. A mount namespace shows to a process what is below its root. */
@@ -38,8 +38,9 @@ struct process_scan {
 	struct holder_scan *scan;
 	struct namespace_set mounts;
 	struct namespace_set networks;
-	bool has_unsettled; /* a block device that may be mounted in another namespace */
-	bool has_quiet;	    /* one that a process may use without a mount */
+	bool has_unsettled;	   /* a block device that may be mounted in another namespace */
+	int pids[BATCH_PROCESSES]; /* to be asked what only a helper may ask */
+	unsigned int pid_count;
 };
 
 /* ---- who it is ---- */
@@ -388,6 +389,19 @@ static bool has_program(struct holder_scan *scan, int proc_fd, const char *pid)
 	return fstatat(proc_fd, path, &st, 0) == 0 && st.st_nlink > 3;
 }
 
+static void ask_batch(struct process_scan *processes)
+{
+	holders_read_batch(processes->scan, processes->pids, processes->pid_count);
+	processes->pid_count = 0;
+}
+
+static void add_to_batch(struct process_scan *processes, int pid)
+{
+	if (processes->pid_count == BATCH_PROCESSES)
+		ask_batch(processes);
+	processes->pids[processes->pid_count++] = pid;
+}
+
 static void look_at_process(struct process_scan *processes, int proc_fd, const char *pid)
 {
 	struct holder_scan *scan = processes->scan;
@@ -406,12 +420,10 @@ static void look_at_process(struct process_scan *processes, int proc_fd, const c
 		miss_processes(scan, holders_unprivileged,
 			       "the open files of other users' processes");
 	else
-		holders_read_mappings(scan, &process);
+		add_to_batch(processes, process.pid);
 	if (processes->has_unsettled &&
 	    is_new_namespace(scan, &processes->mounts, &process, "mnt", true))
 		look_at_mounts(scan, &process);
-	if (processes->has_quiet && r == 0)
-		holders_read_hidden(scan, &process);
 	if (scan->has_missing &&
 	    is_new_namespace(scan, &processes->networks, &process, "net", false))
 		look_at_network(scan, &process);
@@ -451,11 +463,11 @@ void holders_read_processes(struct holder_scan *scan)
 			       "processes outside of this container (PID namespace)");
 	for (i = 0; i < scan->node_count; i++) {
 		processes.has_unsettled |= scan->nodes[i].is_block && !scan->nodes[i].is_settled;
-		processes.has_quiet |= scan->nodes[i].is_quiet;
 	}
 	while (dir && !scan->error && (entry = readdir(dir)))
 		if (isdigit((unsigned char)entry->d_name[0]))
 			look_at_process(&processes, fd, entry->d_name);
+	ask_batch(&processes);
 	check_held(&processes);
 	free(processes.mounts.seen);
 	free(processes.networks.seen);

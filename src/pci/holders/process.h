@@ -38,14 +38,10 @@ void holders_add_bar(struct holder_scan *scan, struct process *process,
 /* "mnt:[4026532000]": a mount namespace that something keeps, be it without processes. */
 void holders_keep_namespace(struct holder_scan *scan, const char *target);
 
-/* Filesystems without a mount point that its files are of. */
-void holders_read_hidden(struct holder_scan *scan, struct process *process);
-
-/* Give each line of a process's maps to @take. Async-signal-safe; can hang. */
-int holders_read_maps(int root_fd, const char *path, void (*take)(void *data, const char *line),
-		      void *data);
-
-/* What it has mapped, which stays when the descriptor is closed. */
-void holders_read_mappings(struct holder_scan *scan, struct process *process);
+/*
+ * What processes have mapped, which stays when the descriptor is closed, and filesystems without
+ * a mount point that their files are of.
+ */
+void holders_read_batch(struct holder_scan *scan, const int *pids, unsigned int count);
 
 #endif

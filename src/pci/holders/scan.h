@@ -16,7 +16,8 @@
  *	console.c  framebuffers, the VT console, serial consoles
  *	process.c  guests, mounts of other namespaces
  *	descriptor.c  open nodes and BARs
- *	mapping.c  mapped BARs
+ *	batch.c    what only a helper process may ask:
+ *	mapping.c  mapped BARs and nodes
  *	hidden.c   filesystems without a mount point
  *	text.c     parsers of /proc, which touch nothing
  *
