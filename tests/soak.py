@@ -118,7 +118,8 @@ class Fuzz:
 
 class PathRaces:
     """Of one kind of path, in turn (tests/unit/test_path_races.c)."""
-    kinds = ("disk", "serial", "log", "nvram", "tpm", "folder", "removal", "backing", "evdev")
+    kinds = ("disk", "serial", "log", "nvram", "tpm", "folder", "removal", "backing", "evdev",
+             "own_disk", "own_serial", "own_backing", "own_tpm")
     rounds, batch = 10 * len(kinds), 1
 
     def run(self, first, count, seed):

@@ -47,6 +47,9 @@ static const char *const race_swaps[][2] = {
 	{"a/b/new", "a/b/f.link"},
 	{"a/b/new", "a/b/new.link"},
 	{"a/b/new", "a/b/f.hard"},
+	{"state", "state.link"},
+	{"state", "state.hard"},
+	{"state", "a/b/f"},
 	{"a/b/under", "a/b/f.link"},
 	{"a/b/under", "a/b/f.hard"},
 	{"a/b/under", "a/b/f.bob"},
@@ -170,6 +173,10 @@ static inline void race_make_inside(struct pt_host *host, enum race_file kind, c
 	race_link(host, base, "a/b/f.link", "outside/a/b/f", uid);
 	race_link(host, base, "a/b/new.link", "outside/a/b/new", uid);
 	race_link(host, base, "a/b/f.bob", "homes/bob/f", uid);
+	race_put(host, kind, base, "state", "hers", uid);
+	race_link(host, base, "state.link", "outside/a/b/f", uid);
+	(void)snprintf(path, sizeof(path), "%s/state.hard", base);
+	assert_int_equal(linkat(host->root_fd, "outside/a/b/f", host->root_fd, path, 0), 0);
 	(void)snprintf(path, sizeof(path), "%s/a/b/f.hard", base);
 	assert_int_equal(linkat(host->root_fd, "outside/a/b/f", host->root_fd, path, 0), 0);
 	(void)snprintf(path, sizeof(path), "%s/a/b/f.fifo", base);

@@ -20,6 +20,7 @@
 #include <time.h>
 
 #include "domain/confine/files.h"
+#include "domain/confine/own_user.h"
 #include "domain/confine/reach.h"
 #include "domain/confine/run_files.h"
 #include "domain/definition/firmware.h"
@@ -45,10 +46,11 @@ struct kind {
 	const char *os, *devices; /* of the guest's definition */
 	int (*run)(const struct definition *def);
 	void (*arrange)(void); /* NULL: nothing more than the tree */
+	bool is_own;	       /* the guest has a user of its own, to whom files are permitted */
 };
 
 static struct empty tree;
-static const struct confine_user user = {.name = "guest", .uid = RACE_GUEST, .gid = RACE_GUEST};
+static struct confine_user user;
 static bool is_led;
 
 /* ---- the operations: what the daemon does, by the same functions ---- */
@@ -130,6 +132,18 @@ static void arrange_tpm(void)
 	assert_int_equal(fchmodat(tree.host->root_fd, "usr/bin/swtpm", 0755, 0), 0);
 }
 
+/* What only the user that guests have in common may enter is opened to the guest's own. */
+static void arrange_closed(void)
+{
+	static const char *const directories[] = {ALICE, ALICE "/a", ALICE "/a/b", ALICE "/a.own",
+						  ALICE "/a.own/b"};
+
+	for (size_t i = 0; i < sizeof(directories) / sizeof(directories[0]); i++)
+		assert_true(fchownat(tree.host->root_fd, directories[i], RACE_ALICE, RACE_GUEST,
+				     0) == 0 &&
+			    fchmodat(tree.host->root_fd, directories[i], 0710, 0) == 0);
+}
+
 static int run_folder(const struct definition *def)
 {
 	char path[GUEST_PATH];
@@ -144,30 +158,43 @@ static int run_folder(const struct definition *def)
 static const struct kind kinds[] = {
 	{"disk", ALICE, RACE_ALICE, "a/b/f", NULL, RACE_PLAIN, "",
 	 "<disk type='file'><source file='/" ALICE "/a/b/f'/><target dev='vda'/></disk>",
-	 run_lending, NULL},
+	 run_lending, NULL, false},
 	{"serial", ALICE, RACE_ALICE, "a/b/new", NULL, RACE_PLAIN, "",
 	 "<serial type='file'><source path='/" ALICE "/a/b/new' append='off'/></serial>",
-	 run_lending, NULL},
+	 run_lending, NULL, false},
 	{"log", ALICE, RACE_ALICE, "a/b/new", NULL, RACE_PLAIN, "",
-	 "<serial type='pty'><log file='/" ALICE "/a/b/new'/></serial>", run_lending, NULL},
+	 "<serial type='pty'><log file='/" ALICE "/a/b/new'/></serial>", run_lending, NULL, false},
 	{"nvram", ALICE, RACE_ALICE, "a/b/c/vars", "a/b/f", RACE_PLAIN,
 	 "<loader type='pflash'>/code</loader><nvram template='/" ALICE "/a/b/f'>/" ALICE
 	 "/a/b/c/vars</nvram>",
-	 "", run_making_nvram, NULL},
+	 "", run_making_nvram, NULL, false},
 	{"tpm", "var/lib/passthru/swtpm/" UUID, RACE_GUEST, "a/b/f", NULL, RACE_PLAIN, "",
 	 "<tpm model='tpm-crb'><backend type='emulator' version='2.0'/></tpm>", run_tpm,
-	 arrange_tpm},
+	 arrange_tpm, false},
 	{"folder", "run/passthru/guests/g.d", RACE_GUEST, "a/b/f", NULL, RACE_PLAIN, "", "",
-	 run_folder, NULL},
+	 run_folder, NULL, false},
 	{"removal", ALICE, RACE_ALICE, "a/b/f", NULL, RACE_PLAIN,
 	 "<loader type='pflash'>/code</loader><nvram>/" ALICE "/a/b/f</nvram>", "",
-	 run_removing_nvram, NULL},
+	 run_removing_nvram, NULL, false},
 	{"backing", ALICE, RACE_ALICE, "a/b/f", "a/b/under", RACE_IMAGE, "",
 	 "<disk type='file'><driver name='qemu' type='qcow2'/><source file='/" ALICE
 	 "/a/b/f'/><target dev='vda'/></disk>",
-	 run_lending, NULL},
+	 run_lending, NULL, false},
 	{"evdev", ALICE, RACE_ALICE, "a/b/f", NULL, RACE_NODE, "",
-	 "<input type='evdev'><source dev='/" ALICE "/a/b/f'/></input>", run_lending, NULL},
+	 "<input type='evdev'><source dev='/" ALICE "/a/b/f'/></input>", run_lending, NULL, false},
+	{"own_disk", ALICE, RACE_ALICE, "a/b/f", NULL, RACE_PLAIN, "",
+	 "<disk type='file'><source file='/" ALICE "/a/b/f'/><target dev='vda'/></disk>",
+	 run_lending, arrange_closed, true},
+	{"own_serial", ALICE, RACE_ALICE, "a/b/new", NULL, RACE_PLAIN, "",
+	 "<serial type='file'><source path='/" ALICE "/a/b/new'/></serial>", run_lending,
+	 arrange_closed, true},
+	{"own_backing", ALICE, RACE_ALICE, "a/b/f", "a/b/under", RACE_IMAGE, "",
+	 "<disk type='file'><driver name='qemu' type='qcow2'/><source file='/" ALICE
+	 "/a/b/f'/><target dev='vda'/></disk>",
+	 run_lending, arrange_closed, true},
+	{"own_tpm", "var/lib/passthru/swtpm/" UUID, RACE_GUEST, "state", "a/b/f", RACE_PLAIN, "",
+	 "<tpm model='tpm-crb'><backend type='emulator' version='2.0'/></tpm>", run_tpm,
+	 arrange_tpm, true},
 };
 
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
@@ -204,6 +231,11 @@ static void arrange(const struct kind *kind)
 
 static void begin(const struct kind *kind)
 {
+	user = (struct confine_user){.name = "guest",
+				     .uid = kind->is_own ? OWN_USER_FIRST + 5 : RACE_GUEST,
+				     .gid = kind->is_own ? OWN_USER_FIRST + 5 : RACE_GUEST,
+				     .common_uid = RACE_GUEST,
+				     .common_gid = RACE_GUEST};
 	open_empty(&tree);
 	assert_int_equal(fchmodat(tree.host->root_fd, ".", 0755, 0), 0);
 	race_make_outside(tree.host, kind->file);
