@@ -284,10 +284,11 @@ def test_the_other_units(world, installed):
     world.passthru("reattach", NVME).ok()
     assert world.snapshot() == before
 
-    installed.sh("setsid /usr/sbin/passthru run --device %s -- sleep 1000 >/dev/null 2>&1 & echo $! >/tmp/run.pid"
-                 % NVME)
+    # it gets arguments for QEMU, too
+    installed.sh("setsid /usr/sbin/passthru run --device %s -- sh -c 'sleep 1000' sh >/dev/null 2>&1 & "
+                 "echo $! >/tmp/run.pid" % NVME)
     installed.sh("until pgrep -x sleep -g $(cat /tmp/run.pid); do sleep 0.2; done")
-    installed.sh("kill -9 -- -$(cat /tmp/run.pid)")
+    installed.sh("pkill -KILL -g $(cat /tmp/run.pid)")
     assert world.claims() == [NVME]
     installed.sh("systemctl start passthru-recover.service")
     assert installed.property("Result", "passthru-recover.service") == "success"
