@@ -8,6 +8,8 @@
     kills        SIGKILL of passthru at random instants of its operations, in the lab
     guest_kills  SIGKILL of passthrud, or of QEMU, at random instants of a guest's life, in the lab
     races        two processes that want the same device, in the lab
+    path_races   each round 1,000 operations on paths whose components another user exchanges
+                 meanwhile, the kinds of paths in turn; needs root
     fuzz         each round 10,000 executions of one fuzz target, the targets in turn
     exhaustive   unit tests with all of their trials; a round is the whole of it
 
@@ -21,6 +23,7 @@ import glob
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -33,6 +36,7 @@ sys.path[:0] = [os.path.join(TOP, "lab"), os.path.join(TOP, "tests", "flow")]
 import worlds                                                       # noqa: E402
 
 EXECUTIONS = 10000
+OPERATIONS = 1000
 
 
 class Stopped(Exception):
@@ -112,6 +116,26 @@ class Fuzz:
                  "problems": [out[-4000:]] if status or not done else []}]
 
 
+class PathRaces:
+    """Of one kind of path, in turn (tests/unit/test_path_races.c)."""
+    kinds = ("disk", "serial", "log", "nvram", "tpm", "folder", "removal", "backing", "evdev",
+             "own_disk", "own_serial", "own_backing", "own_tpm")
+    rounds, batch = 10 * len(kinds), 1
+
+    def run(self, first, count, seed):
+        if os.geteuid():
+            raise SystemExit("soak: path_races needs root, who alone can make files of other users")
+        kind = self.kinds[first % len(self.kinds)]
+        number = random.Random("%d %d" % (seed, first)).randrange(1, 1 << 31)
+        status, out = run(["build-test/tests/unit/unit_path_races"],
+                          env={**os.environ, "RACE_KIND": kind, "RACE_SWAPS": str(OPERATIONS),
+                               "SEED": str(number)})
+        done = re.search(r"# %s: (\d+) swaps in (\d+) operations" % kind, out)
+        return [{"round": first, "seed": seed, "kind": kind,
+                 "swaps": int(done[1]) if done else 0, "operations": int(done[2]) if done else 0,
+                 "problems": [out[-4000:]] if status or not done else []}]
+
+
 class Exhaustive:
     rounds, batch = 1, 1
 
@@ -125,6 +149,7 @@ KINDS = {
     "kills": InLab("tests/lab/test_kills.py", 1000, 25),
     "guest_kills": InLab("tests/lab/test_guests.py::test_killed_in_the_middle", 200, 10),
     "races": InLab("tests/flow/test_race.py", 500, 25),
+    "path_races": PathRaces(),
     "fuzz": Fuzz(),
     "exhaustive": Exhaustive(),
 }
@@ -161,12 +186,12 @@ class Log:
         return max((line["round"] for line in self.lines), default=-1) + 1
 
     def summary(self):
-        kills = sum(line.get("hit", 0) for line in self.lines)
-        executions = sum(line.get("executions", 0) for line in self.lines)
+        counts = [(sum(line.get(key, 0) for line in self.lines), name) for key, name in (
+            ("hit", "kills"), ("executions", "executions"), ("swaps", "swaps"))]
         bad = [line["round"] for line in self.lines if line["problems"]]
         return "%d rounds, %s%d failures%s" % (
             len(self.lines),
-            "%d kills, " % kills if kills else "%d executions, " % executions if executions else "",
+            "".join("%d %s, " % count for count in counts if count[0]),
             len(bad), " (rounds %s)" % ", ".join(map(str, bad)) if bad else "")
 
 

@@ -167,6 +167,18 @@ void text_clean(char *text)
 	clean(text, NO_CONTROLS);
 }
 
+bool text_is_clean(const char *text)
+{
+	while (*text) {
+		uint32_t code;
+
+		text += text_character(text, SIZE_MAX, &code);
+		if (stand_in(code, NO_CONTROLS))
+			return false;
+	}
+	return true;
+}
+
 void text_clean_lines(char *text)
 {
 	clean(text, ONLY_LINES);

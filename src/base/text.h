@@ -50,6 +50,9 @@ size_t text_whole(const char *text, size_t len);
  */
 void text_clean(char *text);
 
+/* Would text_clean() leave it as it is? */
+bool text_is_clean(const char *text);
+
 /* The same for text of several lines: newlines and tabs stay. */
 void text_clean_lines(char *text);
 

@@ -188,23 +188,45 @@ char *print_size(uint64_t bytes, char text[PRINT_SIZE])
 
 /* ---- columns ---- */
 
-static bool is_continuation(char c)
+/* Unicode 15, EastAsianWidth.txt: W and F take two columns; and what takes none. */
+static const struct {
+	uint32_t first, last;
+	size_t columns;
+} widths[] = {
+	{0x0300, 0x036f, 0},   {0x1100, 0x115f, 2},   {0x200b, 0x200f, 0},   {0x231a, 0x231b, 2},
+	{0x23e9, 0x23ec, 2},   {0x2614, 0x2615, 2},   {0x2648, 0x2653, 2},   {0x26a1, 0x26a1, 2},
+	{0x26c4, 0x26c5, 2},   {0x2705, 0x2705, 2},   {0x274c, 0x274c, 2},   {0x2753, 0x2757, 2},
+	{0x2e80, 0x303e, 2},   {0x3041, 0x33ff, 2},   {0x3400, 0x4dbf, 2},   {0x4e00, 0xa4cf, 2},
+	{0xa960, 0xa97c, 2},   {0xac00, 0xd7a3, 2},   {0xf900, 0xfaff, 2},   {0xfe00, 0xfe0f, 0},
+	{0xfe20, 0xfe2f, 0},   {0xfe30, 0xfe6b, 2},   {0xff01, 0xff60, 2},   {0xffe0, 0xffe6, 2},
+	{0x1f300, 0x1f64f, 2}, {0x1f680, 0x1f6fc, 2}, {0x1f900, 0x1f9ff, 2}, {0x1fa70, 0x1faff, 2},
+	{0x20000, 0x3fffd, 2},
+};
+
+/* The character's columns, and its bytes. */
+static size_t width_of(const char *text, size_t *ret_length)
 {
-	return ((unsigned char)c & 0xc0) == 0x80;
+	uint32_t code;
+
+	*ret_length = text_character(text, SIZE_MAX, &code);
+	for (size_t i = 0; i < sizeof(widths) / sizeof(widths[0]); i++)
+		if (code >= widths[i].first && code <= widths[i].last)
+			return widths[i].columns;
+	return 1;
 }
 
 size_t print_columns(const char *text)
 {
-	size_t columns = 0;
+	size_t columns = 0, length;
 
-	for (; *text; text++)
-		columns += !is_continuation(*text);
+	for (; *text; text += length)
+		columns += width_of(text, &length);
 	return columns;
 }
 
 void print_cut(struct cli *cli, const char *text, size_t columns)
 {
-	size_t dots = cli->is_utf8 ? 1 : 3, kept = 0;
+	size_t dots = cli->is_utf8 ? 1 : 3, room = columns - dots, length, width;
 	const char *end = text;
 
 	if (!columns || print_columns(text) <= columns || columns <= dots) {
@@ -212,12 +234,8 @@ void print_cut(struct cli *cli, const char *text, size_t columns)
 			    cli->out);
 		return;
 	}
-	while (kept < columns - dots) {
-		end++;
-		while (is_continuation(*end))
-			end++;
-		kept++;
-	}
+	for (; (width = width_of(end, &length)) <= room; end += length)
+		room -= width;
 	(void)fprintf(cli->out, "%.*s%s", (int)(end - text), text, cli->is_utf8 ? "…" : "...");
 }
 

@@ -198,15 +198,16 @@ static void list_devices(struct monitor *monitor, struct json_object *id)
 	json_object_put(list);
 }
 
-static void list_consoles(struct monitor *monitor, struct json_object *id)
+static void list_consoles(struct monitor *monitor, struct json_object *id, const char *fault)
 {
 	struct json_object *list = json_object_new_array();
 
 	for (size_t i = 0; i < console_count; i++) {
 		struct json_object *entry = json_object_new_object();
-		char path[128];
+		char path[300];
 
-		(void)snprintf(path, sizeof(path), "pty:%s", ptsname(consoles[i].fd));
+		(void)snprintf(path, sizeof(path), "pty:%s",
+			       fault[0] == '/' ? fault : ptsname(consoles[i].fd));
 		json_object_object_add(entry, "label", json_object_new_string(consoles[i].id));
 		json_object_object_add(entry, "filename", json_object_new_string(path));
 		json_object_array_add(list, entry);
@@ -264,7 +265,7 @@ static bool answer(struct monitor *monitor, const char *command, struct json_obj
 			 is_running ? "{\"status\": \"running\", \"running\": true}"
 				    : "{\"status\": \"paused\", \"running\": false}");
 	} else if (!strcmp(command, "query-chardev")) {
-		list_consoles(monitor, id);
+		list_consoles(monitor, id, fault);
 	} else if (!strncmp(command, "query-", 6)) {
 		say_done(monitor, id, "[]");
 	} else if (!strcmp(command, "quit")) {

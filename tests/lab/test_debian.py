@@ -10,6 +10,8 @@ import pytest
 import worlds
 from test_daemon import Daemon
 from test_guests_confine import OPEN, PROFILES, define_edited, group_node
+from test_definitions import IGB, VF_MAC, vf_interface
+from test_guests_hardware import ABOVE, DEVICES, PAGES, TPM, define_with
 from virsh_guests import GUEST_BLOCKS, HOST_BLOCK, Guests, hostdev
 from zoo_names import EDU, NVME
 
@@ -18,12 +20,14 @@ pytestmark = pytest.mark.only("lab", "installed systems are labs")
 VERSIONS = {"debian12": "12", "debian13": "13"}
 SOCKETS = " ".join("passthrud%s.socket" % s for s in ("", "-ro", "-libvirt", "-libvirt-ro"))
 
-# A sanitizer's report ends the daemon with a status that systemd calls a failure.
-SANITIZED = r"""
-mkdir -p /etc/systemd/system/passthrud.service.d
-printf '[Service]\nEnvironment=%s\n' >/etc/systemd/system/passthrud.service.d/sanitizers.conf
-systemctl daemon-reload
-""" % " ".join("%s=%s" % kv for kv in worlds.SANITIZERS.items())
+# A sanitizer's report ends the daemon with a status that systemd calls a failure. Looking for leaks takes
+# ptrace(), which the unit doesn't permit.
+SANITIZED = "".join(r"""
+mkdir -p /etc/systemd/system/%s.service.d
+printf '[Service]\n%sEnvironment=%s\n' >/etc/systemd/system/%s.service.d/sanitizers.conf
+""" % (unit, more, " ".join("%s=%s" % kv for kv in variables.items()), unit) for unit, more, variables in (
+    ("passthrud", r"SystemCallFilter=ptrace\n", worlds.SANITIZERS),
+    ("passthru-persist", "", worlds.IN_LAB), ("passthru-recover", "", worlds.IN_LAB))) + "systemctl daemon-reload\n"
 
 
 class Unit(Daemon):
@@ -207,6 +211,98 @@ def test_a_title_that_is_not_ascii(installed, guests):
         assert title in installed.virsh("dumpxml", "d3", *flags)
     assert g.pid() == pid
     installed.virsh("destroy", "d3")
+
+
+TAP = "<interface type='bridge'><source bridge='br9'/><model type='virtio'/></interface>"
+
+# its module is a package of its own
+WITHOUT_SPICE = DEVICES.replace("<graphics type='spice' autoport='yes'/>", "")
+
+
+def test_what_the_unit_permits(world, installed, guests):
+    """What else the daemon, and its children, do for a guest: a TPM, a tap, huge pages, locked memory,
+    processors, disks and graphics; each of its options permits that."""
+    before = world.snapshot()
+    installed.sh("modprobe -a tun vhost_net bridge; ip link add br9 type bridge; ip link set br9 up; "
+                 "mkdir -p /tmp/hw; truncate -s 1M /tmp/hw/a /tmp/hw/b; echo 40 >%s" % PAGES)
+    g = define_with(guests, "d4", ABOVE, WITHOUT_SPICE + TAP + TPM + hostdev(EDU), words="tpm stay")
+    try:
+        g.start()
+        g.wait("guest: tpm ok", 120)
+        g.wait("guest: all ok", 120)
+        status = installed.sh("cat /proc/%d/status" % g.pid()).out
+        assert re.search(r"^HugetlbPages:\s+65536 kB$", status, re.M), status
+        assert re.search(r"^VmLck:\s+[1-9]", status, re.M), status
+        assert re.search(r"^CapBnd:\t0+$", status, re.M), status
+        assert "vnet" in installed.sh("ip -o link show master br9").out
+        # by an access control list
+        assert "+" in installed.sh("ls -l /tmp/hw/a").out.split()[0]
+        installed.virsh("destroy", "d4")
+        installed.virsh("undefine", "d4", "--tpm")
+        assert "+" not in installed.sh("ls -l /tmp/hw/a").out.split()[0]
+    finally:
+        installed.sh("ip link del br9; rm -rf /tmp/hw /dev/shm/hw-glass; echo 0 >%s" % PAGES)
+    assert world.snapshot() == before
+
+
+def test_a_virtual_function_of_the_unit(world, installed, guests):
+    """The daemon sets its MAC address and VLAN, and sets them back."""
+    at_pf = worlds.DEVICES + "/" + IGB
+    netdev = world.sh("ls %s/net" % at_pf).strip()
+    world.sh("echo 0 >%s/sriov_drivers_autoprobe; echo 2 >%s/sriov_numvfs" % (at_pf, at_pf))
+
+    def vf():
+        return re.search(r"vf 1 +(.*)", world.sh("ip link show dev %s" % netdev))[1]
+
+    try:
+        before = vf()
+        g = guests.define("d6", vf_interface(world.sh("basename $(readlink %s/virtfn1)" % at_pf).strip()),
+                          words="stay")
+        g.start()
+        assert VF_MAC in vf() and "vlan 42" in vf()
+        installed.virsh("destroy", "d6")
+        assert vf() == before
+    finally:
+        world.sh("echo 0 >%s/sriov_numvfs; echo 1 >%s/sriov_drivers_autoprobe" % (at_pf, at_pf))
+
+
+def test_no_guest_makes_namespaces(installed, guests):
+    """Nor does anything else that the unit starts: the kernel has more to attack in one."""
+    g = guests.define("d5", words="stay expect-none")
+    g.start()
+    unit = installed.sh("cat /proc/%s/status" % installed.property("MainPID")).out
+    assert re.search(r"^Seccomp:\t2$", unit, re.M), unit
+    assert installed.property("RestrictNamespaces") == "mnt"
+    # QEMU's filter is beside the unit's
+    qemu = installed.sh("cat /proc/%d/status" % g.pid()).out
+    assert int(re.search(r"^Seccomp_filters:\t(\d+)$", qemu, re.M)[1]) > \
+        int(re.search(r"^Seccomp_filters:\t(\d+)$", unit, re.M)[1]), qemu
+    installed.virsh("destroy", "d5")
+
+
+def test_the_other_units(world, installed):
+    """What is persisted is taken, and what a killed process had is given back, under their units."""
+    before = world.snapshot()
+    world.passthru("persist", NVME).ok()
+    try:
+        installed.sh("systemctl restart passthru-persist.service")
+        assert world.driver(NVME) == "vfio-pci"
+        assert installed.property("Result", "passthru-persist.service") == "success"
+    finally:
+        world.passthru("unpersist", NVME).ok()
+    installed.sh("systemctl stop passthru-persist.service")
+    world.passthru("reattach", NVME).ok()
+    assert world.snapshot() == before
+
+    # it gets arguments for QEMU, too
+    installed.sh("setsid /usr/sbin/passthru run --device %s -- sh -c 'sleep 1000' sh >/dev/null 2>&1 & "
+                 "echo $! >/tmp/run.pid" % NVME)
+    installed.sh("until pgrep -x sleep -g $(cat /tmp/run.pid); do sleep 0.2; done")
+    installed.sh("pkill -KILL -g $(cat /tmp/run.pid)")
+    assert world.claims() == [NVME]
+    installed.sh("systemctl start passthru-recover.service")
+    assert installed.property("Result", "passthru-recover.service") == "success"
+    assert world.snapshot() == before
 
 
 def test_nothing_went_wrong(installed):

@@ -165,6 +165,34 @@ static void many_devices(void **state)
 	}
 }
 
+/* The least time that it may take is a worker's: a number of its own cost each of them all others'
+ * twice. */
+static void a_thousand_devices(void **state)
+{
+	AUTO(auto_definition) struct definition *def = NULL;
+	AUTO(auto_definition) struct definition *live = NULL;
+	struct pt_error err = {0};
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	(void)state;
+	assert_non_null(out);
+	(void)fputs(
+		"<domain type='kvm'><name>g</name><memory>65536</memory><os><type>hvm</type></os>"
+		"<devices>",
+		out);
+	for (unsigned int i = 0; i < 1000; i++)
+		(void)fputs("<serial type='null'/>", out);
+	(void)fputs("</devices></domain>", out);
+	(void)fclose(out);
+	def = parse_text(text, 0);
+	free(text);
+	complete(def);
+	assert_int_equal(definition_make_live(def, 1, &live, &err), 0);
+	assert_non_null(definition_find_alias(live, "serial999"));
+}
+
 static void a_full_machine(void **state)
 {
 	AUTO(auto_definition) struct definition *full = many(200);
@@ -463,6 +491,7 @@ int main(void)
 		cmocka_unit_test(completing_is_idempotent),
 		cmocka_unit_test(addresses_stay_when_a_device_comes),
 		cmocka_unit_test(many_devices),
+		cmocka_unit_test(a_thousand_devices),
 		cmocka_unit_test(a_full_machine),
 		cmocka_unit_test(addresses_that_are_given),
 		cmocka_unit_test(addresses_that_can_not_be),

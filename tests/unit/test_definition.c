@@ -278,6 +278,26 @@ static void refusals(void **state)
 	}
 }
 
+static void too_many_devices(void)
+{
+	static const char device[] = "<serial type='null'/>";
+	AUTO_FREE char *text = calloc(DEFINITION_MAX_DEVICES + 2, sizeof(device) + 200);
+	struct definition *def = NULL;
+	struct pt_error err = {0};
+	char *end = text;
+
+	assert_non_null(text);
+	end = stpcpy(
+		end,
+		"<domain type='kvm'><name>g</name><memory>65536</memory><os><type>hvm</type></os>"
+		"<devices>");
+	for (int i = 0; i <= DEFINITION_MAX_DEVICES; i++)
+		end = stpcpy(end, device);
+	(void)stpcpy(end, "</devices></domain>");
+	assert_int_equal(definition_parse(text, 0, &def, &err), -E2BIG);
+	assert_non_null(strstr(err.message, "at most 1024"));
+}
+
 static void bounds(void **state)
 {
 	AUTO_FREE char *long_text = malloc(DEFINITION_MAX_TEXT + 2);
@@ -298,6 +318,7 @@ static void bounds(void **state)
 	assert_int_equal(definition_parse(deep, 0, &def, &err), -EINVAL);
 	assert_non_null(strstr(err.message, "invalid XML"));
 	assert_null(def);
+	too_many_devices();
 }
 
 static void texts_that_need_care(void **state)

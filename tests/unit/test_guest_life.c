@@ -12,6 +12,7 @@
 
 #include "assign/claim.h"
 #include "base/io.h"
+#include "domain/definition/xml_node.h"
 #include "guest_machine.h"
 #include "pci/binding.h"
 #include "stop_point.h"
@@ -218,6 +219,51 @@ static void test_found_again(void **state)
 }
 
 /* What QEMU makes in its folder doesn't keep the guest from its next start. */
+static void count_lending(void *context, enum pt_log_level level, const char *message)
+{
+	size_t *count = context;
+
+	*count += level == PT_LOG_INFO && strstr(message, "/srv/disk.img (inode ") &&
+		  (strstr(message, " from user 0 to user 65534") ||
+		   strstr(message, " from user 65534 to user 0"));
+}
+
+/* Which file, from whom, to whom. */
+static void test_lending_is_logged(void **state)
+{
+	size_t told = 0;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip(); /* nothing is lent */
+	pt_host_set_log(host, count_lending, &told);
+	end(begin(GUEST_XML("")));
+	assert_int_equal(told, 2);
+	pt_host_set_log(host, NULL, NULL);
+}
+
+/* A terminal that QEMU names is one: anything else would be opened, and no client could read the
+ * XML. */
+static void test_terminals_by_name(void **state)
+{
+	static const char *const lies[] = {"/etc/shadow", "/dev/pts/../null", "/dev/pts/",
+					   "/dev/pts/1\x01", "/dev/pts/12345678901"};
+
+	(void)state;
+	for (size_t i = 0; i <= sizeof(lies) / sizeof(lies[0]); i++) {
+		bool is_lie = i < sizeof(lies) / sizeof(lies[0]);
+		struct guest *guest;
+		const xmlNode *serial;
+
+		fake_guests_fault(fake, "query-chardev", is_lie ? lies[i] : "");
+		guest = begin(GUEST_XML("<serial type='pty'/>"));
+		serial = node_find(definition_root(guest->live), "devices/serial");
+		assert_non_null(serial);
+		assert_int_equal(!node_get(serial, "source@path"), is_lie);
+		end(guest);
+	}
+}
+
 static void test_whatever_is_in_its_folder(void **state)
 {
 	struct guest *guest = begin(GUEST_XML(""));
@@ -389,6 +435,8 @@ int main(void)
 		TEST(test_plugging_in_refused),
 		TEST(test_plugging_in_a_stuck_device),
 		TEST(test_found_again),
+		TEST(test_lending_is_logged),
+		TEST(test_terminals_by_name),
 		TEST(test_whatever_is_in_its_folder),
 		TEST(test_ends_while_it_is_found),
 		TEST(test_found_again_but_not_seen),

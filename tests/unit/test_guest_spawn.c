@@ -109,7 +109,7 @@ static void test_what_it_is(void **state)
 	static const char script[] =
 		"id -u; id -g; id -G; grep -E '^(Cap|NoNewPrivs|SigBlk|SigIgn)' /proc/self/status; "
 		/* no pipe, which the shell would have open for a moment */
-		"ulimit -l; umask; ls -m /proc/$$/fd; readlink /proc/$$/fd/0";
+		"ulimit -l; umask; ls -m /proc/$$/fd; readlink /proc/$$/fd/0; pwd";
 	struct spawn spawn = SPAWN_NONE;
 	int output_fd = temporary(), kept, i;
 	char text[4096], expected[4096];
@@ -130,7 +130,7 @@ static void test_what_it_is(void **state)
 		       "CapInh:\t0000000000000000\nCapPrm:\t0000000000000000\n"
 		       "CapEff:\t0000000000000000\nCapBnd:\t0000000000000000\n"
 		       "CapAmb:\t0000000000000000\nNoNewPrivs:\t1\n"
-		       "3072\n0007\n0, 1, 2, %d\n/dev/null\n",
+		       "3072\n0007\n0, 1, 2, %d\n/dev/null\n/\n",
 		       kept);
 	assert_string_equal(text, expected);
 	spawn_cancel(&spawn);

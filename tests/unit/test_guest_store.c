@@ -38,15 +38,18 @@ static int tear_down(void **state)
 static void test_names(void **state)
 {
 	static const char *const bad[] = {
-		"",	".",
-		"..",	".hidden",
-		"a/b",	"../x",
-		"a\nb", "a\tb",
-		"\x7f", " a",
-		"a ",	"0123456789012345678901234567890123456789012345678901234567890123"};
+		"", ".", "..", ".hidden", "a/b", "../x", "a\nb", "a\tb", "\x7f", " a",
+		/* terminals take these for commands, and JSON takes none of the last */
+		"a\xc2\x9b[31m", "a\xe2\x80\xae", "a\xff", "a ",
+		"0123456789012345678901234567890123456789012345678901234567890123"};
 	static const char *const good[] = {
-		"d1",  "a b", "ü",
-		"a.b", "-x",  "012345678901234567890123456789012345678901234567890123456789012"};
+		"d1",
+		"a b",
+		"ü",
+		"显卡",
+		"a.b",
+		"-x",
+		"012345678901234567890123456789012345678901234567890123456789012"};
 	struct pt_error err;
 	size_t i;
 

@@ -154,6 +154,11 @@ static void test_cut(void **state)
 		{"äöüßéè", 6, "äöüßéè", "äöüßéè"},
 		{"äöüßéè", 5, "äöüß…", "äö..."},
 		{"", 3, "", ""},
+		/* two columns each */
+		{"游戏机", 6, "游戏机", "游戏机"},
+		{"游戏机", 5, "游戏…", "游..."},
+		{"游戏机", 4, "游…", "..."},
+		{"ab游戏😀", 7, "ab游戏…", "ab游..."},
 	};
 	size_t i;
 
@@ -168,6 +173,8 @@ static void test_cut(void **state)
 		free(printed);
 	}
 	assert_int_equal(print_columns("äöü…"), 4);
+	assert_int_equal(print_columns("显卡 ｶﾞ 가😀"), 12);
+	assert_int_equal(print_columns("e\xcc\x81"), 1); /* a letter and its accent */
 }
 
 static void test_cuts_between_characters(void **state)

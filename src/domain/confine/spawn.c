@@ -127,6 +127,9 @@ static void run_child(struct pt_host *host, const struct spawn_request *request,
 		_exit(FAILED);
 	reset_signals();
 	(void)umask(0007);
+	/* not where the daemon was started */
+	if (chdir("/") < 0)
+		give_up(status_fd, FAILED_FILES, errno);
 	r = set_limits(host, request);
 	if (r < 0)
 		give_up(status_fd, FAILED_LIMIT, -r);

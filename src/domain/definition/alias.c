@@ -2,6 +2,7 @@
 #include "domain/definition/alias.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -74,6 +75,33 @@ static bool is_taken(const xmlNode *devices, const xmlNode *device, const char *
 	return false;
 }
 
+/* The least number that no alias with this prefix has; or -ENOMEM. */
+static int free_number(const xmlNode *devices, const xmlNode *device, const char *prefix)
+{
+	size_t count = 0, length = strlen(prefix);
+	bool *is_used;
+	int number = 0;
+
+	for (const xmlNode *at = node_child(devices, NULL); at; at = node_next(at, NULL))
+		count++;
+	is_used = calloc(count + 1, sizeof(*is_used));
+	if (!is_used)
+		return -ENOMEM;
+	for (const xmlNode *at = node_child(devices, NULL); at; at = node_next(at, NULL)) {
+		const char *alias = at == device ? NULL : node_get(at, "alias@name");
+		uint64_t value;
+
+		if (alias && strncmp(alias, prefix, length) == 0 &&
+		    text_parse_number(alias + length, 10, count, &value) == 0)
+			is_used[value] = true;
+	}
+	/* one of them has none */
+	while (is_used[number])
+		number++;
+	free(is_used);
+	return number;
+}
+
 static int add_alias(xmlNode *device, const char *name)
 {
 	xmlNode *alias = node_add(device, "alias", NULL), *address = node_child(device, "address");
@@ -134,7 +162,7 @@ int device_set_alias(const xmlNode *devices, xmlNode *device, struct pt_error *e
 {
 	const char *prefix = (const char *)device->name;
 	char alias[96];
-	unsigned int number = 0;
+	int number;
 
 	/* what QEMU has no device for, or doesn't get one for */
 	if (node_child(device, "alias") || node_is(device, "emulator") ||
@@ -157,9 +185,10 @@ int device_set_alias(const xmlNode *devices, xmlNode *device, struct pt_error *e
 			prefix = prefixes[i].prefix;
 			break;
 		}
-	do
-		(void)text_format(alias, sizeof(alias), "%.64s%u", prefix, number++);
-	while (is_taken(devices, device, alias));
+	number = free_number(devices, device, prefix);
+	if (number < 0)
+		return pt_fail_memory(err);
+	(void)text_format(alias, sizeof(alias), "%.64s%d", prefix, number);
 	return add_alias(device, alias) < 0 ? pt_fail_memory(err) : 0;
 }
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "domain/definition/definition.h"
 #include "domain/definition/device.h"
 #include "domain/definition/units.h"
@@ -90,7 +91,15 @@ static int check_devices(const xmlNode *domain, struct pt_error *err)
 {
 	const xmlNode *device = node_child(node_child(domain, "devices"), NULL);
 	bool has_order = node_find(domain, "os/boot");
+	size_t count = 0;
 
+	for (const xmlNode *at = device; at; at = node_next(at, NULL))
+		count++;
+	/* each is compared with each */
+	if (count > DEFINITION_MAX_DEVICES)
+		return pt_fail(err, PT_INVALID, E2BIG,
+			       "domain/devices has %zu elements; at most %d are supported", count,
+			       DEFINITION_MAX_DEVICES);
 	for (; device; device = node_next(device, NULL)) {
 		int r = check_device(device, err);
 
@@ -115,12 +124,10 @@ static int check_name(const xmlNode *domain, struct pt_error *err)
 
 	if (!name)
 		return pt_fail(err, PT_INVALID, EINVAL, "missing domain name");
-	for (const char *at = name; *at; at++)
-		if ((unsigned char)*at < 0x20 || *at == '/' || *at == 0x7f)
-			return pt_fail(
-				err, PT_INVALID, EINVAL,
-				"domain/name contains a slash or control character, which is not "
-				"allowed");
+	if (strchr(name, '/') || !text_is_clean(name))
+		return pt_fail(err, PT_INVALID, EINVAL,
+			       "domain/name contains a slash or control character, which is not "
+			       "allowed");
 	if (name[0] == '.' || strlen(name) > 128 || !name[strspn(name, " ")])
 		return pt_fail(
 			err, PT_INVALID, EINVAL,

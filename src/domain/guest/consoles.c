@@ -9,6 +9,16 @@
 #define PTY	"pty:"
 #define CHARDEV "char"
 
+/* QEMU's word: it could name anything, which passthrud would open for clients, and write to XML. */
+static bool is_terminal(const char *path)
+{
+	static const char pts[] = "/dev/pts/";
+	const char *number = path + sizeof(pts) - 1;
+
+	return strncmp(path, pts, sizeof(pts) - 1) == 0 && *number && strlen(number) < 10 &&
+	       !number[strspn(number, "0123456789")];
+}
+
 static int set_path(xmlNode *node, const char *path)
 {
 	xmlNode *source = node_child(node, "source");
@@ -60,7 +70,7 @@ int guest_read_consoles(struct guest *guest, struct pt_error *err)
 		const char *label = text_of(chardev, "label"), *file = text_of(chardev, "filename");
 
 		if (strncmp(label, CHARDEV, strlen(CHARDEV)) != 0 ||
-		    strncmp(file, PTY, strlen(PTY)) != 0)
+		    strncmp(file, PTY, strlen(PTY)) != 0 || !is_terminal(file + strlen(PTY)))
 			continue;
 		r = set_paths(guest->live, label + strlen(CHARDEV), file + strlen(PTY));
 		if (r < 0)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "domain/store/devices.h"
 #include "pci/host.h"
 
@@ -27,19 +28,15 @@ static const struct state_kind state_autostart = {
 
 int store_check_name(const char *name, struct pt_error *err)
 {
-	const unsigned char *c = (const unsigned char *)name;
-
 	if (!*name)
 		return pt_fail(err, PT_INVALID, EINVAL, "a guest's name can't be empty");
 	if (strlen(name) >= STORE_NAME)
 		return pt_fail(err, PT_INVALID, EINVAL,
 			       "a guest's name can have at most %zu bytes; this name is longer: %s",
 			       STORE_NAME - 1, name);
-	for (; *c; c++)
-		if (*c == '/' || *c < ' ' || *c == 0x7f)
-			return pt_fail(err, PT_INVALID, EINVAL,
-				       "the name of a guest can't contain %s",
-				       *c == '/' ? "'/'" : "control characters");
+	if (strchr(name, '/') || !text_is_clean(name))
+		return pt_fail(err, PT_INVALID, EINVAL, "the name of a guest can't contain %s",
+			       strchr(name, '/') ? "'/'" : "control characters");
 	if (name[0] == '.' || name[0] == ' ' || name[strlen(name) - 1] == ' ')
 		return pt_fail(err, PT_INVALID, EINVAL,
 			       "the name '%s' begins with '.', or begins or ends with a space",
