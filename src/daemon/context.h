@@ -25,8 +25,8 @@ struct context_config {
 	unsigned int max_clients;	   /* 0: CONTEXT_CLIENTS_MAX or less, by the descriptors */
 	unsigned int max_per_user;	   /* of each user but root; 0: CONTEXT_CLIENTS_PER_USER */
 	uint64_t patience_usec;		   /* 0: CONTEXT_PATIENCE_USEC */
-	const char *guest_user; /* whom guests run as; NULL: see domain/confine/confine.h */
-	bool has_own_users;	/* each guest as a user of its own, in that one's groups */
+	const char *guest_user;	  /* whom guests run as; NULL: see domain/confine/confine.h */
+	bool has_own_users;	  /* each guest as a user of its own, in that one's groups */
 	bool are_scopes_optional; /* a guest whose scope can't be made starts all the same */
 	/* does a guest's QEMU run as this user? They have no business here. NULL: ask nobody */
 	bool (*is_guest)(uid_t uid);
