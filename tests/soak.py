@@ -128,7 +128,7 @@ class PathRaces:
         kind = self.kinds[first % len(self.kinds)]
         number = random.Random("%d %d" % (seed, first)).randrange(1, 1 << 31)
         status, out = run(["build-test/tests/unit/unit_path_races"],
-                          env={**os.environ, "RACE_KIND": kind, "RACE_SWAPS": str(OPERATIONS),
+                          env={**os.environ, "RACE_KIND": kind, "RACE_OPERATIONS": str(OPERATIONS),
                                "SEED": str(number)})
         done = re.search(r"# %s: (\d+) swaps in (\d+) operations" % kind, out)
         return [{"round": first, "seed": seed, "kind": kind,
