@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* passthrud as a program: its options, its signals, its sockets. Tests run it on a made-up machine. */
+/* passthrud as a program: its options, its signals, its sockets. Tests run it on a made-up machine.
+ */
 #ifndef DAEMON_PROGRAM_H
 #define DAEMON_PROGRAM_H
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """QEMUs in the hands of their guests, beside one that behaves and clients who measure their own calls."""
 
+import contextlib
+import os
 import time
 
 import pytest
@@ -13,16 +15,18 @@ PLAYS = {
     "floods": ["Deleted", "Refusing", "States", "Ends", "Unknown"],
     "many floods": ["Deleted-%d" % i for i in range(4)] + ["Unknown-%d" % i for i in range(4)],
     "bombs": ["Deep", "Wide", "Long", "BigEvents"],
-    "affordable": ["Affordable-%d" % i for i in range(4)],
+    "affordable": ["Affordable-%d" % i for i in range(8)],
     "lines": ["Endless", "Trickle", "Half", "WrongIds", "Types"],
     "starts": ["HalfGreeting", "Deaf", "Hang-qmp_capabilities", "Hang-query-chardev", "Hang-cont"],
     "hangs": ["Hang-stop", "Hang-device_add", "Hang-device_del", "Hang-blockdev-add", "Hang-query-status"],
+    "many hangs": ["Hang-stop-%d" % i for i in range(16)],
+    "many starts": ["Hang-cont-%d" % i for i in range(4)] + ["HalfGreeting-%d" % i for i in range(4)],
     "ends": ["Exit-" + c for c in ("greeting", "qmp_capabilities", "query-chardev", "cont", "stop", "device_add",
                                    "device_del", "blockdev-add")],
     "terminals": ["Terminal-" + w for w in ("file", "control", "long", "up", "others", "invalid", "markup", "empty")],
     "leftovers": ["Junk", "Log"],
 }
-SECONDS = 1.5
+SECONDS = 1.2
 
 
 def provoke(arena, name):
@@ -40,18 +44,53 @@ def provoke(arena, name):
 
 @pytest.mark.parametrize("play", PLAYS)
 def test_beside(arena, play):
+    names = PLAYS[play]
     with arena.neighbours():
-        creators = [arena.send_create(name, a.HOSTDEV if not i else "") for i, name in enumerate(PLAYS[play])]
+        creators = [arena.send_create(name, "" if i else a.HOSTDEV) for i, name in enumerate(names)]
         time.sleep(0.5)
-        victims = [provoke(arena, name) for name in PLAYS[play]]
+        victims = [provoke(arena, name) for name in names]
         time.sleep(SECONDS)
-        late = {name: took for name in PLAYS[play] if (took := arena.destroy(name)) > a.DESTROY_S}
+        took = arena.destroy_all(names)
         for connection in creators + victims:
             connection.close()
-    assert not late or not arena.is_bounded
-    arena.settle(arena.baseline)
+    assert took < a.DESTROY_S or not arena.is_bounded
+    arena.settle()
+
+
+def test_says_that_a_disk_has_left(arena):
+    """Its descriptors show that it hasn't: it is lent until they do."""
+    disk = a.DISK % "Keeps-b"
+    path = arena.disk("Keeps-b")
+    owner = os.stat(path).st_uid
+    arena.create("Keeps", disk)
+    lent = os.stat(path).st_uid
+    with contextlib.closing(arena.admin()) as admin:
+        admin.call(wire.DETACH, wire.domain("Keeps") + wire.text(disk) + wire.number(1))
+        assert "Keeps-b" not in admin.text(wire.DOMAIN_XML, wire.domain("Keeps") + wire.number(0))
+    assert os.stat(path).st_uid == lent
+    assert arena.destroy_all(["Keeps"]) < a.DESTROY_S
+    assert os.stat(path).st_uid == owner
+    arena.settle()
+
+
+def test_lies_to_a_new_daemon(arena):
+    """The daemon was killed, and the next one asks QEMU which devices there are: the kernel knows better."""
+    arena.create("Devices", a.HOSTDEV)
+    arena.open_group(True)
+    arena.kill()
+    arena.start()
+    claim = os.path.join(arena.tree, "run/passthru/claims", a.NVME)
+    time.sleep(1)
+    assert os.path.exists(claim)
+    with pytest.raises(wire.Refused):
+        arena.create("other", a.HOSTDEV)
+    arena.open_group(False)
+    arena.destroy_all(["Devices"])
+    arena.settle()
 
 
 def test_ends_well(arena):
+    """With its guest, as on a restart of the service; and as it began."""
+    arena.settle_descriptors()
     arena.stop()
     assert not arena.left()
