@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import pwd
+import select
 import shutil
 import signal
 import subprocess
@@ -27,6 +28,7 @@ MEMORY_KIB = 64 * 1024
 DESTROY_S = 5.0
 SETTLE_S = 30
 
+THREADS = 40       # src/daemon/pool.h
 NVME = "0000:01:00.0"
 READER = 4001      # a user of whom nothing else is known
 GUESTS = "run/passthru/guests"
@@ -150,6 +152,11 @@ class Arena:
         connection.send(wire.CREATE_XML, wire.text(self.xml(name, more, disk)) + wire.number(0))
         return connection
 
+    def await_starts(self, creators):
+        """Until each of these guests (names and who asked for them) has a process, or the answer is there."""
+        wait_for(lambda: all(os.path.exists(os.path.join(self.tree, GUESTS, name + ".json")) or
+                             select.select([c.socket], [], [], 0)[0] for name, c in creators))
+
     def create(self, name, more="", disk=None):
         connection = self.send_create(name, more, disk)
         connection.answer()
@@ -196,7 +203,9 @@ class Arena:
         return found
 
     def settle(self):
+        """Nothing is left of guests and, but for a thread's socket each, of clients."""
         wait_for(lambda: not self.left())
+        wait_for(lambda: self.descriptors().get("socket:", 0) <= self.baseline.get("socket:", 0) + THREADS)
         assert not self.left(), "%s\n%s" % (self.left(), self.said())
         assert self.daemon.poll() is None, self.said()
         assert "ERROR: " not in self.said() and "runtime error" not in self.said(), self.said()
@@ -217,9 +226,9 @@ class Arena:
         with open("/proc/%d/clear_refs" % self.daemon.pid, "w") as f:
             f.write("5")        # the highest mark begins again
         begun = {k: self.neighbour(k) for k in kinds}
-        for n in begun.values():
-            assert n.stdout.readline() == "ready\n"
         try:
+            for kind, n in begun.items():
+                assert n.stdout.readline() == "ready\n", kind
             yield
         finally:
             said = {k: n.communicate()[0] for k, n in begun.items()}

@@ -47,7 +47,8 @@ def test_beside(arena, play):
     names = PLAYS[play]
     with arena.neighbours():
         creators = [arena.send_create(name, "" if i else a.HOSTDEV) for i, name in enumerate(names)]
-        time.sleep(0.5)
+        arena.await_starts(list(zip(names, creators)))
+        time.sleep(0.3)
         victims = [provoke(arena, name) for name in names]
         time.sleep(SECONDS)
         took = arena.destroy_all(names)
