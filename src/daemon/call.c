@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/auto.h"
 #include "daemon/events.h"
@@ -274,6 +275,9 @@ static void hand_over(struct call *call)
 				 .lane = lane_of(call),
 				 .peer = call->client,
 				 .uid = call->client->user->uid};
+	if (call->handler->place == HANDLER_GUEST)
+		memcpy(call->job.guest, ((const struct rpc_domain *)call->args)->uuid,
+		       sizeof(call->job.guest));
 	pool_add(call->calls->pool, &call->job);
 }
 

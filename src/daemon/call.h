@@ -43,6 +43,7 @@ typedef int (*handler_fn)(struct pt_host *host, struct call *call);
 enum handler_place {
 	HANDLER_QUICK, /* in the loop */
 	HANDLER_SLOW,  /* by a worker */
+	HANDLER_GUEST, /* by a worker; the arguments begin with the guest (struct rpc_domain) */
 	HANDLER_ENDS,  /* by a worker, of which there is always one: it ends a guest */
 };
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/auto.h"
+#include "base/clock.h"
 #include "daemon/log.h"
 #include "rpc/protocol.h"
 
@@ -47,10 +48,13 @@ static void count_bytes(struct client *client)
 static bool has_memory(const struct client *client)
 {
 	const struct client_user *user = client->user;
+	size_t all = CLIENT_ALL_BYTES;
 
-	if (user->uid == 0 || user->bytes < CLIENT_LITTLE_BYTES)
+	if (user->uid == 0)
 		return true;
-	return user->bytes < CLIENT_USER_BYTES && client->clients->others_bytes < CLIENT_ALL_BYTES;
+	if (user->bytes < CLIENT_LITTLE_BYTES)
+		all += CLIENT_ALL_LITTLE;
+	return user->bytes < CLIENT_USER_BYTES && client->clients->others_bytes < all;
 }
 
 static bool is_listened_to(const struct client *client)
@@ -81,6 +85,8 @@ static void update(struct client *client)
 		is_owing = false; /* a person perhaps, who has stopped the terminal */
 	if (client->unsent)
 		watched |= EPOLLOUT;
+	if (client->is_resumed)
+		watched |= EPOLLIN | EPOLLOUT;
 	if (watched != client->watched)
 		(void)sd_event_source_set_io_events(client->io, watched);
 	client->watched = watched;
@@ -212,21 +218,30 @@ void client_send_message(struct client *client, int32_t procedure, xdrproc_t enc
 
 /* ---- in ---- */
 
-static void handle_frames(struct client *client)
+/* True when it has had its turn, and messages may be left, which no poll tells of. */
+static bool handle_frames(struct client *client)
 {
+	const int64_t begin_ms = clock_now_ms();
+	unsigned int count = 0;
+	bool is_over = false;
 	struct frame frame;
 	int r = 0;
 
-	while (!client->is_dead && is_listened_to(client) &&
+	while (!client->is_dead && !is_over && is_listened_to(client) &&
 	       (r = frame_buffer_take(&client->input, &frame)) > 0) {
 		client->deadline_usec = client->is_open ? 0 : client->deadline_usec;
 		client->clients->ops->receive(client, &frame);
+		is_over = ++count >= CLIENT_ROUND || clock_now_ms() - begin_ms >= CLIENT_ROUND_MS;
 	}
 	if (r < 0)
 		client_drop(client, "a message of an invalid length");
-	else if (!frame_buffer_is_partial(&client->input))
+	is_over = is_over && frame_buffer_is_partial(&client->input);
+	if (!frame_buffer_is_partial(&client->input))
 		frame_buffer_free(&client->input); /* idle connections cost next to nothing */
 	update(client);
+	if (is_over)
+		client_resume(client);
+	return is_over;
 }
 
 static void client_receive(struct client *client)
@@ -255,7 +270,7 @@ static void client_receive(struct client *client)
 		return;
 	}
 	frame_buffer_added(&client->input, (size_t)n);
-	handle_frames(client);
+	(void)handle_frames(client);
 }
 
 static int on_io(sd_event_source *source, int fd, uint32_t revents, void *context)
@@ -266,11 +281,16 @@ static int on_io(sd_event_source *source, int fd, uint32_t revents, void *contex
 	(void)fd;
 	if (client->is_dead)
 		return 0;
-	if (revents & EPOLLOUT) {
-		send_unsent(client);
-		if (!client->is_dead)
-			handle_frames(client);
+	client->is_resumed = false;
+	/* of what it has sent all the answers would be for nobody */
+	if (client->is_readonly && (revents & (EPOLLHUP | EPOLLERR))) {
+		client_drop(client, NULL);
+		return 0;
 	}
+	if (revents & EPOLLOUT)
+		send_unsent(client);
+	if (!client->is_dead && handle_frames(client))
+		return 0;
 	if (!client->is_dead && (revents & EPOLLIN))
 		client_receive(client);
 	else if (!client->is_dead && (revents & (EPOLLHUP | EPOLLERR)))
@@ -281,9 +301,11 @@ static int on_io(sd_event_source *source, int fd, uint32_t revents, void *contex
 /* What its socket took is the same to epoll as before: so it is asked for what holds it up. */
 void client_resume(struct client *client)
 {
-	if (!client->is_dead)
-		(void)sd_event_source_set_io_events(client->io,
-						    client->watched = EPOLLIN | EPOLLOUT);
+	if (client->is_dead)
+		return;
+	client->is_resumed = true;
+	client->watched = EPOLLIN | EPOLLOUT;
+	(void)sd_event_source_set_io_events(client->io, client->watched);
 }
 
 /* ---- users ---- */
@@ -406,6 +428,13 @@ static void sweep(struct clients *clients)
 	}
 }
 
+static int64_t priority_of(const struct client_user *user, bool is_readonly)
+{
+	if (!user->uid || !is_readonly)
+		return SD_EVENT_PRIORITY_NORMAL;
+	return CLIENT_PRIORITY_READONLY + user->clients / CLIENT_PRIORITY_SHARE;
+}
+
 int client_new(struct clients *clients, int fd, bool is_readonly, struct pt_error *err)
 {
 	AUTO_CLOSE int own = fd;
@@ -427,6 +456,7 @@ int client_new(struct clients *clients, int fd, bool is_readonly, struct pt_erro
 		leave_user(clients, client->user);
 		return pt_fail(err, PT_SYSTEM, -r, "can't serve a client: %s", strerror(-r));
 	}
+	(void)sd_event_source_set_priority(client->io, priority_of(client->user, is_readonly));
 	client->clients = clients;
 	client->fd = TAKE_FD(own);
 	client->pid = peer.pid;

@@ -30,8 +30,20 @@ struct unsent;
  * root may use isn't limited.
  */
 #define CLIENT_USER_BYTES   ((size_t)8 * 1024 * 1024)
-#define CLIENT_ALL_BYTES    ((size_t)32 * 1024 * 1024)
-#define CLIENT_LITTLE_BYTES ((size_t)256 * 1024)
+#define CLIENT_ALL_BYTES    ((size_t)16 * 1024 * 1024)
+#define CLIENT_LITTLE_BYTES ((size_t)128 * 1024)
+#define CLIENT_ALL_LITTLE   ((size_t)8 * 1024 * 1024) /* beyond the former, of those with little */
+
+/*
+ * In the loop whoever may change something comes first, and the others after them: a user's first
+ * connections before the next ones, so that whoever has few doesn't wait for one that has many.
+ */
+#define CLIENT_PRIORITY_READONLY 10
+#define CLIENT_PRIORITY_SHARE	 16
+
+/* And so many messages are handled at once, or as many as the time allows for. */
+#define CLIENT_ROUND	16
+#define CLIENT_ROUND_MS 1
 
 struct client_ops {
 	/* A frame that it sent. */
@@ -74,6 +86,7 @@ struct client {
 	pid_t pid;
 	sd_event_source *io;
 	uint32_t watched; /* the io events asked for */
+	bool is_resumed;  /* frames were received that aren't handled, and no poll tells of them */
 	bool is_readonly;
 	bool is_open;		/* virConnectOpen was answered */
 	bool is_dead;		/* to be freed once the loop is through with this round */

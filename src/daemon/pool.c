@@ -19,8 +19,8 @@ static const struct {
 	unsigned int least, most;
 } lanes[POOL_LANE_COUNT] = {
 	[POOL_END] = {1, POOL_THREADS_MAX},
-	[POOL_CHANGE] = {4, 12},
-	[POOL_OWN] = {2, 8},
+	[POOL_CHANGE] = {4, 24},
+	[POOL_OWN] = {2, 12},
 	[POOL_READ] = {2, 8},
 	[POOL_READONLY] = {1, 4},
 };
@@ -106,6 +106,15 @@ static bool has_room(const struct pool *pool, enum pool_lane lane)
 	return taken < POOL_THREADS_MAX;
 }
 
+static bool is_of_same_guest(const struct job *job, const struct job *other)
+{
+	static const unsigned char none[POOL_GUEST_SIZE];
+
+	return job->lane == POOL_CHANGE && other->lane == POOL_CHANGE &&
+	       !memcmp(job->guest, other->guest, POOL_GUEST_SIZE) &&
+	       memcmp(job->guest, none, POOL_GUEST_SIZE) != 0;
+}
+
 static bool is_within_share(const struct pool *pool, const struct job *job)
 {
 	unsigned int of_peer = 0, of_user = 0, of_readonly = 0;
@@ -118,6 +127,8 @@ static bool is_within_share(const struct pool *pool, const struct job *job)
 
 		if (!other || other->lane == POOL_END)
 			continue;
+		if (is_of_same_guest(job, other))
+			return false;
 		of_peer += job->peer && other->peer == job->peer;
 		if (other->uid != job->uid)
 			continue;

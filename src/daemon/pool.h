@@ -27,7 +27,11 @@ enum pool_lane {
 	POOL_LANE_COUNT
 };
 
-#define POOL_THREADS_MAX 16
+/*
+ * A guest whose QEMU doesn't answer has a thread until the deadline, and two while it starts. Each
+ * thread's host takes up to 1 MiB.
+ */
+#define POOL_THREADS_MAX 40
 #define POOL_IDLE_S	 10
 
 /*
@@ -37,6 +41,12 @@ enum pool_lane {
 #define POOL_PEER_MAX	       4
 #define POOL_USER_MAX	       8
 #define POOL_READONLY_USER_MAX 3
+
+/*
+ * Jobs of POOL_CHANGE that are about one guest run one after another: they would wait for each
+ * other all the same, each with a thread, and for a QEMU that may never answer.
+ */
+#define POOL_GUEST_SIZE 16
 
 /* The owner of the daemon's own jobs. */
 #define POOL_NO_USER ((uid_t) - 1)
@@ -51,6 +61,8 @@ struct job {
 	enum pool_lane lane;
 	const void *peer; /* the owner of the job, only compared; NULL: none */
 	uid_t uid;	  /* or POOL_NO_USER */
+	/* the UUID of the guest that a change is about; zero: none */
+	unsigned char guest[POOL_GUEST_SIZE];
 	/* the pool's */
 	struct letter letter;
 	struct job *next;

@@ -154,6 +154,8 @@ static int server_add(struct server *server, int fd, bool is_readonly, const cha
 		free_listener(listener);
 		return pt_fail(err, PT_SYSTEM, -r, "can't listen on the socket: %s", strerror(-r));
 	}
+	if (is_readonly)
+		(void)sd_event_source_set_priority(listener->source, CLIENT_PRIORITY_READONLY);
 	listener->next = server->listeners;
 	server->listeners = listener;
 	return 0;

@@ -19,11 +19,15 @@
 #define ARRAY_BYTES  400
 #define VALUE_BYTES  160
 
-/* An estimate from the text alone: what can't be afforded must not be parsed. */
+/*
+ * An estimate from the text alone: what can't be afforded must not be parsed. Of an object's
+ * members the colons are counted, of an array's elements the commas; what is deeper than
+ * QMP_MAX_DEPTH is refused anyway.
+ */
 static size_t estimate_memory(const char *line, size_t size)
 {
-	size_t i, bytes = size;
-	bool in_string = false;
+	size_t i, bytes = size, depth = 0;
+	bool in_string = false, is_object[QMP_MAX_DEPTH + 1] = {false};
 
 	for (i = 0; i < size; i++) {
 		if (in_string) {
@@ -38,12 +42,18 @@ static size_t estimate_memory(const char *line, size_t size)
 			in_string = true;
 			break;
 		case '{':
-			bytes += OBJECT_BYTES;
-			break;
 		case '[':
-			bytes += ARRAY_BYTES;
+			bytes += line[i] == '{' ? OBJECT_BYTES : ARRAY_BYTES;
+			if (depth < QMP_MAX_DEPTH)
+				is_object[++depth] = line[i] == '{';
+			break;
+		case '}':
+		case ']':
+			depth -= depth > 0;
 			break;
 		case ',':
+			bytes += is_object[depth] ? 0 : VALUE_BYTES;
+			break;
 		case ':':
 			bytes += VALUE_BYTES;
 			break;
@@ -120,7 +130,7 @@ int message_take(struct message_buffer *buffer, struct json_object **ret_message
 		if (size == 0)
 			continue;
 		*ret_size = estimate_memory(line, size);
-		if (*ret_size > QMP_MAX_MEMORY)
+		if (*ret_size > (buffer->limit_parsed ? buffer->limit_parsed : QMP_MAX_MEMORY))
 			return -EPROTO;
 		r = json_parse(line, size, QMP_MAX_MESSAGE, QMP_MAX_DEPTH, ret_message, NULL);
 		if (r < 0)

@@ -14,7 +14,8 @@ struct message_buffer {
 	size_t scanned; /* no end of line from start to here */
 	size_t end;
 	size_t room;
-	size_t limit; /* of a line; 0: QMP_MAX_MESSAGE */
+	size_t limit;	     /* of a line; 0: QMP_MAX_MESSAGE */
+	size_t limit_parsed; /* of what it takes in memory; 0: QMP_MAX_MEMORY */
 };
 
 /*
@@ -29,7 +30,7 @@ void message_buffer_added(struct message_buffer *buffer, size_t size);
 /*
  * Take the next whole message: 1 and *ret_message (the caller's) and the memory that it takes,
  * as an estimate that is never much too low; 0 when there is none yet, -EPROTO for a line that
- * isn't one JSON object or would take more than QMP_MAX_MEMORY, -ENOMEM. Empty lines are skipped.
+ * isn't one JSON object or would take more than the limit, -ENOMEM. Empty lines are skipped.
  */
 int message_take(struct message_buffer *buffer, struct json_object **ret_message, size_t *ret_size);
 

@@ -302,6 +302,11 @@ static int fail_refused(struct qmp *qmp, const char *command, struct json_object
 		       command, text, qmp->error_class);
 }
 
+static bool is_long(const char *command)
+{
+	return !strcmp(command, "query-pci") || !strcmp(command, "query-cpus-fast");
+}
+
 int qmp_call_with_fd(struct qmp *qmp, const char *command, struct json_object *arguments, int fd,
 		     unsigned int timeout_ms, struct json_object **ret_answer, struct pt_error *err)
 {
@@ -316,6 +321,7 @@ int qmp_call_with_fd(struct qmp *qmp, const char *command, struct json_object *a
 	r = send_text(qmp, command, text, strlen(text), fd, deadline, err);
 	if (r < 0)
 		return r;
+	qmp->received.limit_parsed = is_long(command) ? QMP_MAX_LONG_MEMORY : QMP_MAX_MEMORY;
 	for (;;) {
 		AUTO(auto_json) struct json_object *message = NULL;
 		int kind = await_message(qmp, command, deadline, &message, err);
@@ -397,6 +403,7 @@ int qmp_wait_event(struct qmp *qmp, bool (*match)(const struct qmp_event *event,
 void qmp_expect_events(struct qmp *qmp)
 {
 	qmp->received.limit = QMP_MAX_EVENT;
+	qmp->received.limit_parsed = QMP_MAX_EVENT_MEMORY;
 }
 
 int qmp_fd(const struct qmp *qmp)

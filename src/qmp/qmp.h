@@ -27,17 +27,24 @@
 #include "base/error.h"
 
 /*
- * The longest message that is accepted, as text and in memory once parsed, and its depth. The
- * largest reply to a command that is used here, the CPU models, has some 300 KiB and 10,000 values.
+ * The longest message that is accepted, as text and in memory once parsed, and its depth. Of what
+ * is asked here two replies grow with the guest: query-pci, which takes 6 MiB with devices behind
+ * 240 root ports, and query-cpus-fast, 3.5 KiB a processor. They may be long; many guests may be
+ * asked at once.
  */
-#define QMP_MAX_MESSAGE (2u * 1024 * 1024)
-#define QMP_MAX_MEMORY	(16u * 1024 * 1024)
-#define QMP_MAX_DEPTH	64
+#define QMP_MAX_MESSAGE	    (1024u * 1024)
+#define QMP_MAX_MEMORY	    (1024u * 1024)
+#define QMP_MAX_LONG_MEMORY (8u * 1024 * 1024)
+#define QMP_MAX_DEPTH	    64
 
-/* The longest event on a connection for events; and how many events are kept, in which memory. */
-#define QMP_MAX_EVENT	   (64u * 1024)
-#define QMP_MAX_EVENTS	   1024
-#define QMP_MAX_KEPT_BYTES (4u * 1024 * 1024)
+/*
+ * The longest event on a connection for events, likewise; and how many events are kept, in which
+ * memory.
+ */
+#define QMP_MAX_EVENT	     (64u * 1024)
+#define QMP_MAX_EVENT_MEMORY (256u * 1024)
+#define QMP_MAX_EVENTS	     1024
+#define QMP_MAX_KEPT_BYTES   (2u * 1024 * 1024)
 
 /* At most so many bytes are received at once. */
 #define QMP_RECEIVE_MAX (16u * 1024)

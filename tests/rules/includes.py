@@ -36,8 +36,8 @@ SEES = {
     "cli": ["base"],
 }
 
-# Who puts the daemon together sees all of it; nobody includes them but main.
-ASSEMBLERS = ["src/daemon/daemon.c", "src/daemon/main.c"]
+# Who puts the daemon together sees all of it; nobody includes them but the program.
+ASSEMBLERS = ["src/daemon/daemon.c", "src/daemon/program.c"]
 ASSEMBLED = "daemon/daemon.h"
 
 # Modules, a .c and a .h of one name, that include each other, and no third in the circle.
@@ -74,7 +74,7 @@ def problems_of(path):
                     r.split("/")[0] for r in [room] + SEES[room]]:
                 yield "%s includes <%s>, which belongs to %s" % (path, name, owner)
         elif name == ASSEMBLED and path != "src/" + ASSEMBLED[:-1] + "c":
-            yield "%s includes \"%s\", which is for main alone" % (path, name)
+            yield "%s includes \"%s\", which is for program.c alone" % (path, name)
         # "" and <> find the same files
         elif (kind == '"' or owner in SEES) and owner not in [room] + SEES[room]:
             yield "%s includes \"%s\"; %s sees only %s" % (

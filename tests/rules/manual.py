@@ -86,7 +86,7 @@ def differences(**sets):
 
 def daemon_options():
     """passthrud's in its page, its help and what it parses."""
-    source = tap.read("src/daemon/main.c")
+    source = tap.read("src/daemon/program.c")
     usage = source.split("static int usage(")[1].split("\n}")[0]
     page = section(tap.read("man/passthrud.8.scd"), "OPTIONS")
     parsed = getopt_names(source) | {"-" + c for c in re.search(r'getopt_long\(argc, argv, "(\w*)"', source).group(1)}

@@ -134,7 +134,7 @@ static char *make_list(const char *piece, size_t count)
 
 static int take_text(const char *text, struct json_object **ret_message, size_t *ret_memory)
 {
-	struct message_buffer buffer = {0};
+	struct message_buffer buffer = {.limit_parsed = 2 * QMP_MAX_LONG_MEMORY};
 	size_t done = 0, size = strlen(text), room;
 	char *at;
 	int r = 0;

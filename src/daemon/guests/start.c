@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "daemon/guests/start.h"
 
+#include "base/auto.h"
 #include "daemon/guests/domain_events.h"
 #include "daemon/guests/logs.h"
 #include "daemon/guests/monitor.h"
@@ -37,15 +38,26 @@ static guest_limit_fn choose_limit(const struct context *context, const struct p
 	return context->config.are_scopes_optional ? scope_limit_if_possible : scope_limit;
 }
 
+static void begun(void *context, struct guest *guest)
+{
+	struct domain *domain = context;
+
+	guests_lock(domain->guests);
+	domain->starting = guest_ref(guest);
+	guests_unlock(domain->guests);
+}
+
 int domain_start(struct pt_host *host, struct domain *domain, const struct definition *definition,
 		 bool is_paused, struct pt_error *err)
 {
 	struct guests *guests = domain->guests;
 	struct guest_options options = {.is_paused = is_paused,
 					.notice = notice,
+					.begun = begun,
+					.context = domain,
 					.limit = choose_limit(guests->parts.context, host)};
 	struct confine_user user;
-	struct guest *guest;
+	struct guest *guest, *starting;
 	struct qmp *events;
 	int r = choose_user(guests->parts.context, host, definition, &user, err);
 
@@ -58,9 +70,13 @@ int domain_start(struct pt_host *host, struct domain *domain, const struct defin
 	options.id = domain_new_id(guests);
 	guests_unlock(guests);
 	r = guest_start(host, definition, &options, &guest, &events, err);
-	if (r < 0)
-		return r;
 	guests_lock(guests);
+	starting = TAKE_POINTER(domain->starting);
+	if (r < 0) {
+		guests_unlock(guests);
+		guest_unref(starting);
+		return r;
+	}
 	domain->guest = guest;
 	domain->end_reason = DOMAIN_SHUTOFF_UNKNOWN;
 	domain->reboot = DOMAIN_REBOOT_NONE;
@@ -69,6 +85,7 @@ int domain_start(struct pt_host *host, struct domain *domain, const struct defin
 	else
 		domain_set_state(domain, DOMAIN_RUNNING, DOMAIN_RUNNING_BOOTED);
 	guests_unlock(guests);
+	guest_unref(starting);
 	log_message(PT_LOG_NOTICE,
 		    "guest %s started (pid "
 		    "%d)",

@@ -372,9 +372,9 @@ static int to_native(struct pt_host *host, struct call *call)
 const struct handler handlers_domain_define[] = {
 	{RPC_DOMAIN_DEFINE_XML, define_xml, HANDLER_SLOW},
 	{RPC_DOMAIN_DEFINE_XML_FLAGS, define_xml_flags, HANDLER_SLOW},
-	{RPC_DOMAIN_UNDEFINE, undefine, HANDLER_SLOW},
-	{RPC_DOMAIN_UNDEFINE_FLAGS, undefine_flags, HANDLER_SLOW},
-	{RPC_DOMAIN_SET_AUTOSTART, set_autostart, HANDLER_SLOW},
+	{RPC_DOMAIN_UNDEFINE, undefine, HANDLER_GUEST},
+	{RPC_DOMAIN_UNDEFINE_FLAGS, undefine_flags, HANDLER_GUEST},
+	{RPC_DOMAIN_SET_AUTOSTART, set_autostart, HANDLER_GUEST},
 	{RPC_DOMAIN_CREATE_XML, create_xml, HANDLER_SLOW},
 	{RPC_DOMAIN_XML_TO_NATIVE, to_native, HANDLER_SLOW},
 	{0},

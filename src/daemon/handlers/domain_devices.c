@@ -313,10 +313,10 @@ static int detach_alias(struct pt_host *host, struct call *call)
 }
 
 const struct handler handlers_domain_devices[] = {
-	{RPC_DOMAIN_ATTACH_DEVICE, attach, HANDLER_SLOW},
-	{RPC_DOMAIN_ATTACH_DEVICE_FLAGS, attach_flags, HANDLER_SLOW},
-	{RPC_DOMAIN_DETACH_DEVICE, detach, HANDLER_SLOW},
-	{RPC_DOMAIN_DETACH_DEVICE_FLAGS, detach_flags, HANDLER_SLOW},
-	{RPC_DOMAIN_DETACH_DEVICE_ALIAS, detach_alias, HANDLER_SLOW},
+	{RPC_DOMAIN_ATTACH_DEVICE, attach, HANDLER_GUEST},
+	{RPC_DOMAIN_ATTACH_DEVICE_FLAGS, attach_flags, HANDLER_GUEST},
+	{RPC_DOMAIN_DETACH_DEVICE, detach, HANDLER_GUEST},
+	{RPC_DOMAIN_DETACH_DEVICE_FLAGS, detach_flags, HANDLER_GUEST},
+	{RPC_DOMAIN_DETACH_DEVICE_ALIAS, detach_alias, HANDLER_GUEST},
 	{0},
 };

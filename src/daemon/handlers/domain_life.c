@@ -132,6 +132,30 @@ static int finish_destroy(struct pt_host *host, struct call *call, const struct 
 }
 
 /*
+ * It is being started by whoever has the job, and that fails now: 1 when it was quicker, and the
+ * guest runs.
+ */
+static int destroy_starting(struct call *call, const struct rpc_domain *wanted,
+			    struct guest *starting)
+{
+	struct domain *with_job;
+	int r;
+
+	(void)guest_signal(starting, SIGKILL);
+	with_job = domain_job_of(call, wanted, false, NULL);
+	if (!with_job && call->fault.code != FAULT_NO_DOMAIN)
+		return -1;
+	if (!with_job) {
+		/* a transient one, which is gone with its start */
+		memset(&call->fault, 0, sizeof(call->fault));
+		return 0;
+	}
+	r = with_job->guest != NULL;
+	domain_job_done(with_job);
+	return r;
+}
+
+/*
  * QEMU is ended before this call has the job: the holder of the job may be waiting for this
  * guest, and notices its end now.
  */
@@ -139,7 +163,7 @@ static int destroy(struct pt_host *host, struct call *call, const struct rpc_dom
 		   unsigned int flags)
 {
 	struct domain *domain = domain_of(call, wanted);
-	struct guest *guest = NULL;
+	struct guest *guest = NULL, *starting = NULL;
 	int r = 0;
 
 	if (!domain)
@@ -152,8 +176,16 @@ static int destroy(struct pt_host *host, struct call *call, const struct rpc_dom
 	if (domain->guest) {
 		guest = guest_ref(domain->guest);
 		domain->end_reason = DOMAIN_SHUTOFF_DESTROYED;
+	} else if (domain->starting) {
+		starting = guest_ref(domain->starting);
 	}
 	guests_unlock(domain->guests);
+	if (starting) {
+		r = destroy_starting(call, wanted, starting);
+		guest_unref(starting);
+		domain_release(domain);
+		return r > 0 ? destroy(host, call, wanted, flags) : r;
+	}
 	if (!guest)
 		r = fault_set(&call->fault, FAULT_INVALID, FAULT_FROM_QEMU,
 			      "domain is not running");
@@ -340,16 +372,16 @@ static int refuse_save(struct pt_host *host, struct call *call)
 }
 
 const struct handler handlers_domain_life[] = {
-	{RPC_DOMAIN_CREATE, create, HANDLER_SLOW},
-	{RPC_DOMAIN_CREATE_WITH_FLAGS, create_with_flags, HANDLER_SLOW},
+	{RPC_DOMAIN_CREATE, create, HANDLER_GUEST},
+	{RPC_DOMAIN_CREATE_WITH_FLAGS, create_with_flags, HANDLER_GUEST},
 	{RPC_DOMAIN_DESTROY, destroy_plain, HANDLER_ENDS},
 	{RPC_DOMAIN_DESTROY_FLAGS, destroy_flags, HANDLER_ENDS},
-	{RPC_DOMAIN_SUSPEND, suspend, HANDLER_SLOW},
-	{RPC_DOMAIN_RESUME, resume, HANDLER_SLOW},
+	{RPC_DOMAIN_SUSPEND, suspend, HANDLER_GUEST},
+	{RPC_DOMAIN_RESUME, resume, HANDLER_GUEST},
 	{RPC_DOMAIN_SHUTDOWN, shut_down, HANDLER_ENDS},
 	{RPC_DOMAIN_SHUTDOWN_FLAGS, shut_down_flags, HANDLER_ENDS},
-	{RPC_DOMAIN_RESET, reset, HANDLER_SLOW},
-	{RPC_DOMAIN_REBOOT, reboot, HANDLER_SLOW},
+	{RPC_DOMAIN_RESET, reset, HANDLER_GUEST},
+	{RPC_DOMAIN_REBOOT, reboot, HANDLER_GUEST},
 	{RPC_DOMAIN_SAVE, refuse_save, HANDLER_QUICK},
 	{RPC_DOMAIN_SAVE_FLAGS, refuse_save, HANDLER_QUICK},
 	{RPC_DOMAIN_MANAGED_SAVE, refuse_save, HANDLER_QUICK},

@@ -246,6 +246,8 @@ static int hold(struct start *start, struct pt_error *err)
 	guest->record->pid = start->spawn.pid;
 	guest->record->start_time = start->spawn.start_time;
 	guest->owner = guest_owner(guest->record);
+	if (start->options->begun)
+		start->options->begun(start->options->context, guest);
 	return guest_save(start->host, guest, err);
 }
 
