@@ -1,0 +1,109 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Fuzz targets run until they find no new edge: what ./dev soak fuzz counts, and ./dev fuzz begins with.
+
+A target is done when none of its last QUIET new inputs reached a new edge (a branch between two
+blocks of our code: libFuzzer's "cov"). Inputs of the corpus that each round reads first don't
+count. Other code (the number of instrumented edges differs), or a fault, begins that anew.
+
+    soak_fuzz.py TARGET [BUILD]     prints the options of libFuzzer for a target, one a line
+"""
+
+import glob
+import os
+import re
+import sys
+import time
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+EXECUTIONS = 1000000            # of a round, or what fits in SECONDS
+SECONDS = 300
+QUIET = 10000000
+
+
+def targets():
+    return sorted(os.path.basename(p)[len("fuzz_"):-len(".c")]
+                  for p in glob.glob(os.path.join(TOP, "tests/fuzz/fuzz_*.c")))
+
+
+def options(target, build="build-fuzz"):
+    """The program, its options, and its corpora: new inputs go to the first, the kept ones are the second."""
+    corpora = ["%s/corpus/%s" % (build, target), "tests/fuzz/corpus/" + target]
+    for corpus in corpora:
+        os.makedirs(os.path.join(TOP, corpus), exist_ok=True)
+    return ["%s/tests/fuzz/fuzz_%s" % (build, target), "-timeout=25", "-print_final_stats=1",
+            "-artifact_prefix=%s/%s-" % (build, target), *corpora]
+
+
+def read_edges(out):
+    """(edges, executions at the last new one, executions of the corpus, its size) of libFuzzer's output."""
+    edges = last = begun = 0
+    size = 0
+    for number, word, cov, corpus in re.findall(
+            r"^#(\d+)\s+(\w+)\s+cov: (\d+) .*?corp: (\d+)/", out, re.M):
+        if word == "INITED":
+            begun = int(number)
+        if int(cov) > edges:
+            edges, last = int(cov), int(number)
+        size = int(corpus)
+    return edges, max(last, begun), begun, size
+
+
+def fuzz(target, number, run):
+    """A round: its figures, and problems. @number seeds it, @run runs a program."""
+    start = time.monotonic()
+    argv = options(target)
+    status, out = run(argv[:1] + ["-runs=%d" % EXECUTIONS, "-max_total_time=%d" % SECONDS,
+                                  "-seed=%d" % number] + argv[1:])
+    seconds = time.monotonic() - start
+    done = re.search(r"^stat::number_of_executed_units:\s*(\d+)", out, re.M)
+    counters = re.search(r"Loaded \d+ modules\s+\((\d+) ", out)
+    edges, last, begun, size = read_edges(out)
+    executions = int(done.group(1)) if done else last
+    return {"executions": executions - begun, "quiet": executions - last, "edges": edges,
+            "counters": int(counters.group(1)) if counters else 0, "corpus": size,
+            "seconds": round(seconds, 1), "problems": [out[-4000:]] if status or not done else []}
+
+
+def sum_up(lines, target):
+    """The figures of all rounds of @target; "quiet": executions since its last new edge."""
+    sums = {"executions": 0, "seconds": 0, "edges": 0, "quiet": 0, "corpus": 0, "counters": 0}
+    for line in lines:
+        if line["target"] != target:
+            continue
+        if line["counters"] != sums["counters"]:
+            sums.update(edges=0, quiet=0)
+        if line["edges"] > sums["edges"]:
+            sums.update(edges=line["edges"], quiet=line["quiet"])
+        else:
+            sums["quiet"] += line["executions"]
+        if line["problems"]:
+            sums["quiet"] = 0
+        sums["executions"] += line["executions"]
+        sums["seconds"] += line["seconds"]
+        sums.update(corpus=line["corpus"], counters=line["counters"])
+    return sums
+
+
+def choose(lines, wanted, quiet, failed=()):
+    """The target whose turn it is: of those that aren't done, the one that ran least recently; or None."""
+    left = [target for target in wanted or targets()
+            if target not in failed and sum_up(lines, target)["quiet"] < quiet]
+    order = {line["target"]: at for at, line in enumerate(lines)}
+    return min(left, key=lambda target: order.get(target, -1), default=None)
+
+
+def table(lines, wanted):
+    rows = ["%-12s %13s %9s %6s %7s %13s %8s" % ("target", "executions", "a second", "edges", "inputs",
+                                                 "since an edge", "minutes")]
+    for target in wanted or targets():
+        sums = sum_up(lines, target)
+        if sums["seconds"]:
+            rows.append("%-12s %13d %9d %6d %7d %13d %8d" % (
+                target, sums["executions"], sums["executions"] / sums["seconds"], sums["edges"],
+                sums["corpus"], sums["quiet"], sums["seconds"] / 60))
+    return "\n".join(rows) if len(rows) > 1 else ""
+
+
+if __name__ == "__main__":
+    print("\n".join(options(*sys.argv[1:])))
