@@ -49,6 +49,12 @@ def read_edges(out):
     return edges, max(last, begun), begun, size
 
 
+def is_paused(out, argv, run):
+    """libFuzzer counts seconds of the clock: was it the machine that stood still, not the target?"""
+    slow = re.search(r"Test unit written to (\S+-timeout-\S+)", out)
+    return bool(slow) and run(argv[:2] + [slow.group(1)])[0] == 0
+
+
 def fuzz(target, number, run):
     """A round: its figures, and problems. @number seeds it, @run runs a program."""
     start = time.monotonic()
@@ -60,9 +66,10 @@ def fuzz(target, number, run):
     counters = re.search(r"Loaded \d+ modules\s+\((\d+) ", out)
     edges, last, begun, size = read_edges(out)
     executions = int(done.group(1)) if done else last
+    is_fault = (status or not done) and not is_paused(out, argv, run)
     return {"executions": executions - begun, "quiet": executions - last, "edges": edges,
             "counters": int(counters.group(1)) if counters else 0, "corpus": size,
-            "seconds": round(seconds, 1), "problems": [out[-4000:]] if status or not done else []}
+            "seconds": round(seconds, 1), "problems": [out[-4000:]] if is_fault else []}
 
 
 def sum_up(lines, target):

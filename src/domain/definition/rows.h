@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Which rows of the table (check.h) apply to an element: those of its parent that go on with the
+ * element's name, so that each level has fewer to look at.
+ */
+#ifndef DOMAIN_DEFINITION_ROWS_H
+#define DOMAIN_DEFINITION_ROWS_H
+
+#include "domain/definition/check.h"
+
+/* A row whose path matches so far. */
+struct row {
+	const struct supported *supported;
+	const char *keys; /* "[a,b]" behind the word that matched last, or NULL */
+	const char *rest; /* of its path; "" when the row is the element's own */
+};
+
+struct rows {
+	struct row *at;
+	size_t count, room;
+	bool is_guest; /* of <domain>: all others are below it */
+};
+
+/* Rows of an element and of all that it is in: more than the table has for any. */
+enum { ROWS_MAX = 512 };
+
+/* The row of <domain>, which is the first. @room is for its rows and those below it. */
+struct rows rows_of_guest(struct row *room, size_t size);
+
+/*
+ * Those of @parent that go on with @name, which begins with @prefix ("" or a namespace's), whatever
+ * keys they ask for. They are stored behind those of @parent: the next call for the same parent
+ * overwrites them.
+ */
+struct rows rows_below(const struct rows *parent, const char *prefix, const char *name);
+
+/* Leave those that ask for no key, or for this one (NULL: the element has none). */
+void rows_keep_key(struct rows *rows, const char *key);
+
+/* The next row that is the element's own, behind @row (NULL: the first); NULL if there is none. */
+const struct row *rows_next_own(const struct rows *rows, const struct row *row);
+
+/* One word of a row's attributes. */
+struct attribute {
+	const char *name;
+	size_t name_length;
+	const char *kind;
+	size_t kind_length;
+	bool is_key;
+	bool is_required;
+};
+
+/* The word at *at, which is moved on; false at the end. */
+bool attribute_next(const char **at, struct attribute *ret_attribute);
+bool attribute_is(const struct attribute *attribute, const char *name);
+
+#endif
