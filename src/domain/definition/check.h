@@ -48,4 +48,7 @@ int definition_check(const xmlNode *root, bool is_device, struct pt_error *err);
 /* Rules that the table can't express (rules.c): required elements, and unique ones. */
 int definition_check_rules(const xmlNode *root, struct pt_error *err);
 
+/* Fails when <devices> (NULL: there is none) has no room for @more of them. */
+int definition_check_count(const xmlNode *devices, unsigned int more, struct pt_error *err);
+
 #endif
