@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Fuzz targets run until they find no new edge: what ./dev soak fuzz counts, and ./dev fuzz begins with.
 

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "domain/definition/alias.h"
 #include "domain/definition/check.h"
+#include "domain/definition/device.h"
 #include "domain/definition/mac.h"
 #include "domain/definition/topology.h"
 #include "domain/definition/xml_node.h"

@@ -27,7 +27,7 @@
 #define DEFINITION_MAX_DEPTH 32
 /* Each device is compared with each other one; q35 has no places for as many. */
 #define DEFINITION_MAX_DEVICES 1024
-#define DEFINITION_UUID_TEXT 37
+#define DEFINITION_UUID_TEXT   37
 
 /* A guest, or (definition_parse_device()) one device. */
 struct definition;

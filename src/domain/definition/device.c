@@ -6,7 +6,6 @@
 
 #include "base/text.h"
 #include "domain/definition/check.h"
-#include "domain/definition/topology.h"
 #include "domain/definition/xml_node.h"
 
 /* ---- hostdevs ---- */
@@ -32,6 +31,13 @@ int device_address(const xmlNode *address, struct pt_address *ret_address)
 		.function = (uint8_t)values[3],
 	};
 	return 0;
+}
+
+bool device_guest_address(const xmlNode *device, struct pt_address *ret_address)
+{
+	const xmlNode *address = node_child(device, "address");
+
+	return node_has(address, "type", "pci") && device_address(address, ret_address) == 0;
 }
 
 static const struct {

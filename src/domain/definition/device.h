@@ -11,6 +11,9 @@ int device_hostdev(xmlNode *device, struct definition_hostdev *ret_hostdev, stru
 /* The <address type='pci'> of @node in the guest, or a hostdev's source address. */
 int device_address(const xmlNode *address, struct pt_address *ret_address);
 
+/* True when @device has an <address type='pci'>, then in *ret_address. */
+bool device_guest_address(const xmlNode *device, struct pt_address *ret_address);
+
 /* What tells a device from all others, read once where each is compared with each. */
 struct device_identity {
 	const xmlNode *node;
