@@ -126,8 +126,8 @@ static size_t write_path(const xmlNode *node, char buffer[PATH])
 
 	if (has_parent)
 		len = write_path(parent, buffer);
-	else if (!node_is(node, "domain"))
-		len = strlen(strcpy(buffer, "domain/devices"));
+	else if (!node_is(node, "domain") && text_copy(buffer, PATH, "domain/devices"))
+		len = strlen(buffer);
 	(void)text_format(buffer + len, PATH - len, "%s%s%.200s", len ? "/" : "", prefix_of(node),
 			  (const char *)node->name);
 	return strlen(buffer);
