@@ -419,7 +419,7 @@ int definition_check(const xmlNode *root, bool is_device, struct pt_error *err)
 		return pt_fail(err, PT_INVALID, EINVAL, "the root element is <%s>, not <domain>",
 			       (const char *)root->name);
 	if (is_device && node_is(root, "domain"))
-		return pt_fail(err, PT_INVALID, EINVAL,
+		return pt_fail(err, PT_INVALID, EOPNOTSUPP,
 			       "the root element is <domain>, not a device");
 	room = malloc(ROWS_MAX * sizeof(*room));
 	if (!room)
