@@ -3,6 +3,7 @@
 """Long counts of what ./dev test does a sample of.
 
     ./dev soak [NAME…] [--rounds N] [--seed S] [--resume]
+    ./dev soak fuzz [--targets NAME,…] [--quiet N] …
     ./dev soak NAME --round N [--seed S]     one round by itself, such as one that failed
 
     kills        SIGKILL of passthru at random instants of its operations, in the lab
@@ -10,7 +11,8 @@
     races        two processes that want the same device, in the lab
     path_races   each round 1,000 operations on paths whose components another user exchanges
                  meanwhile, the kinds of paths in turn; needs root
-    fuzz         each round 10,000 executions of one fuzz target, the targets in turn
+    fuzz         each round a million executions of one fuzz target, the targets in turn, each until
+                 it found no new edge in the last 10,000,000 (--quiet, --targets)
     exhaustive   unit tests with all of their trials; a round is the whole of it
 
 Each line of build-soak/NAME.jsonl is a round: that file is the log and the state. --resume goes on
@@ -19,7 +21,6 @@ A round's random numbers come from the seed and its number. Ends with 1 when a r
 """
 
 import argparse
-import glob
 import json
 import os
 import random
@@ -31,11 +32,11 @@ import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 STATE = os.path.join(TOP, "build-soak")
-sys.path[:0] = [os.path.join(TOP, "lab"), os.path.join(TOP, "tests", "flow")]
+sys.path[:0] = [os.path.join(TOP, folder) for folder in ("lab", "tests/flow", "tests/fuzz")]
 
+import soak_fuzz                                                    # noqa: E402
 import worlds                                                       # noqa: E402
 
-EXECUTIONS = 10000
 OPERATIONS = 1000
 
 
@@ -55,7 +56,17 @@ def run(argv, **more):
     return p.returncode, out
 
 
-class InLab:
+class Kind:
+    lines = []                      # of all rounds up to now
+
+    def goes_on(self):
+        return True
+
+    def figures(self):
+        return ""
+
+
+class InLab(Kind):
     """A test of pytest that does the rounds it is asked for (worlds.Rounds), in a lab of our own."""
     lab = None
 
@@ -95,28 +106,30 @@ class InLab:
             InLab.lab = None
 
 
-class Fuzz:
-    rounds, batch = 640, 1
+class Fuzz(Kind):
+    """Each round one fuzz target, as long as it finds new edges; see tests/fuzz/soak_fuzz.py."""
+    rounds, batch = 100000, 1
+    targets, quiet = [], soak_fuzz.QUIET
+    begun = 0                       # the first round of this run: a target with a fault since isn't tried again
+
+    def choose(self):
+        failed = {line["target"] for line in self.lines[self.begun:] if line["problems"]}
+        return soak_fuzz.choose(self.lines, self.targets, self.quiet, failed)
+
+    def goes_on(self):
+        return self.choose() is not None
 
     def run(self, first, count, seed):
-        targets = sorted(os.path.basename(p)[len("fuzz_"):-len(".c")]
-                         for p in glob.glob(os.path.join(TOP, "tests/fuzz/fuzz_*.c")))
-        target = targets[first % len(targets)]
-        corpora = ["build-fuzz/corpus/" + target, "tests/fuzz/corpus/" + target]
-        for corpus in corpora:
-            os.makedirs(os.path.join(TOP, corpus), exist_ok=True)
+        again = [line["target"] for line in self.lines if line["round"] == first]
+        target = again[0] if again else self.choose()
         number = random.Random("%d %d" % (seed, first)).randrange(1, 1 << 31)
-        status, out = run(["build-fuzz/tests/fuzz/fuzz_" + target, "-runs=%d" % EXECUTIONS,
-                           "-seed=%d" % number, "-print_final_stats=1",
-                           "-artifact_prefix=build-fuzz/%s-" % target, *corpora])
-        done = [line.split()[-1] for line in out.splitlines()
-                if line.startswith("stat::number_of_executed_units")]
-        return [{"round": first, "seed": seed, "target": target,
-                 "executions": int(done[0]) if done else 0,
-                 "problems": [out[-4000:]] if status or not done else []}]
+        return [{"round": first, "seed": seed, "target": target, **soak_fuzz.fuzz(target, number, run)}]
+
+    def figures(self):
+        return soak_fuzz.table(self.lines, self.targets)
 
 
-class PathRaces:
+class PathRaces(Kind):
     """Of one kind of path, in turn (tests/unit/test_path_races.c)."""
     kinds = ("disk", "serial", "log", "nvram", "tpm", "folder", "removal", "backing", "evdev",
              "own_disk", "own_serial", "own_backing", "own_tpm")
@@ -136,7 +149,7 @@ class PathRaces:
                  "problems": [out[-4000:]] if status or not done else []}]
 
 
-class Exhaustive:
+class Exhaustive(Kind):
     rounds, batch = 1, 1
 
     def run(self, first, count, seed):
@@ -175,7 +188,7 @@ class Log:
         self.lines = [json.loads(line) for line in whole.split(b"\n")[:-1]]
 
     def add(self, lines):
-        self.lines += lines
+        self.lines.extend(lines)
         with open(self.path, "a") as f:
             f.writelines(json.dumps(line) + "\n" for line in lines)
             f.flush()
@@ -199,10 +212,12 @@ def soak(name, args):
     """False when a round had a problem."""
     kind = KINDS[name]
     if args.round is not None:
+        kind.lines = Log(name, True).lines
         lines = kind.run(args.round, 1, args.seed if args.seed is not None else kept_seed(name))
         print("\n".join(json.dumps(line) for line in lines), flush=True)
         return not any(line["problems"] for line in lines)
     log = Log(name, args.resume)
+    kind.lines, kind.begun = log.lines, len(log.lines)
     seed = log.lines[0]["seed"] if log.lines else args.seed
     if seed is None:
         seed = random.randrange(1 << 30)
@@ -211,7 +226,7 @@ def soak(name, args):
           flush=True)
     start = time.monotonic()
     try:
-        while log.next < rounds:
+        while log.next < rounds and kind.goes_on():
             lines = kind.run(log.next, min(kind.batch, rounds - log.next), seed)
             log.add(lines)
             for line in lines:
@@ -220,6 +235,8 @@ def soak(name, args):
                         name, line["round"], "\n".join(map(str, line["problems"])), name,
                         line["round"], seed), flush=True)
             print("%s: %s in %d s" % (name, log.summary(), time.monotonic() - start), flush=True)
+            if kind.figures():
+                print(kind.figures(), flush=True)
     except Stopped:
         print("%s: stopped; %s; log: %s\ngo on: ./dev soak %s --rounds %d --resume" % (
             name, log.summary(), log.path, name, rounds))
@@ -246,7 +263,14 @@ def main():
     parser.add_argument("--seed", type=int, metavar="S")
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--round", type=int, metavar="N")
+    parser.add_argument("--targets", metavar="NAME,…", help="of fuzz, instead of all")
+    parser.add_argument("--quiet", type=int, metavar="N", default=soak_fuzz.QUIET,
+                        help="a fuzz target ends after N executions without a new edge")
     args = parser.parse_args()
+    KINDS["fuzz"].targets = args.targets.split(",") if args.targets else soak_fuzz.targets()
+    KINDS["fuzz"].quiet = args.quiet
+    if set(KINDS["fuzz"].targets) - set(soak_fuzz.targets()):
+        parser.error("fuzz targets: " + " ".join(soak_fuzz.targets()))
     if args.round is not None and len(args.names) != 1:
         parser.error("--round takes one NAME")
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

@@ -484,6 +484,93 @@ static void names_and_seats(void **state)
 	assert_string_equal(node_get(definition_find_alias(live, "channel1"), "address@port"), "2");
 }
 
+/* A guest with @count of @device, in which %u is its number. Freed by the caller. */
+static char *text_of_many(const char *device, unsigned int count)
+{
+	const char *number = strstr(device, "%u");
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	assert_non_null(out);
+	(void)fputs("<domain type='kvm'><name>g</name><memory>65536</memory><os>"
+		    "<type>hvm</type></os><devices>",
+		    out);
+	for (unsigned int i = 0; i < count; i++)
+		if (number)
+			(void)fprintf(out, "%.*s%u%s", (int)(number - device), device, i,
+				      number + 2);
+		else
+			(void)fputs(device, out);
+	(void)fputs("</devices></domain>", out);
+	(void)fclose(out);
+	return text;
+}
+
+/* What is more than a machine can have is refused, before it takes long or can't be read again. */
+static void too_many(void **state)
+{
+	static const char channel[] =
+		"<channel type='unix'><target type='virtio' name='c%u'/></channel>";
+	static const struct {
+		const char *device;
+		unsigned int count;
+		int parsed, completed;
+		const char *message;
+	} cases[] = {
+		{"<serial type='pty'/>", 1025, -EOPNOTSUPP, 0, "at most 1024 devices"},
+		/* with root ports and the USB controller they are too many */
+		{"<input type='tablet' bus='usb'/>", 1024, 0, -EOPNOTSUPP, "at most 1024 devices"},
+		{"<input type='tablet' bus='usb'/>", 1000, 0, 0, NULL},
+		{channel, 511, 0, 0, NULL},
+		{channel, 512, 0, -EBUSY, "no port left"},
+		{"<controller type='usb'/>", 256, 0, 0, NULL},
+		{"<controller type='usb'/>", 257, 0, -EBUSY, "as many as there can be"},
+		/* 1559 is behind the 256th controller of 6 */
+		{"<disk type='file' device='cdrom'><target dev='sdbgz' bus='sata'/></disk>", 1, 0,
+		 -EBUSY, "'sdbgz' is too far behind"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		AUTO_FREE char *text = text_of_many(cases[i].device, cases[i].count);
+		AUTO(auto_definition) struct definition *def = NULL;
+		struct pt_error err = {0};
+		int r = definition_parse(text, 0, &def, &err);
+
+		assert_int_equal(r, cases[i].parsed);
+		if (r == 0)
+			assert_int_equal(definition_complete(def, &err), cases[i].completed);
+		if (cases[i].message && !strstr(err.message, cases[i].message))
+			fail_msg("%s: %s", cases[i].device, err.message);
+	}
+}
+
+/* The lowest number that is free; names that only look like ours are not in the way. */
+static void numbers_in_between(void **state)
+{
+	static const char text[] =
+		DEVICES("<serial type='pty'><alias name='serial1'/></serial>"
+			"<serial type='pty'><alias name='serial03'/></serial>"
+			"<serial type='pty'><alias name='serial0x'/></serial>"
+			"<serial type='pty'><alias name='serial99999999999'/></serial>"
+			"<serial type='pty'/><serial type='pty'/><serial type='pty'/>");
+	AUTO(auto_definition) struct definition *def = parse_text(text, DEFINITION_LIVE);
+	AUTO(auto_definition) struct definition *live = NULL;
+	const xmlNode *at;
+
+	(void)state;
+	assert_int_equal(definition_make_live(def, 1, &live, NULL), 0);
+	at = node_find(definition_root(live), "devices/serial");
+	for (int i = 0; i < 4; i++)
+		at = node_next(at, "serial");
+	assert_string_equal(node_get(at, "alias@name"), "serial0");
+	at = node_next(at, "serial");
+	assert_string_equal(node_get(at, "alias@name"), "serial2");
+	at = node_next(at, "serial");
+	assert_string_equal(node_get(at, "alias@name"), "serial3");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -502,6 +589,8 @@ int main(void)
 		cmocka_unit_test(plugging),
 		cmocka_unit_test(plugging_at_a_place),
 		cmocka_unit_test(names_and_seats),
+		cmocka_unit_test(too_many),
+		cmocka_unit_test(numbers_in_between),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,7 +9,7 @@
 #include "base/text.h"
 #include "base/xml.h"
 #include "domain/definition/definition.h"
-#include "domain/definition/check.h"
+#include "domain/definition/rows.h"
 #include "domain/definition/firmware.h"
 
 #define VCPUS_MAX 1024 /* as the table of definitions has it */

@@ -14,7 +14,7 @@ struct domain_kind {
 };
 
 /*
- * Its lists are those of the check of definitions (domain/definition/check.h), so it contains the
+ * Its lists are those of the check of definitions (domain/definition/rows.h), so it contains the
  * values that passthrud accepts; features missing in QEMU fail at the start. malloc()ed; NULL: no
  * memory.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "domain/definition/alias.h"
 
-#include <stdio.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -75,31 +75,61 @@ static bool is_taken(const xmlNode *devices, const xmlNode *device, const char *
 	return false;
 }
 
-/* The least number that no alias with this prefix has; or -ENOMEM. */
-static int free_number(const xmlNode *devices, const xmlNode *device, const char *prefix)
-{
-	size_t count = 0, length = strlen(prefix);
-	bool *is_used;
-	int number = 0;
+/*
+ * For the lowest number from @first on that no device has: one pass over the devices marks those
+ * that they have. A pass for each number that is tried would take hours for what a definition may
+ * hold.
+ */
+struct numbers {
+	uint64_t first;
+	size_t count;  /* one more than there are devices */
+	bool *is_used; /* freed with free() */
+};
 
-	for (const xmlNode *at = node_child(devices, NULL); at; at = node_next(at, NULL))
-		count++;
-	is_used = calloc(count + 1, sizeof(*is_used));
-	if (!is_used)
+static int numbers_begin(struct numbers *numbers, const xmlNode *devices, uint64_t first)
+{
+	numbers->first = first;
+	numbers->count = xmlChildElementCount((xmlNode *)(uintptr_t)devices) + 1;
+	numbers->is_used = calloc(numbers->count, sizeof(*numbers->is_used));
+	return numbers->is_used ? 0 : -ENOMEM;
+}
+
+static void numbers_mark(struct numbers *numbers, uint64_t number)
+{
+	if (number >= numbers->first && number - numbers->first < numbers->count)
+		numbers->is_used[number - numbers->first] = true;
+}
+
+static uint64_t numbers_end(struct numbers *numbers)
+{
+	size_t i = 0;
+
+	while (numbers->is_used[i])
+		i++;
+	free(numbers->is_used);
+	return numbers->first + i;
+}
+
+/* "input", and the lowest number that no other device's alias has. */
+static int number_alias(const xmlNode *devices, const xmlNode *device, const char *prefix,
+			char *buffer, size_t size)
+{
+	const size_t len = strlen(prefix);
+	struct numbers numbers;
+
+	if (numbers_begin(&numbers, devices, 0) < 0)
 		return -ENOMEM;
 	for (const xmlNode *at = node_child(devices, NULL); at; at = node_next(at, NULL)) {
 		const char *alias = at == device ? NULL : node_get(at, "alias@name");
-		uint64_t value;
+		uint64_t number;
 
-		if (alias && strncmp(alias, prefix, length) == 0 &&
-		    text_parse_number(alias + length, 10, count, &value) == 0)
-			is_used[value] = true;
+		/* "input01" isn't in the way */
+		if (alias && strncmp(alias, prefix, len) == 0 &&
+		    (alias[len] != '0' || !alias[len + 1]) &&
+		    text_parse_number(alias + len, 10, UINT32_MAX, &number) == 0)
+			numbers_mark(&numbers, number);
 	}
-	/* one of them has none */
-	while (is_used[number])
-		number++;
-	free(is_used);
-	return number;
+	return text_format(buffer, size, "%s%u", prefix, (unsigned int)numbers_end(&numbers));
 }
 
 static int add_alias(xmlNode *device, const char *name)
@@ -162,7 +192,6 @@ int device_set_alias(const xmlNode *devices, xmlNode *device, struct pt_error *e
 {
 	const char *prefix = (const char *)device->name;
 	char alias[96];
-	int number;
 
 	/* what QEMU has no device for, or doesn't get one for */
 	if (node_child(device, "alias") || node_is(device, "emulator") ||
@@ -185,57 +214,56 @@ int device_set_alias(const xmlNode *devices, xmlNode *device, struct pt_error *e
 			prefix = prefixes[i].prefix;
 			break;
 		}
-	number = free_number(devices, device, prefix);
-	if (number < 0)
+	if (number_alias(devices, device, prefix, alias, sizeof(alias)) < 0 ||
+	    add_alias(device, alias) < 0)
 		return pt_fail_memory(err);
-	(void)text_format(alias, sizeof(alias), "%.64s%d", prefix, number);
-	return add_alias(device, alias) < 0 ? pt_fail_memory(err) : 0;
+	return 0;
 }
 
 /* ---- seats ---- */
 
-static bool is_seat_taken(const xmlNode *devices, const xmlNode *device, const char *const *paths,
-			  const unsigned int *values)
+/* The number at @path, below @limit; @limit where there is none. */
+static uint64_t number_at(const xmlNode *node, const char *path, uint64_t limit)
 {
-	for (const xmlNode *at = node_child(devices, NULL); at; at = node_next(at, NULL)) {
-		bool is_same = at != device && node_child(at, "address");
+	const char *text = node_get(node, path);
+	uint64_t number;
 
-		if (node_is(device, "disk"))
-			is_same = is_same && node_is(at, "disk") &&
-				  strcmp(disk_bus(at), disk_bus(device)) == 0;
-		for (size_t i = 0; is_same && paths[i]; i++) {
-			const char *text = node_get(at, paths[i]);
-			uint64_t value;
-
-			is_same = text && text_parse_number(text, 10, UINT32_MAX, &value) == 0 &&
-				  value == values[i];
-		}
-		if (is_same)
-			return true;
-	}
-	return false;
+	return text && text_parse_number(text, 10, limit - 1, &number) == 0 ? number : limit;
 }
+
+enum { CONTROLLERS_MAX = 256, PORTS_MAX = 512 }; /* as in table_devices.c */
 
 static int set_drive(const xmlNode *devices, xmlNode *disk, struct pt_error *err)
 {
-	static const char *const paths[] = {"address@controller", "address@unit", NULL};
 	const unsigned int units = strcmp(disk_bus(disk), "sata") == 0 ? 6 : 16384;
 	int index = disk_index(node_get(disk, "target@dev"));
-	unsigned int values[] = {0, 0};
+	struct numbers numbers;
 	xmlNode *address;
+	uint64_t seat;
 
-	values[0] = index < 0 ? 0 : (unsigned int)index / units;
-	values[1] = index < 0 ? 0 : (unsigned int)index % units;
-	while (is_seat_taken(devices, disk, paths, values))
-		if (++values[1] == units) {
-			values[1] = 0;
-			values[0]++;
-		}
+	if (numbers_begin(&numbers, devices, index < 0 ? 0 : (uint64_t)index) < 0)
+		return pt_fail_memory(err);
+	for (const xmlNode *at = node_child(devices, "disk"); at; at = node_next(at, "disk")) {
+		uint64_t controller = number_at(at, "address@controller", CONTROLLERS_MAX);
+		uint64_t unit = number_at(at, "address@unit", units);
+
+		if (at != disk && strcmp(disk_bus(at), disk_bus(disk)) == 0 &&
+		    controller < CONTROLLERS_MAX && unit < units)
+			numbers_mark(&numbers, controller * units + unit);
+	}
+	seat = numbers_end(&numbers);
+	if (seat / units >= CONTROLLERS_MAX)
+		return pt_fail(
+			err, PT_INVALID, EBUSY,
+			"domain/devices/disk/target@dev: '%.32s' is too far behind the first "
+			"disk of its bus for an address (line %ld); choose an earlier name, "
+			"such as sda",
+			node_get(disk, "target@dev"), xmlGetLineNo(disk));
 	address = node_add(disk, "address", NULL);
 	if (!address || node_set(address, "type", "drive") < 0 ||
-	    node_set_format(address, "controller", "%u", values[0]) < 0 ||
+	    node_set_format(address, "controller", "%u", (unsigned int)(seat / units)) < 0 ||
 	    node_set(address, "bus", "0") < 0 || node_set(address, "target", "0") < 0 ||
-	    node_set_format(address, "unit", "%u", values[1]) < 0)
+	    node_set_format(address, "unit", "%u", (unsigned int)(seat % units)) < 0)
 		return pt_fail_memory(err);
 	return 0;
 }
@@ -243,16 +271,25 @@ static int set_drive(const xmlNode *devices, xmlNode *disk, struct pt_error *err
 /* Port 0 of a virtio-serial is for a console only, and the guest's kernel counts from 1. */
 static int set_port(const xmlNode *devices, xmlNode *device, struct pt_error *err)
 {
-	static const char *const paths[] = {"address@controller", "address@port", NULL};
-	unsigned int values[] = {0, 1};
+	struct numbers numbers;
 	xmlNode *address;
+	uint64_t port;
 
-	while (is_seat_taken(devices, device, paths, values))
-		values[1]++;
+	if (numbers_begin(&numbers, devices, 1) < 0)
+		return pt_fail_memory(err);
+	for (const xmlNode *at = node_child(devices, NULL); at; at = node_next(at, NULL))
+		if (at != device && number_at(at, "address@controller", CONTROLLERS_MAX) == 0)
+			numbers_mark(&numbers, number_at(at, "address@port", PORTS_MAX));
+	port = numbers_end(&numbers);
+	if (port >= PORTS_MAX)
+		return pt_fail(err, PT_INVALID, EBUSY,
+			       "domain/devices/%s: the virtio-serial controller has no port left "
+			       "(line %ld); remove another channel or console",
+			       (const char *)device->name, xmlGetLineNo(device));
 	address = node_add(device, "address", NULL);
 	if (!address || node_set(address, "type", "virtio-serial") < 0 ||
 	    node_set(address, "controller", "0") < 0 || node_set(address, "bus", "0") < 0 ||
-	    node_set_format(address, "port", "%u", values[1]) < 0)
+	    node_set_format(address, "port", "%u", (unsigned int)port) < 0)
 		return pt_fail_memory(err);
 	return 0;
 }

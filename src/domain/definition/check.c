@@ -7,11 +7,13 @@
 #include <time.h>
 
 #include "base/text.h"
+#include "base/auto.h"
 #include "domain/definition/definition.h"
+#include "domain/definition/rows.h"
 #include "domain/definition/xml_node.h"
 
-/* Longest path of an element with its key values; what doesn't fit isn't in the table. */
-enum { PATH = 512, WORD = 128 };
+/* Longest path of an element in a message. */
+enum { PATH = 512 };
 
 /* ---- kinds ---- */
 
@@ -102,25 +104,43 @@ struct value {
 	const char *text;
 	const char *kind; /* the first @kind_length bytes */
 	size_t kind_length;
-	const char *path; /* of the element, with key values */
 	const char *attribute;
+	size_t attribute_length;
 	const xmlNode *node;
 };
 
-/* "domain/devices/disk@type": a path without the key values, which only we put there. */
-static const char *place(const struct value *value, char buffer[PATH])
+/* What else has a namespace is not ours: its name is made to match no row. */
+static const char *prefix_of(const xmlNode *node)
 {
+	if (!node->ns)
+		return "";
+	return strcmp((const char *)node->ns->href, QEMU_NAMESPACE) == 0 ? "qemu:" : "other:";
+}
+
+/* "domain/devices/disk", for a device that stands alone too; cut when it is too long. */
+static size_t write_path(const xmlNode *node, char buffer[PATH])
+{
+	const xmlNode *parent = node->parent;
+	bool has_parent = parent && parent->type == XML_ELEMENT_NODE;
 	size_t len = 0;
 
-	for (const char *at = value->path; *at && len + 1 < PATH; at++) {
-		if (*at == '[')
-			at += strcspn(at, "]");
-		else
-			buffer[len++] = *at;
-	}
-	buffer[len] = '\0';
+	if (has_parent)
+		len = write_path(parent, buffer);
+	else if (!node_is(node, "domain") && text_copy(buffer, PATH, "domain/devices"))
+		len = strlen(buffer);
+	(void)text_format(buffer + len, PATH - len, "%s%s%.200s", len ? "/" : "", prefix_of(node),
+			  (const char *)node->name);
+	return strlen(buffer);
+}
+
+/* "domain/devices/disk@type" */
+static const char *place(const struct value *value, char buffer[PATH])
+{
+	size_t len = write_path(value->node, buffer);
+
 	if (value->attribute)
-		(void)text_format(buffer + len, PATH - len, "@%s", value->attribute);
+		(void)text_format(buffer + len, PATH - len, "@%.*s", (int)value->attribute_length,
+				  value->attribute);
 	return buffer;
 }
 
@@ -207,123 +227,38 @@ static int check_value(const struct value *value, struct pt_error *err)
 	}
 }
 
-/* ---- rows ---- */
+/* ---- elements ---- */
 
-/* Is the word @name (@len bytes) in "{a,b}", in "a,b" or "a" itself, which ends at @end? */
-static bool is_in_list(const char *list, const char *end, const char *name, size_t len)
+static const char *property_text(const xmlAttr *property)
 {
-	if (list < end && *list == '{') {
-		list++;
-		end--;
-	}
-	while (list < end) {
-		const char *comma = memchr(list, ',', (size_t)(end - list));
-		size_t word = (size_t)((comma ? comma : end) - list);
-
-		if (word == len && memcmp(list, name, len) == 0)
-			return true;
-		list += word + 1;
-	}
-	return false;
+	return property->children && property->children->content
+		       ? (const char *)property->children->content
+		       : "";
 }
 
-/* One word of a pattern against one word of a path, both with their "[…]". */
-static bool word_matches(const char *pattern, size_t pattern_len, const char *word, size_t len)
+static const xmlAttr *find_property(const xmlNode *node, const struct attribute *attribute)
 {
-	const char *key = memchr(word, '[', len);
-	const char *wanted = memchr(pattern, '[', pattern_len);
-	const char *pattern_end = pattern + pattern_len;
-	size_t name_len = key ? (size_t)(key - word) : len;
+	const xmlAttr *at = node->properties;
 
-	/* most rows are somewhere else altogether */
-	if (*pattern != '{' && *pattern != *word)
-		return false;
-	if (!is_in_list(pattern, wanted ? wanted : pattern_end, word, name_len))
-		return false;
-	if (!wanted)
-		return true;
-	return key && is_in_list(wanted + 1, pattern_end - 1, key + 1, len - name_len - 2);
+	while (at && (at->ns || !attribute_is(attribute, (const char *)at->name)))
+		at = at->next;
+	return at;
 }
 
-static bool path_matches(const char *pattern, const char *path)
+static bool find_attribute(const struct rows *rows, const char *name,
+			   struct attribute *ret_attribute)
 {
-	for (;;) {
-		size_t pattern_len = strcspn(pattern, "/"), len = strcspn(path, "/");
+	const struct row *row = NULL;
 
-		if (!word_matches(pattern, pattern_len, path, len))
-			return false;
-		pattern += pattern_len;
-		path += len;
-		if (!*pattern || !*path)
-			return !*pattern && !*path;
-		pattern++;
-		path++;
-	}
-}
+	while ((row = rows_next_own(rows, row))) {
+		const char *at = row->supported->attributes;
 
-/* The next row for @path behind @row (NULL: the first). */
-static const struct supported *next_row(const char *path, const struct supported *row)
-{
-	const struct supported *at = row ? row + 1 : supported_guest;
-	const char *slash = strchr(path, '/');
-
-	path = slash ? slash + 1 : "."; /* rows begin below <domain>, which is "." */
-	/* two tables, one after the other; only the address tells where @at is */
-	if (at >= supported_guest && at <= supported_guest + supported_guest_count) {
-		for (; at < supported_guest + supported_guest_count; at++)
-			if (path_matches(at->path, path))
-				return at;
-		at = supported_devices;
-	}
-	for (; at < supported_devices + supported_devices_count; at++)
-		if (path_matches(at->path, path))
-			return at;
-	return NULL;
-}
-
-/* One word of a row's attributes. */
-struct attribute {
-	char name[64];
-	const char *kind;
-	size_t kind_length;
-	bool is_key;
-	bool is_required;
-};
-
-static bool next_attribute(const char **at, struct attribute *ret_attribute)
-{
-	const char *text = *at ? *at + strspn(*at, " ") : "";
-	size_t len = strcspn(text, " "), name;
-
-	if (!len)
-		return false;
-	*ret_attribute = (struct attribute){.is_key = *text == '*'};
-	*at = text + len;
-	text += ret_attribute->is_key;
-	name = strcspn(text, "!=");
-	assert(name < sizeof(ret_attribute->name));
-	memcpy(ret_attribute->name, text, name); /* zeroed above */
-	ret_attribute->is_required = text[name] == '!';
-	ret_attribute->kind = text + strcspn(text, "=") + 1;
-	ret_attribute->kind_length = (size_t)(*at - ret_attribute->kind);
-	return true;
-}
-
-static bool find_attribute(const char *path, const char *name, struct attribute *ret_attribute)
-{
-	const struct supported *row = NULL;
-
-	while ((row = next_row(path, row))) {
-		const char *at = row->attributes;
-
-		while (next_attribute(&at, ret_attribute))
-			if (strcmp(ret_attribute->name, name) == 0)
+		while (attribute_next(&at, ret_attribute))
+			if (attribute_is(ret_attribute, name))
 				return true;
 	}
 	return false;
 }
-
-/* ---- elements ---- */
 
 static int fail_unsupported(const struct value *value, struct pt_error *err)
 {
@@ -333,39 +268,46 @@ static int fail_unsupported(const struct value *value, struct pt_error *err)
 		       place(value, where), xmlGetLineNo(value->node));
 }
 
-static int check_attributes(const xmlNode *node, const char *path, struct pt_error *err)
+static int check_required(const xmlNode *node, const struct rows *rows, struct pt_error *err)
 {
-	const struct supported *row = NULL;
+	const struct row *row = NULL;
 	struct attribute attribute;
 	char where[PATH];
 
-	while ((row = next_row(path, row))) {
-		const char *at = row->attributes;
+	while ((row = rows_next_own(rows, row))) {
+		const char *at = row->supported->attributes;
 
-		while (next_attribute(&at, &attribute)) {
-			const struct value value = {
-				.path = path, .attribute = attribute.name, .node = node};
+		while (attribute_next(&at, &attribute)) {
+			const struct value value = {.attribute = attribute.name,
+						    .attribute_length = attribute.name_length,
+						    .node = node};
 
-			if (attribute.is_required && !node_attribute(node, attribute.name))
+			if (attribute.is_required && !find_property(node, &attribute))
 				return pt_fail(err, PT_INVALID, EINVAL, "%s is missing (line %ld)",
 					       place(&value, where), xmlGetLineNo(node));
 		}
 	}
-	for (const xmlAttr *at = node->properties; at; at = at->next) {
-		const char *name = (const char *)at->name;
-		struct value value = {.path = path, .attribute = name, .node = node};
-		int r;
+	return 0;
+}
 
-		if (at->ns || !find_attribute(path, name, &attribute))
+static int check_attributes(const xmlNode *node, const struct rows *rows, struct pt_error *err)
+{
+	int r = check_required(node, rows, err);
+
+	for (const xmlAttr *at = node->properties; at && r == 0; at = at->next) {
+		const char *name = (const char *)at->name;
+		struct value value = {
+			.attribute = name, .attribute_length = strlen(name), .node = node};
+		struct attribute attribute;
+
+		if (at->ns || !find_attribute(rows, name, &attribute))
 			return fail_unsupported(&value, err);
-		value.text = node_attribute(node, name);
+		value.text = property_text(at);
 		value.kind = attribute.kind;
 		value.kind_length = attribute.kind_length;
 		r = check_value(&value, err);
-		if (r < 0)
-			return r;
 	}
-	return 0;
+	return r;
 }
 
 /* The last text in @node, which holds none but its first child when all is well. */
@@ -379,52 +321,44 @@ static const char *stray_text(const xmlNode *node)
 	return text;
 }
 
-static int check_text(const xmlNode *node, const char *path, struct pt_error *err)
+static int check_text(const xmlNode *node, const struct rows *rows, struct pt_error *err)
 {
-	const char *text = stray_text(node) ? stray_text(node) : node_text(node);
-	const struct supported *row = NULL;
-	struct value value = {.path = path, .node = node, .text = text ? text : ""};
+	const char *stray = stray_text(node), *text = stray ? stray : node_text(node);
+	const struct row *row = NULL;
+	struct value value = {.node = node, .text = text ? text : ""};
 
-	while (!stray_text(node) && (row = next_row(path, row)))
-		if (row->text) {
-			value.kind = row->text;
-			value.kind_length = strlen(row->text);
+	while (!stray && (row = rows_next_own(rows, row)))
+		if (row->supported->text) {
+			value.kind = row->supported->text;
+			value.kind_length = strlen(value.kind);
 			return check_value(&value, err);
 		}
 	return text ? fail_value(&value, EINVAL, "expected: no text is allowed there", err) : 0;
 }
 
-/* ret_path: @parent, the element's name and the value of its key attribute. */
-static int path_of(const xmlNode *node, const char *parent, char ret_path[PATH])
+/* The value of the attribute that is the element's key, as a row without one names it; or NULL. */
+static const char *key_of(const xmlNode *node, const struct rows *rows)
 {
-	bool is_qemu = node->ns && strcmp((const char *)node->ns->href, QEMU_NAMESPACE) == 0;
-	const struct supported *row = NULL;
+	const struct row *row = NULL;
 	struct attribute attribute;
-	int len;
 
-	/* what else has a namespace is not ours: its name is made to match no row */
-	len = text_format(ret_path, PATH, "%s%s%s%s", parent, *parent ? "/" : "",
-			  is_qemu    ? "qemu:"
-			  : node->ns ? "other:"
-				     : "",
-			  (const char *)node->name);
-	if (len < 0)
-		return len;
-	while ((row = next_row(ret_path, row))) {
-		const char *at = row->attributes;
+	while ((row = rows_next_own(rows, row))) {
+		const char *at = row->keys ? NULL : row->supported->attributes;
 
-		while (next_attribute(&at, &attribute)) {
-			const char *key = node_attribute(node, attribute.name);
+		while (attribute_next(&at, &attribute)) {
+			const xmlAttr *found =
+				attribute.is_key ? find_property(node, &attribute) : NULL;
 
 			/* a value that isn't a word is refused later, by its kind */
-			if (attribute.is_key && key && is_word(key))
-				return text_format(ret_path + len, PATH - (size_t)len, "[%s]", key);
+			if (found && is_word(property_text(found)))
+				return property_text(found);
 		}
 	}
-	return 0;
+	return NULL;
 }
 
-static int check_element(const xmlNode *node, const char *parent, int depth, struct pt_error *err);
+static int check_element(const xmlNode *node, const struct rows *parent, int depth,
+			 struct pt_error *err);
 
 static bool is_repeated(const xmlNode *node)
 {
@@ -437,49 +371,63 @@ static bool is_repeated(const xmlNode *node)
 	return false;
 }
 
-static int check_children(const xmlNode *node, const char *path, int depth, struct pt_error *err)
+/* @rows: those that apply to the element itself, and to what is in it. */
+static int check_content(const xmlNode *node, const struct rows *rows, int depth,
+			 struct pt_error *err)
 {
-	for (const xmlNode *child = node_child(node, NULL); child; child = node_next(child, NULL)) {
-		int r = check_element(child, path, depth + 1, err);
-
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-static int check_element(const xmlNode *node, const char *parent, int depth, struct pt_error *err)
-{
-	char path[PATH], where[PATH];
-	struct value value = {.path = path, .node = node};
-	const struct supported *row;
+	const struct row *row = rows_next_own(rows, NULL);
+	const struct value value = {.node = node};
+	char where[PATH];
 	int r;
 
-	if (depth > DEFINITION_MAX_DEPTH || path_of(node, parent, path) < 0)
-		return pt_fail(err, PT_INVALID, EINVAL,
-			       "the definition is nested too deeply (line "
-			       "%ld)",
-			       xmlGetLineNo(node));
-	row = next_row(path, NULL);
 	if (!row)
 		return fail_unsupported(&value, err);
-	if (row->times == ONE && is_repeated(node))
+	if (row->supported->times == ONE && is_repeated(node))
 		return pt_fail(err, PT_INVALID, EINVAL, "%s occurs more than once (line %ld)",
 			       place(&value, where), xmlGetLineNo(node));
-	if (row->times == VERBATIM)
+	if (row->supported->times == VERBATIM)
 		return 0;
-	r = check_attributes(node, path, err);
+	r = check_attributes(node, rows, err);
 	if (r == 0)
-		r = check_text(node, path, err);
-	return r < 0 ? r : check_children(node, path, depth, err);
+		r = check_text(node, rows, err);
+	for (const xmlNode *child = node_child(node, NULL); child && r == 0;
+	     child = node_next(child, NULL))
+		r = check_element(child, rows, depth + 1, err);
+	return r;
+}
+
+static int check_element(const xmlNode *node, const struct rows *parent, int depth,
+			 struct pt_error *err)
+{
+	struct rows rows;
+
+	if (depth > DEFINITION_MAX_DEPTH)
+		return pt_fail(err, PT_INVALID, EINVAL,
+			       "the definition is nested too deeply (line %ld)",
+			       xmlGetLineNo(node));
+	rows = rows_below(parent, prefix_of(node), (const char *)node->name);
+	rows_keep_key(&rows, key_of(node, &rows));
+	return check_content(node, &rows, depth, err);
 }
 
 int definition_check(const xmlNode *root, bool is_device, struct pt_error *err)
 {
-	if (is_device)
-		return check_element(root, "domain/devices", 2, err);
-	if (!node_is(root, "domain"))
+	AUTO_FREE struct row *room = NULL;
+	struct rows guest, rows;
+
+	if (!is_device && !node_is(root, "domain"))
 		return pt_fail(err, PT_INVALID, EINVAL, "the root element is <%s>, not <domain>",
 			       (const char *)root->name);
-	return check_element(root, "", 0, err);
+	if (is_device && node_is(root, "domain"))
+		return pt_fail(err, PT_INVALID, EOPNOTSUPP,
+			       "the root element is <domain>, not a device");
+	room = malloc(ROWS_MAX * sizeof(*room));
+	if (!room)
+		return pt_fail_memory(err);
+	guest = rows_of_guest(room, ROWS_MAX);
+	if (is_device) {
+		rows = rows_below(&guest, "", "devices");
+		return check_element(root, &rows, 2, err);
+	}
+	return check_content(root, &guest, 0, err);
 }

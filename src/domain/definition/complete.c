@@ -6,6 +6,8 @@
 
 #include "base/text.h"
 #include "domain/definition/alias.h"
+#include "domain/definition/check.h"
+#include "domain/definition/device.h"
 #include "domain/definition/mac.h"
 #include "domain/definition/topology.h"
 #include "domain/definition/xml_node.h"
@@ -51,6 +53,23 @@ static int need_controller(xmlNode *devices, const char *type, const char *model
 	return 0;
 }
 
+/* The lowest index from @index on that no controller of @type has. */
+static unsigned int free_index(xmlNode *devices, const char *type, unsigned int index)
+{
+	bool is_used[256] = {false};
+
+	for (const xmlNode *at = node_child(devices, "controller"); at;
+	     at = node_next(at, "controller")) {
+		uint64_t number;
+
+		if (node_has(at, "type", type) && node_number(at, "index", 255, &number) == 0)
+			is_used[number] = true;
+	}
+	while (index < sizeof(is_used) && is_used[index])
+		index++;
+	return index;
+}
+
 static int number_controllers(xmlNode *devices, struct pt_error *err)
 {
 	for (xmlNode *at = node_child(devices, "controller"); at;
@@ -58,21 +77,15 @@ static int number_controllers(xmlNode *devices, struct pt_error *err)
 		/* of PCI the first is the root, whether it is written down or not */
 		unsigned int index =
 			node_has(at, "type", "pci") && !node_has(at, "model", "pcie-root");
-		const xmlNode *other;
 
 		if (node_attribute(at, "index"))
 			continue;
-		for (other = node_child(devices, "controller"); other;) {
-			uint64_t number;
-
-			if (node_has(other, "type", node_attribute(at, "type")) &&
-			    node_number(other, "index", 255, &number) == 0 && number == index) {
-				index++;
-				other = node_child(devices, "controller");
-			} else {
-				other = node_next(other, "controller");
-			}
-		}
+		index = free_index(devices, node_attribute(at, "type"), index);
+		if (index > 255)
+			return pt_fail(err, PT_INVALID, EBUSY,
+				       "domain/devices/controller: 256 of a type are as many as "
+				       "there can be (line %ld)",
+				       xmlGetLineNo(at));
 		if (node_set_format(at, "index", "%u", index) < 0)
 			return pt_fail_memory(err);
 	}
@@ -187,7 +200,7 @@ int definition_complete(struct definition *def, struct pt_error *err)
 	while (r == 0 && topology_count_free(topology) < DEFINITION_FREE_PORTS)
 		if (topology_add_port(topology, NULL) < 0)
 			break;
-	return r;
+	return r < 0 ? r : definition_check_count(devices, 0, err);
 }
 
 int definition_make_live(const struct definition *def, int id, struct definition **ret_live,

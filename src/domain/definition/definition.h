@@ -23,9 +23,10 @@
 #include "base/auto.h"
 #include "base/error.h"
 
-#define DEFINITION_MAX_TEXT    (1024u * 1024)
-#define DEFINITION_MAX_DEVICES 1024 /* and everything else below <devices> */
-#define DEFINITION_MAX_DEPTH   32
+#define DEFINITION_MAX_TEXT  (1024u * 1024)
+#define DEFINITION_MAX_DEPTH 32
+/* Each device is compared with each other one; q35 has no places for as many. */
+#define DEFINITION_MAX_DEVICES 1024
 #define DEFINITION_UUID_TEXT   37
 
 /* A guest, or (definition_parse_device()) one device. */

@@ -33,6 +33,13 @@ int device_address(const xmlNode *address, struct pt_address *ret_address)
 	return 0;
 }
 
+bool device_guest_address(const xmlNode *device, struct pt_address *ret_address)
+{
+	const xmlNode *address = node_child(device, "address");
+
+	return node_has(address, "type", "pci") && device_address(address, ret_address) == 0;
+}
+
 static const struct {
 	enum definition_hostdev_kind kind;
 	const char *name;
@@ -146,16 +153,56 @@ static bool same_address(const xmlNode *a, const xmlNode *b)
 	return pt_address_compare(&first, &second) == 0;
 }
 
-static bool same_source(const xmlNode *a, const xmlNode *b)
-{
-	struct definition_hostdev one, other;
+/* What tells a device from others of its name. */
+static const struct {
+	const char *name, *path, *what;
+} own_names[] = {
+	{"disk", "target@dev", "target"},
+	{"audio", "@id", "id"},
+	{"shmem", "@name", "name"},
+	{"controller", "@index", "type and index"},
+};
 
-	/* two namespaces of one drive are two disks */
-	return device_hostdev((xmlNode *)(uintptr_t)a, &one, NULL) == 1 &&
-	       device_hostdev((xmlNode *)(uintptr_t)b, &other, NULL) == 1 &&
-	       pt_address_compare(&one.address, &other.address) == 0 &&
-	       !(one.kind == HOSTDEV_NVME && other.kind == HOSTDEV_NVME &&
-		 !same(a, b, "source@namespace"));
+struct device_identity device_identity(const xmlNode *device)
+{
+	struct device_identity identity = {
+		.node = device,
+		.alias = node_get(device, "alias@name"),
+		.boot = node_get(device, "boot@order"),
+	};
+	struct definition_hostdev hostdev;
+
+	if (device_hostdev((xmlNode *)(uintptr_t)device, &hostdev, NULL) == 1) {
+		identity.has_source = true;
+		identity.source = hostdev.address;
+		/* two namespaces of one drive are two disks */
+		if (hostdev.kind == HOSTDEV_NVME)
+			identity.space = node_get(device, "source@namespace");
+		identity.is_nvme = hostdev.kind == HOSTDEV_NVME;
+	}
+	identity.has_address = device_guest_address(device, &identity.address);
+	for (size_t i = 0; i < sizeof(own_names) / sizeof(own_names[0]); i++)
+		if (node_is(device, own_names[i].name)) {
+			identity.what = own_names[i].what;
+			identity.own = node_get(device, own_names[i].path);
+		}
+	if (node_is(device, "controller")) {
+		identity.type = node_attribute(device, "type");
+		/* companions share the index of the controller that they are of */
+		identity.own = node_child(device, "master") ? NULL : identity.own;
+	}
+	return identity;
+}
+
+static bool same_text(const char *one, const char *other)
+{
+	return one && other && strcasecmp(one, other) == 0;
+}
+
+static bool same_source(const struct device_identity *a, const struct device_identity *b)
+{
+	return a->has_source && b->has_source && pt_address_compare(&a->source, &b->source) == 0 &&
+	       !(a->is_nvme && b->is_nvme && !same_text(a->space, b->space));
 }
 
 static bool is_console_of(const xmlNode *console, const xmlNode *serial)
@@ -163,28 +210,22 @@ static bool is_console_of(const xmlNode *console, const xmlNode *serial)
 	return node_is(console, "console") && node_is(serial, "serial");
 }
 
-const char *device_conflict(const xmlNode *a, const xmlNode *b)
+const char *device_conflict(const struct device_identity *a, const struct device_identity *b)
 {
 	if (same_source(a, b))
 		return "source address";
 	/* the first console is the first serial port, by another name */
-	if (same(a, b, "alias@name") && !is_console_of(a, b) && !is_console_of(b, a))
+	if (same_text(a->alias, b->alias) && !is_console_of(a->node, b->node) &&
+	    !is_console_of(b->node, a->node))
 		return "alias";
-	if (same(a, b, "boot@order"))
+	if (same_text(a->boot, b->boot))
 		return "boot order";
-	if (same_address(a, b))
+	if (a->has_address && b->has_address && pt_address_compare(&a->address, &b->address) == 0)
 		return "address in the guest";
-	if (!same_name(a, b))
-		return NULL;
-	if (node_is(a, "disk") && same(a, b, "target@dev"))
-		return "target";
-	if (node_is(a, "controller") && same(a, b, "@type") && same(a, b, "@index") &&
-	    !node_child(a, "master") && !node_child(b, "master"))
-		return "type and index";
-	if (node_is(a, "audio") && same(a, b, "@id"))
-		return "id";
-	if (node_is(a, "shmem") && same(a, b, "@name"))
-		return "name";
+	/* "what" is the same string only for devices of one name */
+	if (a->what == b->what && same_text(a->own, b->own) &&
+	    (!a->type || same_text(a->type, b->type)))
+		return a->what;
 	return NULL;
 }
 
@@ -248,14 +289,21 @@ int definition_add_device(struct definition *def, const struct definition *devic
 			  xmlNode **ret_node, struct pt_error *err)
 {
 	xmlNode *root = definition_root(device), *devices, *last = NULL, *copy;
+	struct device_identity identity;
+	int r;
 
 	devices = node_child(definition_root(def), "devices");
 	if (!devices)
 		devices = node_add(definition_root(def), "devices", NULL);
 	if (!devices)
 		return pt_fail_memory(err);
+	r = definition_check_count(devices, 1, err);
+	if (r < 0)
+		return r;
+	identity = device_identity(root);
 	for (xmlNode *at = node_child(devices, NULL); at; at = node_next(at, NULL)) {
-		const char *what = device_conflict(at, root);
+		const struct device_identity other = device_identity(at);
+		const char *what = device_conflict(&other, &identity);
 
 		if (what && strcmp(what, "source address") == 0)
 			return pt_fail(err, PT_INVALID, EEXIST,

@@ -11,7 +11,23 @@ int device_hostdev(xmlNode *device, struct definition_hostdev *ret_hostdev, stru
 /* The <address type='pci'> of @node in the guest, or a hostdev's source address. */
 int device_address(const xmlNode *address, struct pt_address *ret_address);
 
+/* True when @device has an <address type='pci'>, then in *ret_address. */
+bool device_guest_address(const xmlNode *device, struct pt_address *ret_address);
+
+/* What tells a device from all others, read once where each is compared with each. */
+struct device_identity {
+	const xmlNode *node;
+	const char *alias, *boot;
+	const char *what, *own; /* among those of its name: "target", and its value */
+	const char *type;	/* of a controller: its own is among those of its type */
+	const char *space;	/* the namespace of a host's NVMe drive */
+	bool is_nvme, has_source, has_address;
+	struct pt_address source, address; /* on the host, in the guest */
+};
+
+struct device_identity device_identity(const xmlNode *device);
+
 /* What both have and only one may have ("source address"); NULL when they go together. */
-const char *device_conflict(const xmlNode *a, const xmlNode *b);
+const char *device_conflict(const struct device_identity *a, const struct device_identity *b);
 
 #endif

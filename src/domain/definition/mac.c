@@ -29,18 +29,17 @@ static bool is_used(const xmlNode *devices, const char *mac)
 	return false;
 }
 
-/* 52:54:00 is what QEMU and libvirt take: locally administered, to one receiver. */
-static void choose(const struct definition *def, const xmlNode *devices, char mac[MAC_TEXT])
+/*
+ * 52:54:00 is what QEMU and libvirt take: locally administered, to one receiver. *value is the
+ * hash that the last one was made of: all before it are used.
+ */
+static void choose(const unsigned char uuid[16], const xmlNode *devices, uint32_t *value,
+		   char mac[MAC_TEXT])
 {
-	unsigned char uuid[16];
-	uint32_t value;
-
-	definition_uuid_bytes(def, uuid);
-	value = hash(uuid, sizeof(uuid), 2166136261u);
 	do {
-		value = hash(uuid, sizeof(uuid), value);
-		(void)text_format(mac, MAC_TEXT, "52:54:00:%02x:%02x:%02x", value >> 24,
-				  value >> 16 & 0xff, value >> 8 & 0xff);
+		*value = hash(uuid, 16, *value);
+		(void)text_format(mac, MAC_TEXT, "52:54:00:%02x:%02x:%02x", *value >> 24,
+				  *value >> 16 & 0xff, *value >> 8 & 0xff);
 	} while (is_used(devices, mac));
 }
 
@@ -59,14 +58,18 @@ static int mac_add(xmlNode *interface, const char *mac)
 int definition_complete_macs(struct definition *def, struct pt_error *err)
 {
 	const xmlNode *devices = node_child(definition_root(def), "devices");
+	unsigned char uuid[16];
+	uint32_t value;
 
+	definition_uuid_bytes(def, uuid);
+	value = hash(uuid, sizeof(uuid), 2166136261u);
 	for (xmlNode *at = node_child(devices, "interface"); at; at = node_next(at, "interface")) {
 		char mac[MAC_TEXT];
 
 		/* a device of the host's has one */
 		if (node_has(at, "type", "hostdev") || node_child(at, "mac"))
 			continue;
-		choose(def, devices, mac);
+		choose(uuid, devices, &value, mac);
 		if (mac_add(at, mac) < 0)
 			return pt_fail_memory(err);
 	}

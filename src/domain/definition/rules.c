@@ -2,10 +2,11 @@
 /* What a table of elements can't say: what must be there, and what may be there only once. */
 #include "domain/definition/check.h"
 
-#include <stdio.h>
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "base/text.h"
+#include "base/auto.h"
 #include "domain/definition/definition.h"
 #include "domain/definition/device.h"
 #include "domain/definition/units.h"
@@ -70,12 +71,14 @@ static int check_device(const xmlNode *device, struct pt_error *err)
 	return r < 0 ? r : 0;
 }
 
-/* Fails when two devices before and at @device have the same of something that tells them apart. */
-static int check_unique(const xmlNode *device, struct pt_error *err)
+/* Fails when the last device has the same as one before it of something that tells them apart. */
+static int check_unique(const struct device_identity *identities, size_t last, struct pt_error *err)
 {
-	for (const xmlNode *at = node_child(device->parent, NULL); at != device;
-	     at = node_next(at, NULL)) {
-		const char *what = device_conflict(at, device);
+	const xmlNode *device = identities[last].node;
+
+	for (size_t i = 0; i < last; i++) {
+		const xmlNode *at = identities[i].node;
+		const char *what = device_conflict(&identities[i], &identities[last]);
 
 		if (what)
 			return pt_fail(err, PT_INVALID, EINVAL,
@@ -87,32 +90,43 @@ static int check_unique(const xmlNode *device, struct pt_error *err)
 	return 0;
 }
 
+int definition_check_count(const xmlNode *devices, unsigned int more, struct pt_error *err)
+{
+	unsigned long count = devices ? xmlChildElementCount((xmlNode *)(uintptr_t)devices) : 0;
+
+	if (count + more <= DEFINITION_MAX_DEVICES)
+		return 0;
+	return pt_fail(err, PT_INVALID, EOPNOTSUPP,
+		       "domain/devices: a guest can have at most %d devices, with its controllers",
+		       DEFINITION_MAX_DEVICES);
+}
+
 static int check_devices(const xmlNode *domain, struct pt_error *err)
 {
-	const xmlNode *device = node_child(node_child(domain, "devices"), NULL);
+	const xmlNode *devices = node_child(domain, "devices");
 	bool has_order = node_find(domain, "os/boot");
+	AUTO_FREE struct device_identity *identities = NULL;
 	size_t count = 0;
+	int r = definition_check_count(devices, 0, err);
 
-	for (const xmlNode *at = device; at; at = node_next(at, NULL))
-		count++;
-	/* each is compared with each */
-	if (count > DEFINITION_MAX_DEVICES)
-		return pt_fail(err, PT_INVALID, E2BIG,
-			       "domain/devices has %zu elements; at most %d are supported", count,
-			       DEFINITION_MAX_DEVICES);
-	for (; device; device = node_next(device, NULL)) {
-		int r = check_device(device, err);
-
+	if (r < 0)
+		return r;
+	identities = calloc(DEFINITION_MAX_DEVICES, sizeof(*identities));
+	if (!identities)
+		return pt_fail_memory(err);
+	for (const xmlNode *at = node_child(devices, NULL); at; at = node_next(at, NULL)) {
+		r = check_device(at, err);
+		identities[count] = device_identity(at);
 		if (r == 0)
-			r = check_unique(device, err);
+			r = check_unique(identities, count++, err);
 		if (r < 0)
 			return r;
-		if (has_order && node_child(device, "boot"))
+		if (has_order && node_child(at, "boot"))
 			return pt_fail(
 				err, PT_INVALID, EOPNOTSUPP,
 				"per-device boot elements cannot be used together with os/boot "
 				"elements (line %ld)",
-				xmlGetLineNo(device));
+				xmlGetLineNo(at));
 	}
 	return 0;
 }
@@ -124,10 +138,12 @@ static int check_name(const xmlNode *domain, struct pt_error *err)
 
 	if (!name)
 		return pt_fail(err, PT_INVALID, EINVAL, "missing domain name");
-	if (strchr(name, '/') || !text_is_clean(name))
-		return pt_fail(err, PT_INVALID, EINVAL,
-			       "domain/name contains a slash or control character, which is not "
-			       "allowed");
+	for (const char *at = name; *at; at++)
+		if ((unsigned char)*at < 0x20 || *at == '/' || *at == 0x7f)
+			return pt_fail(
+				err, PT_INVALID, EINVAL,
+				"domain/name contains a slash or control character, which is not "
+				"allowed");
 	if (name[0] == '.' || strlen(name) > 128 || !name[strspn(name, " ")])
 		return pt_fail(
 			err, PT_INVALID, EINVAL,

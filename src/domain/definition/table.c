@@ -6,7 +6,7 @@
  * limit for memoryBacking/locked, os/nvram@template, taps, graphics@port of spice, and to call what
  * command_line_settle() says.
  */
-#include "domain/definition/check.h"
+#include "domain/definition/rows.h"
 
 #define YES_NO "yes|no"
 #define ON_OFF "on|off"

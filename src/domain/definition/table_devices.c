@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What of <devices> is supported: table.c, continued. */
-#include "domain/definition/check.h"
+#include "domain/definition/rows.h"
 
 #define YES_NO "yes|no"
 #define ON_OFF "on|off"

@@ -105,13 +105,6 @@ enum placement device_placement(const xmlNode *device)
 	return find_place(device, &preferred);
 }
 
-bool device_guest_address(const xmlNode *device, struct pt_address *ret_address)
-{
-	const xmlNode *address = node_child(device, "address");
-
-	return node_has(address, "type", "pci") && device_address(address, ret_address) == 0;
-}
-
 int device_set_address(xmlNode *device, const struct pt_address *address, bool is_multifunction)
 {
 	xmlNode *node = node_add(device, "address", NULL);

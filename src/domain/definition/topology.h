@@ -40,9 +40,6 @@ enum placement device_placement(const xmlNode *device);
 /* True for the video device that firmware and boot loaders draw on: the first, or primary='yes'. */
 bool device_is_primary_video(const xmlNode *video);
 
-/* True when @device has an <address type='pci'>, then in *ret_address. */
-bool device_guest_address(const xmlNode *device, struct pt_address *ret_address);
-
 /*
  * Read what @devices says. Buses that addresses speak of and nobody makes get root ports
  * (@may_add), as in libvirt. Fails when something sits where nothing can.
