@@ -58,22 +58,6 @@ static int usage(FILE *out)
 	return out == stdout ? EXIT_SUCCESS : 2;
 }
 
-/* The user that guests have in common; NULL: the default one. */
-static const char *guest_user;
-
-/* Whom they have in common is looked up when somebody else than root comes for the first time. */
-static bool is_guest(uid_t uid)
-{
-	static uid_t common;
-	struct confine_user user;
-
-	if (!uid)
-		return false;
-	if (!common && confine_find_user(guest_user, &user, NULL) == 0)
-		common = user.uid;
-	return own_user_is(uid) || (common && uid == common);
-}
-
 static void choose_sockets(struct options *options)
 {
 	if (!options->count)
@@ -146,8 +130,7 @@ static int main_parse(int argc, char **argv, struct options *options)
 static void configure_guests(struct context_config *config)
 {
 	config->has_own_users = !config->guest_user;
-	config->is_guest = is_guest;
-	guest_user = config->guest_user;
+	config->is_guest = own_user_is_guest;
 }
 
 static int choose_group(const struct options *options, gid_t *ret_gid, struct pt_error *err)

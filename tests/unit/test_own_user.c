@@ -90,26 +90,60 @@ static void test_numbers(void **state)
 	assert_false(own_user_is(OWN_USER_FIRST + OWN_USER_COUNT));
 }
 
-/* Another guest has the number that this one would have. */
-static void test_taken_number(void **state)
+static void link_of(uid_t uid, char target[64])
 {
-	char path[128], wanted[64];
+	char path[128];
+	ssize_t n;
+
+	(void)snprintf(path, sizeof(path), "%s/%s/%u", tree.root, OWN_USERS, uid);
+	n = readlink(path, target, 63);
+	target[n > 0 ? n : 0] = '\0';
+}
+
+/*
+ * A number that is forgotten is given to nobody else, for a file may still name it, until there is
+ * no other; and what is behind it is found all the same.
+ */
+static void test_forgotten_number(void **state)
+{
+	char target[64], path[128];
 	struct confine_user third, again;
 	struct pt_error err;
 
 	(void)state;
 	assert_int_equal(own_user_assign(tree.host, THREE, &common, &third, &err), 0);
 	own_user_forget(tree.host, THREE);
-	(void)snprintf(wanted, sizeof(wanted), "%s/%u", OWN_USERS, third.uid);
-	(void)snprintf(path, sizeof(path), "%s/%s", tree.root, wanted);
-	assert_int_equal(access(path, F_OK), -1);
-	assert_int_equal(symlink(TWO, path), 0);
+	link_of(third.uid, target);
+	assert_string_equal(target, "-");
 	assert_int_equal(own_user_assign(tree.host, THREE, &common, &again, &err), 0);
 	assert_int_equal(again.uid,
 			 OWN_USER_FIRST + (third.uid - OWN_USER_FIRST + 1) % OWN_USER_COUNT);
-	/* only its own is forgotten */
+	third = again;
+	assert_int_equal(own_user_assign(tree.host, THREE, &common, &again, &err), 0);
+	assert_int_equal(again.uid, third.uid);
+	/* another guest's is left alone */
 	own_user_forget(tree.host, THREE);
-	assert_int_equal(readlink(path, wanted, sizeof(wanted)), strlen(TWO));
+	link_of(user[0].uid, target);
+	assert_string_equal(target, ONE);
+	/* what was interrupted doesn't matter */
+	(void)snprintf(path, sizeof(path), "%s/%s/.new", tree.root, OWN_USERS);
+	assert_int_equal(symlink("x", path), 0);
+	assert_int_equal(own_user_assign(tree.host, THREE, &common, &again, &err), 0);
+	assert_true(own_user_is(again.uid));
+}
+
+static void test_who_is_a_guest(void **state)
+{
+	(void)state;
+	own_user_note_common(common.uid);
+	assert_true(own_user_is_guest(common.uid));
+	assert_true(own_user_is_guest(user[0].uid));
+	assert_false(own_user_is_guest(0));
+	assert_false(own_user_is_guest(1000));
+	/* guests that run as root: not everybody is one */
+	own_user_note_common(0);
+	assert_false(own_user_is_guest(0));
+	assert_false(own_user_is_guest(common.uid));
 }
 
 /* ---- files ---- */
@@ -251,6 +285,59 @@ static void test_permitted_to_all_guests(void **state)
 	close(fd);
 }
 
+/* Guests may write to the directory, by the group that they have in common: nothing is lent there.
+ */
+static void test_exchangeable(void **state)
+{
+	struct pt_error err;
+	char path[128];
+
+	(void)state;
+	root_only();
+	make("vms/disk", 0600, 0);
+	(void)snprintf(path, sizeof(path), "%s/vms", tree.root);
+	assert_int_equal(chown(path, 0, common.gid), 0);
+	assert_int_equal(chmod(path, 0770), 0);
+	assert_true(lend(DISK("/vms/disk", ""), 0, &err) < 0);
+	assert_non_null(strstr(err.message, "could replace the file with any other"));
+	is_as_before("vms/disk", 0600, 0);
+}
+
+/* Only what is open to all guests is opened to one of them, also where only a link is. */
+static void test_link_in_a_closed_directory(void **state)
+{
+	struct pt_error err;
+
+	(void)state;
+	root_only();
+	make("d/disk", 0600, 0);
+	put_link(tree.host, "private/disk", "/d/disk");
+	close_directory("private");
+	assert_true(lend(DISK("/private/disk", ""), 0, &err) < 0);
+	assert_non_null(strstr(err.message, "can't enter the directory /private"));
+	is_as_before("private", 0750, 0);
+}
+
+/* One image as two disks: first only to be read. */
+static void test_read_and_then_written(void **state)
+{
+	(void)state;
+	root_only();
+	make("d/image", 0600, 0);
+	{
+		int fd = open_path("d/image");
+
+		assert_int_equal(access_permit(fd, common.uid, ACCESS_READ | ACCESS_WRITE), 0);
+		close(fd);
+	}
+	lent(DISK("/d/image", "<readonly/>") "<disk type='file'><source file='/d/image'/>"
+					     "<target dev='vdb'/></disk>",
+	     0);
+	assert_int_equal(permitted("d/image", 0), ACCESS_READ | ACCESS_WRITE);
+	files_take_back(tree.host, record[0], 0);
+	assert_int_equal(permitted("d/image", 0), 0);
+}
+
 /* The host crashed, and nothing in /run tells any more what was lent. */
 static void test_left_by_a_crash(void **state)
 {
@@ -354,11 +441,15 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_numbers),
-		TEST(test_taken_number),
+		TEST(test_forgotten_number),
+		TEST(test_who_is_a_guest),
 		TEST(test_shared_disk),
 		TEST(test_permitted_to_all_guests),
 		TEST(test_left_by_a_crash),
 		TEST(test_everybodys),
+		TEST(test_exchangeable),
+		TEST(test_link_in_a_closed_directory),
+		TEST(test_read_and_then_written),
 		TEST(test_backing_of_another_guest),
 		TEST(test_state_moves_over),
 	};

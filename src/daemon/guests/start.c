@@ -3,6 +3,7 @@
 
 #include "base/auto.h"
 #include "daemon/guests/domain_events.h"
+#include "daemon/guests/end.h"
 #include "daemon/guests/logs.h"
 #include "daemon/guests/monitor.h"
 #include "daemon/guests/scope.h"
@@ -75,6 +76,7 @@ int domain_start(struct pt_host *host, struct domain *domain, const struct defin
 	if (r < 0) {
 		guests_unlock(guests);
 		guest_unref(starting);
+		domain_forget_state(host, domain, definition);
 		return r;
 	}
 	domain->guest = guest;

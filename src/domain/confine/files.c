@@ -248,8 +248,8 @@ void judge_refuse_file(const struct named_file *file, const struct finding *find
 	judge_refuse(file, result, err, text);
 }
 
-static void refuse_loose(const struct named_file *file, const struct finding *finding,
-			 const struct confine_user *user, int *result, struct pt_error *err)
+void judge_refuse_loose(const struct named_file *file, const struct finding *finding,
+			const struct confine_user *user, int *result, struct pt_error *err)
 {
 	char text[1700];
 
@@ -271,10 +271,13 @@ bool judge_may_be_given(const struct named_file *file, const struct confine_user
 	       (mode & (S_IRUSR | S_IWUSR)) == (S_IRUSR | S_IWUSR);
 }
 
-static bool files_is_listed(const struct store_live *record, const struct stat *st)
+/* With no less than this access. */
+static bool files_is_listed(const struct store_live *record, const struct stat *st,
+			    unsigned int permitted)
 {
 	for (size_t i = 0; i < record->file_count; i++)
-		if (store_file_is(&record->files[i], st))
+		if (store_file_is(&record->files[i], st) &&
+		    (!record->files[i].permitted || !(permitted & ~record->files[i].permitted)))
 			return true;
 	return false;
 }
@@ -282,7 +285,7 @@ static bool files_is_listed(const struct store_live *record, const struct stat *
 int judge_note(const struct store_file *file, const struct stat *st, struct store_live *record,
 	       struct pt_error *err)
 {
-	int r = files_is_listed(record, st) ? 0 : store_add_file(record, file);
+	int r = files_is_listed(record, st, file->permitted) ? 0 : store_add_file(record, file);
 
 	if (r == -E2BIG)
 		return pt_fail(err, PT_INVALID, E2BIG, "the guest uses more than %d files",
@@ -320,7 +323,7 @@ static int judge_common(struct pt_host *host, const struct named_file *file,
 	else if (!judge_may_be_given(file, user))
 		judge_refuse_file(file, finding, user, result, err);
 	else if (finding->loose[0])
-		refuse_loose(file, finding, user, result, err);
+		judge_refuse_loose(file, finding, user, result, err);
 	else
 		return note(file, uid, user->uid, record, err);
 	return 0;

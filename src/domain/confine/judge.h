@@ -39,6 +39,10 @@ void judge_refuse_directory(const struct named_file *file, size_t length,
 void judge_refuse_file(const struct named_file *file, const struct finding *finding,
 		       const struct confine_user *user, int *result, struct pt_error *err);
 
+/* @user may exchange the file for another one, which would be lent in its place. */
+void judge_refuse_loose(const struct named_file *file, const struct finding *finding,
+			const struct confine_user *user, int *result, struct pt_error *err);
+
 /* Things with an owner of their own, for which a new one opens them. */
 bool judge_may_be_given(const struct named_file *file, const struct confine_user *user);
 

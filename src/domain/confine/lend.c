@@ -3,11 +3,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "domain/confine/access.h"
 #include "domain/confine/files.h"
+#include "base/io.h"
 #include "base/safe_path.h"
 
 bool files_is_lent(struct pt_host *host, const char *name, const struct stat *st, uid_t *ret_uid)
@@ -38,12 +40,17 @@ bool files_is_lent(struct pt_host *host, const char *name, const struct stat *st
 
 static const char *error_text(int r)
 {
-	return r == -LED_ELSEWHERE ? "another user became the owner of a directory on its path"
-				   : strerror(-r);
+	return r == -LED_ELSEWHERE
+		       ? "after the check, another user became the owner of a directory on its path"
+		       : strerror(-r);
 }
 
+/* To take a permission back needs no trust: nobody gains by it. */
+#define ANYBODY ((uid_t) - 2)
+
 /* Its path is walked again: who owns a directory on it may have led it elsewhere meanwhile. */
-static int find_noted(struct pt_host *host, const struct store_file *file, struct safe_path *ret_at)
+static int find_noted(struct pt_host *host, const struct store_file *file, uid_t guest,
+		      struct safe_path *ret_at)
 {
 	AUTO(auto_safe_path) struct safe_path at = SAFE_PATH_CLOSED;
 	int r = safe_path_open(host->root_fd, file->path, &at);
@@ -64,7 +71,7 @@ static int find_noted(struct pt_host *host, const struct store_file *file, struc
 		is_trusted = !file->uid || (safe_path_has_trusted_parent(&at) &&
 					    safe_path_is_trusted_of(&at, file->uid));
 	else
-		is_trusted = safe_path_is_trusted(&at, SAFE_PATH_NOBODY);
+		is_trusted = guest == ANYBODY || safe_path_is_trusted(&at, guest);
 	if (!is_trusted)
 		return -LED_ELSEWHERE;
 	*ret_at = at;
@@ -72,10 +79,11 @@ static int find_noted(struct pt_host *host, const struct store_file *file, struc
 	return 0;
 }
 
-static int change_owner(struct pt_host *host, const struct store_file *file, uid_t from, uid_t to)
+static int change_owner(struct pt_host *host, const struct store_file *file, uid_t guest,
+			uid_t from, uid_t to)
 {
 	AUTO(auto_safe_path) struct safe_path at = SAFE_PATH_CLOSED;
-	int r = find_noted(host, file, &at);
+	int r = find_noted(host, file, guest, &at);
 
 	if (r < 0 || at.st.st_uid == to)
 		return r;
@@ -90,14 +98,39 @@ static int change_owner(struct pt_host *host, const struct store_file *file, uid
 	return 0;
 }
 
+/* A list is read, changed and written as a whole: one at a time, in whatever daemon. */
+static int lock_lists(struct pt_host *host)
+{
+	int made = io_make_directories_at(host->root_fd, STORE_LIVE, 0755), fd;
+
+	if (made < 0)
+		return made;
+	fd = openat(host->root_fd, STORE_LIVE "/.access",
+		    O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return -errno;
+	while (flock(fd, LOCK_EX) < 0)
+		if (errno != EINTR) {
+			int r = -errno;
+
+			close(fd);
+			return r;
+		}
+	return fd;
+}
+
 /* One more user may use it, or may no longer. */
-static int change_access(struct pt_host *host, const struct store_file *file, bool is_permitted)
+static int change_access(struct pt_host *host, const struct store_file *file, uid_t guest,
+			 bool is_permitted)
 {
 	AUTO(auto_safe_path) struct safe_path at = SAFE_PATH_CLOSED;
-	int r = find_noted(host, file, &at);
+	int r = find_noted(host, file, guest, &at);
+	AUTO_CLOSE int lock = r < 0 ? -1 : lock_lists(host);
 
 	if (r < 0)
 		return r;
+	if (lock < 0)
+		return lock;
 	r = is_permitted ? access_permit(at.fd, file->given, file->permitted)
 			 : access_forbid(at.fd, file->given);
 	if (r < 0)
@@ -109,29 +142,26 @@ static int change_access(struct pt_host *host, const struct store_file *file, bo
 	return 0;
 }
 
-static int lend(struct pt_host *host, const struct store_file *file)
+static int lend(struct pt_host *host, const struct store_file *file, uid_t guest)
 {
-	return file->permitted ? change_access(host, file, true)
-			       : change_owner(host, file, file->uid, file->given);
+	return file->permitted ? change_access(host, file, guest, true)
+			       : change_owner(host, file, guest, file->uid, file->given);
 }
 
 int files_lend(struct pt_host *host, const struct store_live *record, size_t first,
 	       const struct confine_user *user, struct pt_error *err)
 {
+	/* as they were checked */
+	uid_t guest = confine_is_own(user) ? user->common_uid : SAFE_PATH_NOBODY;
+
 	for (size_t i = first; i < record->file_count; i++) {
 		const struct store_file *file = &record->files[i];
-		int r = lend(host, file);
+		int r = lend(host, file, guest);
 
-		if (r == -LED_ELSEWHERE)
-			return pt_fail(err, PT_NOT_PERMITTED, EPERM,
-				       "%s is not lent to user %s, which QEMU runs as: after the "
-				       "check, %s",
-				       file->path, user->name, error_text(r));
 		if (r < 0)
-			return pt_fail(err, PT_NOT_PERMITTED, -r,
-				       "can't lend %s to user %s, which QEMU runs as: %s; permit "
-				       "that user to write to the file (setfacl -m u:%s:rw)",
-				       file->path, user->name, strerror(-r), user->name);
+			return pt_fail(err, PT_NOT_PERMITTED, r == -LED_ELSEWHERE ? EPERM : -r,
+				       "%s is not lent to user %u, which QEMU runs as: %s",
+				       file->path, (unsigned int)user->uid, error_text(r));
 	}
 	return 0;
 }
@@ -144,13 +174,18 @@ void files_take_back_one(struct pt_host *host, const struct store_live *record,
 	int r;
 
 	if (file->permitted)
-		r = change_access(host, file, false);
+		r = change_access(host, file, ANYBODY, false);
 	else if (files_is_lent(host, record->name, &st, &uid))
 		return;
 	else
-		r = change_owner(host, file, file->given, file->uid);
+		r = change_owner(host, file, SAFE_PATH_NOBODY, file->given, file->uid);
 	/* removed, replaced or given to another user: not touched */
-	if (r < 0 && r != -ENOENT && r != -ESTALE && r != -EEXIST)
+	if (r < 0 && file->permitted)
+		host_log(host, PT_LOG_NOTICE,
+			 "%s: %s. If it was moved, user %u of guest %s is still permitted to use "
+			 "it: setfacl -x u:%u FILE",
+			 file->path, error_text(r), file->given, record->name, file->given);
+	else if (r < 0 && r != -ENOENT && r != -ESTALE && r != -EEXIST)
 		host_log(host, PT_LOG_WARNING, "can't return %s to user %u: %s", file->path,
 			 file->uid, error_text(r));
 }

@@ -3,7 +3,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
+#include <stdatomic.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/auto.h"
@@ -25,70 +28,125 @@ static unsigned int first_choice(const char *uuid)
 	return hash % OWN_USER_COUNT;
 }
 
-enum place { PLACE_FREE, PLACE_OURS, PLACE_TAKEN };
+/* What a number was given to that is forgotten: it is the last to be given again. */
+#define NOBODY "-"
 
-static int look_at(int dir_fd, const char *number, const char *uuid, enum place *ret_place)
+struct places {
+	int dir_fd; /* locked */
+	bool has_ours, has_free, has_left;
+	uid_t ours, is_free, left; /* the first of each */
+};
+
+static int look_at(struct places *places, uid_t uid, const char *uuid)
 {
-	char target[64];
-	ssize_t length = readlinkat(dir_fd, number, target, sizeof(target) - 1);
+	char number[16], target[64];
+	ssize_t length;
 
+	(void)text_format(number, sizeof(number), "%u", uid);
+	length = readlinkat(places->dir_fd, number, target, sizeof(target) - 1);
 	if (length < 0 && errno != ENOENT)
 		return -errno;
 	target[length > 0 ? length : 0] = '\0';
-	if (length < 0)
-		*ret_place = PLACE_FREE;
-	else
-		*ret_place = strcmp(target, uuid) == 0 ? PLACE_OURS : PLACE_TAKEN;
+	if (length < 0) {
+		places->has_free = true;
+		places->is_free = uid;
+	} else if (strcmp(target, uuid) == 0) {
+		places->has_ours = true;
+		places->ours = uid;
+	} else if (strcmp(target, NOBODY) == 0 && !places->has_left) {
+		places->has_left = true;
+		places->left = uid;
+	}
 	return 0;
 }
 
-/* The guest's number, or the first free one after where it would be; -ENOSPC: there is none. */
-static int find_place(int dir_fd, const char *uuid, enum place *ret_place, uid_t *ret_uid)
+/*
+ * The guest's number, or where the search ends: no number becomes free again, so it is in none
+ * behind a free one.
+ */
+static int find_places(struct places *places, const char *uuid)
 {
 	unsigned int choice = first_choice(uuid), i;
-	enum place place = PLACE_TAKEN;
 	int r = 0;
 
-	for (i = 0; i < OWN_USER_COUNT && r == 0 && place == PLACE_TAKEN; i++) {
-		char number[16];
-
-		*ret_uid = OWN_USER_FIRST + (choice + i) % OWN_USER_COUNT;
-		(void)text_format(number, sizeof(number), "%u", *ret_uid);
-		r = look_at(dir_fd, number, uuid, &place);
-	}
-	*ret_place = place;
-	return r == 0 && place == PLACE_TAKEN ? -ENOSPC : r;
+	for (i = 0; i < OWN_USER_COUNT && r == 0 && !places->has_ours && !places->has_free; i++)
+		r = look_at(places, OWN_USER_FIRST + (choice + i) % OWN_USER_COUNT, uuid);
+	return r;
 }
 
-/* A link is made whole or not at all, and by one of those who want the number. */
-static int take_place(int dir_fd, const char *uuid, uid_t uid)
+static int open_places(struct pt_host *host, struct places *places)
 {
+	int fd = openat(host->root_fd, OWN_USERS, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+
+	if (fd < 0)
+		return -errno;
+	while (flock(fd, LOCK_EX) < 0)
+		if (errno != EINTR) {
+			int r = -errno;
+
+			close(fd);
+			return r;
+		}
+	*places = (struct places){.dir_fd = fd};
+	return 0;
+}
+
+/* One link in the place of another one, or of none, at once. */
+static int write_place(const struct places *places, uid_t uid, const char *target)
+{
+	static const char temporary[] = ".new";
 	char number[16];
 
 	(void)text_format(number, sizeof(number), "%u", uid);
-	if (symlinkat(uuid, dir_fd, number) < 0)
+	(void)unlinkat(places->dir_fd, temporary, 0);
+	if (symlinkat(target, places->dir_fd, temporary) < 0 ||
+	    renameat(places->dir_fd, temporary, places->dir_fd, number) < 0)
 		return -errno;
 	/* before anything belongs to that user */
-	return fsync(dir_fd) < 0 ? -errno : 0;
+	return fsync(places->dir_fd) < 0 ? -errno : 0;
+}
+
+/* Somebody's who isn't a guest, in spite of its size. */
+static bool is_account(uid_t uid)
+{
+	struct passwd entry, *found = NULL;
+	char buffer[4096];
+
+	return getpwuid_r(uid, &entry, buffer, sizeof(buffer), &found) == 0 && found;
+}
+
+static int take_place(struct places *places, const char *uuid, uid_t *ret_uid)
+{
+	int r = find_places(places, uuid);
+
+	/* noted, so that nobody asks again */
+	while (r == 0 && !places->has_ours && places->has_free && is_account(places->is_free)) {
+		r = write_place(places, places->is_free, "account");
+		places->has_free = false;
+		if (!r)
+			r = find_places(places, uuid);
+	}
+	if (r < 0)
+		return r;
+	if (!places->has_ours && !places->has_free && !places->has_left)
+		return -ENOSPC;
+	*ret_uid = places->has_ours   ? places->ours
+		   : places->has_free ? places->is_free
+				      : places->left;
+	return places->has_ours ? 0 : write_place(places, *ret_uid, uuid);
 }
 
 static int assign(struct pt_host *host, const char *uuid, uid_t *ret_uid)
 {
+	struct places places;
 	int r = io_make_directories_at(host->root_fd, OWN_USERS, 0755);
-	AUTO_CLOSE int fd = r < 0 ? -1
-				  : openat(host->root_fd, OWN_USERS,
-					   O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	enum place place = PLACE_FREE;
 
+	if (!r)
+		r = open_places(host, &places);
 	if (r < 0)
 		return r;
-	if (fd < 0)
-		return -errno;
-	do {
-		r = find_place(fd, uuid, &place, ret_uid);
-		if (!r && place == PLACE_FREE)
-			r = take_place(fd, uuid, *ret_uid);
-	} while (r == -EEXIST);
+	r = take_place(&places, uuid, ret_uid);
+	close(places.dir_fd);
 	return r;
 }
 
@@ -100,10 +158,9 @@ int own_user_assign(struct pt_host *host, const char *uuid, const struct confine
 
 	if (r == -ENOSPC)
 		return pt_fail(err, PT_STORAGE, ENOSPC,
-			       "all %d numbers of users for guests are given out: remove links of "
-			       "guests that are no more (their UUIDs are shown by: ls -l "
-			       "/" OWN_USERS "), or let guests share one user (passthrud "
-			       "--guest-user %s)",
+			       "all %d numbers of users for guests are given out: undefine guests "
+			       "that are no more needed (their UUIDs: ls -l /" OWN_USERS "), or "
+			       "let guests share one user (passthrud --guest-user %s)",
 			       OWN_USER_COUNT, common->name);
 	if (r < 0)
 		return pt_fail(err, PT_STORAGE, -r,
@@ -115,16 +172,32 @@ int own_user_assign(struct pt_host *host, const char *uuid, const struct confine
 
 void own_user_forget(struct pt_host *host, const char *uuid)
 {
-	AUTO_CLOSE int fd =
-		openat(host->root_fd, OWN_USERS, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	enum place place;
-	char number[16];
-	uid_t uid;
+	struct places places;
+	int r = open_places(host, &places);
 
-	if (fd < 0 || find_place(fd, uuid, &place, &uid) < 0 || place != PLACE_OURS)
+	if (r == -ENOENT)
 		return;
-	(void)text_format(number, sizeof(number), "%u", uid);
-	if (unlinkat(fd, number, 0) < 0)
-		host_log(host, PT_LOG_WARNING, "can't remove /" OWN_USERS "/%s: %s", number,
-			 strerror(errno));
+	if (!r) {
+		r = find_places(&places, uuid);
+		if (!r && places.has_ours)
+			r = write_place(&places, places.ours, NOBODY);
+		close(places.dir_fd);
+	}
+	if (r < 0)
+		host_log(host, PT_LOG_WARNING, "/" OWN_USERS ": the user of guest %s: %s", uuid,
+			 strerror(-r));
+}
+
+/* ---- who is a guest ---- */
+
+static _Atomic uid_t common_uid;
+
+void own_user_note_common(uid_t uid)
+{
+	common_uid = uid;
+}
+
+bool own_user_is_guest(uid_t uid)
+{
+	return uid && (own_user_is(uid) || uid == common_uid);
 }

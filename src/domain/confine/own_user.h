@@ -26,7 +26,17 @@ bool own_user_is(uid_t uid);
 int own_user_assign(struct pt_host *host, const char *uuid, const struct confine_user *common,
 		    struct confine_user *ret_user, struct pt_error *err);
 
-/* Nothing of the guest is left: another one may have its number. */
+/*
+ * Nothing of the guest is left. Files may still name the number (moved, copied with their lists,
+ * or left by a crash of the host), so it is given again only when all others were.
+ */
 void own_user_forget(struct pt_host *host, const char *uuid);
+
+/*
+ * Does a guest run as this user: one of its own, or the one that guests have in common, as far as
+ * one was started or found by this daemon? Asks nobody, so that it can be asked of each client.
+ */
+bool own_user_is_guest(uid_t uid);
+void own_user_note_common(uid_t uid);
 
 #endif

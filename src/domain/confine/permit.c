@@ -86,6 +86,43 @@ static void note_directory(void *context, const char *directory, unsigned int in
 			    &at.st, way->record, way->err);
 }
 
+struct closed_to_all {
+	const struct way *way;
+	const uint64_t *own, *common;
+	bool is_found;
+};
+
+static void find_closed(void *context, const char *directory, unsigned int index)
+{
+	struct closed_to_all *closed = context;
+	const struct way *way = closed->way;
+	char text[1400];
+
+	if (closed->is_found ||
+	    !(closed->own[index / 64] & closed->common[index / 64] & UINT64_C(1) << index % 64))
+		return;
+	closed->is_found = true;
+	(void)text_format(
+		text, sizeof(text),
+		"%.600s: QEMU runs as user %s, which can't enter the directory %.300s: "
+		"permit that (setfacl -m u:%s:x %.300s), or name the file by another path",
+		way->file->path, way->user->name, directory, way->user->name, directory);
+	judge_refuse(way->file, way->result, way->err, text);
+}
+
+/* A directory is opened to a guest only if it is to the user that guests have in common. */
+static bool refuse_closed(const struct way *way, const struct finding *own,
+			  const struct finding *common)
+{
+	struct closed_to_all closed = {
+		.way = way, .own = own->closed[0], .common = common->closed[0]};
+	char path[PATH_MAX];
+
+	if (common->errnum && text_format(path, sizeof(path), "%s", way->file->path) >= 0)
+		judge_each_directory(path, find_closed, &closed);
+	return closed.is_found;
+}
+
 /* Both ways: a link's own directories are entered, too. */
 static int note_directories(struct way *way, const struct finding *own)
 {
@@ -105,12 +142,25 @@ static int note_directories(struct way *way, const struct finding *own)
 static void refuse_own(const struct named_file *file, const struct confine_user *user, int r,
 		       int *result, struct pt_error *err)
 {
-	char text[1400];
+	char text[1400], next[400] = "try again";
 
-	(void)text_format(text, sizeof(text),
-			  "%.600s: QEMU runs as user %u, to whom the file can't be permitted: %s; "
-			  "permit it to everybody (chmod a+r%s), or move it to another filesystem",
-			  file->path, user->uid, explain(r), file->need == NEED_READ ? "" : "w");
+	if (r == -EBUSY)
+		(void)text_format(next, sizeof(next),
+				  "widen the mask (setfacl -m m::rw), or "
+				  "remove what it keeps back");
+	else if (r == -EOPNOTSUPP && file->need == NEED_READ)
+		(void)text_format(next, sizeof(next),
+				  "permit it to everybody (chmod a+r), or move it to a filesystem "
+				  "that has them");
+	else if (r == -EOPNOTSUPP)
+		(void)text_format(
+			next, sizeof(next),
+			"move it to a filesystem that has them, or use it in one guest at "
+			"a time");
+	(void)text_format(
+		text, sizeof(text),
+		"%.600s: QEMU runs as user %u, to whom the file can't be permitted: %s; %s",
+		file->path, user->uid, explain(r), next);
 	judge_refuse(file, result, err, text);
 }
 
@@ -191,6 +241,12 @@ int judge_own(struct pt_host *host, const struct named_file *file, const struct 
 		judge_refuse_file(file, common, user, result, err);
 		return 0;
 	}
+	if (common->errnum && own->loose[0]) {
+		judge_refuse_loose(file, own, user, result, err);
+		return 0;
+	}
+	if (refuse_closed(&way, own, common))
+		return 0;
 	r = note_directories(&way, own);
 	return r < 0 ? r : note_own_file(host, file, user, record, result, err);
 }

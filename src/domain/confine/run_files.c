@@ -190,43 +190,52 @@ void run_files_read_log(struct pt_host *host, const char *name, long long start,
 			*c = ' ';
 }
 
-/* Its supplementary groups are what lets it at /dev/kvm, and at files of those groups. */
-static size_t read_groups(struct pt_host *host, pid_t pid, gid_t *groups, size_t max)
+/* A line of /proc/PID/status: up to @max numbers behind its name. */
+static size_t read_numbers(const char *status, const char *name, unsigned int *numbers, size_t max)
 {
-	char path[64], text[8192] = "", *at, *end;
+	const char *at = strstr(status, name);
 	size_t count = 0;
+	char *end;
 
-	(void)text_format(path, sizeof(path), "proc/%d/status", (int)pid);
-	if (io_read_text_at(host->root_fd, path, text, sizeof(text)) < 0)
-		return 0;
-	at = strstr(text, "\nGroups:");
 	if (!at)
 		return 0;
-	for (at += strlen("\nGroups:"); count < max; at = end) {
+	for (at += strlen(name); count < max; at = end) {
 		at += strspn(at, " \t");
 		if (*at < '0' || *at > '9')
 			break;
-		groups[count++] = (gid_t)strtoul(at, &end, 10);
+		numbers[count++] = (unsigned int)strtoul(at, &end, 10);
 	}
 	return count;
 }
 
+/*
+ * Not by the owner of /proc/PID, which QEMU can make root. Its supplementary groups are what lets
+ * it at /dev/kvm, and at files of those groups.
+ */
 int confine_user_of_process(struct pt_host *host, pid_t pid, struct confine_user *ret_user,
 			    struct pt_error *err)
 {
 	struct confine_user user = {.uid = 0};
-	struct stat st;
-	char path[64];
+	unsigned int uids[4], gids[4];
+	char path[64], status[8192] = "";
+	ssize_t n;
 
-	(void)text_format(path, sizeof(path), "proc/%d", (int)pid);
-	if (fstatat(host->root_fd, path, &st, 0) < 0)
-		return pt_fail(err, PT_SYSTEM, errno, "process %d: %s", (int)pid, strerror(errno));
-	user.uid = st.st_uid;
-	user.gid = st.st_gid;
-	user.group_count = read_groups(host, pid, user.groups, CONFINE_GROUPS_MAX);
+	(void)text_format(path, sizeof(path), "proc/%d/status", (int)pid);
+	n = io_read_text_at(host->root_fd, path, status, sizeof(status));
+	if (n < 0)
+		return pt_fail(err, PT_SYSTEM, (int)-n, "process %d: %s", (int)pid,
+			       strerror((int)-n));
+	/* real, effective, saved, of files */
+	if (read_numbers(status, "\nUid:", uids, 4) != 4 ||
+	    read_numbers(status, "\nGid:", gids, 4) != 4)
+		return pt_fail(err, PT_SYSTEM, EBADMSG, "process %d: its users can't be read",
+			       (int)pid);
+	user.uid = uids[1];
+	user.gid = gids[1];
+	user.group_count = read_numbers(status, "\nGroups:", user.groups, CONFINE_GROUPS_MAX);
 	user.common_uid = user.uid;
 	user.common_gid = user.gid;
-	(void)text_format(user.name, sizeof(user.name), "%u", (unsigned int)st.st_uid);
+	(void)text_format(user.name, sizeof(user.name), "%u", (unsigned int)user.uid);
 	*ret_user = user;
 	return 0;
 }

@@ -18,6 +18,7 @@
 #include "domain/confine/files.h"
 #include "domain/resources/vf.h"
 #include "domain/confine/output.h"
+#include "domain/confine/own_user.h"
 #include "domain/resources/tpm.h"
 
 /* ---- the struct ---- */
@@ -144,6 +145,7 @@ int guest_adopt(struct pt_host *host, struct store_live *record, struct guest **
 	if (r < 0)
 		return r;
 	find_common_user(guest, record->user);
+	own_user_note_common(guest->user.common_uid);
 	r = output_find(host, record->pid);
 	if (r >= 0)
 		guest->output_fd = r;

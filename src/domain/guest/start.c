@@ -16,6 +16,7 @@
 #include "domain/command_line/command_line.h"
 #include "domain/guest/guest.h"
 #include "domain/confine/output.h"
+#include "domain/confine/own_user.h"
 #include "domain/confine/run_files.h"
 #include "domain/confine/profile.h"
 #include "domain/definition/complete.h"
@@ -98,6 +99,7 @@ static int prepare_guest(struct start *start, const struct definition *def, stru
 	if (!guest->root)
 		return pt_fail_memory(err);
 	guest->user = *start->options->user;
+	own_user_note_common(guest->user.common_uid);
 	guest->is_child = true;
 	guest->limit = start->options->limit;
 	text_copy(guest->name, sizeof(guest->name), definition_name(def));

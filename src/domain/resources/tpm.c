@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "assign/claim.h"
@@ -76,8 +77,14 @@ static int give_files(int dir_fd, const struct confine_user *user)
 /* Root owns it meanwhile, also if this ends in the middle: it begins again with the next start. */
 static int give_state(int fd, const struct confine_user *user)
 {
-	int r = fchown(fd, 0, 0) < 0 ? -errno : give_files(fd, user);
+	/* its last owner may have opened it to others */
+	int r = fchown(fd, 0, 0) < 0 || fchmod(fd, 0700) < 0 ? -errno : 0;
 
+	if (r == 0 && fremovexattr(fd, "system.posix_acl_default") < 0 && errno != ENODATA &&
+	    errno != EOPNOTSUPP)
+		r = -errno;
+	if (r == 0)
+		r = give_files(fd, user);
 	if (r == 0 && fchown(fd, user->uid, user->gid) < 0)
 		r = -errno;
 	return r;
