@@ -10,14 +10,15 @@ import pytest
 
 import worlds
 
-sys.path.append(os.path.join(worlds.TOP, "tests"))
+sys.path[:0] = [os.path.join(worlds.TOP, folder) for folder in ("tests", "tests/fuzz")]
 
 import soak                                                         # noqa: E402
+import soak_fuzz                                                    # noqa: E402
 
 pytestmark = pytest.mark.only("fake", "no world is looked at")
 
 
-class Rounds:
+class Rounds(soak.Kind):
     """Of a kind that goes wrong in round BAD and is stopped before round END."""
     rounds, batch = 100, 3
 
@@ -78,3 +79,61 @@ def test_an_earlier_log_is_kept(run, tmp_path):
         assert run(Rounds(), rounds=3, seed=seed)
     assert [logged(tmp_path, name)[0]["seed"] for name in (
         "made-up.jsonl.1", "made-up.jsonl.2", "made-up.jsonl")] == [1, 2, 3]
+
+
+def fuzzed(target, edges, quiet, counters=9, problems=()):
+    return {"target": target, "executions": 100, "quiet": quiet, "edges": edges, "counters": counters,
+            "corpus": 5, "seconds": 2, "processor": 1, "problems": list(problems)}
+
+
+OUTPUT = """INFO: Loaded 1 modules   (783 inline 8-bit counters): 783 [0x1, 0x2),
+#7\tINITED cov: 20 ft: 9 corp: 3/4b exec/s: 0 rss: 30Mb
+#50\tNEW    cov: 21 ft: 9 corp: 4/4b lim: 4 exec/s: 0 rss: 30Mb L: 1/1 MS: 1 ChangeBit-
+#64\tREDUCE cov: 21 ft: 9 corp: 5/3b lim: 4 exec/s: 0 rss: 30Mb L: 1/1 MS: 1 EraseBytes-
+"""
+END = "stat::number_of_executed_units: 107\nstat::average_exec_per_sec: 7\n"
+
+
+def test_executions_since_the_last_new_edge(monkeypatch):
+    def fuzz(*outputs):
+        left = list(outputs)
+        return soak_fuzz.fuzz("qmp", 1, lambda argv: left.pop(0))
+
+    line = fuzz((0, OUTPUT + END))
+    assert (line["executions"], line["quiet"], line["edges"], line["counters"], line["corpus"]) == (
+        100, 57, 21, 783, 5)
+    assert not line["problems"]
+    crash = OUTPUT + "==1==ERROR: AddressSanitizer\n"
+    assert "AddressSanitizer" in fuzz((99, crash), (99, ""))["problems"][0]
+    # slow by the clock, and quick when it is tried again: the machine stood still
+    slow = OUTPUT + "Test unit written to build-fuzz/qmp-timeout-0b\n" + END
+    assert fuzz((70, slow), (70, ""))["problems"]
+    assert not fuzz((70, slow), (0, ""))["problems"]
+
+
+@pytest.mark.parametrize("lines, quiet", [
+    ([], 0),
+    ([fuzzed("a", 5, 30)], 30),
+    ([fuzzed("a", 5, 30), fuzzed("b", 9, 1), fuzzed("a", 5, 100)], 130),
+    # a round that reaches fewer edges than an earlier one found nothing new
+    ([fuzzed("a", 5, 30), fuzzed("a", 4, 10)], 130),
+    ([fuzzed("a", 5, 30), fuzzed("a", 6, 10)], 10),
+    # other code, and a fault
+    ([fuzzed("a", 5, 30), fuzzed("a", 4, 10, counters=8)], 10),
+    ([fuzzed("a", 5, 30), fuzzed("a", 5, 100, problems=["it broke"])], 0),
+])
+def test_quiet(lines, quiet):
+    assert soak_fuzz.sum_up(lines, "a")["quiet"] == quiet
+
+
+def test_whose_turn_it_is():
+    lines = [fuzzed("a", 5, 30), fuzzed("b", 9, 100), fuzzed("c", 1, 1)]
+
+    def choose(**more):
+        return soak_fuzz.choose(lines, ["a", "b", "c", "d"], 100, **more)
+    assert choose() == "d"
+    assert choose(failed={"d"}) == "a"
+    assert choose(failed={"a", "d"}) == "c"
+    assert choose(failed={"a", "c", "d"}) is None
+    table = soak_fuzz.table(lines, ["a", "b", "c"]).splitlines()
+    assert len(table) == 4 and table[2].split() == ["b", "100", "100", "9", "5", "100", "0"]
