@@ -37,15 +37,7 @@ def finish(attacker):
     assert attacker.returncode == 0 and int(out.split()[0]), out
 
 
-@pytest.mark.parametrize("attack, users", ATTACKS)
-def test_beside(arena, attack, users):
-    if users and not arena.is_root:
-        pytest.skip("needs root, to be other users")
-    with arena.neighbours(neighbours(users), has_trusted=attack in TRUSTED):
-        finish(begin(arena, attack, users))
-    arena.settle()
-
-
+# First, for what trusted clients ask for, without a bound, stays with the process for a while.
 def test_all_at_once(arena):
     if not arena.is_root:
         pytest.skip("needs root, to be other users")
@@ -54,6 +46,15 @@ def test_all_at_once(arena):
                      for i, (attack, users) in enumerate(ATTACKS) if attack not in TRUSTED]
         for attacker in attackers:
             finish(attacker)
+    arena.settle()
+
+
+@pytest.mark.parametrize("attack, users", ATTACKS)
+def test_beside(arena, attack, users):
+    if users and not arena.is_root:
+        pytest.skip("needs root, to be other users")
+    with arena.neighbours(neighbours(users), has_trusted=attack in TRUSTED):
+        finish(begin(arena, attack, users))
     arena.settle()
 
 
