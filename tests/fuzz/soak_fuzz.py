@@ -76,7 +76,11 @@ def read_edges(out):
 def is_paused(out, argv, run):
     """libFuzzer counts seconds of the clock: was it the machine that stood still, not the target?"""
     slow = re.search(r"Test unit written to (\S+-timeout-\S+)", out)
-    return bool(slow) and run(argv[:2] + [slow.group(1)])[0] == 0
+    if not slow or run(argv[:2] + [slow.group(1)])[0]:
+        return False
+    if os.path.exists(os.path.join(TOP, slow.group(1))):
+        os.unlink(os.path.join(TOP, slow.group(1)))
+    return True
 
 
 def processor():
