@@ -437,7 +437,7 @@ static int next_of_any(struct pt_watch *watch, struct pt_event *event)
 
 int pt_watch_next(struct pt_watch *watch, struct pt_event *ret_event, struct pt_error *err)
 {
-	struct pt_event event;
+	struct pt_event event = {.kind = PT_EVENT_LOST};
 	int r;
 
 	/* a source has events of more than one kind */

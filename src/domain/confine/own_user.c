@@ -87,7 +87,7 @@ static int open_places(struct pt_host *host, struct places *places)
 			close(fd);
 			return r;
 		}
-	*places = (struct places){.dir_fd = fd};
+	places->dir_fd = fd;
 	return 0;
 }
 
@@ -138,7 +138,7 @@ static int take_place(struct places *places, const char *uuid, uid_t *ret_uid)
 
 static int assign(struct pt_host *host, const char *uuid, uid_t *ret_uid)
 {
-	struct places places;
+	struct places places = {.dir_fd = -1};
 	int r = io_make_directories_at(host->root_fd, OWN_USERS, 0755);
 
 	if (!r)
@@ -172,7 +172,7 @@ int own_user_assign(struct pt_host *host, const char *uuid, const struct confine
 
 void own_user_forget(struct pt_host *host, const char *uuid)
 {
-	struct places places;
+	struct places places = {.dir_fd = -1};
 	int r = open_places(host, &places);
 
 	if (r == -ENOENT)
