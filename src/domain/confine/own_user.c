@@ -138,7 +138,7 @@ static int take_place(struct places *places, const char *uuid, uid_t *ret_uid)
 
 static int assign(struct pt_host *host, const char *uuid, uid_t *ret_uid)
 {
-	struct places places = {.dir_fd = -1};
+	struct places places = {0};
 	int r = io_make_directories_at(host->root_fd, OWN_USERS, 0755);
 
 	if (!r)
@@ -172,7 +172,7 @@ int own_user_assign(struct pt_host *host, const char *uuid, const struct confine
 
 void own_user_forget(struct pt_host *host, const char *uuid)
 {
-	struct places places = {.dir_fd = -1};
+	struct places places = {0};
 	int r = open_places(host, &places);
 
 	if (r == -ENOENT)
