@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -216,6 +217,14 @@ int io_reopen(int fd, int flags)
 	(void)text_format(link, sizeof(link), "/proc/self/fd/%d", fd);
 	opened = open(link, flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	return opened < 0 ? -errno : opened;
+}
+
+int io_lock(int fd)
+{
+	while (flock(fd, LOCK_EX) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return 0;
 }
 
 int io_open_directory_at(int dir_fd, const char *path, DIR **ret_dir)

@@ -48,6 +48,9 @@ int io_sync_at(int dir_fd, const char *path);
  */
 int io_reopen(int fd, int flags);
 
+/* flock() for this descriptor alone, once it can be had. 0 or a negative errno. */
+int io_lock(int fd);
+
 /* opendir() below @dir_fd; closed with closedir(). Returns 0 or a negative errno. */
 int io_open_directory_at(int dir_fd, const char *path, DIR **ret_dir);
 

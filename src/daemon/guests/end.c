@@ -22,6 +22,12 @@ static int stopped_detail(int reason)
 	}
 }
 
+void domain_forget_user(struct pt_host *host, const struct definition *live)
+{
+	if (!tpm_has_state(host, live))
+		own_user_forget(host, definition_uuid(live));
+}
+
 void domain_forget_state(struct pt_host *host, const struct domain *domain,
 			 const struct definition *live)
 {
@@ -32,8 +38,7 @@ void domain_forget_state(struct pt_host *host, const struct domain *domain,
 		return;
 	if (tpm_is_wanted(live) && !tpm_is_kept(live) && tpm_remove_state(host, live, &err) < 0)
 		log_message(PT_LOG_WARNING, "guest %s: %s", domain->name, err.message);
-	if (!tpm_has_state(host, live))
-		own_user_forget(host, definition_uuid(live));
+	domain_forget_user(host, live);
 }
 
 int domain_ended(struct pt_host *host, struct domain *domain, struct guest *guest,

@@ -12,7 +12,13 @@
 int domain_ended(struct pt_host *host, struct domain *domain, struct guest *guest,
 		 struct pt_error *err);
 
-/* Remove the TPM state of a transient guest, unless its definition keeps it. */
+/* The guest's user may be given to another guest, unless there is TPM state that belongs to it. */
+void domain_forget_user(struct pt_host *host, const struct definition *live);
+
+/*
+ * Of a guest that isn't defined: remove its TPM state, unless its definition keeps it, and forget
+ * its user.
+ */
 void domain_forget_state(struct pt_host *host, const struct domain *domain,
 			 const struct definition *live);
 

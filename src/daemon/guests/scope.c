@@ -231,28 +231,23 @@ static int limit(const struct guest *guest, const struct definition *live,
 int scope_limit(const struct guest *guest, const struct definition *live, const struct reach *reach,
 		struct pt_error *err)
 {
-	struct pt_error why;
-	int r = limit(guest, live, reach, &why);
+	int r = limit(guest, live, reach, err);
 
-	if (r >= 0)
-		return r;
-	if (is_starting(guest))
-		return pt_fail(err, why.reason, why.errnum,
-			       "%s. The kernel would not keep other devices of the host from QEMU; "
-			       "to start guests all the same: passthrud --optional-scopes",
-			       why.message);
-	return pt_fail(err, why.reason, why.errnum, "%s", why.message);
+	if (r < 0 && is_starting(guest))
+		pt_error_append(err, ". The kernel would not keep other devices of the host from "
+				     "QEMU; to start guests all the same: passthrud "
+				     "--optional-scopes");
+	return r;
 }
 
 int scope_limit_if_possible(const struct guest *guest, const struct definition *live,
 			    const struct reach *reach, struct pt_error *err)
 {
 	struct pt_error why;
-	int r = limit(guest, live, reach, &why);
 
-	if (r < 0 && is_starting(guest)) {
+	if (!is_starting(guest))
+		return limit(guest, live, reach, err);
+	if (limit(guest, live, reach, &why) < 0)
 		log_message(PT_LOG_WARNING, "%s", why.message);
-		return 0;
-	}
-	return r < 0 ? pt_fail(err, why.reason, why.errnum, "%s", why.message) : 0;
+	return 0;
 }

@@ -14,7 +14,6 @@
 #include "domain/definition/firmware.h"
 #include "domain/definition/complete.h"
 #include "domain/store/devices.h"
-#include "domain/confine/own_user.h"
 #include "domain/resources/tpm.h"
 
 #define DEFINE_VALIDATE 1u
@@ -237,8 +236,8 @@ static void undefine_tpm(struct pt_host *host, const struct domain *domain, unsi
 		   (flags & UNDEFINE_TPM || !tpm_is_kept(domain->definition))) {
 		r = tpm_remove_state(host, domain->definition, &err);
 	}
-	if (!guest && !tpm_has_state(host, domain->definition))
-		own_user_forget(host, definition_uuid(domain->definition));
+	if (!guest)
+		domain_forget_user(host, domain->definition);
 	/* the guest is undefined all the same */
 	if (r < 0)
 		log_message(PT_LOG_WARNING, "guest %s: %s", domain->name, err.message);

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -101,22 +100,17 @@ static int change_owner(struct pt_host *host, const struct store_file *file, uid
 /* A list is read, changed and written as a whole: one at a time, in whatever daemon. */
 static int lock_lists(struct pt_host *host)
 {
-	int made = io_make_directories_at(host->root_fd, STORE_LIVE, 0755), fd;
+	AUTO_CLOSE int fd = -1;
+	int r = io_make_directories_at(host->root_fd, STORE_LIVE, 0755);
 
-	if (made < 0)
-		return made;
+	if (r < 0)
+		return r;
 	fd = openat(host->root_fd, STORE_LIVE "/.access",
 		    O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return -errno;
-	while (flock(fd, LOCK_EX) < 0)
-		if (errno != EINTR) {
-			int r = -errno;
-
-			close(fd);
-			return r;
-		}
-	return fd;
+	r = io_lock(fd);
+	return r < 0 ? r : TAKE_FD(fd);
 }
 
 /* One more user may use it, or may no longer. */

@@ -6,7 +6,6 @@
 #include <pwd.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/auto.h"
@@ -76,19 +75,13 @@ static int find_places(struct places *places, const char *uuid)
 
 static int open_places(struct pt_host *host, struct places *places)
 {
-	int fd = openat(host->root_fd, OWN_USERS, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	AUTO_CLOSE int fd =
+		openat(host->root_fd, OWN_USERS, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	int r = fd < 0 ? -errno : io_lock(fd);
 
-	if (fd < 0)
-		return -errno;
-	while (flock(fd, LOCK_EX) < 0)
-		if (errno != EINTR) {
-			int r = -errno;
-
-			close(fd);
-			return r;
-		}
-	places->dir_fd = fd;
-	return 0;
+	if (r == 0)
+		places->dir_fd = TAKE_FD(fd);
+	return r;
 }
 
 /* One link in the place of another one, or of none, at once. */
@@ -106,7 +99,7 @@ static int write_place(const struct places *places, uid_t uid, const char *targe
 	return fsync(places->dir_fd) < 0 ? -errno : 0;
 }
 
-/* Somebody's who isn't a guest, in spite of its size. */
+/* A user who isn't a guest has this number. */
 static bool is_account(uid_t uid)
 {
 	struct passwd entry, *found = NULL;

@@ -128,11 +128,23 @@ static int log_path(const char *name, char path[256])
 	return text_format(path, 256, GUEST_LOGS "/%s.log", name);
 }
 
+int run_files_reopen_log(struct pt_host *host, const char *name)
+{
+	char path[256];
+	int fd;
+
+	if (log_path(name, path) < 0)
+		return -ENAMETOOLONG;
+	fd = openat(host->root_fd, io_relative(path),
+		    O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+	return fd < 0 ? -errno : fd;
+}
+
 int run_files_open_log(struct pt_host *host, const char *name, char *const *argv, int *ret_fd,
 		       long long *ret_start, struct pt_error *err)
 {
 	AUTO_CLOSE int fd = -1;
-	char path[256], when[64] = "";
+	char when[64] = "";
 	time_t now = time(NULL);
 	struct tm utc;
 	size_t i;
@@ -140,13 +152,13 @@ int run_files_open_log(struct pt_host *host, const char *name, char *const *argv
 	if (gmtime_r(&now, &utc))
 		(void)strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S+0000", &utc);
 	(void)io_make_directories_at(host->root_fd, io_relative(GUEST_LOGS), 0755);
-	if (log_path(name, path) < 0)
+	fd = run_files_reopen_log(host, name);
+	if (fd == -ENAMETOOLONG)
 		return pt_fail(err, PT_INVALID, ENAMETOOLONG, "the name %s is too long", name);
-	fd = openat(host->root_fd, io_relative(path),
-		    O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
-		return pt_fail(err, PT_STORAGE, errno, "can't write to QEMU's log %s: %s", path,
-			       strerror(errno));
+		return pt_fail(err, PT_STORAGE, -fd,
+			       "can't write to QEMU's log " GUEST_LOGS "/%s.log: %s", name,
+			       strerror(-fd));
 	(void)dprintf(fd, "%s: starting", when);
 	for (i = 0; argv[i]; i++)
 		(void)dprintf(fd, " %s", argv[i]);
@@ -154,17 +166,6 @@ int run_files_open_log(struct pt_host *host, const char *name, char *const *argv
 	*ret_start = lseek(fd, 0, SEEK_END);
 	*ret_fd = TAKE_FD(fd);
 	return 0;
-}
-
-int run_files_reopen_log(struct pt_host *host, const char *name)
-{
-	char path[256];
-	int r = log_path(name, path);
-
-	if (r >= 0)
-		r = openat(host->root_fd, io_relative(path),
-			   O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
-	return r < 0 && errno ? -errno : r;
 }
 
 void run_files_read_log(struct pt_host *host, const char *name, long long start, char *text,
