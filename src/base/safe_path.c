@@ -24,6 +24,8 @@ struct walk {
 	bool follows_last;
 	int links;
 	int ups;
+	int (*tell)(void *context, const char *place, const char *target); /* NULL: nobody */
+	void *tell_context;
 };
 
 void safe_path_close(struct safe_path *path)
@@ -158,10 +160,21 @@ static int go_up(struct walk *walk)
 	return prepend(walk, above);
 }
 
-static int follow_link(struct walk *walk, int link_fd)
+static int tell_link(const struct walk *walk, const char *name, const char *target)
+{
+	char place[PATH_MAX];
+
+	if (!walk->tell)
+		return 0;
+	name_place(walk->at, name, place);
+	return walk->tell(walk->tell_context, place, target);
+}
+
+static int follow_link(struct walk *walk, const char *name, int link_fd)
 {
 	char target[PATH_MAX];
 	ssize_t length = readlinkat(link_fd, "", target, sizeof(target) - 1);
+	int r;
 
 	if (length < 0)
 		return -errno;
@@ -170,7 +183,8 @@ static int follow_link(struct walk *walk, int link_fd)
 	if (!length)
 		return -ENOENT;
 	target[length] = '\0';
-	return prepend(walk, target);
+	r = tell_link(walk, name, target);
+	return r ? r : prepend(walk, target);
 }
 
 /* @fd, which is taken, is what @name in the directory leads to. */
@@ -244,7 +258,7 @@ static int step(struct walk *walk, const char *name)
 	if (!S_ISLNK(st.st_mode) || (is_last(walk) && !walk->follows_last))
 		return go_down(walk, name, fd, &st);
 	note_link(walk, fd, &st, name);
-	r = follow_link(walk, fd);
+	r = follow_link(walk, name, fd);
 	close(fd);
 	return r;
 }
@@ -320,6 +334,21 @@ int safe_path_open(int root_fd, const char *path, struct safe_path *ret_path)
 int safe_path_open_entry(int root_fd, const char *path, struct safe_path *ret_path)
 {
 	return open_path(root_fd, path, false, ret_path);
+}
+
+int safe_path_each_link(int root_fd, const char *path,
+			int (*tell)(void *context, const char *place, const char *target),
+			void *context)
+{
+	AUTO(auto_safe_path) struct safe_path at = SAFE_PATH_CLOSED;
+	struct walk walk = {.root_fd = root_fd,
+			    .at = &at,
+			    .follows_last = true,
+			    .tell = tell,
+			    .tell_context = context};
+	int r = walk_all(&walk, path);
+
+	return r == -ENOENT ? 0 : r;
 }
 
 /* ---- may root act on it? ---- */

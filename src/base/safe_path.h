@@ -71,6 +71,14 @@ int safe_path_open(int root_fd, const char *path, struct safe_path *ret_path);
 /* The same for the last component itself, also when it is a link: to remove it. */
 int safe_path_open_entry(int root_fd, const char *path, struct safe_path *ret_path);
 
+/*
+ * The same walk for the links on it: @tell gets each, in turn, by its place, a path without links,
+ * and its target; not 0 from it ends the walk. What is missing ends it too, with 0.
+ */
+int safe_path_each_link(int root_fd, const char *path,
+			int (*tell)(void *context, const char *place, const char *target),
+			void *context);
+
 void safe_path_close(struct safe_path *path);
 static inline void auto_safe_path(struct safe_path *path)
 {

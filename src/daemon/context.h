@@ -28,6 +28,7 @@ struct context_config {
 	const char *guest_user;	  /* whom guests run as; NULL: see domain/confine/confine.h */
 	bool has_own_users;	  /* each guest as a user of its own, in that one's groups */
 	bool are_scopes_optional; /* a guest whose scope can't be made starts all the same */
+	bool are_host_files_seen; /* guests have no view of their own (domain/confine/view.h) */
 	/* does a guest's QEMU run as this user? They have no business here. NULL: ask nobody */
 	bool (*is_guest)(uid_t uid);
 	unsigned int unplug_ms; /* how long unplugging waits for a guest; 0: GUEST_UNPLUG_MS */

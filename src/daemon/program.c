@@ -50,6 +50,7 @@ static int usage(FILE *out)
 		    "                    libvirt-qemu and qemu that exists)\n"
 		    "  --unplug-timeout SECONDS  how long an unplug waits (default: 10)\n"
 		    "  --optional-scopes start a guest also if systemd makes no scope for it\n"
+		    "  --host-files      QEMU sees all of the host's files, not only its guest's\n"
 		    "  -v, --verbose     log more; twice: log everything\n"
 		    "  --version, -h, --help\n"
 		    "\n"
@@ -77,6 +78,7 @@ static int main_parse(int argc, char **argv, struct options *options)
 					      {"guest-user", required_argument, NULL, 'u'},
 					      {"unplug-timeout", required_argument, NULL, 't'},
 					      {"optional-scopes", no_argument, NULL, 'o'},
+					      {"host-files", no_argument, NULL, 'f'},
 					      {"verbose", no_argument, NULL, 'v'},
 					      {"version", no_argument, NULL, 'V'},
 					      {"help", no_argument, NULL, 'h'},
@@ -108,6 +110,9 @@ static int main_parse(int argc, char **argv, struct options *options)
 			break;
 		case 'o':
 			options->config.are_scopes_optional = true;
+			break;
+		case 'f':
+			options->config.are_host_files_seen = true;
 			break;
 		case 'v':
 			level = level == PT_LOG_NOTICE ? PT_LOG_INFO : PT_LOG_DEBUG;

@@ -67,6 +67,23 @@ static int limit_locking(struct pt_host *host, pid_t pid, const struct rlimit *l
 	return 0;
 }
 
+/* Not everybody who runs the tests may make a mount namespace. */
+static int make_view(struct pt_host *host, const struct machine_view *view)
+{
+	(void)host;
+	(void)view;
+	return 0;
+}
+
+static int change_view(struct pt_host *host, int pidfd, const struct machine_view_change *change,
+		       struct pt_error *err)
+{
+	(void)host;
+	(void)pidfd;
+	(void)change;
+	return pt_fail(err, PT_SYSTEM, ENOSYS, "guests of the fake machine see all of its files");
+}
+
 /* ---- networks ---- */
 
 static int open_tap(struct pt_host *host, struct machine_tap *tap, int64_t udev_until_ms,
@@ -129,6 +146,8 @@ const struct machine_ops fake_machine_ops = {
 	.fork = fork_process,
 	.exec = exec_program,
 	.limit_locking = limit_locking,
+	.make_view = make_view,
+	.change_view = change_view,
 	.open_tap = open_tap,
 	.open_vhost = open_vhost,
 	.read_vf = read_vf,

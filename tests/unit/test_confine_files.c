@@ -278,10 +278,12 @@ static void test_led_elsewhere_meanwhile(void **state)
 	assert_int_equal(owner("hers/vda"), user.uid);
 }
 
-static int tell_path(void *context, const char *path, const struct stat *st, bool is_written)
+static int tell_path(void *context, const char *named, const char *path, const struct stat *st,
+		     bool is_written)
 {
 	size_t *count = context;
 
+	(void)named;
 	(void)st;
 	(void)is_written;
 	assert_null(strstr(path, "shadow"));

@@ -55,9 +55,11 @@ static bool is_led;
 
 /* ---- the operations: what the daemon does, by the same functions ---- */
 
-static int tell(void *context, const char *path, const struct stat *st, bool is_written)
+static int tell(void *context, const char *named, const char *path, const struct stat *st,
+		bool is_written)
 {
 	(void)context;
+	(void)named;
 	(void)is_written;
 	is_led |= race_is_outside(tree.host, st) || strncmp(path, "/outside", 8) == 0;
 	return 0;
@@ -70,7 +72,7 @@ static void look_at_reach(const struct definition *def, const struct store_live 
 	if (reach_list(tree.host, def, user.uid, record, &reach, NULL) < 0)
 		return;
 	for (size_t i = 0; i < reach.count; i++)
-		(void)tell(NULL, reach.files[i].path, &reach.files[i].st, false);
+		(void)tell(NULL, NULL, reach.files[i].path, &reach.files[i].st, false);
 	reach_free(&reach);
 }
 

@@ -25,6 +25,7 @@ static int choose_user(const struct context *context, struct pt_host *host,
 
 	if (r < 0)
 		return r;
+	common.sees_host = context->config.are_host_files_seen;
 	if (!context->config.has_own_users) {
 		*ret_user = common;
 		return 0;

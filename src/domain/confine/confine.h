@@ -29,6 +29,7 @@ struct confine_user {
 	 */
 	uid_t common_uid;
 	gid_t common_gid;
+	bool sees_host; /* all of the host's files, and has no view of its own (view.h) */
 };
 
 /*

@@ -26,9 +26,8 @@ static size_t findings_size(const struct named_files *files)
 }
 
 int files_each(struct pt_host *host, const struct definition *live, uid_t guest,
-	       const struct store_live *record,
-	       int (*tell)(void *context, const char *path, const struct stat *st, bool is_written),
-	       void *context, struct pt_error *err)
+	       const struct store_live *record, files_tell_fn tell, void *context,
+	       struct pt_error *err)
 {
 	struct named_files files = {.host = host, .guest = guest, .record = record};
 	int r = named_files_find(&files, live, NULL);
@@ -37,7 +36,8 @@ int files_each(struct pt_host *host, const struct definition *live, uid_t guest,
 		const struct named_file *file = &files.items[i];
 
 		if (!file->errnum)
-			r = tell(context, file->real, &file->st, file->need != NEED_READ);
+			r = tell(context, file->path, file->real, &file->st,
+				 file->need != NEED_READ);
 	}
 	named_files_free(&files);
 	return r < 0 ? pt_fail_memory(err) : 0;

@@ -31,13 +31,15 @@ int files_check(struct pt_host *host, const struct definition *live, const xmlNo
 
 /*
  * Each file that @live names, that is there and that files_check() would let pass, and what
- * its images lie on: without symbolic links, and whether QEMU, as user @guest, writes to it.
- * @record says what is lent to it; NULL: nothing. @tell returns 0 or -ENOMEM.
+ * its images lie on: as it is @named to QEMU, its @path without symbolic links, and whether QEMU,
+ * as user @guest, writes to it. @record says what is lent to it; NULL: nothing. @tell returns 0 or
+ * -ENOMEM.
  */
+typedef int (*files_tell_fn)(void *context, const char *named, const char *path,
+			     const struct stat *st, bool is_written);
 int files_each(struct pt_host *host, const struct definition *live, uid_t guest,
-	       const struct store_live *record,
-	       int (*tell)(void *context, const char *path, const struct stat *st, bool is_written),
-	       void *context, struct pt_error *err);
+	       const struct store_live *record, files_tell_fn tell, void *context,
+	       struct pt_error *err);
 
 /* Give it what @record lists from @first on. Can be done again. */
 int files_lend(struct pt_host *host, const struct store_live *record, size_t first,

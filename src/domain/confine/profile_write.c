@@ -93,27 +93,7 @@ static int put_rule(FILE *out, const char *path, const char *behind, const char 
 	return 0;
 }
 
-/* A socket need not be there yet; then its directory is. */
-static int put_socket(struct pt_host *host, FILE *out, const char *path, uid_t guest,
-		      struct pt_error *err)
-{
-	AUTO(auto_safe_path) struct safe_path at = SAFE_PATH_CLOSED;
-
-	if (!path || path[0] != '/')
-		return 0;
-	if (safe_path_open(host->root_fd, path, &at) < 0)
-		return put_rule(out, path, "", "rw", err);
-	if (!safe_path_is_trusted(&at, guest)) {
-		char reason[SAFE_PATH_TEXT];
-
-		safe_path_explain(&at, path, SAFE_PATH_OBJECT, reason);
-		return pt_fail(err, PT_NOT_PERMITTED, EPERM, "%s", reason);
-	}
-	return put_rule(out, at.real, "", "rw", err);
-}
-
-static int put_device(struct pt_host *host, FILE *out, const xmlNode *device, uid_t guest,
-		      struct pt_error *err)
+static int put_device(FILE *out, const xmlNode *device, struct pt_error *err)
 {
 	if (node_is(device, "interface") && !node_has(device, "type", "hostdev") &&
 	    !node_has(device, "type", "user"))
@@ -127,14 +107,6 @@ static int put_device(struct pt_host *host, FILE *out, const xmlNode *device, ui
 		(void)text_format(path, sizeof(path), "/dev/shm/%s",
 				  node_attribute(device, "name"));
 		return put_rule(out, path, "", "rwk", err);
-	}
-	if (node_has(device, "type", "unix"))
-		return put_socket(host, out, node_get(device, "source@path"), guest, err);
-	if (node_is(device, "graphics")) {
-		int r = put_socket(host, out, node_attribute(device, "socket"), guest, err);
-
-		return r < 0 ? r
-			     : put_socket(host, out, node_get(device, "listen@socket"), guest, err);
 	}
 	return 0;
 }
@@ -185,7 +157,7 @@ static int put_all(struct pt_host *host, FILE *out, const struct definition *liv
 			     file->is_written ? "rwk" : "rk", err);
 	}
 	for (; r == 0 && device; device = node_next(device, NULL))
-		r = put_device(host, out, device, reach->guest, err);
+		r = put_device(out, device, err);
 	(void)fputs("  include if exists <local/passthru-guest>\n}\n", out);
 	return r;
 }

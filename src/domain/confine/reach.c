@@ -15,22 +15,22 @@
 #include "base/safe_path.h"
 #include "domain/definition/xml_node.h"
 
-static int reach_add(void *context, const char *path, const struct stat *st, bool is_written)
+static int reach_add(void *context, const char *named, const char *path, const struct stat *st,
+		     bool is_written)
 {
 	struct reach *reach = context;
+	struct reach_file file = {.st = *st, .is_written = is_written};
 	struct reach_file *grown =
 		reallocarray(reach->files, reach->count + 1, sizeof(*reach->files));
-	char *own;
 
 	if (!grown)
 		return -ENOMEM;
 	reach->files = grown;
-	own = strdup(path);
-	if (!own)
-		return -ENOMEM;
-	grown[reach->count++] =
-		(struct reach_file){.path = own, .st = *st, .is_written = is_written};
-	return 0;
+	file.named = strdup(named);
+	file.path = strdup(path);
+	/* counted first: what was allocated of it is freed with the others */
+	grown[reach->count++] = file;
+	return file.named && file.path ? 0 : -ENOMEM;
 }
 
 static int add_groups(struct pt_host *host, const struct definition *live, struct reach *reach,
@@ -47,7 +47,7 @@ static int add_groups(struct pt_host *host, const struct definition *live, struc
 		if (!confine_group_node(host, &hostdevs[i].address, path + 1) ||
 		    fstatat(host->root_fd, path + 1, &st, AT_SYMLINK_NOFOLLOW) < 0)
 			continue;
-		if (reach_add(reach, path, &st, true) < 0)
+		if (reach_add(reach, path, path, &st, true) < 0)
 			r = pt_fail_memory(err);
 	}
 	free(hostdevs);
@@ -74,7 +74,42 @@ static int add_named(struct pt_host *host, struct reach *reach, const char *path
 		host_log(host, PT_LOG_WARNING, "qemu:commandline: %s", reason);
 		return 0;
 	}
-	return reach_add(reach, at.real, &at.st, true);
+	return reach_add(reach, path, at.real, &at.st, true);
+}
+
+/* A socket that the definition names, which QEMU makes or connects to. */
+static int add_socket(struct pt_host *host, struct reach *reach, const char *path,
+		      struct pt_error *err)
+{
+	AUTO(auto_safe_path) struct safe_path at = SAFE_PATH_CLOSED;
+
+	/* without its directory QEMU says so */
+	if (!path || path[0] != '/' || safe_path_open(host->root_fd, path, &at) < 0)
+		return 0;
+	if (!safe_path_is_trusted(&at, reach->guest)) {
+		char reason[SAFE_PATH_TEXT];
+
+		safe_path_explain(&at, path, SAFE_PATH_OBJECT, reason);
+		return pt_fail(err, PT_NOT_PERMITTED, EPERM, "%s", reason);
+	}
+	return reach_add(reach, path, at.real, &at.st, true) < 0 ? pt_fail_memory(err) : 0;
+}
+
+static int add_sockets(struct pt_host *host, struct reach *reach, const struct definition *live,
+		       struct pt_error *err)
+{
+	const xmlNode *device = node_child(node_child(definition_root(live), "devices"), NULL);
+	int r = 0;
+
+	for (; device && r == 0; device = node_next(device, NULL)) {
+		if (node_has(device, "type", "unix"))
+			r = add_socket(host, reach, node_get(device, "source@path"), err);
+		if (r == 0 && node_is(device, "graphics"))
+			r = add_socket(host, reach, node_attribute(device, "socket"), err);
+		if (r == 0 && node_is(device, "graphics"))
+			r = add_socket(host, reach, node_get(device, "listen@socket"), err);
+	}
+	return r;
 }
 
 /* Absolute paths in a word for QEMU: "input-linux,id=kbd,evdev=/dev/input/event3", or JSON. */
@@ -155,6 +190,8 @@ int reach_list(struct pt_host *host, const struct definition *live, uid_t guest,
 
 	if (!r)
 		r = add_groups(host, live, &reach, err);
+	if (!r)
+		r = add_sockets(host, &reach, live, err);
 	if (!r && (add_own_arguments(host, &reach, live) < 0 || add_sound(host, &reach, live) < 0))
 		r = pt_fail_memory(err);
 	if (r < 0) {
@@ -167,8 +204,10 @@ int reach_list(struct pt_host *host, const struct definition *live, uid_t guest,
 
 void reach_free(struct reach *reach)
 {
-	for (size_t i = 0; i < reach->count; i++)
+	for (size_t i = 0; i < reach->count; i++) {
+		free(reach->files[i].named);
 		free(reach->files[i].path);
+	}
 	free(reach->files);
 	*reach = (struct reach){0};
 }

@@ -16,6 +16,7 @@
 #include "assign/owner.h"
 #include "base/auto.h"
 #include "domain/confine/profile.h"
+#include "domain/confine/view.h"
 #include "domain/machine/machine.h"
 
 #define FAILED 127
@@ -26,10 +27,13 @@ struct failure {
 	int errnum;
 };
 
-enum { FAILED_FILES, FAILED_LIMIT, FAILED_LABEL, FAILED_USER, FAILED_EXEC };
+enum { FAILED_FILES, FAILED_VIEW, FAILED_LIMIT, FAILED_LABEL, FAILED_USER, FAILED_EXEC };
 
 static const char *const failures[] = {
 	[FAILED_FILES] = "can't set up its files",
+	[FAILED_VIEW] =
+		"can't give it a mount namespace of its own, without which it would see all "
+		"files of the host; to start guests all the same: passthrud --host-files",
 	[FAILED_LIMIT] = "passthrud needs CAP_SYS_RESOURCE to raise its limit of locked memory",
 	[FAILED_LABEL] = "can't enter its AppArmor profile",
 	[FAILED_USER] = "can't switch to the guest user",
@@ -120,6 +124,11 @@ static void run_child(struct pt_host *host, const struct spawn_request *request,
 	r = arrange_files(request, open_fds, open_count);
 	if (r < 0)
 		give_up(status_fd, FAILED_FILES, -r);
+	r = request->user->sees_host ? 0 : view_make(host, request->own);
+	if (r < 0)
+		give_up(status_fd, FAILED_VIEW, -r);
+	if (send(barrier_fd, "", 1, MSG_NOSIGNAL) < 0)
+		_exit(FAILED);
 	/* the daemon's word to go on, or its end */
 	while ((r = (int)read(barrier_fd, &byte, 1)) < 0 && errno == EINTR)
 		;
@@ -238,21 +247,45 @@ int spawn_begin(struct pt_host *host, const struct spawn_request *request, struc
 	return 0;
 }
 
-int spawn_release(struct spawn *spawn, struct pt_error *err)
+/* 0 when it became QEMU: exec() closes the pipe. */
+static int spawn_result(struct spawn *spawn, struct pt_error *err)
 {
 	struct failure failure;
-	ssize_t n = send(spawn->barrier_fd, "", 1, MSG_NOSIGNAL);
+	ssize_t n;
 
-	close_fd(&spawn->barrier_fd);
-	while (n > 0 && (n = read(spawn->status_fd, &failure, sizeof(failure))) < 0 &&
-	       errno == EINTR)
-		n = 1;
+	while ((n = read(spawn->status_fd, &failure, sizeof(failure))) < 0 && errno == EINTR)
+		;
 	close_fd(&spawn->status_fd);
-	if (n == 0)
-		return 0; /* closed by exec() */
+	if (n == 0 && spawn->is_ready)
+		return 0;
 	spawn_cancel(spawn);
 	if (n != (ssize_t)sizeof(failure) || (unsigned int)failure.what > FAILED_EXEC)
 		return pt_fail(err, PT_SYSTEM, ECHILD, "QEMU exited before exec()");
 	return pt_fail(err, PT_SYSTEM, failure.errnum, "can't start QEMU: %s: %s",
 		       failures[failure.what], strerror(failure.errnum));
+}
+
+int spawn_await(struct spawn *spawn, struct pt_error *err)
+{
+	char byte;
+	ssize_t n;
+
+	if (spawn->is_ready)
+		return 0;
+	while ((n = read(spawn->barrier_fd, &byte, 1)) < 0 && errno == EINTR)
+		;
+	spawn->is_ready = n == 1;
+	return n == 1 ? 0 : spawn_result(spawn, err);
+}
+
+int spawn_release(struct spawn *spawn, struct pt_error *err)
+{
+	int r = spawn_await(spawn, err);
+
+	if (r < 0)
+		return r;
+	/* one that ended before it heard of it has sent what it failed with, or nothing */
+	spawn->is_ready = send(spawn->barrier_fd, "", 1, MSG_NOSIGNAL) == 1;
+	close_fd(&spawn->barrier_fd);
+	return spawn_result(spawn, err);
 }

@@ -19,10 +19,11 @@ struct spawn_request {
 	char *const *argv;
 	char *const *environment; /* NAME=VALUE, NULL-terminated; NULL: none */
 	const struct confine_user *user;
-	const char *label;	  /* its AppArmor profile, loaded by then; NULL: none */
-	uint64_t locked_memory;	  /* bytes, RLIMIT_MEMLOCK */
-	bool must_lock;		  /* it needs that much; otherwise less will do */
-	int output_fd;		  /* its stdout and stderr */
+	const char *own;	/* the directory in its view (view.h) that is its own; NULL: none */
+	const char *label;	/* its AppArmor profile, loaded by then; NULL: none */
+	uint64_t locked_memory; /* bytes, RLIMIT_MEMLOCK */
+	bool must_lock;		/* it needs that much; otherwise less will do */
+	int output_fd;		/* its stdout and stderr */
 	int kept[SPAWN_KEPT_MAX]; /* descriptors it inherits, under their own numbers, all above 2
 				   */
 	size_t kept_count;
@@ -34,6 +35,7 @@ struct spawn {
 	int pidfd;
 	int barrier_fd;
 	int status_fd;
+	bool is_ready; /* waits at its barrier */
 };
 
 /* Zeroed with descriptors -1 to begin with. */
@@ -44,6 +46,9 @@ struct spawn {
  */
 int spawn_begin(struct pt_host *host, const struct spawn_request *request, struct spawn *ret_spawn,
 		struct pt_error *err);
+
+/* Wait until it has its view and is at its barrier, or has failed. */
+int spawn_await(struct spawn *spawn, struct pt_error *err);
 
 /* Let it go on; returns when it is QEMU, or failed to become it (and then it is reaped). */
 int spawn_release(struct spawn *spawn, struct pt_error *err);

@@ -3,6 +3,7 @@
 #include "domain/guest/guest.h"
 #include "domain/confine/profile.h"
 #include "domain/confine/reach.h"
+#include "domain/confine/view.h"
 
 int guest_confine(struct pt_host *host, const struct guest *guest, const struct definition *live,
 		  struct pt_error *err)
@@ -14,6 +15,8 @@ int guest_confine(struct pt_host *host, const struct guest *guest, const struct 
 		r = profile_load(host, live, &reach, err);
 	if (!r && guest->limit)
 		r = guest->limit(guest, live, &reach, err);
+	if (!r)
+		r = view_show(host, guest->owner.pid, guest->pidfd, live, &reach, err);
 	reach_free(&reach);
 	return r;
 }

@@ -214,6 +214,7 @@ static int hold(struct start *start, struct pt_error *err)
 		.argv = start->argv,
 		.environment = start->environment,
 		.user = &guest->user,
+		.own = start->folder,
 		.label = profile_of(guest->live),
 		.locked_memory = limits_lock_bytes(guest->live, start->hostdev_count),
 		.must_lock = limits_must_lock(guest->live, start->hostdev_count),
@@ -366,6 +367,8 @@ static int start_run(struct start *start, const struct definition *def, struct p
 			       start->hostdevs, start->hostdev_count, err);
 	if (!r)
 		r = guest_set_vfs(start->host, start->guest, start->guest->live, NULL, err);
+	if (!r)
+		r = spawn_await(&start->spawn, err);
 	if (!r)
 		r = guest_confine(start->host, start->guest, start->guest->live, err);
 	if (!r) {

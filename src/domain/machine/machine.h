@@ -35,6 +35,42 @@ struct machine_vf {
 	int vlan; /* 0: none */
 };
 
+/* What a new mount namespace has of the host's. */
+struct machine_place {
+	const char *path; /* absolute; what isn't there is left out, a link becomes the same link */
+	bool is_shallow;  /* without what is mounted below */
+};
+
+struct machine_view {
+	const char *at; /* an existing directory: in the namespace, it becomes the root directory */
+	const struct machine_place *places;
+	size_t place_count;
+};
+
+/*
+ * A change of one, in this order. Paths are absolute, and without links on the way. Directories
+ * that are missing are made, but not below what is mounted.
+ */
+struct machine_mount {
+	const char *path;
+	int fd; /* the file or directory of the host's to put there, O_PATH or not */
+	bool is_directory;
+};
+
+struct machine_link {
+	const char *path;
+	const char *target;
+};
+
+struct machine_view_change {
+	const char *const *unmounts;
+	size_t unmount_count;
+	const struct machine_link *links;
+	size_t link_count;
+	const struct machine_mount *mounts;
+	size_t mount_count;
+};
+
 struct machine_ops {
 	/* fork(2): the child's pid, 0 in the child, or a negative errno. */
 	pid_t (*fork)(struct pt_host *host);
@@ -46,6 +82,18 @@ struct machine_ops {
 	 */
 	int (*limit_locking)(struct pt_host *host, pid_t pid, const struct rlimit *limit,
 			     struct rlimit *ret_before);
+	/*
+	 * In such a child: it gets a mount namespace with an empty root directory, its own tmpfs
+	 * that only root changes, and with @view's places; pt_host's root directory is that one
+	 * then. Async-signal-safe; 0 or a negative errno. Takes CAP_SYS_ADMIN and CAP_MKNOD.
+	 */
+	int (*make_view)(struct pt_host *host, const struct machine_view *view);
+	/*
+	 * In the mount namespace of that process (pidfd), from outside: CAP_SYS_CHROOT, too.
+	 * PT_SYSTEM names the path; what was done before that stays.
+	 */
+	int (*change_view)(struct pt_host *host, int pidfd,
+			   const struct machine_view_change *change, struct pt_error *err);
 	/* PT_SYSTEM with what can't be done. udev is waited for until then (monotonic). */
 	int (*open_tap)(struct pt_host *host, struct machine_tap *tap, int64_t udev_until_ms,
 			int *ret_fd, struct pt_error *err);
@@ -64,7 +112,10 @@ struct machine_ops {
 /* A host's: the kernel's own unless a test has put others there. */
 const struct machine_ops *machine_of(const struct pt_host *host);
 
-/* The kernel's own: tap.c and vf.c. */
+/* The kernel's own: tap.c, vf.c and view.c. */
+int machine_make_view(struct pt_host *host, const struct machine_view *view);
+int machine_change_view(struct pt_host *host, int pidfd, const struct machine_view_change *change,
+			struct pt_error *err);
 int machine_open_tap(struct pt_host *host, struct machine_tap *tap, int64_t udev_until_ms,
 		     int *ret_fd, struct pt_error *err);
 int machine_read_vf(struct pt_host *host, const char *netdev, uint32_t index,

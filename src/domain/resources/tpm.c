@@ -183,7 +183,7 @@ int tpm_hold(struct pt_host *host, const struct definition *live, const struct c
 	     int own_socket, int output_fd, struct store_live *record, struct spawn *ret_spawn,
 	     struct pt_error *err)
 {
-	char program[PATH_SIZE], state[PATH_SIZE + 32], control[64];
+	char program[PATH_SIZE], own[PATH_SIZE], state[PATH_SIZE + 32], control[64];
 	char *const argv[] = {program,
 			      (char[]){"socket"},
 			      (char[]){"--tpm2"},
@@ -199,6 +199,7 @@ int tpm_hold(struct pt_host *host, const struct definition *live, const struct c
 		.argv = argv,
 		.environment = environment,
 		.user = user,
+		.own = own,
 		.output_fd = output_fd,
 		.kept = {own_socket},
 		.kept_count = 1,
@@ -207,8 +208,9 @@ int tpm_hold(struct pt_host *host, const struct definition *live, const struct c
 	int r = text_format(program, sizeof(program), "%s", found ? found : "swtpm");
 
 	if (r >= 0)
-		r = text_format(state, sizeof(state), "dir=" TPM_STATE "/%s,mode=0600",
-				definition_uuid(live));
+		r = text_format(own, sizeof(own), TPM_STATE "/%s", definition_uuid(live));
+	if (r >= 0)
+		r = text_format(state, sizeof(state), "dir=%s,mode=0600", own);
 	if (r >= 0)
 		r = text_format(control, sizeof(control), "type=unixio,clientfd=%d", own_socket);
 	if (r < 0)
