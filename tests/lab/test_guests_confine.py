@@ -213,11 +213,15 @@ def test_profile_of_its_own(world, daemon, guests):
     world.passthru("reattach", EDU).ok()
     daemon.virsh("destroy", "a1")
     assert label not in daemon.sh("cat " + PROFILES).out
-    # without a label it is its user's rights alone that count: so the profile was what denied
+    # without a label, and with the host's files, its user's rights alone count: so the profile denied
+    daemon.stop()
+    daemon.start("--host-files")
     g = define_with_monitor(guests, "a2", hostdev(NVME), "<seclabel type=\"none\"/>")
     g.start()
     assert opened(daemon, "a2", outside, other) == ["", ""]
     daemon.virsh("destroy", "a2")
+    daemon.stop()
+    daemon.start()
     world.passthru("reattach", TWIN).ok()
     assert world.snapshot() == before
 

@@ -74,7 +74,7 @@ struct shown {
 	ino_t inode;
 	bool is_directory;
 	bool is_there; /* in the view already */
-	int fd;	       /* O_PATH, if it isn't */
+	int fd;	       /* O_PATH */
 };
 
 struct show {
@@ -125,7 +125,7 @@ static bool is_listed(const struct show *show, const char *path)
 	return false;
 }
 
-/* What @at leads to, whose descriptor is taken when it isn't in the view. */
+/* What @at leads to, whose descriptor is taken. */
 static int add_shown(struct show *show, struct safe_path *at)
 {
 	struct shown *grown;
@@ -141,16 +141,14 @@ static int add_shown(struct show *show, struct safe_path *at)
 	*grown = (struct shown){.path = strdup(at->real),
 				.device = at->st.st_dev,
 				.inode = at->st.st_ino,
-				.is_directory = S_ISDIR(at->st.st_mode),
-				.fd = -1};
+				.is_directory = S_ISDIR(at->st.st_mode)};
 	if (!grown->path)
 		return -ENOMEM;
+	grown->fd = TAKE_FD(at->fd);
 	show->count++;
 	grown->is_there =
 		fstatat(show->root, io_relative(at->real), &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 		st.st_dev == grown->device && st.st_ino == grown->inode;
-	if (!grown->is_there)
-		grown->fd = TAKE_FD(at->fd);
 	return 0;
 }
 
@@ -305,6 +303,53 @@ static int find_unmounts(struct show *show, pid_t pid, const char *own)
 	return 0;
 }
 
+/* ---- the host's filesystems ---- */
+
+void view_unpin(struct view_pins *pins)
+{
+	while (pins->count)
+		close(pins->fds[--pins->count]);
+	free(pins->fds);
+	pins->fds = NULL;
+}
+
+/* 0: unknown, before Linux 5.8. */
+static uint64_t mount_of(int fd, const char *path)
+{
+	struct statx st;
+
+	return statx(fd, path, AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_MNT_ID, &st) == 0 &&
+			       (st.stx_mask & STATX_MNT_ID)
+		       ? st.stx_mnt_id
+		       : 0;
+}
+
+static bool is_pinned(const struct view_pins *pins, uint64_t mount)
+{
+	for (size_t i = 0; i < pins->count; i++)
+		if (mount_of(pins->fds[i], "") == mount)
+			return true;
+	return false;
+}
+
+static int show_pin(struct show *show, struct view_pins *pins)
+{
+	struct view_pins fresh = {.fds = calloc(show->count + 1, sizeof(*fresh.fds))};
+	uint64_t root = mount_of(show->host->root_fd, "");
+
+	if (!fresh.fds)
+		return -ENOMEM;
+	for (size_t i = 0; i < show->count; i++) {
+		uint64_t mount = mount_of(show->items[i].fd, "");
+
+		if (mount && mount != root && !is_pinned(&fresh, mount))
+			fresh.fds[fresh.count++] = TAKE_FD(show->items[i].fd);
+	}
+	view_unpin(pins);
+	*pins = fresh;
+	return 0;
+}
+
 /* ---- all of it ---- */
 
 /* False also for one that has ended. */
@@ -350,7 +395,7 @@ static int show_change(struct show *show, int pidfd, struct pt_error *err)
 }
 
 int view_show(struct pt_host *host, pid_t pid, int pidfd, const struct definition *live,
-	      const struct reach *reach, struct pt_error *err)
+	      const struct reach *reach, struct view_pins *pins, struct pt_error *err)
 {
 	struct show show = {.host = host, .guest = reach->guest, .root = -1};
 	char path[64], own[STORE_NAME + 64];
@@ -366,6 +411,8 @@ int view_show(struct pt_host *host, pid_t pid, int pidfd, const struct definitio
 		r = find_unmounts(&show, pid, own);
 	r = r < 0 ? pt_fail(err, PT_SYSTEM, -r, "can't find out what QEMU sees: %s", strerror(-r))
 		  : show_change(&show, pidfd, err);
+	if (!r && show_pin(&show, pins) < 0)
+		r = pt_fail_memory(err);
 	show_free(&show);
 	return r;
 }

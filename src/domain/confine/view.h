@@ -8,12 +8,23 @@
  * What QEMU makes itself (a socket), or what is made anew meanwhile (that of a server), is in a
  * directory of the host's, which is in the view as a whole then. A link on the way to a file is
  * the same link there.
+ *
+ * A file in a view keeps its filesystem alive, but doesn't keep the host from unmounting it, which
+ * would only seem to let go of it. So whoever shows it also has it open: struct view_pins.
  */
 #ifndef DOMAIN_CONFINE_VIEW_H
 #define DOMAIN_CONFINE_VIEW_H
 
 #include "base/error.h"
 #include "domain/confine/reach.h"
+
+/* For each filesystem but the root directory's that a guest has a file of, one of these files. */
+struct view_pins {
+	int *fds;
+	size_t count;
+};
+
+void view_unpin(struct view_pins *pins);
 
 /*
  * In the child between fork() and exec(), as root: a view of its own, with what all have and the
@@ -25,8 +36,9 @@ int view_make(struct pt_host *host, const char *own);
  * In the view of that process, which view_make() made: what @reach lists and what else @live needs
  * is there afterwards, and what was there of another device is not. A process that sees the host's
  * files stays as it is. PT_SYSTEM names the file; what is missing then is as if it weren't listed.
+ * @pins are those of before, or none, and are replaced on success.
  */
 int view_show(struct pt_host *host, pid_t pid, int pidfd, const struct definition *live,
-	      const struct reach *reach, struct pt_error *err);
+	      const struct reach *reach, struct view_pins *pins, struct pt_error *err);
 
 #endif

@@ -56,6 +56,7 @@ void guest_unref(struct guest *guest)
 		close(guest->pidfd);
 	if (guest->output_fd >= 0)
 		close(guest->output_fd);
+	view_unpin(&guest->pins);
 	store_live_free(guest->record);
 	definition_free(guest->live);
 	(void)pthread_cond_destroy(&guest->changed);
@@ -222,6 +223,7 @@ int guest_end(struct pt_host *host, struct guest *guest, struct pt_error *err)
 	vf_settle(host, NULL, guest->record);
 	r = guest_give_back(host, &guest->owner, guest->live, err);
 	files_take_back(host, guest->record, 0);
+	view_unpin(&guest->pins);
 	profile_remove(host, guest->live);
 	run_files_remove(host, guest->name);
 	if (store_remove_live(host, guest->name, r < 0 ? NULL : err) < 0)

@@ -15,6 +15,7 @@
 #include "domain/confine/confine.h"
 #include "domain/definition/definition.h"
 #include "domain/confine/reach.h"
+#include "domain/confine/view.h"
 #include "domain/store/store.h"
 #include "qmp/qmp.h"
 
@@ -57,6 +58,7 @@ struct guest {
 	/* the worker's */
 	struct qmp *qmp; /* NULL when the connection is lost or not made yet */
 	bool is_silent;	 /* QEMU didn't answer the last call */
+	struct view_pins pins;
 
 	/* under the lock */
 	struct store_live *record; /* its xml is set when it is written */
@@ -171,11 +173,14 @@ int guest_set_vfs(struct pt_host *host, struct guest *guest, const struct defini
 		  const xmlNode *device, struct pt_error *err);
 
 /* Let its QEMU at what @live needs, and at nothing else. */
-int guest_confine(struct pt_host *host, const struct guest *guest, const struct definition *live,
+int guest_confine(struct pt_host *host, struct guest *guest, const struct definition *live,
 		  struct pt_error *err);
 
 /* The same with its live definition; what fails is in the log, for it keeps more, not less. */
 void guest_confine_again(struct pt_host *host, struct guest *guest);
+
+/* For a daemon that found it running: what it sees is as its live definition says. */
+void guest_show_again(struct pt_host *host, struct guest *guest);
 
 struct guest *guest_ref(struct guest *guest);
 void guest_unref(struct guest *guest); /* NULL is allowed */
