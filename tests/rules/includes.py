@@ -19,7 +19,7 @@ SEES = {
     "domain/command_line": ["base", "assign", "domain/definition"],
     "domain/store": ["base", "pci", "assign", "assign/persist", "domain/definition"],
     "domain/machine": ["base", "pci"],
-    "domain/confine": ["base", "pci", "assign", "domain/definition", "domain/store",
+    "domain/confine": ["base", "pci", "pci/holders", "assign", "domain/definition", "domain/store",
                        "domain/machine"],
     "domain/resources": ["base", "pci", "assign", "qmp", "domain/definition",
                          "domain/command_line", "domain/store", "domain/confine", "domain/machine"],

@@ -36,7 +36,7 @@ ONLY = [
     (r"\bjson_(?:tokener_\w+|object_new_string\w*|object_to_json_\w+)\s*\(",
      ("src/base/json.c", "src/daemon/guests/reboot.c", "src/domain/guest/unplug.c"),
      "JSON is parsed, and texts are put into it, by src/base/json.h"),
-    (r"\bumask\s*\(", ("src/domain/confine/spawn.c",),
+    (r"\bumask\s*\(", ("src/domain/confine/spawn.c", "src/domain/machine/view.c"),
      "the umask is all threads': only a child that is no longer the daemon sets its own"),
     (r"\bfdopendir\s*\(", ("src/base/io.c", "src/domain/confine/run_files.c", "src/pci/holders/"),
      "directories are opened by io_open_directory_at(), which leaks no descriptor"),

@@ -56,8 +56,7 @@ static const struct machine_place common[] = {
 int view_make(struct pt_host *host, const char *own)
 {
 	struct machine_place places[COMMON_COUNT + 1];
-	struct machine_view view = {
-		.at = RUN_DIRECTORY, .places = places, .place_count = COMMON_COUNT};
+	struct machine_view view = {.places = places, .place_count = COMMON_COUNT};
 
 	memcpy(places, common, sizeof(common));
 	if (own)

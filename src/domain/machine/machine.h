@@ -42,7 +42,6 @@ struct machine_place {
 };
 
 struct machine_view {
-	const char *at; /* an existing directory: in the namespace, it becomes the root directory */
 	const struct machine_place *places;
 	size_t place_count;
 };

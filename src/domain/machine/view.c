@@ -152,20 +152,19 @@ static int put_place(int root_fd, const struct view *view, const struct machine_
 	return tree < 0 ? tree : put_mount(view, place->path, tree, S_ISDIR(st.st_mode));
 }
 
-static int mount_own(int root_fd, const char *at)
+/* Over the root directory, below which what is copied is still reached by @root_fd. */
+static int mount_own(int root_fd)
 {
 	AUTO_CLOSE int fs = fsopen("tmpfs", FSOPEN_CLOEXEC);
-	AUTO_CLOSE int place =
-		openat(root_fd, io_relative(at), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	AUTO_CLOSE int fd = -1;
 
-	if (fs < 0 || place < 0 || fsconfig(fs, FSCONFIG_SET_STRING, "mode", "0755", 0) < 0 ||
+	if (fs < 0 || fsconfig(fs, FSCONFIG_SET_STRING, "mode", "0755", 0) < 0 ||
 	    fsconfig(fs, FSCONFIG_SET_STRING, "size", "1m", 0) < 0 ||
 	    fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
 		return -errno;
 	fd = fsmount(fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
 	if (fd < 0 ||
-	    move_mount(fd, "", place, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
+	    move_mount(fd, "", root_fd, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
 		return -errno;
 	return TAKE_FD(fd);
 }
@@ -195,7 +194,7 @@ int machine_make_view(struct pt_host *host, const struct machine_view *wanted)
 	(void)umask(0022);
 	/* pt_host's is in the namespace that it was opened in */
 	root = openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	fd = root < 0 ? -errno : mount_own(root, wanted->at);
+	fd = root < 0 ? -errno : mount_own(root);
 	if (fd < 0)
 		return fd;
 	if (fstat(fd, &st) < 0)
