@@ -399,8 +399,8 @@ void client_drop(struct client *client, const char *why)
 	if (client->is_dead)
 		return;
 	if (why)
-		log_message(PT_LOG_NOTICE, "client %d of user %u dropped: %s", (int)client->pid,
-			    (unsigned int)client->user->uid, why);
+		log_rated(&clients->dropped, PT_LOG_NOTICE, "client %d of user %u dropped: %s",
+			  (int)client->pid, (unsigned int)client->user->uid, why);
 	else
 		log_message(PT_LOG_DEBUG, "client %d disconnected", (int)client->pid);
 	client->is_dead = true;

@@ -10,6 +10,7 @@
 #include <sys/types.h>
 
 #include "daemon/context.h"
+#include "daemon/log.h"
 #include "rpc/frames.h"
 
 struct call;
@@ -75,6 +76,7 @@ struct clients {
 	size_t others_bytes;
 	struct client_user *users;
 	bool has_dead; /* some client is to be swept away */
+	struct log_rate dropped;
 	sd_event_source *tick, *sweep;
 };
 

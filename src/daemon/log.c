@@ -7,6 +7,7 @@
 #include <string.h>
 #include <systemd/sd-daemon.h>
 
+#include "base/clock.h"
 #include "base/text.h"
 
 static enum pt_log_level least = PT_LOG_NOTICE;
@@ -34,16 +35,16 @@ void log_set_level(enum pt_log_level level)
 	least = level;
 }
 
-void log_message(enum pt_log_level level, const char *format, ...)
+static void put(enum pt_log_level level, const char *format, va_list args)
+	__attribute__((format(printf, 2, 0)));
+
+static void put(enum pt_log_level level, const char *format, va_list args)
 {
 	char text[2400], *line = text, *rest;
-	va_list args;
 
 	if (level < least)
 		return;
-	va_start(args, format);
 	(void)text_vformat(text, sizeof(text), format, args);
-	va_end(args);
 	text_clean_lines(text);
 	/* each line has its priority, or one from outside could begin with "<0>" */
 	flockfile(stderr);
@@ -54,6 +55,36 @@ void log_message(enum pt_log_level level, const char *format, ...)
 		(void)fprintf(stderr, "%s%s\n", priority(level), line);
 	}
 	funlockfile(stderr);
+}
+
+void log_message(enum pt_log_level level, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	put(level, format, args);
+	va_end(args);
+}
+
+void log_rated(struct log_rate *rate, enum pt_log_level level, const char *format, ...)
+{
+	int64_t now = clock_now_ms();
+	va_list args;
+
+	if (!rate->count || now - rate->since_ms >= LOG_RATE_MS) {
+		if (rate->left_out)
+			log_message(level, "%u messages like the next one were left out",
+				    rate->left_out);
+		*rate = (struct log_rate){.since_ms = now};
+	}
+	if (rate->count >= LOG_RATE_BURST) {
+		rate->left_out++;
+		return;
+	}
+	rate->count++;
+	va_start(args, format);
+	put(level, format, args);
+	va_end(args);
 }
 
 void log_library(void *context, enum pt_log_level level, const char *message)

@@ -31,9 +31,9 @@ struct listener {
 struct server {
 	struct clients *clients;
 	struct listener *listeners;
-	sd_event_source *pause;	   /* ends what has_paused says */
-	bool has_paused;	   /* no client was accepted since then */
-	uint64_t turned_away_usec; /* when the log was told of one last */
+	sd_event_source *pause; /* ends what has_paused says */
+	bool has_paused;	/* no client was accepted since then */
+	struct log_rate turned_away;
 };
 
 /* ---- accepting ---- */
@@ -72,18 +72,6 @@ static void pause_accepting(struct server *server, int errnum)
 	(void)sd_event_source_set_enabled(server->pause, SD_EVENT_ONESHOT);
 }
 
-/* A rejected client can reconnect at once, so this is logged at most once per second. */
-static void log_turned_away(struct server *server, uid_t uid, const char *why)
-{
-	uint64_t now = 0;
-
-	(void)sd_event_now(server->clients->context->loop, CLOCK_MONOTONIC, &now);
-	if (server->turned_away_usec && now - server->turned_away_usec < SERVER_PAUSE_USEC)
-		return;
-	server->turned_away_usec = now;
-	log_message(PT_LOG_NOTICE, "%s: a client of user %u was rejected", why, (unsigned int)uid);
-}
-
 static int on_connection(sd_event_source *source, int fd, uint32_t revents, void *context)
 {
 	struct listener *listener = context;
@@ -108,7 +96,8 @@ static int on_connection(sd_event_source *source, int fd, uint32_t revents, void
 	else if (!clients_have_room(server->clients, peer.uid, listener->is_readonly))
 		why = "too many clients";
 	if (why) {
-		log_turned_away(server, peer.uid, why);
+		log_rated(&server->turned_away, PT_LOG_NOTICE,
+			  "%s: a client of user %u was rejected", why, (unsigned int)peer.uid);
 		close(client);
 		return 0;
 	}

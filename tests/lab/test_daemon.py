@@ -123,6 +123,25 @@ def test_every_document_is_valid(daemon):
         xmllint --noout --relaxng %s *.xml""" % SCHEMA)
 
 
+def test_qemu_is_asked_for_its_version_once(daemon):
+    """Each answer is a process of root's, and every user may ask; an upgrade is seen."""
+    script = "cat >/usr/local/bin/qemu-system-x86_64 <<'END'\n#!/bin/sh\necho asked >>/tmp/asked\n" \
+             "echo QEMU emulator version %s\nEND\nchmod +x /usr/local/bin/qemu-system-x86_64"
+    asks = "import libvirt; c = libvirt.openReadOnly('qemu:///system'); print({c.getVersion() for n in range(50)})"
+    try:
+        for version, number, asked in (("9.8.7", 9008007, 1), ("9.9.0", 9009000, 2)):
+            daemon.sh(script % version)
+            for _ in range(2):
+                assert daemon.python(asks).out == "{%d}\n" % number
+            assert daemon.sh("cat /tmp/asked").out == "asked\n" * asked
+        # one that says nothing is as dear
+        daemon.sh("sed -i /emulator/d /usr/local/bin/qemu-system-x86_64")
+        assert daemon.python(asks).status != 0 and daemon.python(asks).status != 0
+        assert daemon.sh("cat /tmp/asked").out == "asked\n" * 3
+    finally:
+        daemon.sh("rm -f /usr/local/bin/qemu-system-x86_64 /tmp/asked")
+
+
 @pytest.mark.parametrize("detach", ["nodedev-dettach", "nodedev-detach"])
 def test_detach_and_back(world, daemon, detach):
     before = world.snapshot()

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "daemon/log.h"
@@ -46,10 +47,41 @@ static void test_each_line_has_its_priority(void **state)
 	assert_string_equal(text, "passthrud: one\npassthrud: two\n");
 }
 
+/* What others cause fills no disk, and is not forgotten. */
+static void test_rate(void **state)
+{
+	struct log_rate rate = {0};
+	FILE *file = tmpfile();
+	int before = dup(STDERR_FILENO);
+	char text[4096], *at = text;
+	unsigned int lines = 0;
+	ssize_t n;
+
+	(void)state;
+	assert_non_null(file);
+	assert_true(dup2(fileno(file), STDERR_FILENO) >= 0);
+	for (int i = 0; i < 1000; i++)
+		log_rated(&rate, PT_LOG_WARNING, "dropped %d", i);
+	rate.since_ms -= LOG_RATE_MS;
+	log_rated(&rate, PT_LOG_WARNING, "another");
+	assert_true(dup2(before, STDERR_FILENO) >= 0);
+	close(before);
+	n = pread(fileno(file), text, sizeof(text) - 1, 0);
+	assert_true(n > 0);
+	text[n] = '\0';
+	(void)fclose(file);
+	for (; (at = strchr(at, '\n')); at++)
+		lines++;
+	assert_int_equal(lines, LOG_RATE_BURST + 2);
+	assert_non_null(strstr(text, "dropped 9\npassthrud: 990 messages like the next one were "
+				     "left out\npassthrud: another\n"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_each_line_has_its_priority),
+		cmocka_unit_test(test_rate),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

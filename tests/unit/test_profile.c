@@ -87,8 +87,10 @@ static void test_sockets(void **state)
 	struct definition *live =
 		define(LABELLED "<devices><graphics type='vnc' socket='/proc/self/vnc'/>"
 				"<channel type='unix'><source mode='bind' path='/proc/bus/agent'/>"
-				"</channel><channel type='unix'/>"
-				"<console type='unix'><source path='/nowhere/at/all'/></console>"
+				"<target type='virtio' name='a'/></channel>"
+				"<channel type='unix'><target type='virtio' name='b'/></channel>"
+				"<channel type='unix'><source path='/nowhere/at/all'/>"
+				"<target type='virtio' name='c'/></channel>"
 				"</devices>");
 	AUTO_FREE char *text = NULL;
 

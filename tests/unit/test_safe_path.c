@@ -422,6 +422,39 @@ static void test_fifo(void **state)
 	assert_int_equal(safe_path_reopen(&at, O_WRONLY | O_DIRECTORY), -ENOTDIR);
 }
 
+static int note_link(void *context, const char *place, const char *target)
+{
+	char *text = context;
+
+	(void)snprintf(text + strlen(text), 256 - strlen(text), "%s>%s ", place, target);
+	return strcmp(place, "/stop") == 0 ? -EPERM : 0;
+}
+
+/* In turn, each at its place without links; a loop ends, and what is missing is no failure. */
+static void test_each_link(void **state)
+{
+	char text[256] = "";
+
+	(void)state;
+	put_text(tree.host, "data/disks/one", "");
+	put_link(tree.host, "data/far", "/top/../link");
+	put_top_link("top", "data/disks");
+	put_link(tree.host, "data/link", "../top/one");
+	put_link(tree.host, "data/loop", "loop");
+	assert_int_equal(safe_path_each_link(root, "/data/far", note_link, text), 0);
+	assert_string_equal(text, "/data/far>/top/../link /top>data/disks "
+				  "/data/link>../top/one /top>data/disks ");
+	text[0] = '\0';
+	assert_int_equal(safe_path_each_link(root, "/top/none/at/all", note_link, text), 0);
+	assert_string_equal(text, "/top>data/disks ");
+	text[0] = '\0';
+	assert_int_equal(safe_path_each_link(root, "/data/loop", note_link, text), -ELOOP);
+	text[0] = '\0';
+	put_top_link("stop", "data");
+	assert_int_equal(safe_path_each_link(root, "/stop/far", note_link, text), -EPERM);
+	assert_string_equal(text, "/stop>data ");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -433,6 +466,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_entry, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_moved_meanwhile, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_making, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_each_link, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_fifo, set_up, tear_down),
 	};
 

@@ -111,6 +111,15 @@ static char *read_config(const char *device)
 	return bytes;
 }
 
+/* It gets the other one's configuration space, with its serial number. */
+static void make_like(const char *device, const char *other)
+{
+	char path[256], *bytes = read_config(other);
+
+	put_bytes(host, config_path(device, path), bytes, 4096);
+	free(bytes);
+}
+
 /* What is in the slot gets another serial number. */
 static void exchange(const char *device)
 {
@@ -119,6 +128,26 @@ static void exchange(const char *device)
 	bytes[DSN_UPPER] ^= 0x55;
 	put_bytes(host, config_path(device, path), bytes, 4096);
 	free(bytes);
+}
+
+/* Two cards with one number, of which one is exchanged: the other is not it. */
+static void test_one_number(void **state)
+{
+	struct pt_error err;
+
+	(void)state;
+	make_like(TWIN, NIC);
+	record(HOSTDEV("04") HOSTDEV("41"), NULL);
+	assert_int_equal(check(HOSTDEV("04") HOSTDEV("41"), &err), 0);
+	exchange(NIC);
+	assert_int_equal(check(HOSTDEV("04") HOSTDEV("41"), &err), -ENODEV);
+	assert_non_null(
+		strstr(err.message, NIC " is not the device that guest d1 was defined with"));
+	assert_non_null(strstr(err.message, "the device with the same serial number at " TWIN
+					    " is another one"));
+	assert_null(strstr(err.message, "put " TWIN));
+	assert_null(strstr(err.message, "\n"));
+	assert_int_equal(check(HOSTDEV("41"), &err), 0);
 }
 
 static void test_the_same_ones(void **state)
@@ -232,6 +261,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_the_same_ones, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_one_number, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_exchanged, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_moved, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_first_seen_later, set_up, tear_down),

@@ -135,12 +135,14 @@ static int examine_misplaced(struct pt_host *host, struct pt_persist_list *list,
 	if (r < 0)
 		return r;
 	if (has_own_entry(list, persisted, &is)) {
+		pt_address_format(&persisted->now, text);
 		persisted->now = persisted->address;
 		persisted->state = *difference ? PT_PERSIST_EXCHANGED : PT_PERSIST_MISSING;
-		(void)text_format(persisted->text, sizeof(persisted->text),
-				  "%s%sit is not in this machine; another persisted device has the "
-				  "same serial number",
-				  difference, *difference ? "; " : "");
+		(void)text_format(
+			persisted->text, sizeof(persisted->text),
+			"%s%sit is not in this machine; the device with the same serial number "
+			"at %s is another one",
+			difference, *difference ? "; " : "", text);
 		return 0;
 	}
 	if (pt_identity_compare(&persisted->identity, &is, NULL, 0) == PT_IDENTITY_SAME)

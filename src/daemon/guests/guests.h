@@ -16,6 +16,7 @@
 #define DAEMON_GUESTS_GUESTS_H
 
 #include "daemon/events.h"
+#include "daemon/log.h"
 #include "daemon/mailbox.h"
 #include "daemon/pool.h"
 #include "domain/guest/guest.h"
@@ -94,6 +95,7 @@ struct domain {
 	const char *job; /* the operation in progress, NULL if there is none */
 	pthread_cond_t job_over;
 	struct work_queue work;
+	struct log_rate releases; /* of its QEMU's words about devices, in its work */
 };
 
 /* The parts of the daemon that guests work with. */

@@ -85,8 +85,8 @@ static void do_removed(struct pt_host *host, struct domain *domain, struct guest
 	if (r == -ENOENT)
 		return; /* a part of a device, or one that was dealt with */
 	if (r < 0)
-		log_message(PT_LOG_WARNING, "guest %s released %s: %s", domain->name, alias,
-			    err.message);
+		log_rated(&domain->releases, PT_LOG_WARNING, "guest %s released %s: %s",
+			  domain->name, alias, err.message);
 	else
 		log_message(PT_LOG_NOTICE, "guest %s released %s", domain->name, alias);
 	domain_event_device(domain, DEVICE_EVENT_REMOVED, alias);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/auto.h"
+#include "base/clock.h"
 #include "base/io.h"
 #include "base/text.h"
 #include "daemon/handlers/handlers.h"
@@ -310,13 +311,17 @@ static uint64_t ask_version(char *program)
 
 /*
  * Everybody may ask, and each answer is a process of root's: so QEMU is asked once, and again when
- * its file is another one, for it can be upgraded under a running daemon.
+ * its file is another one, for it can be upgraded under a running daemon. One that can't be run is
+ * tried again after a while.
  */
+#define ASK_AGAIN_MS 10000
+
 static uint64_t read_version(const char *name)
 {
 	static const char *const folders[] = {"/usr/local/bin", "/usr/bin", "/bin"};
 	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 	static struct stat asked;
+	static int64_t asked_ms;
 	static uint64_t version;
 	char program[128];
 	struct stat now = {0};
@@ -332,7 +337,8 @@ static uint64_t read_version(const char *name)
 	if (i == sizeof(folders) / sizeof(folders[0]))
 		return 0;
 	(void)pthread_mutex_lock(&lock);
-	is_same = version && now.st_dev == asked.st_dev && now.st_ino == asked.st_ino &&
+	is_same = (version || clock_now_ms() - asked_ms < ASK_AGAIN_MS) &&
+		  now.st_dev == asked.st_dev && now.st_ino == asked.st_ino &&
 		  now.st_size == asked.st_size && now.st_ctim.tv_sec == asked.st_ctim.tv_sec &&
 		  now.st_ctim.tv_nsec == asked.st_ctim.tv_nsec;
 	answer = version;
@@ -342,6 +348,7 @@ static uint64_t read_version(const char *name)
 	answer = ask_version(program);
 	(void)pthread_mutex_lock(&lock);
 	asked = now;
+	asked_ms = clock_now_ms();
 	version = answer;
 	(void)pthread_mutex_unlock(&lock);
 	return answer;

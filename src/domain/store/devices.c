@@ -261,6 +261,21 @@ static int check_one(struct pt_host *host, struct pt_persist_list *list,
 	return 0;
 }
 
+/* All of the guest's, for one isn't the other, also with one serial number. */
+static int make_list(const struct store_devices *devices, struct pt_persist_list *list)
+{
+	list->items = calloc(devices->count + 1, sizeof(*list->items));
+	if (!list->items)
+		return -ENOMEM;
+	for (; list->count < devices->count; list->count++) {
+		struct pt_persisted *item = &list->items[list->count];
+
+		item->address = devices->items[list->count].address;
+		item->identity = devices->items[list->count].identity;
+	}
+	return 0;
+}
+
 int store_check_devices(struct pt_host *host, const char *name,
 			const struct definition_hostdev *hostdevs, size_t count,
 			struct pt_error *err)
@@ -275,7 +290,7 @@ int store_check_devices(struct pt_host *host, const char *name,
 	if (r < 0 || !before)
 		return r;
 	after = make(before->count + count);
-	if (!after)
+	if (!after || make_list(before, &list) < 0)
 		return pt_fail_memory(err);
 	memcpy(after->items, before->items, before->count * sizeof(*before->items));
 	after->count = before->count;
@@ -288,6 +303,7 @@ int store_check_devices(struct pt_host *host, const char *name,
 			put(after, &device);
 	}
 	pt_snapshot_free(list.snapshot);
+	free(list.items);
 	if (r < 0 || result < 0)
 		return r < 0 ? r : result;
 	if (after->count == before->count || !store_is_defined(host, name))
