@@ -160,7 +160,7 @@ class Exhaustive(Kind):
 
 KINDS = {
     "kills": InLab("tests/lab/test_kills.py", 1000, 25),
-    "guest_kills": InLab("tests/lab/test_guests.py::test_killed_in_the_middle", 200, 10),
+    "guest_kills": InLab("tests/lab/test_guests.py::test_killed_in_the_middle", 500, 10),
     "races": InLab("tests/flow/test_race.py", 500, 25),
     "path_races": PathRaces(),
     "fuzz": Fuzz(),

@@ -7,7 +7,10 @@
 Each round begins a start, attach, detach or destroy through virsh, kills one of the two with
 SIGKILL after a random time, starts passthrud again where it was passthrud, and looks: every
 device is either at home, without claim, override or journal, or in a guest that runs, that
-virsh shows, that has it in its XML and whose QEMU has it open. How long an operation takes is
+virsh shows, that has it in its XML and whose QEMU has it open. The same of disks: each is lent to
+the guest that has it, in whose mount namespace it is, and to nobody else. QEMU is a user of its own,
+in a namespace of its own and, where the kernel enforces profiles, under its profile. Once no guest
+runs, there is no TPM, profile, file or permission of one. How long an operation takes is
 measured again and again, for a machine may become slower or faster: a kill that came too late
 kills nothing but an idle daemon. What it prints is in rounds.py.
 """
@@ -26,11 +29,19 @@ DEVICES = "/sys/bus/pci/devices"
 STATE = "/run/passthru"
 NVME, EDU = "0000:01:00.0", "0000:05:00.0"
 HOME = {NVME: "nvme", EDU: None}
+DISKS = ["/srv/kills/full", "/srv/kills/plugged"]
+FIRST_UID, LAST_UID = 1879113728, 1879113728 + 65535
+PROFILES = "/sys/kernel/security/apparmor/profiles"
+HAS_PROFILES = os.path.exists(PROFILES) and os.path.exists("/usr/sbin/apparmor_parser")
 PID = "/tmp/passthrud.pid"
 ACTIVE = libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE
 
 HOSTDEV = """<hostdev mode='subsystem' type='pci' managed='yes'><source>
 <address domain='0x%s' bus='0x%s' slot='0x%s' function='0x%s'/></source></hostdev>"""
+
+DISK = """<disk type='file'><driver name='qemu' type='raw'/><source file='%s'/>
+<target dev='vda' bus='virtio'/></disk>"""
+TPM = "<tpm model='tpm-tis'><backend type='emulator' version='2.0'/></tpm>"
 
 DOMAIN = """<domain type='qemu'><name>%s</name><memory unit='MiB'>64</memory><vcpu>1</vcpu>
 <os><type arch='x86_64' machine='q35'>hvm</type><kernel>/lab/guest/payload.elf</kernel>
@@ -69,9 +80,8 @@ def start(guest):
     connect().lookupByName(guest).create()
 
 
-def attach():
-    connect().lookupByName("empty").attachDeviceFlags(hostdev(NVME),
-                                                      libvirt.VIR_DOMAIN_AFFECT_LIVE)
+def attach(xml):
+    connect().lookupByName("empty").attachDeviceFlags(xml, libvirt.VIR_DOMAIN_AFFECT_LIVE)
 
 
 def link(path):
@@ -108,6 +118,51 @@ def names(directory):
     return sorted(os.listdir(STATE + directory)) if os.path.isdir(STATE + directory) else []
 
 
+def confined(guest, pid):
+    """What is wrong with how its QEMU is kept from the host and from its neighbours."""
+    uid = os.stat("/proc/%d" % pid).st_uid
+    found = [] if FIRST_UID <= uid <= LAST_UID else ["%s runs as user %d" % (guest, uid)]
+    with open("/proc/%d/attr/current" % pid) as f:
+        label = f.read().strip()
+    if HAS_PROFILES and not re.fullmatch(r"passthru-\S+ \(enforce\)", label):
+        found.append("%s runs under the profile %s" % (guest, label))
+    if os.path.exists("/proc/%d/root/home" % pid):
+        found.append("%s sees the host's files" % guest)
+    return found
+
+
+def permitted(path):
+    """The users that its access control list names."""
+    out = subprocess.run(["getfacl", "-nps", path], capture_output=True, text=True, check=True).stdout
+    return {int(uid) for uid in re.findall(r"^user:(\d+):", out, re.M)}
+
+
+def lent(running, processes):
+    """What is wrong with who may use which disk."""
+    found = []
+    for disk in DISKS:
+        guests = [guest for guest, xml in running.items() if disk in xml]
+        pids = [processes[guest] for guest in guests if guest in processes]
+        if permitted(disk) != {os.stat("/proc/%d" % pid).st_uid for pid in pids}:
+            found.append("%s is permitted to %s, and in %s" % (disk, permitted(disk), guests))
+        if not all(os.path.samefile(disk, "/proc/%d/root%s" % (pid, disk)) for pid in pids):
+            found.append("%s isn't seen by %s" % (disk, guests))
+        found += ["%s is seen by %s" % (disk, guest) for guest, pid in processes.items()
+                  if guest not in guests and os.path.ismount("/proc/%d/root%s" % (pid, disk))]
+    return found
+
+
+def left_over():
+    """Of guests, once none runs."""
+    found = ["/run/passthru/guests/" + name for name in names("/guests") if not name.startswith(".")]
+    if subprocess.run(["pgrep", "-x", "swtpm"], stdout=subprocess.DEVNULL).returncode == 0:
+        found.append("a swtpm")
+    if HAS_PROFILES:
+        with open(PROFILES) as f:
+            found += [line.strip() for line in f if line.startswith("passthru-")]
+    return found
+
+
 def problems():
     found = []
     c = connect()
@@ -139,6 +194,11 @@ def problems():
             found.append("%s is in %s's XML, but not in its QEMU" % (device, guest))
     if names("/journal"):
         found.append("journals: %s" % names("/journal"))
+    for guest, pid in processes.items():
+        found += confined(guest, pid)
+    found += lent(running, processes)
+    if not running:
+        found += left_over()
     return found
 
 
@@ -148,7 +208,7 @@ def settle(seconds=30):
     while True:
         try:
             found = problems()
-        except libvirt.libvirtError as e:   # a guest that ends while it is looked at
+        except (libvirt.libvirtError, OSError) as e:    # a guest that ends while it is looked at
             found = [str(e)]
         if not found or time.monotonic() > deadline:
             return found
@@ -175,13 +235,17 @@ BEFORE = {
     "start": lambda: None,
     "destroy": lambda: start("full"),
     "attach": lambda: start("empty"),
-    "detach": lambda: (start("empty"), wait_for_guest(), attach()),
+    "detach": lambda: (start("empty"), wait_for_guest(), attach(hostdev(NVME))),
+    "attach_disk": lambda: start("empty"),
+    "detach_disk": lambda: (start("empty"), wait_for_guest(), attach(DISK % DISKS[1])),
 }
 WORDS = {
     "start": ["start", "full"],
     "destroy": ["destroy", "full"],
     "attach": ["attach-device", "empty", "/tmp/kill-nvme.xml", "--live"],
     "detach": ["detach-device", "empty", "/tmp/kill-nvme.xml", "--live"],
+    "attach_disk": ["attach-device", "empty", "/tmp/kill-disk.xml", "--live"],
+    "detach_disk": ["detach-device", "empty", "/tmp/kill-disk.xml", "--live"],
 }
 
 
@@ -244,7 +308,15 @@ def main():
     libvirt.registerErrorHandler(lambda *_: None, None)
     with open("/tmp/kill-nvme.xml", "w") as f:
         f.write(hostdev(NVME))
-    for guest, devices in (("empty", ""), ("full", hostdev(NVME) + hostdev(EDU))):
+    with open("/tmp/kill-disk.xml", "w") as f:
+        f.write(DISK % DISKS[1])
+    os.makedirs("/srv/kills", exist_ok=True)
+    for disk in DISKS:
+        with open(disk, "wb") as f:
+            f.truncate(1 << 20)
+        os.chmod(disk, 0o600)
+    full = hostdev(NVME) + hostdev(EDU) + DISK % DISKS[0] + TPM
+    for guest, devices in (("empty", ""), ("full", full)):
         forget(guest)           # what an earlier run left, if it was itself killed
         connect().defineXML(DOMAIN % (guest, guest, devices))
     times = {}
