@@ -149,6 +149,7 @@ static int go_up(struct walk *walk)
 {
 	char above[PATH_MAX];
 	char *slash;
+	int r;
 
 	(void)text_copy(above, sizeof(above), walk->at->real);
 	slash = strrchr(above, '/');
@@ -156,8 +157,9 @@ static int go_up(struct walk *walk)
 		return 0; /* above the root directory is the root directory */
 	if (++walk->ups > LINKS_MAX)
 		return -ELOOP;
+	r = walk->tell ? walk->tell(walk->tell_context, above, NULL) : 0;
 	*slash = '\0';
-	return prepend(walk, above);
+	return r ? r : prepend(walk, above);
 }
 
 static int tell_link(const struct walk *walk, const char *name, const char *target)

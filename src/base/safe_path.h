@@ -72,8 +72,10 @@ int safe_path_open(int root_fd, const char *path, struct safe_path *ret_path);
 int safe_path_open_entry(int root_fd, const char *path, struct safe_path *ret_path);
 
 /*
- * The same walk for the links on it: @tell gets each, in turn, by its place, a path without links,
- * and its target; not 0 from it ends the walk. What is missing ends it too, with 0.
+ * The same walk for what else has to be where it is for the path to lead to its object: @tell gets
+ * each link on it, in turn, by its place, a path without links, and its target; and each directory
+ * that ".." leaves, without a target. Not 0 from it ends the walk. What is missing ends it too,
+ * with 0.
  */
 int safe_path_each_link(int root_fd, const char *path,
 			int (*tell)(void *context, const char *place, const char *target),

@@ -18,11 +18,14 @@ SOCKET = "<channel type='unix'><source mode='bind' path='%s'/><target type='virt
 @pytest.fixture
 def folder(daemon):     # noqa: F811
     """A filesystem of its own, as data often has; and files beside those of the guest."""
-    daemon.sh("umount /srv/view/data 2>/dev/null; rm -rf /srv/view && mkdir -p /srv/view/data /srv/view/sockets && "
-              "mount -t tmpfs none /srv/view/data && cd /srv/view && truncate -s 1M data/one data/two plugged && "
-              "ln -s data/one link && ln -s /srv/view/link far && echo secret >readable && chmod 644 readable")
+    # as systemd has it: what is mounted in one namespace is in others, unless they keep it from that
+    daemon.sh("mount --make-rshared /; umount /srv/view/data /srv/view/sockets/sub 2>/dev/null; rm -rf /srv/view && "
+              "mkdir -p /srv/view/data /srv/view/sockets/sub /srv/view/passed && mount -t tmpfs none /srv/view/data && "
+              "mount -t tmpfs none /srv/view/sockets/sub && "
+              "cd /srv/view && truncate -s 1M data/one data/two sockets/three && ln -s passed/../data/one link && "
+              "ln -s /srv/view/link far && echo secret >readable && chmod 644 readable && chmod 777 sockets")
     yield "/srv/view"
-    daemon.sh("umount /srv/view/data 2>/dev/null; rm -rf /srv/view", check=False)
+    daemon.sh("umount /srv/view/data /srv/view/sockets/sub 2>/dev/null; rm -rf /srv/view", check=False)
 
 
 def inside(daemon, pid, *words):     # noqa: F811
@@ -49,13 +52,14 @@ def tpm_pid(daemon):     # noqa: F811
 def test_what_it_sees(daemon, guests, folder):     # noqa: F811
     daemon.sh("passthru reattach %s 2>/dev/null; true" % EDU)
     before = daemon.sh("cat /proc/self/mountinfo").out
-    g = guests.define("v1", disk(folder + "/far") + TPM + SOCKET % (folder + "/sockets/agent") + hostdev(EDU),
-                      words="stay expect-none")
-    daemon.sh("chmod 777 %s/sockets" % folder)
+    g = guests.define("v1", disk(folder + "/far") + disk(folder + "/sockets/three", "<readonly/>", "vdb") + TPM +
+                      SOCKET % (folder + "/sockets/agent") + hostdev(EDU), words="stay expect-none")
     g.start()
     pid = g.pid()
     assert names(daemon, pid, "/") <= PROGRAMS | {"srv", "tmp", "lab"}
-    assert names(daemon, pid, "/srv/view") == {"data", "link", "far", "sockets"}
+    assert names(daemon, pid, "/srv/view") == {"data", "passed", "link", "far", "sockets"}
+    assert names(daemon, pid, "/srv/view/passed") == set()
+    assert names(daemon, pid, "/srv/view/sockets") == {"agent", "three", "sub"}
     assert names(daemon, pid, "/srv/view/data") == {"one"}
     assert is_seen(daemon, pid, folder + "/far") and is_seen(daemon, pid, folder + "/sockets/agent")
     assert names(daemon, pid, "/tmp") == {"serial-v1"}
@@ -77,6 +81,31 @@ def test_what_it_sees(daemon, guests, folder):     # noqa: F811
     # and the host has no mount of it
     assert daemon.sh("cat /proc/self/mountinfo").out == before
     daemon.virsh("destroy", "v1")
+    assert daemon.sh("cat /proc/self/mountinfo").out == before
+
+
+def test_a_directory_that_is_no_longer_shown(daemon, guests, folder):     # noqa: F811
+    """QEMU makes a file in it, which is what is shown from then on. What is mounted in the directory
+    goes from the view with it, and stays on the host; a disk in it stays in both."""
+    more = "<qemu:commandline><qemu:arg value='-pidfile'/><qemu:arg value='%s/sockets/pid'/></qemu:commandline>"
+    g = guests.define("v6", PORTS + disk(folder + "/sockets/three", "<readonly/>"), words="stay expect-none",
+                      more=more % folder)
+    before = daemon.sh("cat /proc/self/mountinfo").out
+    g.start()
+    pid = g.pid()
+    assert names(daemon, pid, "/srv/view/sockets") == {"pid", "three", "sub"}
+    drive = guests.write_device(disk(folder + "/data/one", target="vdb"))
+    daemon.virsh("attach-device", "v6", drive, "--live")
+    assert names(daemon, pid, "/srv/view/sockets") == {"pid", "three"}
+    assert is_seen(daemon, pid, folder + "/sockets/three") and is_seen(daemon, pid, folder + "/sockets/pid")
+    assert daemon.sh("cat /proc/self/mountinfo").out == before
+    # the administrator moves it all, and leaves a link
+    daemon.sh("umount /srv/view/sockets/sub; mv /srv/view/sockets /srv/view/moved && ln -s moved /srv/view/sockets")
+    card = guests.write_device(hostdev(EDU))
+    daemon.virsh("attach-device", "v6", card, "--live")
+    assert is_seen(daemon, pid, folder + "/sockets/three")
+    daemon.virsh("destroy", "v6")
+    daemon.sh("rm /srv/view/sockets && mv /srv/view/moved /srv/view/sockets")
 
 
 def test_plugged_and_unplugged(daemon, guests, folder):     # noqa: F811
@@ -140,3 +169,17 @@ def test_all_files_of_the_host(daemon, guests, folder):     # noqa: F811
     daemon.stop()
     daemon.start()
     daemon.virsh("destroy", "v4")
+
+
+def test_no_namespace_to_be_had(world, daemon, guests):     # noqa: F811
+    """Then it doesn't start, rather than see everything, and nothing of it is left."""
+    before = world.snapshot()
+    guests.define("v5", hostdev(EDU) + TPM, words="stay expect-none")
+    most = daemon.sh("cat /proc/sys/user/max_mnt_namespaces; echo 0 >/proc/sys/user/max_mnt_namespaces").out
+    try:
+        words = daemon.virsh_fails("start", "v5")
+    finally:
+        daemon.sh("echo %s >/proc/sys/user/max_mnt_namespaces" % most.strip())
+    assert "can't give it a mount namespace of its own" in words and "\n  passthrud --host-files" in words
+    assert world.snapshot() == before
+    assert daemon.sh("pgrep -x swtpm; ls /run/passthru/guests", check=False).out == ""

@@ -426,7 +426,8 @@ static int note_link(void *context, const char *place, const char *target)
 {
 	char *text = context;
 
-	(void)snprintf(text + strlen(text), 256 - strlen(text), "%s>%s ", place, target);
+	(void)snprintf(text + strlen(text), 256 - strlen(text), "%s>%s ", place,
+		       target ? target : "/");
 	return strcmp(place, "/stop") == 0 ? -EPERM : 0;
 }
 
@@ -442,8 +443,8 @@ static void test_each_link(void **state)
 	put_link(tree.host, "data/link", "../top/one");
 	put_link(tree.host, "data/loop", "loop");
 	assert_int_equal(safe_path_each_link(root, "/data/far", note_link, text), 0);
-	assert_string_equal(text, "/data/far>/top/../link /top>data/disks "
-				  "/data/link>../top/one /top>data/disks ");
+	assert_string_equal(text, "/data/far>/top/../link /top>data/disks /data/disks>/ "
+				  "/data/link>../top/one /data>/ /top>data/disks ");
 	text[0] = '\0';
 	assert_int_equal(safe_path_each_link(root, "/top/none/at/all", note_link, text), 0);
 	assert_string_equal(text, "/top>data/disks ");

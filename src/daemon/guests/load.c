@@ -148,7 +148,6 @@ static void do_reconnect(struct pt_host *host, struct domain *domain, struct gue
 		r = read_state(domain, guest, &err);
 	if (!r)
 		r = hotplug_reconcile(host, guest, tell_removed, domain, &err);
-	guest_show_again(host, guest);
 	if (r < 0)
 		log_message(PT_LOG_WARNING, "guest %s: %s", domain->name, err.message);
 	else

@@ -15,6 +15,7 @@
 #include "domain/confine/profile.h"
 #include "base/safe_path.h"
 #include "domain/store/store.h"
+#include "domain/definition/device.h"
 #include "domain/definition/xml_node.h"
 
 /*
@@ -98,8 +99,7 @@ static int put_device(FILE *out, const xmlNode *device, struct pt_error *err)
 	if (node_is(device, "interface") && !node_has(device, "type", "hostdev") &&
 	    !node_has(device, "type", "user"))
 		(void)fputs(networks, out);
-	if (node_is(device, "audio") && !node_has(device, "type", "none") &&
-	    !node_has(device, "type", "spice"))
+	if (device_is_sound(device))
 		(void)fputs(sounds, out);
 	if (node_is(device, "shmem") && node_attribute(device, "name")) {
 		char path[PATH_MAX];

@@ -58,33 +58,15 @@ static int add_groups(struct pt_host *host, const struct definition *live, struc
 
 /*
  * A file that need not be there yet, as a socket that QEMU makes: then its directory is. What
- * another user could lead elsewhere (safe_path.h) isn't the guest's to reach.
+ * another user could lead elsewhere (safe_path.h) isn't the guest's to reach: PT_NOT_PERMITTED.
  */
-static int add_named(struct pt_host *host, struct reach *reach, const char *path)
+static int add_named(struct pt_host *host, struct reach *reach, const char *path,
+		     struct pt_error *err)
 {
 	AUTO(auto_safe_path) struct safe_path at = SAFE_PATH_CLOSED;
 
-	/* "/" is a separator, or a mistake */
-	if (safe_path_open(host->root_fd, path, &at) < 0 || !at.real[1])
-		return 0;
-	if (!safe_path_is_trusted(&at, reach->guest)) {
-		char reason[SAFE_PATH_TEXT];
-
-		safe_path_explain(&at, path, SAFE_PATH_OBJECT, reason);
-		host_log(host, PT_LOG_WARNING, "qemu:commandline: %s", reason);
-		return 0;
-	}
-	return reach_add(reach, path, at.real, &at.st, true);
-}
-
-/* A socket that the definition names, which QEMU makes or connects to. */
-static int add_socket(struct pt_host *host, struct reach *reach, const char *path,
-		      struct pt_error *err)
-{
-	AUTO(auto_safe_path) struct safe_path at = SAFE_PATH_CLOSED;
-
-	/* without its directory QEMU says so */
-	if (!path || path[0] != '/' || safe_path_open(host->root_fd, path, &at) < 0)
+	/* "/" is a separator, or a mistake; what has no directory QEMU itself complains of */
+	if (!path || path[0] != '/' || safe_path_open(host->root_fd, path, &at) < 0 || !at.real[1])
 		return 0;
 	if (!safe_path_is_trusted(&at, reach->guest)) {
 		char reason[SAFE_PATH_TEXT];
@@ -95,6 +77,17 @@ static int add_socket(struct pt_host *host, struct reach *reach, const char *pat
 	return reach_add(reach, path, at.real, &at.st, true) < 0 ? pt_fail_memory(err) : 0;
 }
 
+/* Of words for QEMU, what it may not reach is left out. */
+static int add_word(struct pt_host *host, struct reach *reach, const char *path)
+{
+	struct pt_error err;
+	int r = add_named(host, reach, path, &err);
+
+	if (r == -EPERM)
+		host_log(host, PT_LOG_WARNING, "qemu:commandline: %s", err.message);
+	return r == -EPERM ? 0 : r;
+}
+
 static int add_sockets(struct pt_host *host, struct reach *reach, const struct definition *live,
 		       struct pt_error *err)
 {
@@ -103,11 +96,11 @@ static int add_sockets(struct pt_host *host, struct reach *reach, const struct d
 
 	for (; device && r == 0; device = node_next(device, NULL)) {
 		if (node_has(device, "type", "unix"))
-			r = add_socket(host, reach, node_get(device, "source@path"), err);
+			r = add_named(host, reach, node_get(device, "source@path"), err);
 		if (r == 0 && node_is(device, "graphics"))
-			r = add_socket(host, reach, node_attribute(device, "socket"), err);
+			r = add_named(host, reach, node_attribute(device, "socket"), err);
 		if (r == 0 && node_is(device, "graphics"))
-			r = add_socket(host, reach, node_get(device, "listen@socket"), err);
+			r = add_named(host, reach, node_get(device, "listen@socket"), err);
 	}
 	return r;
 }
@@ -123,7 +116,7 @@ static int add_paths(struct pt_host *host, struct reach *reach, const char *word
 		char *path = word[0] == '/' ? strndup(word, length) : NULL;
 
 		if (path)
-			r = add_named(host, reach, path);
+			r = add_word(host, reach, path);
 		else if (word[0] == '/')
 			r = -ENOMEM;
 		free(path);
@@ -162,7 +155,7 @@ static int reach_add_nodes(struct pt_host *host, struct reach *reach, const char
 		if (entry->d_name[0] != '.' &&
 		    strncmp(entry->d_name, prefix, strlen(prefix)) == 0 &&
 		    text_format(path, sizeof(path), "%s/%s", directory, entry->d_name) > 0)
-			r = add_named(host, reach, path);
+			r = add_word(host, reach, path);
 	}
 	return r;
 }

@@ -31,9 +31,7 @@ enum { FAILED_FILES, FAILED_VIEW, FAILED_LIMIT, FAILED_LABEL, FAILED_USER, FAILE
 
 static const char *const failures[] = {
 	[FAILED_FILES] = "can't set up its files",
-	[FAILED_VIEW] =
-		"can't give it a mount namespace of its own, without which it would see all "
-		"files of the host; to start guests all the same: passthrud --host-files",
+	[FAILED_VIEW] = "can't give it a mount namespace of its own",
 	[FAILED_LIMIT] = "passthrud needs CAP_SYS_RESOURCE to raise its limit of locked memory",
 	[FAILED_LABEL] = "can't enter its AppArmor profile",
 	[FAILED_USER] = "can't switch to the guest user",
@@ -252,6 +250,7 @@ static int spawn_result(struct spawn *spawn, struct pt_error *err)
 {
 	struct failure failure;
 	ssize_t n;
+	int r;
 
 	while ((n = read(spawn->status_fd, &failure, sizeof(failure))) < 0 && errno == EINTR)
 		;
@@ -261,8 +260,12 @@ static int spawn_result(struct spawn *spawn, struct pt_error *err)
 	spawn_cancel(spawn);
 	if (n != (ssize_t)sizeof(failure) || (unsigned int)failure.what > FAILED_EXEC)
 		return pt_fail(err, PT_SYSTEM, ECHILD, "QEMU exited before exec()");
-	return pt_fail(err, PT_SYSTEM, failure.errnum, "can't start QEMU: %s: %s",
-		       failures[failure.what], strerror(failure.errnum));
+	r = pt_fail(err, PT_SYSTEM, failure.errnum, "can't start QEMU: %s: %s",
+		    failures[failure.what], strerror(failure.errnum));
+	if (failure.what == FAILED_VIEW)
+		pt_error_append(err, "\nTo start guests that see all of the host's files:\n"
+				     "  passthrud --host-files");
+	return r;
 }
 
 int spawn_await(struct spawn *spawn, struct pt_error *err)

@@ -12,6 +12,7 @@
 #include "base/io.h"
 #include "base/safe_path.h"
 #include "base/text.h"
+#include "domain/definition/device.h"
 #include "domain/definition/xml_node.h"
 #include "domain/machine/machine.h"
 #include "pci/holders/text.h"
@@ -72,8 +73,8 @@ struct shown {
 	dev_t device;
 	ino_t inode;
 	bool is_directory;
-	bool is_there; /* in the view already */
-	int fd;	       /* O_PATH */
+	bool is_same; /* its path leads to it in the view as it is */
+	int fd;	      /* O_PATH */
 };
 
 struct show {
@@ -145,19 +146,25 @@ static int add_shown(struct show *show, struct safe_path *at)
 		return -ENOMEM;
 	grown->fd = TAKE_FD(at->fd);
 	show->count++;
-	grown->is_there =
+	grown->is_same =
 		fstatat(show->root, io_relative(at->real), &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 		st.st_dev == grown->device && st.st_ino == grown->inode;
 	return 0;
 }
 
+/* No target: a directory that is only passed on the way. */
 static int add_link(void *context, const char *place, const char *target)
 {
 	struct show *show = context;
 	struct machine_link *grown;
 	char text[PATH_MAX];
-	ssize_t n = readlinkat(show->root, io_relative(place), text, sizeof(text) - 1);
+	struct stat st;
+	ssize_t n;
 
+	if (!target && fstatat(show->root, io_relative(place), &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    S_ISDIR(st.st_mode))
+		return 0;
+	n = target ? readlinkat(show->root, io_relative(place), text, sizeof(text) - 1) : -1;
 	if (n > 0) {
 		text[n] = '\0';
 		if (strcmp(text, target) == 0)
@@ -167,20 +174,30 @@ static int add_link(void *context, const char *place, const char *target)
 	if (!grown)
 		return -ENOMEM;
 	show->links = grown;
-	grown[show->link_count] =
-		(struct machine_link){.path = strdup(place), .target = strdup(target)};
-	return grown[show->link_count].path && grown[show->link_count++].target ? 0 : -ENOMEM;
+	grown += show->link_count;
+	*grown = (struct machine_link){.path = strdup(place),
+				       .target = target ? strdup(target) : NULL};
+	show->link_count++;
+	return grown->path && (!target || grown->target) ? 0 : -ENOMEM;
 }
 
-/* A directory that a user could exchange is left out. */
+/*
+ * A directory that a user could exchange is left out, and so are the nodes of all devices, which a
+ * socket is hardly among.
+ */
 static int add_directory(struct show *show, const char *path)
 {
 	AUTO(auto_safe_path) struct safe_path at = SAFE_PATH_CLOSED;
+	char reason[SAFE_PATH_TEXT];
 
 	if (safe_path_open(show->host->root_fd, path, &at) < 0 || at.fd < 0 ||
-	    !S_ISDIR(at.st.st_mode) || !at.real[1] || !safe_path_is_trusted(&at, show->guest))
+	    !S_ISDIR(at.st.st_mode) || !at.real[1] || strcmp(at.real, "/dev") == 0)
 		return 0;
-	return add_shown(show, &at);
+	if (safe_path_is_trusted(&at, show->guest))
+		return add_shown(show, &at);
+	safe_path_explain(&at, path, SAFE_PATH_OBJECT, reason);
+	host_log(show->host, PT_LOG_WARNING, "QEMU doesn't see a directory: %s", reason);
+	return 0;
 }
 
 static int add_parent(struct show *show, const char *path)
@@ -208,19 +225,30 @@ static int add_reached(struct show *show, const struct reach_file *file)
 	return add_shown(show, &at);
 }
 
-/* One that was built elsewhere comes with its libraries and firmware: /opt/qemu/bin/… */
+static bool is_common(const char *path)
+{
+	size_t i = 0;
+
+	while (i < COMMON_COUNT && !is_below(path, common[i].path))
+		i++;
+	return i < COMMON_COUNT;
+}
+
+/*
+ * One that was built elsewhere comes with its libraries and firmware: /opt/qemu/bin/… Who could
+ * exchange its directory could exchange it as well.
+ */
 static int add_emulator(struct show *show, const char *emulator)
 {
 	AUTO(auto_safe_path) struct safe_path at = SAFE_PATH_CLOSED;
+	AUTO(auto_safe_path) struct safe_path directory = SAFE_PATH_CLOSED;
 	char *slash;
 
 	if (safe_path_each_link(show->host->root_fd, emulator, add_link, show) == -ENOMEM)
 		return -ENOMEM;
-	if (safe_path_open(show->host->root_fd, emulator, &at) < 0 || at.fd < 0)
+	if (safe_path_open(show->host->root_fd, emulator, &at) < 0 || at.fd < 0 ||
+	    is_common(at.real))
 		return 0;
-	for (size_t i = 0; i < COMMON_COUNT; i++)
-		if (is_below(at.real, common[i].path))
-			return 0;
 	slash = strrchr(at.real, '/');
 	if (slash - at.real > 4 && strncmp(slash - 4, "/bin", 4) == 0)
 		slash -= 4;
@@ -228,7 +256,9 @@ static int add_emulator(struct show *show, const char *emulator)
 	if (slash == at.real)
 		return add_shown(show, &at);
 	*slash = '\0';
-	return add_directory(show, at.real);
+	if (safe_path_open(show->host->root_fd, at.real, &directory) < 0 || directory.fd < 0)
+		return 0;
+	return add_shown(show, &directory);
 }
 
 static int add_named(struct show *show, const char *path)
@@ -245,8 +275,7 @@ static int add_devices(struct show *show, const struct definition *live)
 	int r = 0;
 
 	for (; device && r == 0; device = node_next(device, NULL)) {
-		bool is_sound = node_is(device, "audio") && !node_has(device, "type", "none") &&
-				!node_has(device, "type", "spice");
+		bool is_sound = device_is_sound(device);
 
 		if (is_sound || node_is(device, "shmem"))
 			r = add_named(show, "/dev/shm");
@@ -258,21 +287,34 @@ static int add_devices(struct show *show, const struct definition *live)
 
 /* ---- what isn't, any more ---- */
 
+static bool is_below_shown(const struct show *show, const char *path)
+{
+	for (size_t i = 0; i < show->count; i++)
+		if (show->items[i].is_directory && strcmp(path, show->items[i].path) != 0 &&
+		    is_below(path, show->items[i].path))
+			return true;
+	return false;
+}
+
+/* Where something is mounted that isn't what is to be there, that goes first. */
 static bool is_wanted(const struct show *show, const char *point, const char *own)
 {
-	bool is_so = strcmp(point, "/") == 0 || is_below(point, own);
+	if (strcmp(point, "/") == 0 || is_below(point, own) || is_common(point))
+		return true;
+	for (size_t i = 0; i < show->count; i++)
+		if (strcmp(point, show->items[i].path) == 0)
+			return show->items[i].is_same;
+	return is_below_shown(show, point);
+}
 
-	for (size_t i = 0; !is_so && i < COMMON_COUNT; i++)
-		is_so = is_below(point, common[i].path);
-	for (size_t i = 0; !is_so && i < show->count; i++) {
-		const struct shown *item = &show->items[i];
+/* In the view, it goes with a mount that it is only seen through; or it comes with a directory. */
+static bool is_missing(const struct show *show, const struct shown *item)
+{
+	bool is_there = item->is_same;
 
-		/* where something is that isn't it, that goes first */
-		is_so = strcmp(point, item->path) == 0
-				? item->is_there
-				: item->is_directory && is_below(point, item->path);
-	}
-	return is_so;
+	for (size_t i = 0; is_there && i < show->unmount_count; i++)
+		is_there = !is_below(item->path, show->unmounts[i]);
+	return !is_there && !is_below_shown(show, item->path);
 }
 
 /* The last first, for it may be mounted in one before it. */
@@ -313,11 +355,11 @@ void view_unpin(struct view_pins *pins)
 }
 
 /* 0: unknown, before Linux 5.8. */
-static uint64_t mount_of(int fd, const char *path)
+static uint64_t mount_of(int fd)
 {
 	struct statx st;
 
-	return statx(fd, path, AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_MNT_ID, &st) == 0 &&
+	return statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_MNT_ID, &st) == 0 &&
 			       (st.stx_mask & STATX_MNT_ID)
 		       ? st.stx_mnt_id
 		       : 0;
@@ -326,7 +368,7 @@ static uint64_t mount_of(int fd, const char *path)
 static bool is_pinned(const struct view_pins *pins, uint64_t mount)
 {
 	for (size_t i = 0; i < pins->count; i++)
-		if (mount_of(pins->fds[i], "") == mount)
+		if (mount_of(pins->fds[i]) == mount)
 			return true;
 	return false;
 }
@@ -334,12 +376,12 @@ static bool is_pinned(const struct view_pins *pins, uint64_t mount)
 static int show_pin(struct show *show, struct view_pins *pins)
 {
 	struct view_pins fresh = {.fds = calloc(show->count + 1, sizeof(*fresh.fds))};
-	uint64_t root = mount_of(show->host->root_fd, "");
+	uint64_t root = mount_of(show->host->root_fd);
 
 	if (!fresh.fds)
 		return -ENOMEM;
 	for (size_t i = 0; i < show->count; i++) {
-		uint64_t mount = mount_of(show->items[i].fd, "");
+		uint64_t mount = mount_of(show->items[i].fd);
 
 		if (mount && mount != root && !is_pinned(&fresh, mount))
 			fresh.fds[fresh.count++] = TAKE_FD(show->items[i].fd);
@@ -351,17 +393,6 @@ static int show_pin(struct show *show, struct view_pins *pins)
 
 /* ---- all of it ---- */
 
-/* False also for one that has ended. */
-static bool has_view(struct pt_host *host, pid_t pid)
-{
-	struct stat ours, theirs;
-	char path[64];
-
-	(void)text_format(path, sizeof(path), "proc/%d/ns/mnt", (int)pid);
-	return fstatat(host->root_fd, "proc/self/ns/mnt", &ours, 0) == 0 &&
-	       fstatat(host->root_fd, path, &theirs, 0) == 0 && ours.st_ino != theirs.st_ino;
-}
-
 static int show_collect(struct show *show, const struct definition *live, const struct reach *reach)
 {
 	int r = add_emulator(show, definition_emulator(live));
@@ -371,7 +402,7 @@ static int show_collect(struct show *show, const struct definition *live, const 
 	return r < 0 ? r : add_devices(show, live);
 }
 
-static int show_change(struct show *show, int pidfd, struct pt_error *err)
+static int show_change(struct show *show, pid_t pid, int pidfd, struct pt_error *err)
 {
 	AUTO_FREE struct machine_mount *mounts = calloc(show->count + 1, sizeof(*mounts));
 	struct machine_view_change change = {.unmounts = show->unmounts,
@@ -383,14 +414,14 @@ static int show_change(struct show *show, int pidfd, struct pt_error *err)
 	if (!mounts)
 		return pt_fail_memory(err);
 	for (size_t i = 0; i < show->count; i++)
-		if (!show->items[i].is_there)
+		if (is_missing(show, &show->items[i]))
 			mounts[change.mount_count++] =
 				(struct machine_mount){.path = show->items[i].path,
 						       .fd = show->items[i].fd,
 						       .is_directory = show->items[i].is_directory};
 	if (!change.unmount_count && !change.link_count && !change.mount_count)
 		return 0;
-	return machine_of(show->host)->change_view(show->host, pidfd, &change, err);
+	return machine_of(show->host)->change_view(show->host, pid, pidfd, &change, err);
 }
 
 int view_show(struct pt_host *host, pid_t pid, int pidfd, const struct definition *live,
@@ -400,8 +431,6 @@ int view_show(struct pt_host *host, pid_t pid, int pidfd, const struct definitio
 	char path[64], own[STORE_NAME + 64];
 	int r;
 
-	if (!has_view(host, pid))
-		return 0;
 	(void)text_format(path, sizeof(path), "proc/%d/root", (int)pid);
 	(void)text_format(own, sizeof(own), RUN_DIRECTORY "/%s.d", definition_name(live));
 	show.root = openat(host->root_fd, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -409,7 +438,7 @@ int view_show(struct pt_host *host, pid_t pid, int pidfd, const struct definitio
 	if (!r)
 		r = find_unmounts(&show, pid, own);
 	r = r < 0 ? pt_fail(err, PT_SYSTEM, -r, "can't find out what QEMU sees: %s", strerror(-r))
-		  : show_change(&show, pidfd, err);
+		  : show_change(&show, pid, pidfd, err);
 	if (!r && show_pin(&show, pins) < 0)
 		r = pt_fail_memory(err);
 	show_free(&show);

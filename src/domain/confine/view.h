@@ -34,8 +34,8 @@ int view_make(struct pt_host *host, const char *own);
 
 /*
  * In the view of that process, which view_make() made: what @reach lists and what else @live needs
- * is there afterwards, and what was there of another device is not. A process that sees the host's
- * files stays as it is. PT_SYSTEM names the file; what is missing then is as if it weren't listed.
+ * is there afterwards, and what was there of another device is not. PT_SYSTEM names the file; what
+ * is missing then is as if it weren't listed.
  * @pins are those of before, or none, and are replaced on success.
  */
 int view_show(struct pt_host *host, pid_t pid, int pidfd, const struct definition *live,

@@ -163,6 +163,12 @@ static const struct {
 	{"controller", "@index", "type and index"},
 };
 
+bool device_is_sound(const xmlNode *device)
+{
+	return node_is(device, "audio") && !node_has(device, "type", "none") &&
+	       !node_has(device, "type", "spice");
+}
+
 struct device_identity device_identity(const xmlNode *device)
 {
 	struct device_identity identity = {

@@ -8,6 +8,9 @@
 /* 1 and *ret_hostdev when it is a PCI device of the host, 0 when it is something else. */
 int device_hostdev(xmlNode *device, struct definition_hostdev *ret_hostdev, struct pt_error *err);
 
+/* An <audio> that plays on the host. */
+bool device_is_sound(const xmlNode *device);
+
 /* The <address type='pci'> of @node in the guest, or a hostdev's source address. */
 int device_address(const xmlNode *address, struct pt_address *ret_address);
 

@@ -179,9 +179,6 @@ int guest_confine(struct pt_host *host, struct guest *guest, const struct defini
 /* The same with its live definition; what fails is in the log, for it keeps more, not less. */
 void guest_confine_again(struct pt_host *host, struct guest *guest);
 
-/* For a daemon that found it running: what it sees is as its live definition says. */
-void guest_show_again(struct pt_host *host, struct guest *guest);
-
 struct guest *guest_ref(struct guest *guest);
 void guest_unref(struct guest *guest); /* NULL is allowed */
 AUTO_DEFINE(guest, struct guest *, guest_unref)

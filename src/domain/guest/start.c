@@ -115,6 +115,7 @@ static int prepare_guest(struct start *start, const struct definition *def, stru
 	guest->record->id = guest->id;
 	if (confine_is_own(&guest->user))
 		text_copy(guest->record->user, sizeof(guest->record->user), guest->user.name);
+	guest->record->has_view = !guest->user.sees_host;
 	guest->record->phase = STORE_STARTING;
 	guest->record->since = (int64_t)time(NULL);
 	return definition_hostdevs(guest->live, &start->hostdevs, &start->hostdev_count, err);

@@ -58,7 +58,7 @@ struct machine_mount {
 
 struct machine_link {
 	const char *path;
-	const char *target;
+	const char *target; /* NULL: a directory */
 };
 
 struct machine_view_change {
@@ -88,10 +88,12 @@ struct machine_ops {
 	 */
 	int (*make_view)(struct pt_host *host, const struct machine_view *view);
 	/*
-	 * In the mount namespace of that process (pidfd), from outside: CAP_SYS_CHROOT, too.
-	 * PT_SYSTEM names the path; what was done before that stays.
+	 * In the mount namespace that make_view() made for that process, from outside:
+	 * CAP_SYS_CHROOT, too. One that it made itself, or the host's, is refused (PT_SYSTEM), for
+	 * there the same would be done to the host's files. PT_SYSTEM names the path; what was done
+	 * before that stays.
 	 */
-	int (*change_view)(struct pt_host *host, int pidfd,
+	int (*change_view)(struct pt_host *host, pid_t pid, int pidfd,
 			   const struct machine_view_change *change, struct pt_error *err);
 	/* PT_SYSTEM with what can't be done. udev is waited for until then (monotonic). */
 	int (*open_tap)(struct pt_host *host, struct machine_tap *tap, int64_t udev_until_ms,
@@ -113,8 +115,8 @@ const struct machine_ops *machine_of(const struct pt_host *host);
 
 /* The kernel's own: tap.c, vf.c and view.c. */
 int machine_make_view(struct pt_host *host, const struct machine_view *view);
-int machine_change_view(struct pt_host *host, int pidfd, const struct machine_view_change *change,
-			struct pt_error *err);
+int machine_change_view(struct pt_host *host, pid_t pid, int pidfd,
+			const struct machine_view_change *change, struct pt_error *err);
 int machine_open_tap(struct pt_host *host, struct machine_tap *tap, int64_t udev_until_ms,
 		     int *ret_fd, struct pt_error *err);
 int machine_read_vf(struct pt_host *host, const char *netdev, uint32_t index,

@@ -6,8 +6,11 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/nsfs.h>
+#include <poll.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -31,6 +34,13 @@ struct view {
 	dev_t own; /* its own filesystem, on which alone something is made */
 };
 
+/* The host had something else there before, of which the view has what it was mounted on. */
+static void make_room(int parent, const char *name)
+{
+	if (unlinkat(parent, name, 0) < 0 && errno == EISDIR)
+		(void)unlinkat(parent, name, AT_REMOVEDIR);
+}
+
 static int make_target(const struct view *view, int parent, const char *name, bool is_directory)
 {
 	struct stat st, parent_st;
@@ -43,8 +53,7 @@ static int make_target(const struct view *view, int parent, const char *name, bo
 		return -errno;
 	if (parent_st.st_dev != view->own)
 		return -ENOENT;
-	/* the host had something else there before */
-	(void)unlinkat(parent, name, 0);
+	make_room(parent, name);
 	r = is_directory ? mkdirat(parent, name, 0755) : mknodat(parent, name, S_IFREG | 0444, 0);
 	return r < 0 ? -errno : 0;
 }
@@ -87,6 +96,7 @@ static int put_mount(const struct view *view, const char *path, int tree, bool i
 	return move_mount(tree, "", parent, name, MOVE_MOUNT_F_EMPTY_PATH) < 0 ? -errno : 0;
 }
 
+/* Without a target, a directory. */
 static int put_link(const struct view *view, const char *path, const char *target)
 {
 	const char *name;
@@ -99,18 +109,43 @@ static int put_link(const struct view *view, const char *path, const char *targe
 		return -errno;
 	if (st.st_dev != view->own)
 		return 0; /* the host's directory, with the host's link */
-	(void)unlinkat(parent, name, 0);
-	return symlinkat(target, parent, name) < 0 ? -errno : 0;
+	if (!target)
+		return make_target(view, parent, name, true);
+	make_room(parent, name);
+	/* with something in it, it is still needed as a directory: then QEMU finds what is there */
+	return symlinkat(target, parent, name) < 0 && errno != EEXIST ? -errno : 0;
+}
+
+/* What was mounted there may be gone already, with the host's. */
+static int take_mount(const struct view *view, const char *path)
+{
+	const char *name;
+	AUTO_CLOSE int parent = -1;
+	struct stat st;
+
+	if (umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 && errno != EINVAL && errno != ENOENT)
+		return -errno;
+	parent = open_parent(view, path, &name);
+	if (parent >= 0 && fstat(parent, &st) == 0 && st.st_dev == view->own)
+		make_room(parent, name);
+	return 0;
 }
 
 /* ---- a new one ---- */
 
+/*
+ * A copy, which gets what the host mounts and unmounts below it, and the host nothing of what is
+ * mounted or unmounted there: mount_setattr(2) is of Linux 5.12.
+ */
 static int copy_mount(int dir_fd, const char *path, bool is_shallow)
 {
-	unsigned int flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH;
-	int fd = open_tree(dir_fd, path, flags | (is_shallow ? 0 : AT_RECURSIVE));
+	unsigned int flags = AT_EMPTY_PATH | (is_shallow ? 0 : AT_RECURSIVE);
+	struct mount_attr slave = {.propagation = MS_SLAVE};
+	AUTO_CLOSE int fd = open_tree(dir_fd, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | flags);
 
-	return fd < 0 ? -errno : fd;
+	if (fd < 0 || mount_setattr(fd, "", flags, &slave, sizeof(slave)) < 0)
+		return -errno;
+	return TAKE_FD(fd);
 }
 
 /* A copy of the node would look for its pts beside the one of the host. */
@@ -179,11 +214,11 @@ static int make_root(struct pt_host *host, const struct view *view)
 	return 0;
 }
 
-int machine_make_view(struct pt_host *host, const struct machine_view *wanted)
+int machine_make_view(struct pt_host *host, const struct machine_view *view)
 {
 	AUTO_CLOSE int root = -1;
 	AUTO_CLOSE int fd = -1;
-	struct view view;
+	struct view made;
 	struct stat st;
 	int r = 0;
 
@@ -194,15 +229,17 @@ int machine_make_view(struct pt_host *host, const struct machine_view *wanted)
 	(void)umask(0022);
 	/* pt_host's is in the namespace that it was opened in */
 	root = openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	fd = root < 0 ? -errno : mount_own(root);
+	if (root < 0)
+		return -errno;
+	fd = mount_own(root);
 	if (fd < 0)
 		return fd;
 	if (fstat(fd, &st) < 0)
 		return -errno;
-	view = (struct view){.fd = fd, .own = st.st_dev};
-	for (size_t i = 0; r == 0 && i < wanted->place_count; i++)
-		r = put_place(root, &view, &wanted->places[i]);
-	return r < 0 ? r : make_root(host, &view);
+	made = (struct view){.fd = fd, .own = st.st_dev};
+	for (size_t i = 0; r == 0 && i < view->place_count; i++)
+		r = put_place(root, &made, &view->places[i]);
+	return r < 0 ? r : make_root(host, &made);
 }
 
 /* ---- a change of one, from outside ---- */
@@ -213,12 +250,12 @@ struct failure {
 	const char *path;
 };
 
-static int enter(int pidfd, struct view *ret_view)
+static int enter(int namespace_fd, struct view *ret_view)
 {
 	struct stat st;
 	int fd;
 
-	if (setns(pidfd, CLONE_NEWNS) < 0)
+	if (setns(namespace_fd, CLONE_NEWNS) < 0)
 		return -errno;
 	(void)umask(0022);
 	fd = openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -228,17 +265,16 @@ static int enter(int pidfd, struct view *ret_view)
 	return 0;
 }
 
-static void change_view(int pidfd, const struct machine_view_change *change, const int *trees,
-			struct failure *failure)
+static void change_view(int namespace_fd, const struct machine_view_change *change,
+			const int *trees, struct failure *failure)
 {
-	struct view view;
-	int r = enter(pidfd, &view);
+	struct view view = {.fd = AT_FDCWD};
+	int r = enter(namespace_fd, &view);
 
 	failure->path = "/";
 	for (size_t i = 0; r == 0 && i < change->unmount_count; i++) {
 		failure->path = change->unmounts[i];
-		if (umount2(failure->path, MNT_DETACH | UMOUNT_NOFOLLOW) < 0)
-			r = -errno;
+		r = take_mount(&view, failure->path);
 	}
 	for (size_t i = 0; r == 0 && i < change->link_count; i++) {
 		failure->path = change->links[i].path;
@@ -252,7 +288,7 @@ static void change_view(int pidfd, const struct machine_view_change *change, con
 	_exit(0);
 }
 
-static int change_and_wait(struct pt_host *host, int pidfd,
+static int change_and_wait(struct pt_host *host, int namespace_fd,
 			   const struct machine_view_change *change, const int *trees,
 			   struct pt_error *err)
 {
@@ -265,7 +301,7 @@ static int change_and_wait(struct pt_host *host, int pidfd,
 		return pt_fail_memory(err);
 	pid = machine_of(host)->fork(host);
 	if (pid == 0)
-		change_view(pidfd, change, trees, failure);
+		change_view(namespace_fd, change, trees, failure);
 	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	if (pid < 0 || status != 0)
@@ -279,13 +315,41 @@ static int change_and_wait(struct pt_host *host, int pidfd,
 	return r;
 }
 
-int machine_change_view(struct pt_host *host, int pidfd, const struct machine_view_change *change,
-			struct pt_error *err)
+/* Of a process that lives, and made for it by root: of the same users as this one's. */
+static int open_namespace(struct pt_host *host, pid_t pid, int pidfd, struct pt_error *err)
 {
+	struct pollfd end = {.fd = pidfd, .events = POLLIN};
+	struct stat own_mounts, own_users, mounts, users;
+	AUTO_CLOSE int fd = -1;
+	AUTO_CLOSE int users_fd = -1;
+	char path[64];
+
+	(void)text_format(path, sizeof(path), "proc/%d/ns/mnt", (int)pid);
+	fd = openat(host->root_fd, path, O_RDONLY | O_CLOEXEC);
+	users_fd = fd < 0 ? -1 : ioctl(fd, NS_GET_USERNS);
+	if (users_fd < 0 || fstat(fd, &mounts) < 0 || fstat(users_fd, &users) < 0 ||
+	    fstatat(host->root_fd, "proc/self/ns/mnt", &own_mounts, 0) < 0 ||
+	    fstatat(host->root_fd, "proc/self/ns/user", &own_users, 0) < 0 || poll(&end, 1, 0) < 0)
+		return pt_fail(err, PT_SYSTEM, errno, "can't open QEMU's mount namespace: %s",
+			       strerror(errno));
+	if (end.revents)
+		return pt_fail(err, PT_SYSTEM, ESRCH, "QEMU has ended");
+	if (mounts.st_ino == own_mounts.st_ino || users.st_ino != own_users.st_ino)
+		return pt_fail(err, PT_SYSTEM, EPERM,
+			       "QEMU isn't in the mount namespace that was made for it");
+	return TAKE_FD(fd);
+}
+
+int machine_change_view(struct pt_host *host, pid_t pid, int pidfd,
+			const struct machine_view_change *change, struct pt_error *err)
+{
+	AUTO_CLOSE int namespace_fd = open_namespace(host, pid, pidfd, err);
 	AUTO_FREE int *trees = calloc(change->mount_count + 1, sizeof(*trees));
 	size_t count = 0;
 	int r = trees ? 0 : pt_fail_memory(err);
 
+	if (namespace_fd < 0)
+		return -err->errnum;
 	for (; r == 0 && count < change->mount_count; count++) {
 		const struct machine_mount *mount = &change->mounts[count];
 
@@ -297,7 +361,7 @@ int machine_change_view(struct pt_host *host, int pidfd, const struct machine_vi
 		}
 	}
 	if (!r)
-		r = change_and_wait(host, pidfd, change, trees, err);
+		r = change_and_wait(host, namespace_fd, change, trees, err);
 	while (count)
 		close(trees[--count]);
 	return r;

@@ -165,6 +165,8 @@ struct json_object *store_live_to_json(const struct store_live *live)
 	r |= json_set_text(object, "phase", phases[live->phase]);
 	r |= json_set_number(object, "since", live->since);
 	r |= json_set_text(object, "xml", live->xml);
+	if (live->has_view)
+		r |= json_set_bool(object, "view", true);
 	if (live->user[0])
 		r |= json_set_text(object, "user", live->user);
 	r |= set_lists(object, live);
@@ -338,6 +340,8 @@ static int store_live_from_json(struct json_object *object, struct store_live *l
 		r = json_get_number(object, "since", 0, INT64_MAX, &live->since, err);
 	if (!r)
 		r = json_get_word(object, "phase", phases, COUNT(phases), &phase, err);
+	if (!r && json_object_object_get_ex(object, "view", NULL))
+		r = json_get_bool(object, "view", &live->has_view, err);
 	if (!r)
 		r = json_get_text(object, "user", false, live->user, sizeof(live->user), err);
 	if (!r)

@@ -84,6 +84,7 @@ struct store_live {
 	int64_t since; /* seconds since the epoch */
 	pid_t tpm_pid; /* of its swtpm (resources/tpm.h); 0: none */
 	uint64_t tpm_start_time;
+	bool has_view; /* its processes see what confine/view.h says */
 	char user[64]; /* the name of the one that guests have in common; "": unknown */
 	struct store_pending pending[STORE_PENDING_MAX];
 	size_t pending_count;
