@@ -59,7 +59,7 @@ def test_beside(arena, play):
 
 
 def test_says_that_a_disk_has_left(arena):
-    """Its descriptors show that it hasn't: it is lent until they do."""
+    """Its descriptors show that it hasn't: it is lent until they do, and no other guest has it."""
     disk = a.DISK % "Keeps-b"
     path = arena.disk("Keeps-b")
     owner = os.stat(path).st_uid
@@ -69,6 +69,8 @@ def test_says_that_a_disk_has_left(arena):
         admin.call(wire.DETACH, wire.domain("Keeps") + wire.text(disk) + wire.number(1))
         assert "Keeps-b" not in admin.text(wire.DOMAIN_XML, wire.domain("Keeps") + wire.number(0))
     assert os.stat(path).st_uid == lent
+    with pytest.raises(wire.Refused, match="QEMU of guest Keeps still has it open, although it released it"):
+        arena.create("Second", disk="Keeps-b")
     assert arena.destroy_all(["Keeps"]) < a.DESTROY_S
     assert os.stat(path).st_uid == owner
     arena.settle()

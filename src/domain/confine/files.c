@@ -381,43 +381,7 @@ static int ask(const struct named_files *files, const struct confine_user *user,
 	return try_as(files, &common, ret_common, err);
 }
 
-int files_check(struct pt_host *host, const struct definition *live, const xmlNode *device,
-		const struct confine_user *user, struct store_live *record, struct pt_error *err)
-{
-	struct named_files files = {
-		.host = host, .guest = user->common_uid, .record = record, .may_make = true};
-	struct finding *own = NULL, *common = NULL;
-	int result = 0, r = named_files_find(&files, live, device);
-
-	if (r < 0)
-		r = pt_fail_memory(err);
-	else if (!is_plain(&files))
-		r = ask(&files, user, &own, &common, err);
-	for (size_t i = 0; r == 0 && own && i < files.count; i++)
-		r = judge(host, &files.items[i], &own[i], common ? &common[i] : NULL, user, record,
-			  &result, err);
-	if (own)
-		(void)munmap(own, findings_size(&files));
-	if (common)
-		(void)munmap(common, findings_size(&files));
-	named_files_free(&files);
-	return r < 0 ? r : result;
-}
-
-/* ---- what isn't needed any more ---- */
-
-/* Also where its path is another user's to lead elsewhere by now. */
-static bool is_named(const struct named_files *files, const struct store_file *file)
-{
-	for (size_t i = 0; i < files->count; i++) {
-		const struct named_file *at = &files->items[i];
-
-		if ((!at->errnum && store_file_is(file, &at->st)) ||
-		    (at->real && strcmp(at->real, file->path) == 0))
-			return true;
-	}
-	return false;
-}
+/* ---- what another guest's QEMU keeps ---- */
 
 /*
  * Whether QEMU has the file open, whatever it says: then it would share it with whoever gets it
@@ -448,6 +412,84 @@ static bool is_open_in_guest(struct pt_host *host, const struct store_live *reco
 	return false;
 }
 
+static bool is_kept(struct pt_host *host, const struct store_live *other, const struct stat *st)
+{
+	for (size_t i = 0; i < other->file_count; i++)
+		if (other->files[i].is_kept && store_file_is(&other->files[i], st) &&
+		    is_open_in_guest(host, other, &other->files[i]))
+			return true;
+	return false;
+}
+
+static void refuse_kept(struct pt_host *host, const struct named_files *files, const char *name,
+			int *result, struct pt_error *err)
+{
+	AUTO_FREE char **names = NULL;
+	char text[1400];
+
+	if (store_list_live(host, &names, NULL) < 0)
+		return;
+	for (size_t i = 0; names && names[i]; i++) {
+		AUTO(auto_store_live) struct store_live *other = NULL;
+
+		if (strcmp(names[i], name) == 0 ||
+		    store_read_live(host, names[i], &other, NULL) < 0)
+			continue;
+		for (size_t j = 0; j < files->count; j++) {
+			const struct named_file *file = &files->items[j];
+
+			if (file->errnum || !is_kept(host, other, &file->st))
+				continue;
+			(void)text_format(
+				text, sizeof(text),
+				"%.600s: QEMU of guest %s still has it open, although it released "
+				"it, and could write to it; end that guest: virsh destroy %s",
+				file->path, other->name, other->name);
+			judge_refuse(file, result, err, text);
+		}
+	}
+}
+
+int files_check(struct pt_host *host, const struct definition *live, const xmlNode *device,
+		const struct confine_user *user, struct store_live *record, struct pt_error *err)
+{
+	struct named_files files = {
+		.host = host, .guest = user->common_uid, .record = record, .may_make = true};
+	struct finding *own = NULL, *common = NULL;
+	int result = 0, r = named_files_find(&files, live, device);
+
+	if (r < 0)
+		r = pt_fail_memory(err);
+	else if (!is_plain(&files))
+		r = ask(&files, user, &own, &common, err);
+	if (own)
+		refuse_kept(host, &files, record->name, &result, err);
+	for (size_t i = 0; r == 0 && own && i < files.count; i++)
+		r = judge(host, &files.items[i], &own[i], common ? &common[i] : NULL, user, record,
+			  &result, err);
+	if (own)
+		(void)munmap(own, findings_size(&files));
+	if (common)
+		(void)munmap(common, findings_size(&files));
+	named_files_free(&files);
+	return r < 0 ? r : result;
+}
+
+/* ---- what isn't needed any more ---- */
+
+/* Also where its path is another user's to lead elsewhere by now. */
+static bool is_named(const struct named_files *files, const struct store_file *file)
+{
+	for (size_t i = 0; i < files->count; i++) {
+		const struct named_file *at = &files->items[i];
+
+		if ((!at->errnum && store_file_is(file, &at->st)) ||
+		    (at->real && strcmp(at->real, file->path) == 0))
+			return true;
+	}
+	return false;
+}
+
 /* True when it went back: QEMU may say of a disk that it let it go, and go on writing to it. */
 static bool take_back_closed(struct pt_host *host, const struct store_live *record,
 			     const struct store_file *file)
@@ -463,6 +505,31 @@ static bool take_back_closed(struct pt_host *host, const struct store_live *reco
 	return true;
 }
 
+void files_keep(struct pt_host *host, const struct definition *live, const xmlNode *device,
+		uid_t guest, struct store_live *record)
+{
+	struct named_files files = {.host = host, .guest = guest, .record = record};
+	int r = named_files_find(&files, live, device);
+
+	for (size_t i = 0; r == 0 && i < files.count; i++) {
+		const struct named_file *file = &files.items[i];
+		struct store_file kept = {.path = file->real,
+					  .device = (uint64_t)file->st.st_dev,
+					  .inode = (uint64_t)file->st.st_ino,
+					  .uid = file->st.st_uid,
+					  .given = file->st.st_uid};
+
+		if (file->errnum || file->need == NEED_NODE ||
+		    !is_open_in_guest(host, record, &kept))
+			continue;
+		if (!files_is_listed(record, &file->st, 0))
+			r = store_add_file(record, &kept);
+		for (size_t j = 0; j < record->file_count; j++)
+			record->files[j].is_kept |= store_file_is(&record->files[j], &file->st);
+	}
+	named_files_free(&files);
+}
+
 void files_settle(struct pt_host *host, const struct definition *live, uid_t guest,
 		  struct store_live *record)
 {
@@ -472,9 +539,12 @@ void files_settle(struct pt_host *host, const struct definition *live, uid_t gue
 	/* without memory they go back with the guest's end */
 	for (size_t i = record->file_count; r == 0 && i-- > 0;) {
 		/* directories are on the way of more than one file */
-		if (record->files[i].permitted == ACCESS_EXECUTE ||
-		    is_named(&files, &record->files[i]))
+		if (record->files[i].permitted == ACCESS_EXECUTE)
 			continue;
+		if (is_named(&files, &record->files[i])) {
+			record->files[i].is_kept = false;
+			continue;
+		}
 		if (take_back_closed(host, record, &record->files[i]))
 			store_drop_file(record, i);
 	}

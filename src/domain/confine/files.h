@@ -62,6 +62,14 @@ void files_take_back_one(struct pt_host *host, const struct store_live *record,
 bool files_is_lent(struct pt_host *host, const char *name, const struct stat *st, uid_t *ret_uid);
 
 /*
+ * @device of @live is about to be removed, for QEMU says that it has let it go: files of it that
+ * QEMU still has open are noted in @record, whether they were lent or not. Until they are closed,
+ * files_check() refuses them to other guests.
+ */
+void files_keep(struct pt_host *host, const struct definition *live, const xmlNode *device,
+		uid_t guest, struct store_live *record);
+
+/*
  * Devices were removed from @live: the same for files that it no longer names, and that QEMU has no
  * longer open. Others stay in @record until the next time, or the guest's end.
  */

@@ -181,6 +181,7 @@ int unplug_finish(struct pt_host *host, struct guest *guest, const char *alias,
 	if (command_line_unplugged(guest->live, node, &commands, &failure) == 0)
 		call_all(guest, commands);
 	json_object_put(commands);
+	files_keep(host, guest->live, node, guest->user.common_uid, guest->record);
 	(void)pthread_mutex_lock(&guest->lock);
 	definition_remove_device(guest->live, node);
 	(void)pthread_mutex_unlock(&guest->lock);

@@ -102,6 +102,8 @@ static struct json_object *file_to_json(const struct store_file *file)
 	r |= json_set_number(object, "given", file->given);
 	if (file->permitted)
 		r |= json_set_number(object, "permitted", file->permitted);
+	if (file->is_kept)
+		r |= json_set_bool(object, "kept", true);
 	if (!r)
 		return object;
 	json_object_put(object);
@@ -234,6 +236,8 @@ static int parse_numbers(struct json_object *object, struct store_file *file, st
 		r = json_get_number(object, "given", 0, UINT32_MAX - 1, &given, err);
 	if (!r && json_object_object_get_ex(object, "permitted", NULL))
 		r = json_get_number(object, "permitted", 0, 7, &permitted, err);
+	if (!r && json_object_object_get_ex(object, "kept", NULL))
+		r = json_get_bool(object, "kept", &file->is_kept, err);
 	file->device = (uint64_t)device;
 	file->inode = (uint64_t)inode;
 	file->uid = (uid_t)uid;

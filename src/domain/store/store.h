@@ -55,6 +55,7 @@ struct store_file {
 	uid_t uid;		/* the owner, or the previous one of a file that is given */
 	uid_t given;		/* whom it is lent to */
 	unsigned int permitted; /* ACCESS_READ | … (domain/confine/access.h); 0: it is given */
+	bool is_kept;		/* QEMU says it has let it go, and had it open after that */
 };
 
 /* The previous settings of a virtual function. */
