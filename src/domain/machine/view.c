@@ -315,26 +315,44 @@ static int change_and_wait(struct pt_host *host, int namespace_fd,
 	return r;
 }
 
-/* Of a process that lives, and made for it by root: of the same users as this one's. */
+/* Whether it was made by root: it belongs to the users of this process, and not to a namespace's.
+ */
+static int belongs_to_us(struct pt_host *host, int namespace_fd)
+{
+	AUTO_CLOSE int users_fd = -1;
+	struct stat own, users;
+
+	/* a kernel without namespaces of users */
+	if (fstatat(host->root_fd, "proc/self/ns/user", &own, 0) < 0)
+		return errno == ENOENT ? 1 : -errno;
+	users_fd = ioctl(namespace_fd, NS_GET_USERNS);
+	if (users_fd < 0 || fstat(users_fd, &users) < 0)
+		return -errno;
+	return users.st_ino == own.st_ino;
+}
+
+/* The one that was made for the process, which lives. */
 static int open_namespace(struct pt_host *host, pid_t pid, int pidfd, struct pt_error *err)
 {
 	struct pollfd end = {.fd = pidfd, .events = POLLIN};
-	struct stat own_mounts, own_users, mounts, users;
 	AUTO_CLOSE int fd = -1;
-	AUTO_CLOSE int users_fd = -1;
+	struct stat own, mounts;
 	char path[64];
+	int r;
 
 	(void)text_format(path, sizeof(path), "proc/%d/ns/mnt", (int)pid);
 	fd = openat(host->root_fd, path, O_RDONLY | O_CLOEXEC);
-	users_fd = fd < 0 ? -1 : ioctl(fd, NS_GET_USERNS);
-	if (users_fd < 0 || fstat(fd, &mounts) < 0 || fstat(users_fd, &users) < 0 ||
-	    fstatat(host->root_fd, "proc/self/ns/mnt", &own_mounts, 0) < 0 ||
-	    fstatat(host->root_fd, "proc/self/ns/user", &own_users, 0) < 0 || poll(&end, 1, 0) < 0)
+	if (fd < 0 || fstat(fd, &mounts) < 0 ||
+	    fstatat(host->root_fd, "proc/self/ns/mnt", &own, 0) < 0 || poll(&end, 1, 0) < 0)
 		return pt_fail(err, PT_SYSTEM, errno, "can't open QEMU's mount namespace: %s",
 			       strerror(errno));
 	if (end.revents)
 		return pt_fail(err, PT_SYSTEM, ESRCH, "QEMU has ended");
-	if (mounts.st_ino == own_mounts.st_ino || users.st_ino != own_users.st_ino)
+	r = belongs_to_us(host, fd);
+	if (r < 0)
+		return pt_fail(err, PT_SYSTEM, -r, "can't look at QEMU's mount namespace: %s",
+			       strerror(-r));
+	if (!r || mounts.st_ino == own.st_ino)
 		return pt_fail(err, PT_SYSTEM, EPERM,
 			       "QEMU isn't in the mount namespace that was made for it");
 	return TAKE_FD(fd);
