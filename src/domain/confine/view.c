@@ -18,7 +18,12 @@
 #include "pci/holders/text.h"
 
 #define RUN_DIRECTORY "/" STORE_LIVE
-#define MOUNTS_MAX    ((size_t)1024 * 1024)
+/*
+ * As a whole, and for good: its nodes come and go with each device, and who may open them is said
+ * by their owners and by the policy of the scope.
+ */
+#define VFIO_DIRECTORY "/dev/vfio"
+#define MOUNTS_MAX     ((size_t)1024 * 1024)
 
 /*
  * What the programs of a distribution need, wherever it puts them. Names are looked up by what is
@@ -217,7 +222,7 @@ static int add_reached(struct show *show, const struct reach_file *file)
 
 	if (r == -ENOMEM)
 		return r;
-	if (!file->st.st_mode || S_ISSOCK(file->st.st_mode))
+	if (!file->st.st_mode || S_ISSOCK(file->st.st_mode) || is_below(file->path, VFIO_DIRECTORY))
 		return add_parent(show, file->path);
 	if (safe_path_open(show->host->root_fd, file->path, &at) < 0 || at.fd < 0 ||
 	    at.st.st_dev != file->st.st_dev || at.st.st_ino != file->st.st_ino)
@@ -299,7 +304,8 @@ static bool is_below_shown(const struct show *show, const char *path)
 /* Where something is mounted that isn't what is to be there, that goes first. */
 static bool is_wanted(const struct show *show, const char *point, const char *own)
 {
-	if (strcmp(point, "/") == 0 || is_below(point, own) || is_common(point))
+	if (strcmp(point, "/") == 0 || is_below(point, own) || is_common(point) ||
+	    strcmp(point, VFIO_DIRECTORY) == 0)
 		return true;
 	for (size_t i = 0; i < show->count; i++)
 		if (strcmp(point, show->items[i].path) == 0)
