@@ -19,10 +19,10 @@ IGB = address("igb0")
 OTHERS = [address(card) for card in ("sw_nic", "sw_edu", "node1_nic")]
 
 # What an attach and a detach could leave behind, as seen from outside of the two processes. A
-# worker of passthrud ends when it has had nothing to do for 10 s, and its helper with it.
+# worker of passthrud ends when it has had nothing to do for 10 s, and its helper with it; one stays.
 ACCOUNT = r"""
 for i in $(seq 300); do
-    [ $(ls /proc/$(cat /tmp/passthrud.pid)/task | wc -l) -gt 1 ] || break
+    [ $(ls /proc/$(cat /tmp/passthrud.pid)/task | wc -l) -gt 2 ] || break
     sleep 0.2
 done
 for pid in $(cat /tmp/passthrud.pid) %d; do
