@@ -69,19 +69,25 @@ static int close_others(const int *open_fds, size_t count)
 static int arrange_files(const struct spawn_request *request, const int *open_fds,
 			 size_t open_count)
 {
-	int null_fd, r = close_others(open_fds, open_count);
+	int r = close_others(open_fds, open_count);
 	size_t i;
 
 	if (r < 0)
 		return r;
-	null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	if (null_fd < 0 || dup2(null_fd, 0) < 0 || dup2(request->output_fd, 1) < 0 ||
-	    dup2(request->output_fd, 2) < 0)
+	if (dup2(request->output_fd, 1) < 0 || dup2(request->output_fd, 2) < 0)
 		return -errno;
 	for (i = 0; i < request->kept_count; i++)
 		if (fcntl(request->kept[i], F_SETFD, 0) < 0)
 			return -errno;
 	return 0;
+}
+
+/* That of its view. */
+static int open_input(void)
+{
+	int null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	return null_fd < 0 || dup2(null_fd, 0) < 0 ? -errno : 0;
 }
 
 static void reset_signals(void)
@@ -125,6 +131,9 @@ static void run_child(struct pt_host *host, const struct spawn_request *request,
 	r = request->user->sees_host ? 0 : view_make(host, request->own);
 	if (r < 0)
 		give_up(status_fd, FAILED_VIEW, -r);
+	r = open_input();
+	if (r < 0)
+		give_up(status_fd, FAILED_FILES, -r);
 	if (send(barrier_fd, "", 1, MSG_NOSIGNAL) < 0)
 		_exit(FAILED);
 	/* the daemon's word to go on, or its end */
