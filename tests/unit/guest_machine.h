@@ -70,16 +70,20 @@ static inline struct confine_user guest_user(void)
 /* What guests of these tests need, in a machine that is there. */
 static inline void guest_machine_prepare(struct fake *machine)
 {
+	static const char *const disks[] = {"disk", "plugged"};
 	char path[4096];
-	int fd;
 
 	fake_guests_begin(machine);
 	(void)snprintf(path, sizeof(path), "%s/srv", fake_root(machine));
 	(void)mkdir(path, 0755);
-	(void)strcat(path, "/disk.img");
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	assert_true(fd >= 0);
-	close(fd);
+	for (size_t i = 0; i < 2; i++) {
+		int fd;
+
+		(void)snprintf(path, sizeof(path), "%s/srv/%s.img", fake_root(machine), disks[i]);
+		fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+		assert_true(fd >= 0);
+		close(fd);
+	}
 }
 
 static inline struct fake *guest_machine_new(void)

@@ -67,10 +67,10 @@ static void print_devices(FILE *out)
 	}
 }
 
-/* What the guest's own user may do with its disk. */
-static int read_permitted(void)
+/* What the guest's own user may do with a disk. */
+static int read_permitted(const char *path)
 {
-	AUTO_CLOSE int fd = openat(host->root_fd, "srv/disk.img", O_PATH | O_CLOEXEC);
+	AUTO_CLOSE int fd = openat(host->root_fd, path, O_PATH | O_CLOEXEC);
 
 	assert_true(fd >= 0);
 	return access_of(fd, OWN_USER_FIRST);
@@ -78,13 +78,16 @@ static int read_permitted(void)
 
 static void print_owners(FILE *out)
 {
+	static const char *const disks[] = {"srv/disk.img", "srv/plugged.img"};
 	AUTO_DIR DIR *dir = NULL;
 	const struct dirent *entry;
 	struct stat st;
 
-	assert_int_equal(fstatat(host->root_fd, "srv/disk.img", &st, 0), 0);
-	(void)fprintf(out, "disk: user %u, mode %o, permitted %d\n", (unsigned int)st.st_uid,
-		      st.st_mode, read_permitted());
+	for (size_t i = 0; i < 2; i++) {
+		assert_int_equal(fstatat(host->root_fd, disks[i], &st, 0), 0);
+		(void)fprintf(out, "%s: user %u, mode %o, permitted %d\n", disks[i],
+			      (unsigned int)st.st_uid, st.st_mode, read_permitted(disks[i]));
+	}
 	(void)io_open_directory_at(host->root_fd, "dev/vfio", &dir);
 	while (dir && (entry = readdir(dir))) {
 		if (entry->d_name[0] < '0' || entry->d_name[0] > '9')
@@ -119,7 +122,8 @@ static void print_guest(FILE *out)
 		"guest: %s, phase %d, %zu devices of the host's, %zu pending, %zu files lent\n",
 		pt_owner_is_alive(host, &owner) ? "runs" : "has ended", (int)record->phase, count,
 		record->pending_count, record->file_count);
-	(void)fprintf(out, "its QEMU has hostdev0: %d\n", strstr(text, "hostdev0") != NULL);
+	(void)fprintf(out, "its QEMU has hostdev0: %d, virtio-disk1: %d\n",
+		      strstr(text, "hostdev0") != NULL, strstr(text, "virtio-disk1") != NULL);
 }
 
 static char *describe(void)
@@ -168,6 +172,15 @@ static int start_without(void)
 static int attach(void)
 {
 	return guest_attach(host, adopt(), HOSTDEV("1"), NULL);
+}
+
+static int attach_disk(void)
+{
+	return guest_attach(host, adopt(),
+			    "<disk type='file'><driver name='qemu' type='raw'/>"
+			    "<source file='/srv/plugged.img'/><target dev='vdb' bus='virtio'/>"
+			    "</disk>",
+			    NULL);
 }
 
 /* No loop hears what QEMU says, so the wait is in vain; the rest is what a worker does then. */
@@ -291,6 +304,12 @@ struct scenario {
 static const struct scenario scenarios[] = {
 	{"start", {NULL}, start, .is_change = true},
 	{"attach", {start_without}, attach, .is_change = true},
+	{"attach a disk", {start_without}, attach_disk, .is_change = true},
+	{"attach a disk, own user",
+	 {start_without},
+	 attach_disk,
+	 .is_change = true,
+	 .has_own_user = true},
 	{"detach", {start}, detach, .is_change = true},
 	{"end", {start}, end, .is_change = true},
 	{"start, own user", {NULL}, start, .is_change = true, .has_own_user = true},

@@ -248,6 +248,27 @@ static int settle_attach(struct guest *guest, const struct store_pending *pendin
 	return r == -EEXIST ? 0 : r;
 }
 
+/* It isn't in QEMU, but what it was to be plugged in with may be, and have its files open. */
+static void drop_attach(struct pt_host *host, struct guest *guest,
+			const struct store_pending *pending)
+{
+	AUTO(auto_definition) struct definition *device = NULL;
+	AUTO(auto_definition) struct definition *with = definition_copy(guest->live);
+	struct json_object *commands = NULL;
+	xmlNode *node = NULL;
+	struct pt_error err;
+
+	if (!with ||
+	    definition_parse_device(pending->xml ? pending->xml : "", DEFINITION_LIVE, &device,
+				    &err) < 0 ||
+	    definition_add_device(with, device, &node, &err) < 0)
+		return;
+	if (command_line_unplugged(with, node, &commands, &err) == 0)
+		call_all(guest, commands);
+	json_object_put(commands);
+	files_keep(host, with, node, guest->user.common_uid, guest->record);
+}
+
 static void settle_attaches(struct pt_host *host, struct guest *guest, struct json_object *list)
 {
 	struct store_live *record = guest->record;
@@ -261,7 +282,9 @@ static void settle_attaches(struct pt_host *host, struct guest *guest, struct js
 			i++;
 			continue;
 		}
-		if (has_peripheral(list, pending->alias) && settle_attach(guest, pending, &err) < 0)
+		if (!has_peripheral(list, pending->alias))
+			drop_attach(host, guest, pending);
+		else if (settle_attach(guest, pending, &err) < 0)
 			warn(host, guest, &err);
 		pending_remove(guest, pending->alias);
 	}
@@ -326,6 +349,8 @@ int hotplug_reconcile(struct pt_host *host, struct guest *guest,
 	settle_removals(guest, list, removed, context);
 	json_object_put(list);
 	ask_again(host, guest);
+	files_settle(host, guest->live, guest->user.common_uid, guest->record);
+	vf_settle(host, guest->live, guest->record);
 	r = guest_save(host, guest, err);
 	if (!r)
 		r = guest_give_back_unused(host, guest, err);
