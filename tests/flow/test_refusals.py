@@ -159,8 +159,10 @@ def test_a_recovery_is_reported_once(world, words):
     world.fault(NVME, "unbind", "once delay 2000")
     r = world.sh("""
         {program} detach {nvme} >/dev/null 2>&1 &
-        sleep 1; kill -9 $!; sleep 2
-        {program} {words} 2>&1""".format(program=world.program(), nvme=NVME, words=words))
+        for i in $(seq 100); do [ ! "$(ls {journal} 2>/dev/null)" ] || break; sleep 0.1; done
+        sleep 0.5; kill -9 $!; sleep 2
+        {program} {words} 2>&1""".format(program=world.program(), nvme=NVME, words=words,
+                                         journal=world.path("/run/passthru/journal")))
     assert r.count("an interrupted operation was undone") == 1, r
     if words == "recover":
         assert r.splitlines() == [NVME + ": an interrupted operation was undone"]
