@@ -166,11 +166,23 @@ static void call_all(struct guest *guest, struct json_object *commands)
 	}
 }
 
+/* What QEMU has beside @node, a device of @live that it no longer has; and files it keeps open. */
+static void drop_backends(struct pt_host *host, struct guest *guest, const struct definition *live,
+			  const xmlNode *node)
+{
+	struct json_object *commands = NULL;
+	struct pt_error failure;
+
+	if (command_line_unplugged(live, node, &commands, &failure) == 0)
+		call_all(guest, commands);
+	json_object_put(commands);
+	files_keep(host, live, node, guest->user.common_uid, guest->record);
+}
+
 int unplug_finish(struct pt_host *host, struct guest *guest, const char *alias,
 		  struct pt_error *err)
 {
 	xmlNode *node = definition_find_alias(guest->live, alias);
-	struct json_object *commands = NULL;
 	struct pt_error failure;
 	int r;
 
@@ -178,10 +190,7 @@ int unplug_finish(struct pt_host *host, struct guest *guest, const char *alias,
 	if (!node)
 		return pt_fail(err, PT_INVALID, ENOENT, "guest %s has no device %s", guest->name,
 			       alias);
-	if (command_line_unplugged(guest->live, node, &commands, &failure) == 0)
-		call_all(guest, commands);
-	json_object_put(commands);
-	files_keep(host, guest->live, node, guest->user.common_uid, guest->record);
+	drop_backends(host, guest, guest->live, node);
 	(void)pthread_mutex_lock(&guest->lock);
 	definition_remove_device(guest->live, node);
 	(void)pthread_mutex_unlock(&guest->lock);
@@ -254,7 +263,6 @@ static void drop_attach(struct pt_host *host, struct guest *guest,
 {
 	AUTO(auto_definition) struct definition *device = NULL;
 	AUTO(auto_definition) struct definition *with = definition_copy(guest->live);
-	struct json_object *commands = NULL;
 	xmlNode *node = NULL;
 	struct pt_error err;
 
@@ -263,10 +271,7 @@ static void drop_attach(struct pt_host *host, struct guest *guest,
 				    &err) < 0 ||
 	    definition_add_device(with, device, &node, &err) < 0)
 		return;
-	if (command_line_unplugged(with, node, &commands, &err) == 0)
-		call_all(guest, commands);
-	json_object_put(commands);
-	files_keep(host, with, node, guest->user.common_uid, guest->record);
+	drop_backends(host, guest, with, node);
 }
 
 static void settle_attaches(struct pt_host *host, struct guest *guest, struct json_object *list)
