@@ -132,7 +132,7 @@ class Fuzz(Kind):
 class PathRaces(Kind):
     """Of one kind of path, in turn (tests/unit/test_path_races.c)."""
     kinds = ("disk", "serial", "log", "nvram", "tpm", "folder", "removal", "backing", "evdev",
-             "own_disk", "own_serial", "own_backing", "own_tpm")
+             "own_disk", "own_backing", "own_tpm")
     rounds, batch = 10 * len(kinds), 1
 
     def run(self, first, count, seed):

@@ -19,6 +19,7 @@
 #include "daemon/log.h"
 #include "daemon/server.h"
 #include "domain/confine/own_user.h"
+#include "domain/resources/recorder.h"
 
 #define SOCKET "/run/passthru/passthru-sock"
 /* Where libvirt's clients look for qemu:///system, and where they look without any URI. */
@@ -240,6 +241,8 @@ int program_run(int argc, char **argv, const struct context_config *machine)
 	struct pt_error err;
 	int status;
 
+	if (argc > 0 && strcmp(argv[0], RECORDER_NAME) == 0)
+		return recorder_main(argc, argv);
 	if (io_open_standard() < 0)
 		return EXIT_FAILURE;
 	status = main_parse(argc, argv, &options);

@@ -470,6 +470,32 @@ static int serve_as_tpm(int argc, char **argv)
 	return 0;
 }
 
+/* passthru-record: as long as QEMU has the other ends of its pipes. */
+static int serve_as_recorder(int argc, char **argv)
+{
+	struct pollfd polls[16];
+	char block[4096];
+	int open = 0, pipe_fd, file_fd;
+
+	for (int i = 1; i < argc && open < 16; i++)
+		if (sscanf(argv[i], "%d:%d:", &pipe_fd, &file_fd) == 2)
+			polls[open++] = (struct pollfd){.fd = pipe_fd, .events = POLLIN};
+	for (int left = open; left > 0 && poll(polls, (nfds_t)open, -1) > 0;)
+		for (int i = 0; i < open; i++) {
+			ssize_t n = polls[i].revents ? read(polls[i].fd, block, sizeof(block)) : 1;
+
+			if (n <= 0) {
+				polls[i].fd = -1;
+				left--;
+			} else if (polls[i].revents &&
+				   sscanf(argv[i + 1], "%*d:%d:", &file_fd) == 1 &&
+				   write(file_fd, block, (size_t)n) < 0) {
+				return 1;
+			}
+		}
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	root = getenv("FAKE_ROOT");
@@ -477,6 +503,8 @@ int main(int argc, char **argv)
 		return 2;
 	if (strstr(argv[0], "swtpm"))
 		return serve_as_tpm(argc, argv);
+	if (strcmp(argv[0], "passthru-record") == 0)
+		return serve_as_recorder(argc, argv);
 	(void)signal(SIGTERM, on_term);
 	for (int i = 0; i < MONITORS; i++) {
 		monitors[i].fd = monitors[i].listen_fd = -1;

@@ -39,12 +39,14 @@ static pid_t fork_process(struct pt_host *host)
 }
 
 /* In the child: nothing that takes a lock. */
-static int exec_program(struct pt_host *host, char *const argv[], char *const environment[])
+static int exec_program(struct pt_host *host, const char *named, char *const argv[],
+			char *const environment[])
 {
 	const struct fake *fake = host->ops_context;
 	char program[TREE_PATH], variable[TREE_PATH], *own[ENVIRONMENT_MAX + 2];
 	size_t count = 0;
 
+	(void)named;
 	(void)snprintf(program, sizeof(program), "%s/fake/qemu/program", fake->root);
 	(void)snprintf(variable, sizeof(variable), "FAKE_ROOT=%s", fake->root);
 	for (; environment[count] && count < ENVIRONMENT_MAX; count++)

@@ -155,8 +155,9 @@ def lent(running, processes):
 def left_over():
     """Of guests, once none runs."""
     found = ["/run/passthru/guests/" + name for name in names("/guests") if not name.startswith(".")]
-    if subprocess.run(["pgrep", "-x", "swtpm"], stdout=subprocess.DEVNULL).returncode == 0:
-        found.append("a swtpm")
+    for program in ("swtpm", "passthru-record"):
+        if subprocess.run(["pgrep", "-x", program], stdout=subprocess.DEVNULL).returncode == 0:
+            found.append("a " + program)
     if HAS_PROFILES:
         with open(PROFILES) as f:
             found += [line.strip() for line in f if line.startswith("passthru-")]

@@ -184,11 +184,12 @@ ODD_DISK = ("<disk type='file'><driver name='qemu' type='raw'/><source file='%s'
 def test_profile_of_its_own(world, daemon, guests):
     """QEMU opens what its definition names and what is plugged in, and not what anybody else may."""
     before = world.snapshot()
-    outside, inside = "/tmp/outside", "/tmp/serial-a1"
+    outside, inside = "/tmp/outside", "/run/passthru/guests/a1.d/own"
     daemon.sh("echo secret >%s; truncate -s 4096 '%s'" % (outside, ODD))
     g = define_with_monitor(guests, "a1", hostdev(NVME) + ODD_DISK)
     g.start()
     g.wait("guest: waiting")
+    daemon.sh("touch " + inside)
     label = "passthru-" + daemon.virsh("domuuid", "a1").strip()
     assert daemon.sh("cat /proc/%d/attr/current" % g.pid()).out.strip() == label + " (enforce)"
     xml = daemon.virsh("dumpxml", "a1")

@@ -19,10 +19,12 @@ IGB = address("igb0")
 OTHERS = [address(card) for card in ("sw_nic", "sw_edu", "node1_nic")]
 
 # What an attach and a detach could leave behind, as seen from outside of the two processes. A
-# worker of passthrud ends when it has had nothing to do for 10 s, and its helper with it; one stays.
+# worker of passthrud ends when it has had nothing to do for 10 s; one stays, which ends helpers of
+# the others after 10 s, too. A helper that is never ended is counted.
 ACCOUNT = r"""
 for i in $(seq 300); do
-    [ $(ls /proc/$(cat /tmp/passthrud.pid)/task | wc -l) -gt 2 ] || break
+    [ $(ls /proc/$(cat /tmp/passthrud.pid)/task | wc -l) -gt 2 ] ||
+        pgrep -P $(cat /tmp/passthrud.pid) -x passthru-helper >/dev/null || break
     sleep 0.2
 done
 for pid in $(cat /tmp/passthrud.pid) %d; do

@@ -56,13 +56,12 @@ def test_what_it_sees(daemon, guests, folder):     # noqa: F811
                       SOCKET % (folder + "/sockets/agent") + hostdev(EDU), words="stay expect-none")
     g.start()
     pid = g.pid()
-    assert names(daemon, pid, "/") <= PROGRAMS | {"srv", "tmp", "lab"}
+    assert names(daemon, pid, "/") <= PROGRAMS | {"srv", "lab"}
     assert names(daemon, pid, "/srv/view") == {"data", "passed", "link", "far", "sockets"}
     assert names(daemon, pid, "/srv/view/passed") == set()
     assert names(daemon, pid, "/srv/view/sockets") == {"agent", "three", "sub"}
     assert names(daemon, pid, "/srv/view/data") == {"one"}
     assert is_seen(daemon, pid, folder + "/far") and is_seen(daemon, pid, folder + "/sockets/agent")
-    assert names(daemon, pid, "/tmp") == {"serial-v1"}
     assert names(daemon, pid, "/dev") == NODES | {"vfio"}
     group = daemon.sh("basename $(readlink /sys/bus/pci/devices/%s/iommu_group)" % EDU).out.strip()
     assert is_seen(daemon, pid, "/dev/vfio/vfio") and is_seen(daemon, pid, "/dev/vfio/" + group)

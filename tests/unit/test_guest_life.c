@@ -359,67 +359,84 @@ static void test_found_again_but_not_seen(void **state)
 	end(guest);
 }
 
-#define TPM "<tpm model='tpm-crb'><backend type='emulator' version='2.0'/></tpm>"
+/* Two processes beside QEMU: swtpm and the recorder. */
+enum { BESIDE = 2 };
 
-/* A guest with a TPM, and which process that is. */
-static struct guest *begin_with_tpm(pid_t *ret_tpm)
+#define WITH_BESIDE                                                                                \
+	GUEST_XML("<tpm model='tpm-crb'><backend type='emulator' version='2.0'/></tpm>"            \
+		  "<serial type='file'><source path='/srv/out'/></serial>")
+
+static struct guest *begin_with_beside(pid_t ret_pids[BESIDE])
 {
 	struct guest *guest;
 
 	assert_int_equal(io_make_directories_at(host->root_fd, "usr/bin", 0755), 0);
 	assert_int_equal(io_replace_at(host->root_fd, "usr/bin/swtpm", "", 0, 0755), 0);
-	guest = begin(GUEST_XML(TPM));
-	*ret_tpm = guest->record->tpm_pid;
-	assert_true(*ret_tpm > 0);
-	assert_int_equal(kill(*ret_tpm, 0), 0);
+	guest = begin(WITH_BESIDE);
+	ret_pids[0] = guest->record->tpm.pid;
+	ret_pids[1] = guest->record->recorder.pid;
+	for (size_t i = 0; i < BESIDE; i++) {
+		assert_true(ret_pids[i] > 0);
+		assert_int_equal(kill(ret_pids[i], 0), 0);
+	}
 	return guest;
 }
 
-/* Its TPM ends by itself, mostly before anybody looks, and is a child to be waited for. */
-static void test_tpm_leaves_no_zombie(void **state)
+static void assert_gone(const pid_t pids[BESIDE])
+{
+	for (size_t i = 0; i < BESIDE; i++)
+		assert_int_equal(kill(pids[i], 0), -1);
+}
+
+/* They end by themselves, mostly before anybody looks, and are children to be waited for. */
+static void test_beside_leaves_no_zombie(void **state)
 {
 	siginfo_t info;
-	pid_t tpm;
-	struct guest *guest = begin_with_tpm(&tpm);
+	pid_t pids[BESIDE];
+	struct guest *guest = begin_with_beside(pids);
 
 	(void)state;
 	assert_int_equal(guest_signal(guest, SIGKILL), 0);
-	assert_int_equal(waitid(P_PID, (id_t)tpm, &info, WEXITED | WNOWAIT), 0);
+	for (size_t i = 0; i < BESIDE; i++)
+		assert_int_equal(waitid(P_PID, (id_t)pids[i], &info, WEXITED | WNOWAIT), 0);
 	end(guest);
-	assert_int_equal(kill(tpm, 0), -1);
+	assert_gone(pids);
 
-	/* it failed while the guest ran */
-	guest = begin_with_tpm(&tpm);
-	assert_int_equal(kill(tpm, SIGKILL), 0);
-	assert_int_equal(waitid(P_PID, (id_t)tpm, &info, WEXITED | WNOWAIT), 0);
+	/* they failed while the guest ran */
+	guest = begin_with_beside(pids);
+	for (size_t i = 0; i < BESIDE; i++) {
+		assert_int_equal(kill(pids[i], SIGKILL), 0);
+		assert_int_equal(waitid(P_PID, (id_t)pids[i], &info, WEXITED | WNOWAIT), 0);
+	}
 	end(guest);
-	assert_int_equal(kill(tpm, 0), -1);
+	assert_gone(pids);
 }
 
-/* One that doesn't end is ended. */
-static void test_tpm_that_hangs(void **state)
+/* Those that don't end are ended. */
+static void test_beside_that_hangs(void **state)
 {
-	pid_t tpm;
-	struct guest *guest = begin_with_tpm(&tpm);
+	pid_t pids[BESIDE];
+	struct guest *guest = begin_with_beside(pids);
 
 	(void)state;
-	assert_int_equal(kill(tpm, SIGSTOP), 0);
+	for (size_t i = 0; i < BESIDE; i++)
+		assert_int_equal(kill(pids[i], SIGSTOP), 0);
 	end(guest);
-	assert_int_equal(kill(tpm, 0), -1);
+	assert_gone(pids);
 }
 
-/* A start that fails after its TPM runs. */
-static void test_tpm_of_a_start_that_fails(void **state)
+/* A start that fails after they run. */
+static void test_beside_a_start_that_fails(void **state)
 {
 	struct guest *guest = NULL;
 	struct pt_error err;
 	siginfo_t info;
-	pid_t tpm;
+	pid_t pids[BESIDE];
 
 	(void)state;
-	end(begin_with_tpm(&tpm));
+	end(begin_with_beside(pids));
 	fake_guests_fault(fake, "cont", "exit");
-	assert_true(guest_begin(host, GUEST_XML(TPM), &guest, &err) < 0);
+	assert_true(guest_begin(host, WITH_BESIDE, &guest, &err) < 0);
 	assert_int_equal(waitid(P_ALL, 0, &info, WEXITED | WNOHANG), -1);
 	assert_int_equal(errno, ECHILD);
 }
@@ -440,9 +457,9 @@ int main(void)
 		TEST(test_whatever_is_in_its_folder),
 		TEST(test_ends_while_it_is_found),
 		TEST(test_found_again_but_not_seen),
-		TEST(test_tpm_leaves_no_zombie),
-		TEST(test_tpm_that_hangs),
-		TEST(test_tpm_of_a_start_that_fails),
+		TEST(test_beside_leaves_no_zombie),
+		TEST(test_beside_that_hangs),
+		TEST(test_beside_a_start_that_fails),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

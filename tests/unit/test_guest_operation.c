@@ -159,7 +159,10 @@ static int start(void)
 {
 	struct guest *guest;
 
-	return guest_begin(host, GUEST_XML(HOSTDEV("1")), &guest, NULL);
+	return guest_begin(
+		host,
+		GUEST_XML(HOSTDEV("1") "<serial type='file'><source path='/srv/out'/></serial>"),
+		&guest, NULL);
 }
 
 static int start_without(void)

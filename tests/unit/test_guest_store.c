@@ -115,8 +115,9 @@ static struct store_live *example(void)
 	live->start_time = 123456789;
 	live->phase = STORE_RUNNING;
 	live->since = 1700000000;
-	live->tpm_pid = 4242;
-	live->tpm_start_time = 77;
+	live->tpm = (struct store_process){.pid = 4242, .start_time = 77};
+	live->recorder = (struct store_process){.pid = 4243, .start_time = 78};
+	live->has_pipes = true;
 	live->xml = strdup("<domain type='qemu'>\n  \"&amp;\\ü\n</domain>");
 	live->pending_count = 2;
 	live->pending[0].change = STORE_ATTACHING;
@@ -151,8 +152,11 @@ static void test_live(void **state)
 	assert_int_equal(read->start_time, live->start_time);
 	assert_int_equal(read->phase, live->phase);
 	assert_int_equal(read->since, live->since);
-	assert_int_equal(read->tpm_pid, 4242);
-	assert_int_equal(read->tpm_start_time, 77);
+	assert_int_equal(read->tpm.pid, 4242);
+	assert_int_equal(read->tpm.start_time, 77);
+	assert_int_equal(read->recorder.pid, 4243);
+	assert_int_equal(read->recorder.start_time, 78);
+	assert_true(read->has_pipes);
 	assert_int_equal(read->pending_count, 2);
 	assert_int_equal(read->pending[0].change, STORE_ATTACHING);
 	assert_string_equal(read->pending[0].xml, "<hostdev/>");

@@ -24,7 +24,7 @@ struct manager {
 	char description[64];
 	char slice[32];
 	char collect[32];
-	uint32_t pids[2];
+	uint32_t pids[3];
 	pid_t tpm; /* the guest has one */
 	uint64_t memory, swap, weight;
 	char policy[16];
@@ -175,7 +175,8 @@ static int ask(struct manager *manager, const char *more, struct pt_error *err)
 	assert_non_null(record);
 	(void)strcpy(record->name, "my guest");
 	record->pid = 4711;
-	record->tpm_pid = manager->tpm;
+	record->tpm.pid = manager->tpm;
+	record->recorder.pid = manager->tpm ? 4713 : 0;
 	files[0].st = (struct stat){.st_mode = S_IFCHR | 0600, .st_rdev = makedev(240, 7)};
 	files[1].st = (struct stat){.st_mode = S_IFBLK | 0600, .st_rdev = makedev(8, 16)};
 	files[2].st = (struct stat){.st_mode = S_IFREG | 0600};
@@ -238,7 +239,7 @@ static void limited(void **state)
 		&err) < 0)
 		fail_msg("%s", err.message);
 	assert_true(manager.memory == 200 << 20 && manager.swap == 1 && manager.weight == 300);
-	assert_true(manager.pids[0] == 4711 && manager.pids[1] == 4712);
+	assert_true(manager.pids[0] == 4711 && manager.pids[1] == 4712 && manager.pids[2] == 4713);
 	if (ask(&manager,
 		"<memtune><hard_limit unit='MiB'>200</hard_limit>"
 		"<swap_hard_limit unit='MiB'>300</swap_hard_limit></memtune>",

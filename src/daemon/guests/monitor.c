@@ -15,7 +15,18 @@
 #include "daemon/log.h"
 #include "daemon/guests/reboot.h"
 #include "domain/guest/hotplug.h"
-#include "domain/resources/tpm.h"
+#include "domain/resources/companion.h"
+
+/* A process beside QEMU, which should not end before it. */
+struct companion {
+	struct monitor *monitor;
+	const struct store_process *process;
+	const char *loss; /* what is wrong without it, and what to do */
+	sd_event_source *end;
+	sd_event_source *check;
+};
+
+enum { COMPANIONS = 2 };
 
 struct monitor {
 	struct letter letter;
@@ -25,8 +36,7 @@ struct monitor {
 	struct qmp *events;
 	sd_event_source *io;
 	sd_event_source *end;
-	sd_event_source *tpm;
-	sd_event_source *tpm_check;
+	struct companion companions[COMPANIONS];
 	struct log_reader *log;
 };
 
@@ -34,8 +44,10 @@ static void monitor_free(struct monitor *monitor)
 {
 	(void)sd_event_source_disable_unref(monitor->io);
 	(void)sd_event_source_disable_unref(monitor->end);
-	(void)sd_event_source_disable_unref(monitor->tpm);
-	(void)sd_event_source_disable_unref(monitor->tpm_check);
+	for (size_t i = 0; i < COMPANIONS; i++) {
+		(void)sd_event_source_disable_unref(monitor->companions[i].end);
+		(void)sd_event_source_disable_unref(monitor->companions[i].check);
+	}
 	logs_stop(monitor->log);
 	qmp_close(monitor->events);
 	guest_unref(monitor->guest);
@@ -372,53 +384,74 @@ static int on_end(sd_event_source *source, int fd, uint32_t revents, void *conte
 	return 0;
 }
 
-/* ---- its TPM ---- */
+/* ---- the processes beside it ---- */
 
-/* swtpm exits with QEMU, possibly a moment earlier; after this time QEMU has ended too. */
-#define TPM_CHECK_US 2000000
+/* They end with QEMU, possibly a moment earlier; after this time QEMU has ended too. */
+#define COMPANION_CHECK_US 2000000
 
-static int on_tpm_check(sd_event_source *source, uint64_t when, void *context)
+static int on_companion_check(sd_event_source *source, uint64_t when, void *context)
 {
-	struct monitor *monitor = context;
+	const struct companion *companion = context;
 
 	(void)source;
 	(void)when;
-	if (!guest_wait_end(monitor->guest, 0))
-		log_message(
-			PT_LOG_WARNING,
-			"guest %s: its TPM has failed, because swtpm has ended (see the guest's "
-			"log). Shut down the guest and start it again to restore the TPM",
-			monitor->domain->name);
+	if (!guest_wait_end(companion->monitor->guest, 0))
+		log_message(PT_LOG_WARNING, "guest %s: %s", companion->monitor->domain->name,
+			    companion->loss);
 	return 0;
 }
 
-static int on_tpm_end(sd_event_source *source, int fd, uint32_t revents, void *context)
+static int on_companion_end(sd_event_source *source, int fd, uint32_t revents, void *context)
 {
-	struct monitor *monitor = context;
+	struct companion *companion = context;
 
 	(void)fd;
 	(void)revents;
 	(void)sd_event_source_set_enabled(source, SD_EVENT_OFF);
-	(void)sd_event_add_time_relative(sd_event_source_get_event(source), &monitor->tpm_check,
-					 CLOCK_MONOTONIC, TPM_CHECK_US, 0, on_tpm_check, monitor);
+	(void)sd_event_add_time_relative(sd_event_source_get_event(source), &companion->check,
+					 CLOCK_MONOTONIC, COMPANION_CHECK_US, 0, on_companion_check,
+					 companion);
 	return 0;
 }
 
-static int watch_tpm(const struct context *context, struct monitor *monitor)
+static int watch_companion(const struct context *context, struct companion *companion)
 {
-	int fd = tpm_open(context->host, monitor->guest->record), r;
+	int fd = companion_open(context->host, companion->process), r;
 
 	if (fd < 0) {
 		/* it ended while no daemon was there to see it */
-		if (fd == -ESRCH && monitor->guest->record->tpm_pid)
-			(void)on_tpm_check(NULL, 0, monitor);
+		if (fd == -ESRCH && companion->process->pid)
+			(void)on_companion_check(NULL, 0, companion);
 		return 0;
 	}
-	r = sd_event_add_io(context->loop, &monitor->tpm, fd, EPOLLIN, on_tpm_end, monitor);
+	r = sd_event_add_io(context->loop, &companion->end, fd, EPOLLIN, on_companion_end,
+			    companion);
 	if (r >= 0)
-		r = sd_event_source_set_io_fd_own(monitor->tpm, 1);
+		r = sd_event_source_set_io_fd_own(companion->end, 1);
 	if (r < 0)
 		close(fd);
+	return r;
+}
+
+static int watch_companions(const struct context *context, struct monitor *monitor)
+{
+	const struct store_live *record = monitor->guest->record;
+	const struct companion companions[COMPANIONS] = {
+		{.process = &record->tpm,
+		 .loss = "its TPM has failed, because swtpm has ended (see the guest's log). Shut "
+			 "down the guest and start it again to restore the TPM"},
+		{.process = &record->recorder,
+		 .loss = "what it says on its serial ports and consoles is not written to their "
+			 "files any more, because its recorder has ended (see the guest's log). "
+			 "Shut down the guest and start it again to have it written"},
+	};
+	int r = 0;
+
+	for (size_t i = 0; i < COMPANIONS && r >= 0; i++) {
+		monitor->companions[i] = companions[i];
+		monitor->companions[i].monitor = monitor;
+		r = watch_companion(context, &monitor->companions[i]);
+	}
 	return r;
 }
 
@@ -442,7 +475,7 @@ static void monitor_begin(struct letter *letter)
 		r = sd_event_add_io(context->loop, &monitor->end, monitor->guest->pidfd, EPOLLIN,
 				    on_end, monitor);
 	if (r >= 0)
-		r = watch_tpm(context, monitor);
+		r = watch_companions(context, monitor);
 	if (r < 0) {
 		log_message(PT_LOG_WARNING, "can't watch guest %s: %s", monitor->domain->name,
 			    strerror(-r));

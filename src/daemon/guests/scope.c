@@ -94,11 +94,31 @@ static int add_device_policy(sd_bus_message *call, const struct reach *reach)
 	return r < 0 ? r : scope_add_nodes(call, reach);
 }
 
+static int add_processes(sd_bus_message *call, const struct store_live *record)
+{
+	const pid_t pids[] = {record->pid, record->tpm.pid, record->recorder.pid};
+	uint32_t listed[3];
+	size_t count = 0;
+	int r = sd_bus_message_open_container(call, 'r', "sv");
+
+	for (size_t i = 0; i < 3; i++)
+		if (pids[i])
+			listed[count++] = (uint32_t)pids[i];
+	if (r >= 0)
+		r = sd_bus_message_append(call, "s", "PIDs");
+	if (r >= 0)
+		r = sd_bus_message_open_container(call, 'v', "au");
+	if (r >= 0)
+		r = sd_bus_message_append_array(call, 'u', listed, count * sizeof(*listed));
+	if (r >= 0)
+		r = sd_bus_message_close_container(call);
+	return r < 0 ? r : sd_bus_message_close_container(call);
+}
+
 static int fill_start(sd_bus_message *call, const struct store_live *record,
 		      const struct definition *live, const struct reach *reach)
 {
 	struct unit_name unit = unit_of(record->pid);
-	uint32_t pid = (uint32_t)record->pid, tpm = (uint32_t)record->tpm_pid;
 	char description[256];
 	int r;
 
@@ -113,8 +133,7 @@ static int fill_start(sd_bus_message *call, const struct store_live *record,
 					  "Slice", "s", "machine.slice", "CollectMode", "s",
 					  "inactive-or-failed");
 	if (r >= 0)
-		r = tpm ? sd_bus_message_append(call, "(sv)", "PIDs", "au", 2, pid, tpm)
-			: sd_bus_message_append(call, "(sv)", "PIDs", "au", 1, pid);
+		r = add_processes(call, record);
 	if (r >= 0)
 		r = add_limits(call, live);
 	if (r >= 0)

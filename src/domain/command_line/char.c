@@ -38,9 +38,56 @@ static const char *backend_of(const xmlNode *node)
 	return node_get(node, "@type");
 }
 
+static const struct command_line_output *find_output(const struct command_line *line,
+						     const xmlNode *node, bool is_log)
+{
+	for (size_t i = 0; i < line->files->output_count; i++) {
+		const struct command_line_output *output = &line->files->outputs[i];
+
+		if (output->is_log == is_log && strcmp(output->alias, line_alias(node)) == 0)
+			return output;
+	}
+	return NULL;
+}
+
+/* QEMU truncates what it doesn't append to, and a pipe can't be. */
+static void add_pipe(struct option_text *option, const struct command_line_output *output)
+{
+	char path[32];
+
+	line_add_value(option->line, "-add-fd", "fd=%d,set=%d", output->fd, output->fd);
+	(void)text_format(path, sizeof(path), "/dev/fdset/%d", output->fd);
+	option_add(option, output->is_log ? "logfile" : "path", path);
+	option_add(option, output->is_log ? "logappend" : "append", "on");
+}
+
+static void add_file(struct option_text *option, const xmlNode *node)
+{
+	const struct command_line_output *output = find_output(option->line, node, false);
+	const char *append = node_get(node, "source@append");
+
+	if (output) {
+		add_pipe(option, output);
+		return;
+	}
+	option_add(option, "path", node_get(node, "source@path"));
+	option_add(option, "append", append ? append : "off");
+}
+
+static void add_log(struct option_text *option, const xmlNode *node)
+{
+	const struct command_line_output *output = find_output(option->line, node, true);
+
+	if (output) {
+		add_pipe(option, output);
+		return;
+	}
+	option_add(option, "logfile", node_get(node, "log@file"));
+	option_add(option, "logappend", node_says(node, "log@append", "off") ? "off" : "on");
+}
+
 static void add_chardev(struct command_line *line, const xmlNode *node)
 {
-	const char *append = node_get(node, "source@append");
 	struct option_text option;
 	char id[96];
 
@@ -51,15 +98,11 @@ static void add_chardev(struct command_line *line, const xmlNode *node)
 	if (node_has(node, "type", "unix"))
 		add_socket_path(&option, node);
 	else if (node_has(node, "type", "file"))
-		option_add(&option, "path", node_get(node, "source@path"));
-	if (node_has(node, "type", "file"))
-		option_add(&option, "append", append ? append : "off");
+		add_file(&option, node);
 	if (node_has(node, "type", "spicevmc"))
 		option_add(&option, "name", node_is(node, "redirdev") ? "usbredir" : "vdagent");
-	option_add(&option, "logfile", node_get(node, "log@file"));
 	if (node_get(node, "log@file"))
-		option_add(&option, "logappend",
-			   node_says(node, "log@append", "off") ? "off" : "on");
+		add_log(&option, node);
 	option_end(&option, "-chardev");
 }
 

@@ -23,6 +23,16 @@ struct command_line_tap {
 	int vhost_fd; /* of /dev/vhost-net, -1: none */
 };
 
+/*
+ * QEMU's end of a pipe, inherited, in the place of a file that the character device @alias names
+ * (domain/resources/recorder.h).
+ */
+struct command_line_output {
+	const char *alias; /* "serial0" */
+	bool is_log;	   /* <log file>, not <source path> */
+	int fd;
+};
+
 /* Room in the guest's address space (domain/resources/bar_window.h). */
 struct command_line_window {
 	uint64_t aperture; /* bytes for the firmware to keep above 4 GiB; 0: its own choice */
@@ -38,6 +48,8 @@ struct command_line_files {
 	struct command_line_socket events;   /* QMP for the loop */
 	const struct command_line_tap *taps;
 	size_t tap_count;
+	const struct command_line_output *outputs; /* without one QEMU has the file itself */
+	size_t output_count;
 	int tpm_fd;		   /* QEMU's end of swtpm's socket pair; 0: none */
 	const char *run_directory; /* of this guest: sockets that the definition doesn't name */
 	bool is_paused;		   /* -S: wait for "cont" */

@@ -266,9 +266,8 @@ bool judge_may_be_given(const struct named_file *file, const struct confine_user
 {
 	mode_t mode = file->st.st_mode;
 
-	return (file->need == NEED_WRITE || file->need == NEED_MAKE) &&
-	       (S_ISREG(mode) || S_ISBLK(mode) || S_ISCHR(mode)) && file->st.st_uid != user->uid &&
-	       (mode & (S_IRUSR | S_IWUSR)) == (S_IRUSR | S_IWUSR);
+	return file->need == NEED_WRITE && (S_ISREG(mode) || S_ISBLK(mode) || S_ISCHR(mode)) &&
+	       file->st.st_uid != user->uid && (mode & (S_IRUSR | S_IWUSR)) == (S_IRUSR | S_IWUSR);
 }
 
 /* With no less than this access. */
@@ -453,8 +452,7 @@ static void refuse_kept(struct pt_host *host, const struct named_files *files, c
 int files_check(struct pt_host *host, const struct definition *live, const xmlNode *device,
 		const struct confine_user *user, struct store_live *record, struct pt_error *err)
 {
-	struct named_files files = {
-		.host = host, .guest = user->common_uid, .record = record, .may_make = true};
+	struct named_files files = {.host = host, .guest = user->common_uid, .record = record};
 	struct finding *own = NULL, *common = NULL;
 	int result = 0, r = named_files_find(&files, live, device);
 

@@ -23,8 +23,7 @@
  * Before QEMU's process is created: can @user open all files that @live names? A file that it
  * can't write but that may be lent is added to @record. Other inaccessible files are refused, one
  * per line, with the element, the file or directory that denies access, and the remedy. @device:
- * only this device of @live (hot-plug); NULL: all of it. Creates files for the output of serial
- * ports and similar.
+ * only this device of @live (hot-plug); NULL: all of it.
  */
 int files_check(struct pt_host *host, const struct definition *live, const xmlNode *device,
 		const struct confine_user *user, struct store_live *record, struct pt_error *err);

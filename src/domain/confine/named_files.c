@@ -56,21 +56,28 @@ static const struct {
 	const char *type; /* NULL: any */
 	const char *path;
 	enum need need;
+	bool is_output; /* for which QEMU has a pipe instead (domain/resources/recorder.h) */
 } of_devices[] = {
-	{"disk", "file", "source@file", NEED_WRITE},
-	{"disk", "block", "source@dev", NEED_WRITE},
-	{"input", "evdev", "source@dev", NEED_WRITE},
-	{"serial", "file", "source@path", NEED_MAKE},
-	{"console", "file", "source@path", NEED_MAKE},
-	{"channel", "file", "source@path", NEED_MAKE},
-	{"serial", NULL, "log@file", NEED_MAKE},
-	{"console", NULL, "log@file", NEED_MAKE},
-	{"channel", NULL, "log@file", NEED_MAKE},
-	{"hostdev", NULL, "rom@file", NEED_READ},
-	{"interface", NULL, "rom@file", NEED_READ},
-	{"tpm", NULL, "backend/device@path", NEED_WRITE},
-	{"rng", NULL, "backend", NEED_READ},
+	{"disk", "file", "source@file", NEED_WRITE, false},
+	{"disk", "block", "source@dev", NEED_WRITE, false},
+	{"input", "evdev", "source@dev", NEED_WRITE, false},
+	{"serial", "file", "source@path", NEED_WRITE, true},
+	{"console", "file", "source@path", NEED_WRITE, true},
+	{"channel", "file", "source@path", NEED_WRITE, true},
+	{"serial", NULL, "log@file", NEED_WRITE, true},
+	{"console", NULL, "log@file", NEED_WRITE, true},
+	{"channel", NULL, "log@file", NEED_WRITE, true},
+	{"hostdev", NULL, "rom@file", NEED_READ, false},
+	{"interface", NULL, "rom@file", NEED_READ, false},
+	{"tpm", NULL, "backend/device@path", NEED_WRITE, false},
+	{"rng", NULL, "backend", NEED_READ, false},
 };
+
+/* A QEMU that was started by a passthrud without recorders has these files itself. */
+static bool has_outputs(const struct named_files *files)
+{
+	return files->record && !files->record->has_pipes;
+}
 
 static bool is_read_only(const xmlNode *device)
 {
@@ -87,7 +94,8 @@ static int named_files_add_device(struct named_files *files, const xmlNode *devi
 		char element[64];
 
 		if (!node_is(device, of_devices[i].device) ||
-		    (of_devices[i].type && !node_has(device, "type", of_devices[i].type)))
+		    (of_devices[i].type && !node_has(device, "type", of_devices[i].type)) ||
+		    (of_devices[i].is_output && !has_outputs(files)))
 			continue;
 		(void)text_format(element, sizeof(element), "domain/devices/%s/%s",
 				  of_devices[i].device, of_devices[i].path);
@@ -247,16 +255,15 @@ static int accept(struct named_files *files, size_t index, const struct safe_pat
 	return is_safe ? add_backing(files, index, at) : 0;
 }
 
-/* QEMU's own output is made here, for QEMU may make nothing there. */
 static int resolve(struct named_files *files, size_t index)
 {
 	AUTO(auto_safe_path) struct safe_path at = SAFE_PATH_CLOSED;
 	struct named_file *file = &files->items[index];
 	int r = safe_path_open(files->host->root_fd, file->path, &at);
 
+	/* in a directory that can be exchanged it is said of that one */
 	if (!r && at.fd < 0 && safe_path_has_trusted_parent(&at))
-		r = files->may_make && file->need == NEED_MAKE ? safe_path_make_file(&at, 0600)
-							       : -ENOENT;
+		r = -ENOENT;
 	if (r < 0) {
 		file->errnum = -r;
 		return 0;

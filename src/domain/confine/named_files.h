@@ -15,7 +15,6 @@
 enum need {
 	NEED_READ,
 	NEED_WRITE,
-	NEED_MAKE, /* to write, and created if it does not exist */
 	NEED_NODE, /* to write, and never lent: a node of the kernel's that all guests share */
 };
 
@@ -38,13 +37,11 @@ struct named_files {
 	size_t count;
 	uid_t guest; /* as whom QEMU runs: the user that guests have in common */
 	const struct store_live *record; /* the files already lent to it; NULL: none */
-	bool may_make;			 /* only check: missing files are not created */
 };
 
 /*
  * All of them that @live names (@device: only what this device of it does; NULL: all), and what its
- * images lie on: files->host, guest, record and may_make are
- * set before. Returns 0 or -ENOMEM; either way
+ * images lie on: files->host, guest and record are set before. Returns 0 or -ENOMEM; either way
  * named_files_free() frees what was found.
  */
 int named_files_find(struct named_files *files, const struct definition *live,

@@ -156,7 +156,8 @@ static void run_child(struct pt_host *host, const struct spawn_request *request,
 	r = confine_become(request->user);
 	if (r < 0)
 		give_up(status_fd, FAILED_USER, -r);
-	r = machine_of(host)->exec(host, request->argv, request->environment);
+	r = machine_of(host)->exec(host, request->program ? request->program : request->argv[0],
+				   request->argv, request->environment);
 	give_up(status_fd, FAILED_EXEC, -r);
 }
 

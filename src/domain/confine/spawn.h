@@ -13,9 +13,10 @@
 #include "base/error.h"
 #include "domain/confine/confine.h"
 
-#define SPAWN_KEPT_MAX 32
+#define SPAWN_KEPT_MAX 64
 
 struct spawn_request {
+	const char *program; /* NULL: argv[0] */
 	char *const *argv;
 	char *const *environment; /* NAME=VALUE, NULL-terminated; NULL: none */
 	const struct confine_user *user;

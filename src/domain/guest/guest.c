@@ -19,7 +19,7 @@
 #include "domain/resources/vf.h"
 #include "domain/confine/output.h"
 #include "domain/confine/own_user.h"
-#include "domain/resources/tpm.h"
+#include "domain/resources/companion.h"
 
 /* ---- the struct ---- */
 
@@ -212,6 +212,12 @@ int guest_save(struct pt_host *host, struct guest *guest, struct pt_error *err)
 
 /* ---- the end ---- */
 
+static void guest_end_companions(struct pt_host *host, const struct store_live *record)
+{
+	companion_end(host, &record->tpm);
+	companion_end(host, &record->recorder);
+}
+
 int guest_end(struct pt_host *host, struct guest *guest, struct pt_error *err)
 {
 	int r;
@@ -219,7 +225,7 @@ int guest_end(struct pt_host *host, struct guest *guest, struct pt_error *err)
 	guest_reap(guest);
 	qmp_close(guest->qmp);
 	guest->qmp = NULL;
-	tpm_end(host, guest->record);
+	guest_end_companions(host, guest->record);
 	vf_settle(host, NULL, guest->record);
 	r = guest_give_back(host, &guest->owner, guest->live, err);
 	files_take_back(host, guest->record, 0);
@@ -241,7 +247,7 @@ int guest_forget(struct pt_host *host, const struct store_live *record, struct p
 	const struct pt_owner owner = guest_owner(record);
 	int r;
 
-	tpm_end(host, record);
+	guest_end_companions(host, record);
 	vf_restore(host, record);
 	(void)definition_parse(record->xml, DEFINITION_LIVE, &live, NULL);
 	r = guest_give_back(host, &owner, live, err);

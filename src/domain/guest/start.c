@@ -25,6 +25,7 @@
 #include "domain/resources/resources.h"
 #include "domain/confine/limits.h"
 #include "domain/confine/spawn.h"
+#include "domain/resources/recorder.h"
 #include "domain/resources/tpm.h"
 
 /* What is kept of what QEMU says before its start has failed. */
@@ -33,8 +34,8 @@
 /* From here on a start is announced as slow. */
 #define SLOW_MEMORY ((uint64_t)16 * 1024 * 1024 * 1024)
 
-/* Two monitors and a TPM are kept too, and each tap has its half in the kernel. */
-#define MAX_TAPS ((SPAWN_KEPT_MAX - 3) / 2)
+/* Two monitors, a TPM and pipes are kept too, and each tap has its half in the kernel. */
+#define MAX_TAPS ((SPAWN_KEPT_MAX - 3 - RECORDER_MAX) / 2)
 
 struct start {
 	struct pt_host *host;
@@ -55,6 +56,8 @@ struct start {
 	struct spawn tpm;
 	int tpm_fd; /* QEMU's end of its socket pair with swtpm, and the other one */
 	int tpm_own_fd;
+	struct recorder recorder;
+	struct spawn recording;
 	struct qmp *events;
 };
 
@@ -76,6 +79,8 @@ static void start_free(struct start *start)
 	close_fd(&start->tpm.pidfd);
 	close_fd(&start->tpm_fd);
 	close_fd(&start->tpm_own_fd);
+	recorder_close(&start->recorder);
+	close_fd(&start->recording.pidfd);
 	free(start->hostdevs);
 	resources_close_taps(start->taps, start->tap_count);
 	command_line_free(start->argv);
@@ -116,6 +121,7 @@ static int prepare_guest(struct start *start, const struct definition *def, stru
 	if (confine_is_own(&guest->user))
 		text_copy(guest->record->user, sizeof(guest->record->user), guest->user.name);
 	guest->record->has_view = !guest->user.sees_host;
+	guest->record->has_pipes = true;
 	guest->record->phase = STORE_STARTING;
 	guest->record->since = (int64_t)time(NULL);
 	return definition_hostdevs(guest->live, &start->hostdevs, &start->hostdev_count, err);
@@ -166,10 +172,14 @@ static int prepare_files(struct start *start, struct pt_error *err)
 					 guest->user.common_gid, err);
 	if (!r)
 		r = files_check(start->host, guest->live, NULL, &guest->user, guest->record, err);
+	if (!r)
+		r = recorder_prepare(start->host, guest->live, &guest->user, &start->recorder, err);
 	if (r < 0)
 		return r;
 	start->files.taps = start->taps;
 	start->files.tap_count = start->tap_count;
+	start->files.outputs = start->recorder.outputs;
+	start->files.output_count = start->recorder.count;
 	r = prepare_tpm(start, err);
 	if (!r)
 		r = command_line_build(guest->live, &start->files, &start->argv, err);
@@ -197,15 +207,35 @@ static int hold_tpm(struct start *start, struct spawn_request *request, struct p
 			guest->record, &start->tpm, err);
 }
 
+static int hold_recorder(struct start *start, struct spawn_request *request, struct pt_error *err)
+{
+	const struct recorder *recorder = &start->recorder;
+	struct guest *guest = start->guest;
+
+	if (!recorder->count)
+		return 0;
+	for (size_t i = 0; i < recorder->count; i++)
+		request->kept[request->kept_count++] = recorder->outputs[i].fd;
+	return recorder_hold(start->host, recorder, &guest->user, start->output_fd, guest->record,
+			     &start->recording, err);
+}
+
+static int release_companion(struct spawn *spawn, const char *words, struct pt_error *err)
+{
+	int r = spawn->pid ? spawn_release(spawn, err) : 0;
+
+	if (r < 0)
+		pt_error_prefix(err, "%s", words);
+	return r;
+}
+
 static int release(struct start *start, struct pt_error *err)
 {
-	int r = start->tpm.pid ? spawn_release(&start->tpm, err) : 0;
+	int r = release_companion(&start->tpm, TPM_WORDS, err);
 
-	if (r < 0) {
-		pt_error_prefix(err, "the guest's TPM, swtpm: ");
-		return r;
-	}
-	return spawn_release(&start->spawn, err);
+	if (!r)
+		r = release_companion(&start->recording, RECORDER_WORDS, err);
+	return r < 0 ? r : spawn_release(&start->spawn, err);
 }
 
 static int hold(struct start *start, struct pt_error *err)
@@ -236,6 +266,8 @@ static int hold(struct start *start, struct pt_error *err)
 			request.kept[request.kept_count++] = start->taps[i].vhost_fd;
 	}
 	r = hold_tpm(start, &request, err);
+	if (!r)
+		r = hold_recorder(start, &request, err);
 	if (!r)
 		r = spawn_begin(start->host, &request, &start->spawn, err);
 	if (r < 0)
@@ -294,6 +326,7 @@ static int converse(struct start *start, struct pt_error *err)
 	close_fd(&start->tpm_fd);
 	close_fd(&start->tpm_own_fd);
 	close_fd(&start->output_fd);
+	recorder_close(&start->recorder);
 	r = guest_connect(guest, patience, err);
 	if (!r)
 		r = guest_connect_events(guest, patience, &start->events, err);
@@ -317,6 +350,7 @@ static void undo(struct start *start)
 	struct pt_error err;
 
 	spawn_cancel(&start->tpm);
+	spawn_cancel(&start->recording);
 	if (guest->owner.pid) {
 		(void)guest_signal(guest, SIGKILL);
 		/* not even SIGKILL ends what is in a driver; its claims stay until it does */
@@ -394,6 +428,7 @@ int guest_start(struct pt_host *host, const struct definition *def,
 			      .output_fd = -1,
 			      .spawn = SPAWN_NONE,
 			      .tpm = SPAWN_NONE,
+			      .recording = SPAWN_NONE,
 			      .tpm_fd = -1,
 			      .tpm_own_fd = -1};
 	int r = start_run(&start, def, err);

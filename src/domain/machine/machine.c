@@ -18,10 +18,11 @@ static pid_t fork_process(struct pt_host *host)
 	return pid < 0 ? -errno : pid;
 }
 
-static int exec_program(struct pt_host *host, char *const argv[], char *const environment[])
+static int exec_program(struct pt_host *host, const char *program, char *const argv[],
+			char *const environment[])
 {
 	(void)host;
-	execve(argv[0], argv, environment);
+	execve(program, argv, environment);
 	return -errno;
 }
 

@@ -74,7 +74,8 @@ struct machine_ops {
 	/* fork(2): the child's pid, 0 in the child, or a negative errno. */
 	pid_t (*fork)(struct pt_host *host);
 	/* execve(2), in such a child, so async-signal-safe. Returns a negative errno, or not. */
-	int (*exec)(struct pt_host *host, char *const argv[], char *const environment[]);
+	int (*exec)(struct pt_host *host, const char *program, char *const argv[],
+		    char *const environment[]);
 	/*
 	 * prlimit(2) of RLIMIT_MEMLOCK, also between fork() and exec(): 0 or a negative errno.
 	 * Raising it takes CAP_SYS_RESOURCE.

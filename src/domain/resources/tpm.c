@@ -2,18 +2,12 @@
 #include "domain/resources/tpm.h"
 
 #include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#include "assign/claim.h"
-#include "assign/owner.h"
 #include "base/auto.h"
 #include "base/io.h"
 #include "base/remove.h"
@@ -21,9 +15,7 @@
 #include "domain/confine/own_user.h"
 #include "domain/confine/run_files.h"
 #include "domain/definition/xml_node.h"
-
-/* It has nothing to do at its end but to close its files. */
-#define END_MS 3000
+#include "domain/resources/companion.h"
 
 #define PATH_SIZE 128
 
@@ -215,44 +207,5 @@ int tpm_hold(struct pt_host *host, const struct definition *live, const struct c
 		r = text_format(control, sizeof(control), "type=unixio,clientfd=%d", own_socket);
 	if (r < 0)
 		return pt_fail(err, PT_SYSTEM, -r, "the guest's TPM: %s", strerror(-r));
-	r = spawn_begin(host, &request, ret_spawn, err);
-	if (r < 0) {
-		pt_error_prefix(err, "the guest's TPM, swtpm: ");
-		return r;
-	}
-	record->tpm_pid = ret_spawn->pid;
-	record->tpm_start_time = ret_spawn->start_time;
-	return 0;
-}
-
-/* ---- the end ---- */
-
-int tpm_open(struct pt_host *host, const struct store_live *record)
-{
-	return owner_open_process(host, record->tpm_pid, record->tpm_start_time);
-}
-
-static bool has_ended(int pidfd, int timeout_ms)
-{
-	struct pollfd poll_fd = {.fd = pidfd, .events = POLLIN};
-	int r;
-
-	while ((r = poll(&poll_fd, 1, timeout_ms)) < 0 && errno == EINTR)
-		;
-	return r > 0;
-}
-
-void tpm_end(struct pt_host *host, const struct store_live *record)
-{
-	AUTO_CLOSE int pidfd = tpm_open(host, record);
-	siginfo_t info;
-
-	if (pidfd < 0)
-		return;
-	if (!has_ended(pidfd, END_MS)) {
-		(void)syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
-		(void)has_ended(pidfd, END_MS);
-	}
-	/* a child of this daemon, or of a previous one, which init reaps */
-	(void)waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG);
+	return companion_hold(host, &request, TPM_WORDS, &record->tpm, ret_spawn, err);
 }

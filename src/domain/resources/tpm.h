@@ -17,6 +17,9 @@
 
 #define TPM_STATE "/var/lib/passthru/swtpm"
 
+/* Before what is said of its process. */
+#define TPM_WORDS "the guest's TPM, swtpm: "
+
 /* Has it an emulated TPM? */
 bool tpm_is_wanted(const struct definition *def);
 
@@ -36,12 +39,6 @@ int tpm_prepare(struct pt_host *host, const struct definition *live,
 int tpm_hold(struct pt_host *host, const struct definition *live, const struct confine_user *user,
 	     int own_socket, int output_fd, struct store_live *record, struct spawn *ret_spawn,
 	     struct pt_error *err);
-
-/* A pidfd of @record's swtpm; -ESRCH when it has none, or it has ended and was reaped. */
-int tpm_open(struct pt_host *host, const struct store_live *record);
-
-/* QEMU has ended: wait a moment for swtpm to do so too, or else end it. Can be done again. */
-void tpm_end(struct pt_host *host, const struct store_live *record);
 
 /* Should the TPM state of a guest that is neither defined nor running be kept? */
 bool tpm_is_kept(const struct definition *def);

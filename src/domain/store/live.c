@@ -143,17 +143,18 @@ static int set_lists(struct json_object *object, const struct store_live *live)
 	return r;
 }
 
-static int set_tpm(struct json_object *object, const struct store_live *live)
+static int set_process(struct json_object *object, const char *key,
+		       const struct store_process *process)
 {
-	struct json_object *tpm;
+	struct json_object *json;
 	int r;
 
-	if (!live->tpm_pid)
+	if (!process->pid)
 		return 0;
-	tpm = json_object_new_object();
-	r = json_set_number(tpm, "pid", live->tpm_pid);
-	r |= json_set_number(tpm, "start_time", (int64_t)live->tpm_start_time);
-	return json_set(object, "tpm", tpm) | r;
+	json = json_object_new_object();
+	r = json_set_number(json, "pid", process->pid);
+	r |= json_set_number(json, "start_time", (int64_t)process->start_time);
+	return json_set(object, key, json) | r;
 }
 
 struct json_object *store_live_to_json(const struct store_live *live)
@@ -169,10 +170,13 @@ struct json_object *store_live_to_json(const struct store_live *live)
 	r |= json_set_text(object, "xml", live->xml);
 	if (live->has_view)
 		r |= json_set_bool(object, "view", true);
+	if (live->has_pipes)
+		r |= json_set_bool(object, "pipes", true);
 	if (live->user[0])
 		r |= json_set_text(object, "user", live->user);
 	r |= set_lists(object, live);
-	r |= set_tpm(object, live);
+	r |= set_process(object, "tpm", &live->tpm);
+	r |= set_process(object, "recorder", &live->recorder);
 	if (!r)
 		return object;
 	json_object_put(object);
@@ -304,19 +308,20 @@ static int parse_all_vfs(struct json_object *object, struct store_live *live, st
 	return r;
 }
 
-static int parse_tpm(struct json_object *object, struct store_live *live, struct pt_error *err)
+static int parse_process(struct json_object *object, const char *key,
+			 struct store_process *ret_process, struct pt_error *err)
 {
 	int64_t pid = 0, start = 0;
-	struct json_object *tpm;
-	int r = json_get_object(object, "tpm", &tpm, err);
+	struct json_object *process;
+	int r = json_get_object(object, key, &process, err);
 
-	if (r < 0 || !tpm)
+	if (r < 0 || !process)
 		return r;
-	r = json_get_number(tpm, "pid", 1, INT_MAX, &pid, err);
+	r = json_get_number(process, "pid", 1, INT_MAX, &pid, err);
 	if (!r)
-		r = json_get_number(tpm, "start_time", 0, INT64_MAX, &start, err);
-	live->tpm_pid = (pid_t)pid;
-	live->tpm_start_time = (uint64_t)start;
+		r = json_get_number(process, "start_time", 0, INT64_MAX, &start, err);
+	ret_process->pid = (pid_t)pid;
+	ret_process->start_time = (uint64_t)start;
 	return r;
 }
 
@@ -346,6 +351,8 @@ static int store_live_from_json(struct json_object *object, struct store_live *l
 		r = json_get_word(object, "phase", phases, COUNT(phases), &phase, err);
 	if (!r && json_object_object_get_ex(object, "view", NULL))
 		r = json_get_bool(object, "view", &live->has_view, err);
+	if (!r && json_object_object_get_ex(object, "pipes", NULL))
+		r = json_get_bool(object, "pipes", &live->has_pipes, err);
 	if (!r)
 		r = json_get_text(object, "user", false, live->user, sizeof(live->user), err);
 	if (!r)
@@ -362,7 +369,9 @@ static int store_live_from_json(struct json_object *object, struct store_live *l
 		r = parse_all_files(object, live, err);
 	if (!r)
 		r = parse_all_vfs(object, live, err);
-	return r < 0 ? r : parse_tpm(object, live, err);
+	if (!r)
+		r = parse_process(object, "tpm", &live->tpm, err);
+	return r < 0 ? r : parse_process(object, "recorder", &live->recorder, err);
 }
 
 int store_parse_live(const char *text, size_t size, struct store_live **ret_live,

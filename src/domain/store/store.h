@@ -75,6 +75,12 @@ enum store_phase {
 	STORE_RUNNING,
 };
 
+/* A process beside a guest's QEMU (resources/companion.h); zeroed: none. */
+struct store_process {
+	pid_t pid;
+	uint64_t start_time; /* as in struct pt_owner */
+};
+
 /* A guest that runs. */
 struct store_live {
 	char name[STORE_NAME];
@@ -82,11 +88,12 @@ struct store_live {
 	pid_t pid;
 	uint64_t start_time; /* as in struct pt_owner */
 	enum store_phase phase;
-	int64_t since; /* seconds since the epoch */
-	pid_t tpm_pid; /* of its swtpm (resources/tpm.h); 0: none */
-	uint64_t tpm_start_time;
-	bool has_view; /* its processes see what confine/view.h says */
-	char user[64]; /* the name of the one that guests have in common; "": unknown */
+	int64_t since;		       /* seconds since the epoch */
+	struct store_process tpm;      /* its swtpm (resources/tpm.h) */
+	struct store_process recorder; /* of its consoles (resources/recorder.h) */
+	bool has_pipes; /* what its consoles say goes to the recorder, and not to files of QEMU's */
+	bool has_view;	/* QEMU and swtpm see what confine/view.h says */
+	char user[64];	/* the name of the one that guests have in common; "": unknown */
 	struct store_pending pending[STORE_PENDING_MAX];
 	size_t pending_count;
 	struct store_file *files;

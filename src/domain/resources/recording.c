@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The recorder itself: nothing here is passthrud's, and it has nothing but its pipes and files. */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "domain/resources/recorder.h"
+
+#define BLOCK ((size_t)64 * 1024)
+
+/* One file. */
+struct recording {
+	struct recorder_file *file;
+	const struct recorder_limits *limits;
+	int64_t filled_ms;  /* when @allowance was last raised */
+	uint64_t allowance; /* bytes that may be written now */
+	uint64_t left_out;  /* bytes since the last one that was written */
+	bool has_failed;    /* it was said that it can't be written to */
+};
+
+/* ---- the file ---- */
+
+/* What is written elsewhere meanwhile, or truncated, is left as it is: each write is to the end. */
+static void append(struct recording *recording, const char *bytes, size_t size)
+{
+	int fd = recording->file->fd;
+
+	(void)lseek(fd, 0, SEEK_END);
+	while (size > 0) {
+		ssize_t n = write(fd, bytes, size);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			break;
+		bytes += n;
+		size -= (size_t)n;
+	}
+	if (size > 0 && !recording->has_failed)
+		(void)fprintf(stderr, RECORDER_NAME ": %s: %s: what the guest says is lost\n",
+			      recording->file->path, strerror(errno));
+	recording->has_failed = size > 0;
+}
+
+/* The bytes from @from on to its start; how many they were. The two don't overlap. */
+static off_t move_to_start(int fd, off_t from, char block[BLOCK])
+{
+	off_t to = 0;
+	ssize_t n;
+
+	while ((n = pread(fd, block, BLOCK, from)) > 0) {
+		const char *bytes = block;
+		const char *line = !to ? memchr(block, '\n', (size_t)n) : NULL;
+
+		from += n;
+		/* a whole line first */
+		if (line) {
+			n -= line + 1 - block;
+			bytes = line + 1;
+		}
+		if (pwrite(fd, bytes, (size_t)n, to) != n)
+			break;
+		to += n;
+	}
+	return to;
+}
+
+/* A plain file that became too long keeps its newer half. */
+static void drop_older(const struct recording *recording, char block[BLOCK])
+{
+	off_t max = (off_t)recording->limits->file_max;
+	int fd = recording->file->fd;
+	struct stat st;
+
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size <= max)
+		return;
+	if (ftruncate(fd, move_to_start(fd, st.st_size - max / 2, block)) < 0)
+		(void)fprintf(stderr, RECORDER_NAME ": %s: can't be shortened: %s\n",
+			      recording->file->path, strerror(errno));
+}
+
+/* ---- what comes ---- */
+
+static void raise_allowance(struct recording *recording)
+{
+	const struct recorder_limits *limits = recording->limits;
+	int64_t now = clock_now_ms();
+	uint64_t more = (uint64_t)(now - recording->filled_ms) * limits->rate / 1000;
+
+	/* what is less than a byte is added later */
+	if (!more)
+		return;
+	recording->filled_ms = now;
+	recording->allowance = recording->allowance + more < limits->burst
+				       ? recording->allowance + more
+				       : limits->burst;
+}
+
+static void tell_left_out(struct recording *recording)
+{
+	char text[128];
+
+	if (!recording->left_out)
+		return;
+	(void)text_format(text, sizeof(text),
+			  "\n[" RECORDER_NAME ": %llu bytes left out: more than %llu in a "
+			  "second]\n",
+			  (unsigned long long)recording->left_out,
+			  (unsigned long long)recording->limits->rate);
+	recording->left_out = 0;
+	append(recording, text, strlen(text));
+}
+
+static void take(struct recording *recording, char *block, size_t size)
+{
+	size_t allowed;
+
+	raise_allowance(recording);
+	allowed = recording->allowance < size ? (size_t)recording->allowance : size;
+	/* a little at a time, once it is too much, would be mostly words about it */
+	if (recording->left_out && allowed < size)
+		allowed = 0;
+	if (allowed) {
+		tell_left_out(recording);
+		append(recording, block, allowed);
+	}
+	recording->allowance -= allowed;
+	recording->left_out += size - allowed;
+	if (allowed)
+		drop_older(recording, block);
+}
+
+/* False at its end. */
+static bool receive(struct recording *recording, char block[BLOCK])
+{
+	ssize_t n = read(recording->file->pipe_fd, block, BLOCK);
+
+	if (n < 0 && (errno == EINTR || errno == EAGAIN))
+		return true;
+	if (n > 0) {
+		take(recording, block, (size_t)n);
+		return true;
+	}
+	tell_left_out(recording);
+	return false;
+}
+
+static void begin(struct recording *recording, struct recorder_file *file,
+		  const struct recorder_limits *limits)
+{
+	*recording = (struct recording){.file = file,
+					.limits = limits,
+					.filled_ms = clock_now_ms(),
+					.allowance = limits->burst};
+	/* no plain file can't be */
+	if (file->is_emptied)
+		(void)!ftruncate(file->fd, 0);
+}
+
+void recorder_run(struct recorder_file *files, size_t count, const struct recorder_limits *limits)
+{
+	struct recording recordings[RECORDER_MAX];
+	struct pollfd polls[RECORDER_MAX];
+	char block[BLOCK];
+	size_t open = count;
+
+	for (size_t i = 0; i < count; i++) {
+		begin(&recordings[i], &files[i], limits);
+		polls[i] = (struct pollfd){.fd = files[i].pipe_fd, .events = POLLIN};
+	}
+	while (open > 0) {
+		if (poll(polls, count, -1) < 0 && errno != EINTR)
+			return;
+		for (size_t i = 0; i < count; i++) {
+			if (polls[i].fd < 0 || !polls[i].revents)
+				continue;
+			if (receive(&recordings[i], block))
+				continue;
+			polls[i].fd = -1;
+			open--;
+		}
+	}
+}
+
+/* ---- its arguments: describe() ---- */
+
+static bool parse_file(const char *text, struct recorder_file *ret_file)
+{
+	char how[8] = "";
+	int length = 0;
+
+	if (sscanf(text, "%d:%d:%7[a-z]:%n", &ret_file->pipe_fd, &ret_file->fd, how, &length) !=
+		    3 ||
+	    !length || ret_file->pipe_fd < 3 || ret_file->fd < 3)
+		return false;
+	ret_file->is_emptied = strcmp(how, "empty") == 0;
+	ret_file->path = text + length;
+	return true;
+}
+
+int recorder_main(int argc, char *const argv[])
+{
+	static const struct recorder_limits limits = {
+		.rate = RECORDER_RATE, .burst = RECORDER_BURST, .file_max = RECORDER_FILE_MAX};
+	struct recorder_file files[RECORDER_MAX];
+	size_t count = argc > 0 ? (size_t)argc - 1 : 0;
+
+	/* QEMU, of the same user, must not get at the files; it isn't there before we are */
+	(void)prctl(PR_SET_DUMPABLE, 0);
+	(void)prctl(PR_SET_NAME, RECORDER_NAME);
+	/* it ends after QEMU, and not when both are told to */
+	(void)signal(SIGTERM, SIG_IGN);
+	(void)signal(SIGINT, SIG_IGN);
+	(void)signal(SIGHUP, SIG_IGN);
+	(void)signal(SIGPIPE, SIG_IGN);
+	if (!count || count > RECORDER_MAX)
+		return 2;
+	for (size_t i = 0; i < count; i++)
+		if (!parse_file(argv[i + 1], &files[i]))
+			return 2;
+	recorder_run(files, count, &limits);
+	return 0;
+}
