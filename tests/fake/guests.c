@@ -24,8 +24,11 @@ static pid_t fork_process(struct pt_host *host)
 {
 	const struct fake *fake = host->ops_context;
 	char target[64], path[TREE_PATH];
-	pid_t pid = fork();
+	pid_t pid;
 
+	while (tree_exists(tree_path(fake, path, "fake/qemu/faults/fork")))
+		(void)usleep(10000);
+	pid = fork();
 	if (pid < 0)
 		return -errno;
 	if (pid == 0)

@@ -18,33 +18,10 @@
 
 #include "assign/audit.h"
 #include "base/io.h"
+#include "log_socket.h"
 #include "read_tree.h"
 
 #define DRIVE "0000:01:00.0"
-
-/* Listen at @path of the fake machine. */
-static int listen_at(struct fake *fake, const char *path)
-{
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-	/* makes the directory; the file itself is in the socket's way */
-	put_text(fake_host(fake), path, "");
-	put_away(fake_host(fake), path);
-	(void)snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/%s",
-		       fake_host(fake)->root_fd, path);
-	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-	return fd;
-}
-
-/* The next datagram; its length, -1 when there is none. */
-static ssize_t receive(int fd, char *text, size_t size)
-{
-	ssize_t len = recv(fd, text, size - 1, 0);
-
-	text[len > 0 ? len : 0] = '\0';
-	return len;
-}
 
 /* The first field of that name in a journal entry, all of which are in the long form. */
 static bool find_field(const char *entry, ssize_t size, const char *name, char *value, size_t room)

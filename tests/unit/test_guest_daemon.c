@@ -253,6 +253,36 @@ static void test_floods(void **state)
 	leave(&peer);
 }
 
+/* Its files are being looked at, say: it has no process yet that could be ended. */
+static void test_destroyed_before_it_has_a_process(void **state)
+{
+	struct peer peer = join_open(false), other = join_open(false);
+	struct rpc_text_flags args = {text(GUEST_XML(HOSTDEV("1"))), 0};
+	struct rpc_error *error = NULL;
+	rpc_domain domain;
+
+	(void)state;
+	fake_guests_fault(fake, "fork", "hang");
+	send_call(&peer, RPC_DOMAIN_CREATE_XML, &args);
+	while (!find("g") || !find("g")->is_starting)
+		(void)sd_event_run(daemon_->context->loop, QUIET_USEC);
+	domain = the_guest();
+	send_call(&other, RPC_DOMAIN_DESTROY, &domain);
+	while (!find("g")->is_start_cancelled)
+		(void)sd_event_run(daemon_->context->loop, QUIET_USEC);
+	fake_guests_fault(fake, "fork", NULL);
+	assert_null(await_result(&peer, RPC_DOMAIN_CREATE_XML, &error));
+	assert_non_null(error);
+	assert_non_null(strstr(*error->message, "guest g was destroyed while it started"));
+	rpc_free((xdrproc_t)xdr_rpc_error, error);
+	forget(RPC_DOMAIN_DESTROY, await_result(&other, RPC_DOMAIN_DESTROY, &error));
+	assert_null(error);
+	settle();
+	assert_null(find("g"));
+	leave(&other);
+	leave(&peer);
+}
+
 /* Its devices go back, as at any end. */
 static void test_breaks_the_protocol(void **state)
 {
@@ -444,6 +474,7 @@ int main(void)
 		TEST(test_reasons_of_a_stop),
 		TEST(test_work_of_one_guest),
 		TEST(test_floods),
+		TEST(test_destroyed_before_it_has_a_process),
 		TEST(test_readers_dont_wait_for_qemu),
 		TEST(test_breaks_the_protocol),
 		TEST(test_attached_and_detached),

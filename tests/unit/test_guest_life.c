@@ -11,9 +11,11 @@
 #include <signal.h>
 
 #include "assign/claim.h"
+#include "base/clock.h"
 #include "base/io.h"
 #include "domain/definition/xml_node.h"
 #include "guest_machine.h"
+#include "log_socket.h"
 #include "pci/binding.h"
 #include "stop_point.h"
 
@@ -163,6 +165,48 @@ static void test_plugged_in_and_out(void **state)
 	assert_int_equal(unplug_finish(host, guest, "hostdev0", &err), 0);
 	assert_string_equal(driver_of(NVME), "nvme");
 	assert_int_equal(guest->record->pending_count, 0);
+	end(guest);
+}
+
+/* QEMU says that it has let go of a device, and closes it later: that is waited for, and logged
+ * once. */
+static void test_closed_late(void **state)
+{
+	struct guest *guest = begin(GUEST_XML(""));
+	int log = listen_at(fake, "dev/log"), entries = 0;
+	struct pt_address address;
+	char node[CONFINE_NODE + 1], path[CONFINE_NODE], text[4096];
+	struct pt_error err;
+	pid_t pid;
+
+	(void)state;
+	attach(guest, HOSTDEV("1"));
+	assert_int_equal(pt_address_parse(NVME, &address, NULL), 0);
+	assert_true(confine_group_node(host, &address, node + 1));
+	node[0] = '/';
+	(void)snprintf(path, sizeof(path), "sys/class/vfio/%.16s/dev", strrchr(node, '/') + 1);
+	put_text(host, path, "240:0\n");
+	put_text(host, "proc/99999/comm", "late");
+	assert_int_equal(mkdirat(host->root_fd, "proc/99999/fd", 0755), 0);
+	assert_int_equal(symlinkat(node, host->root_fd, "proc/99999/fd/7"), 0);
+	pid = fork();
+	if (pid == 0) {
+		/* longer than many of the looks at it, on a busy machine, too */
+		clock_sleep_ms(1000);
+		_exit(unlinkat(host->root_fd, "proc/99999/fd/7", 0) < 0);
+	}
+	assert_true(pid > 0);
+	assert_int_equal(unplug_device(host, guest, "hostdev0", 50, &err), -ETIMEDOUT);
+	while (receive(log, text, sizeof(text)) >= 0)
+		;
+	assert_int_equal(unplug_finish(host, guest, "hostdev0", &err), 0);
+	assert_string_equal(driver_of(NVME), "nvme");
+	while (receive(log, text, sizeof(text)) >= 0)
+		entries++;
+	/* that it couldn't be, and that it was */
+	assert_in_range(entries, 1, 3);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	close(log);
 	end(guest);
 }
 
@@ -449,6 +493,7 @@ int main(void)
 		TEST(test_start_and_end),
 		TEST(test_qemu_that_refuses),
 		TEST(test_plugged_in_and_out),
+		TEST(test_closed_late),
 		TEST(test_plugging_in_refused),
 		TEST(test_plugging_in_a_stuck_device),
 		TEST(test_found_again),

@@ -76,8 +76,10 @@ struct domain {
 	unsigned char uuid[16];
 	struct definition *definition; /* the persistent one; NULL for a transient guest */
 	bool is_autostart;
-	struct guest *guest;	/* NULL when it doesn't run */
-	struct guest *starting; /* only to end it; NULL when it isn't being started */
+	struct guest *guest; /* NULL when it doesn't run */
+	bool is_starting;
+	bool is_start_cancelled; /* by a destroy meanwhile */
+	struct guest *starting;	 /* only to end it; NULL before it has a process */
 	enum domain_state state;
 	int reason;
 	int64_t changed_ms; /* when the state did, monotonic */

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "daemon/guests/start.h"
 
+#include <errno.h>
+#include <signal.h>
+
 #include "base/auto.h"
 #include "daemon/guests/domain_events.h"
 #include "daemon/guests/end.h"
@@ -43,10 +46,41 @@ static guest_limit_fn choose_limit(const struct context *context, const struct p
 static void begun(void *context, struct guest *guest)
 {
 	struct domain *domain = context;
+	bool is_cancelled;
 
 	guests_lock(domain->guests);
 	domain->starting = guest_ref(guest);
+	is_cancelled = domain->is_start_cancelled;
 	guests_unlock(domain->guests);
+	if (is_cancelled)
+		(void)guest_signal(guest, SIGKILL);
+}
+
+static void start_begin(struct domain *domain)
+{
+	guests_lock(domain->guests);
+	domain->is_starting = true;
+	domain->is_start_cancelled = false;
+	guests_unlock(domain->guests);
+}
+
+/* With the lock; true when it was cancelled. */
+static bool start_end(struct domain *domain, struct guest **ret_starting)
+{
+	*ret_starting = TAKE_POINTER(domain->starting);
+	domain->is_starting = false;
+	return domain->is_start_cancelled;
+}
+
+static int start_failed(struct pt_host *host, struct domain *domain,
+			const struct definition *definition, bool is_cancelled, int r,
+			struct pt_error *err)
+{
+	if (is_cancelled)
+		r = pt_fail(err, PT_BUSY, ECANCELED, "guest %s was destroyed while it started",
+			    domain->name);
+	domain_forget_state(host, domain, definition);
+	return r;
 }
 
 int domain_start(struct pt_host *host, struct domain *domain, const struct definition *definition,
@@ -61,11 +95,13 @@ int domain_start(struct pt_host *host, struct domain *domain, const struct defin
 	struct confine_user user;
 	struct guest *guest, *starting;
 	struct qmp *events;
+	bool is_cancelled;
 	int r = choose_user(guests->parts.context, host, definition, &user, err);
 
 	if (r < 0)
 		return r;
 	options.user = &user;
+	start_begin(domain);
 	/* each start begins with the room that a run has; what is lost by a failure here is old */
 	(void)logs_trim(host, GUEST_LOGS, domain->name, GUEST_LOG_MAX / 2);
 	guests_lock(guests);
@@ -73,12 +109,11 @@ int domain_start(struct pt_host *host, struct domain *domain, const struct defin
 	guests_unlock(guests);
 	r = guest_start(host, definition, &options, &guest, &events, err);
 	guests_lock(guests);
-	starting = TAKE_POINTER(domain->starting);
+	is_cancelled = start_end(domain, &starting);
 	if (r < 0) {
 		guests_unlock(guests);
 		guest_unref(starting);
-		domain_forget_state(host, domain, definition);
-		return r;
+		return start_failed(host, domain, definition, is_cancelled, r, err);
 	}
 	domain->guest = guest;
 	domain->end_reason = DOMAIN_SHUTOFF_UNKNOWN;

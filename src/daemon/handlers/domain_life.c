@@ -132,8 +132,8 @@ static int finish_destroy(struct pt_host *host, struct call *call, const struct 
 }
 
 /*
- * It is being started by whoever has the job, and that fails now: 1 when it was quicker, and the
- * guest runs.
+ * It is being started by whoever has the job, and that fails now, or once it has a process
+ * (@starting is NULL until then): 1 when it was quicker, and the guest runs.
  */
 static int destroy_starting(struct call *call, const struct rpc_domain *wanted,
 			    struct guest *starting)
@@ -141,7 +141,8 @@ static int destroy_starting(struct call *call, const struct rpc_domain *wanted,
 	struct domain *with_job;
 	int r;
 
-	(void)guest_signal(starting, SIGKILL);
+	if (starting)
+		(void)guest_signal(starting, SIGKILL);
 	with_job = domain_job_of(call, wanted, false, NULL);
 	if (!with_job && call->fault.code != FAULT_NO_DOMAIN)
 		return -1;
@@ -164,6 +165,7 @@ static int destroy(struct pt_host *host, struct call *call, const struct rpc_dom
 {
 	struct domain *domain = domain_of(call, wanted);
 	struct guest *guest = NULL, *starting = NULL;
+	bool is_starting = false;
 	int r = 0;
 
 	if (!domain)
@@ -176,11 +178,12 @@ static int destroy(struct pt_host *host, struct call *call, const struct rpc_dom
 	if (domain->guest) {
 		guest = guest_ref(domain->guest);
 		domain->end_reason = DOMAIN_SHUTOFF_DESTROYED;
-	} else if (domain->starting) {
-		starting = guest_ref(domain->starting);
+	} else if (domain->is_starting) {
+		is_starting = domain->is_start_cancelled = true;
+		starting = domain->starting ? guest_ref(domain->starting) : NULL;
 	}
 	guests_unlock(domain->guests);
-	if (starting) {
+	if (is_starting) {
 		r = destroy_starting(call, wanted, starting);
 		guest_unref(starting);
 		domain_release(domain);

@@ -218,22 +218,48 @@ static size_t keep_unused(const struct guest *guest, struct pt_address devices[L
 	return kept;
 }
 
+/* Does a process have one of them open? Each try to give them back would be an entry in the log. */
+static bool are_in_use(struct pt_host *host, const struct guest *guest,
+		       const struct pt_address *devices, size_t count)
+{
+	const struct pt_request request = {
+		.verb = PT_GIVE_BACK, .devices = devices, .count = count, .owner = guest->owner};
+	AUTO(auto_plan) struct pt_plan *plan = NULL;
+	bool found = false;
+
+	if (pt_plan_make(host, &request, &plan, NULL) < 0)
+		return false;
+	for (size_t i = 0; i < pt_plan_refusal_count(plan); i++)
+		found |= pt_plan_refusal_at(plan, i)->reason == PT_IN_USE;
+	return found;
+}
+
+static void wait_until_closed(struct pt_host *host, const struct guest *guest,
+			      const struct pt_address *devices, size_t count)
+{
+	for (int waited_ms = 0; waited_ms < CLOSING_MS; waited_ms += CLOSING_STEP_MS) {
+		clock_sleep_ms(CLOSING_STEP_MS);
+		if (!are_in_use(host, guest, devices, count))
+			return;
+	}
+}
+
 int guest_give_back_unused(struct pt_host *host, struct guest *guest, struct pt_error *err)
 {
 	struct pt_address devices[LOCK_MAX];
 	struct pt_error failure = {.reason = PT_REASON_NONE};
 	size_t count = 0;
-	int waited_ms = 0, r = list_devices(host, &guest->owner, devices, &count, err);
+	int r = list_devices(host, &guest->owner, devices, &count, err);
 
 	if (r < 0)
 		return r;
 	count = keep_unused(guest, devices, count);
-	while (count) {
+	if (!count)
+		return 0;
+	r = guest_give_back_devices(host, &guest->owner, devices, count, &failure);
+	if (r < 0 && failure.reason == PT_IN_USE) {
+		wait_until_closed(host, guest, devices, count);
 		r = guest_give_back_devices(host, &guest->owner, devices, count, &failure);
-		if (r == 0 || failure.reason != PT_IN_USE || waited_ms >= CLOSING_MS)
-			break;
-		clock_sleep_ms(CLOSING_STEP_MS);
-		waited_ms += CLOSING_STEP_MS;
 	}
 	if (r < 0 && err)
 		*err = failure;
