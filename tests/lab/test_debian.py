@@ -12,6 +12,7 @@ from test_daemon import Daemon
 from test_guests_confine import OPEN, PROFILES, define_edited, group_node
 from test_definitions import IGB, VF_MAC, vf_interface
 from test_guests_hardware import ABOVE, DEVICES, PAGES, TPM, define_with
+from test_guests_outputs import recorder
 from virsh_guests import GUEST_BLOCKS, HOST_BLOCK, Guests, hostdev
 from zoo_names import EDU, NVME
 
@@ -133,9 +134,15 @@ def scope_of(installed, pid):
     return installed.sh("cut -d: -f3 /proc/%d/cgroup" % pid).out.strip()
 
 
+def mounts_of_the_host(installed):
+    """But for what systemd mounts for services and sessions, whenever these begin."""
+    lines = installed.sh("cat /proc/1/mountinfo").out.splitlines()
+    return {line for line in lines if not re.search(r" /run/(credentials|user)/", line)}
+
+
 def test_a_guest_with_a_device(world, installed, guests):
     """It has its device, and nothing else; a restart of the daemon is nothing to it."""
-    before = world.snapshot()
+    before, mounts = world.snapshot(), mounts_of_the_host(installed)
     crc = guests.write_host_data(NVME)
     g = guests.define("d1", hostdev(NVME), words="stay nvme-read=%d,%d" % (HOST_BLOCK, GUEST_BLOCKS))
     g.start()
@@ -145,6 +152,10 @@ def test_a_guest_with_a_device(world, installed, guests):
     unit = "passthru-guest-%d.scope" % pid
     assert scope_of(installed, pid) == "/machine.slice/" + unit
     assert installed.property("DevicePolicy", unit) == "closed"
+    assert scope_of(installed, recorder(installed, "d1")) == scope_of(installed, pid)
+    seen = installed.sh("nsenter -m -t %d ls / /run/passthru/guests" % pid).out.split()
+    assert "d1.d" in seen and "usr" in seen and not {"home", "root", "boot", "d1.json"} & set(seen), seen
+    assert mounts_of_the_host(installed) == mounts
     label = "passthru-" + installed.virsh("domuuid", "d1").strip()
     assert installed.sh("cat /proc/%d/attr/current" % pid).out.strip() == label + " (enforce)"
     uid = g.uid()
@@ -164,7 +175,7 @@ def test_a_guest_with_a_device(world, installed, guests):
     assert world.driver(NVME) == "vfio-pci" and world.claims() == [NVME]
 
     installed.virsh("destroy", "d1")
-    assert world.snapshot() == before
+    assert world.snapshot() == before and mounts_of_the_host(installed) == mounts
     assert guests.read_host_data(NVME) == crc
     guests.wait_for(lambda: installed.property("LoadState", unit) == "not-found")
     assert label not in installed.sh("cat " + PROFILES).out

@@ -7,7 +7,7 @@ import pytest
 
 from virsh_guests import daemon, guests     # noqa: F401
 
-FILES = ("<console type='pty'><log file='/srv/says/log' append='off'/><target type='virtio'/></console>"
+FILES = ("<console type='pty'><log file='/srv/says/log'/><target type='virtio'/></console>"
          "<channel type='file'><source path='/srv/says/agent' append='on'/>"
          "<target type='virtio' name='agent'/></channel>")
 WORDS = "stay expect-none"

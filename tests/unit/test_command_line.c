@@ -87,7 +87,7 @@ static void files_of_the_start(void **state)
 	struct definition *def = parse_text(
 		DEVICES("<interface type='bridge'><source bridge='b'/><driver name='vhost'/></interface>"
 			"<channel type='unix'><target type='virtio' name='a'/></channel>"
-			"<serial type='file'><source path='/out'/><log file='/log' append='off'/>"
+			"<serial type='file'><source path='/out'/><log file='/log'/>"
 			"</serial>"),
 		0);
 	AUTO(auto_definition) struct definition *live = live_of(def);

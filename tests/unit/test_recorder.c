@@ -125,10 +125,10 @@ static void test_opened(void **state)
 	assert_int_equal(fchmodat(tree.host->root_fd, "f/there", 0640, 0), 0);
 	prepared(
 		SERIAL("/f/there",
-		       "") "<serial type='pty'><log file='/f/new'/></serial>"
+		       "") "<serial type='pty'><log file='/f/new' append='on'/></serial>"
 			   "<console type='file'><source path='/f/there'/><target type='serial'/></console>"
-			   "<console type='file'><source path='/f/c' append='on'/><log file='/f/d' "
-			   "append='off'/><target type='virtio'/></console>",
+			   "<console type='file'><source path='/f/c' append='on'/><log file='/f/d'/>"
+			   "<target type='virtio'/></console>",
 		4);
 	read_back("f/there", text, sizeof(text));
 	assert_string_equal(text, "before");
@@ -141,6 +141,25 @@ static void test_opened(void **state)
 	assert_true(!recorder.files[2].is_emptied && !recorder.outputs[2].is_log);
 	assert_true(recorder.files[3].is_emptied && recorder.outputs[3].is_log);
 	assert_string_equal(recorder.outputs[3].alias, recorder.outputs[2].alias);
+}
+
+/*
+ * A console that is the first serial port by another name: QEMU has one device for the two, and
+ * what the console says of itself is nothing to it.
+ */
+static void test_second_names(void **state)
+{
+	(void)state;
+	prepared("<serial type='pty'/><console type='file'><source path='/f/x'/></console>", 0);
+	prepared("<console type='file'><source path='/f/x'/><target type='serial'/></console>"
+		 "<serial type='pty'><log file='/f/log'/></serial>",
+		 1);
+	assert_true(recorder.outputs[0].is_log);
+	assert_string_equal(recorder.outputs[0].alias, "serial0");
+	assert_int_equal(faccessat(tree.host->root_fd, "f/x", F_OK, 0), -1);
+	/* without a serial port it is one */
+	prepared("<console type='file'><source path='/f/x'/></console>", 1);
+	assert_string_equal(recorder.outputs[0].alias, "serial0");
 }
 
 /* Of the host's own: nothing of it is emptied or dropped. */
@@ -252,11 +271,12 @@ static void begin(struct run *run, const struct recorder_limits *limits, const c
 
 	run->limits = limits;
 	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
-	run->files[run->count] = (struct recorder_file){
-		.path = path,
-		.fd = openat(tree.host->root_fd, path, O_RDWR | O_CREAT | O_CLOEXEC, 0600),
-		.pipe_fd = fds[0],
-		.is_emptied = is_emptied};
+	run->files[run->count] =
+		(struct recorder_file){.path = path,
+				       .fd = openat(tree.host->root_fd, path,
+						    O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0600),
+				       .pipe_fd = fds[0],
+				       .is_emptied = is_emptied};
 	assert_true(run->files[run->count].fd >= 0);
 	run->theirs[run->count++] = fds[1];
 }
@@ -360,6 +380,23 @@ static void test_too_long(void **state)
 		assert_int_equal(atoi(at + 5) + 1, atoi(at + 15));
 }
 
+/* Somebody makes it as long as a file can be: no more than half of the limit is copied. */
+static void test_made_huge(void **state)
+{
+	const struct recorder_limits limits = {.rate = 1, .burst = 1 << 20, .file_max = 100000};
+	struct run run = {.count = 0};
+
+	(void)state;
+	begin(&run, &limits, "f/a", true);
+	assert_int_equal(ftruncate(run.files[0].fd, (off_t)1 << 40), 0);
+	run.files[0].is_emptied = false;
+	start(&run);
+	say(&run, 0, "here\n", 5);
+	finish(&run);
+	assert_int_equal(status("f/a").st_size, 50000);
+	assert_in_range(status("f/a").st_blocks, 0, 200);
+}
+
 /* A flood: what is more than allowed is left out, the file says how much, and QEMU never waits. */
 static void test_too_fast(void **state)
 {
@@ -395,14 +432,13 @@ static void test_no_room(void **state)
 {
 	struct run run = {.count = 0};
 	char text[64];
-	int full;
 
 	(void)state;
 	begin(&run, &roomy, "f/a", true);
 	begin(&run, &roomy, "f/b", true);
-	full = open("/dev/full", O_RDWR | O_CLOEXEC);
-	assert_true(full >= 0 && dup2(full, run.files[0].fd) >= 0);
-	close(full);
+	close(run.files[0].fd);
+	run.files[0].fd = open("/dev/full", O_RDWR | O_CLOEXEC);
+	assert_true(run.files[0].fd >= 0);
 	start(&run);
 	say(&run, 0, "lost\n", 5);
 	say(&run, 1, "kept\n", 5);
@@ -416,27 +452,38 @@ static void test_arguments(void **state)
 {
 	static const char *const wrong[] = {
 		"", "5", "5:6", "5:6:empty", "1:6:empty:/x", "5:2:empty:/x", "a:b:append:/x"};
-	char *argv[RECORDER_MAX + 3] = {(char[]){RECORDER_NAME}};
+	char *argv[RECORDER_MAX + 4] = {(char[]){RECORDER_NAME}, (char[]){"0:0"}};
+
+	static const char *const users[] = {"", "1", "1:", "1:2:3", "x:y"};
 
 	(void)state;
 	assert_int_equal(recorder_main(1, argv), 2);
+	assert_int_equal(recorder_main(2, argv), 2);
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
-		argv[1] = (char *)(uintptr_t)wrong[i];
-		assert_int_equal(recorder_main(2, argv), 2);
+		argv[2] = (char *)(uintptr_t)wrong[i];
+		assert_int_equal(recorder_main(3, argv), 2);
 	}
-	assert_int_equal(recorder_main(RECORDER_MAX + 2, argv), 2);
+	assert_int_equal(recorder_main(RECORDER_MAX + 3, argv), 2);
+	/* whom it should become */
+	argv[2] = (char[]){"98:99:append:/x"};
+	for (size_t i = 0; i < sizeof(users) / sizeof(users[0]); i++) {
+		argv[1] = (char *)(uintptr_t)users[i];
+		assert_int_equal(recorder_main(3, argv), 2);
+	}
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_opened, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_second_names, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_character_device, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_led_elsewhere, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_recorded, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_truncated_meanwhile, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_too_long, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_made_huge, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_too_fast, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_no_room, set_up, tear_down),
 		cmocka_unit_test(test_arguments),

@@ -386,8 +386,11 @@ static int on_end(sd_event_source *source, int fd, uint32_t revents, void *conte
 
 /* ---- the processes beside it ---- */
 
-/* They end with QEMU, possibly a moment earlier; after this time QEMU has ended too. */
-#define COMPANION_CHECK_US 2000000
+/*
+ * They end with QEMU, possibly earlier, for it unpins its memory after its pipes are closed; after
+ * this time it has ended too.
+ */
+#define COMPANION_CHECK_US 10000000
 
 static int on_companion_check(sd_event_source *source, uint64_t when, void *context)
 {

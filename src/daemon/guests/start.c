@@ -2,7 +2,6 @@
 #include "daemon/guests/start.h"
 
 #include <errno.h>
-#include <signal.h>
 
 #include "base/auto.h"
 #include "daemon/guests/domain_events.h"
@@ -43,7 +42,7 @@ static guest_limit_fn choose_limit(const struct context *context, const struct p
 	return context->config.are_scopes_optional ? scope_limit_if_possible : scope_limit;
 }
 
-static void begun(void *context, struct guest *guest)
+static bool begun(void *context, struct guest *guest)
 {
 	struct domain *domain = context;
 	bool is_cancelled;
@@ -52,8 +51,7 @@ static void begun(void *context, struct guest *guest)
 	domain->starting = guest_ref(guest);
 	is_cancelled = domain->is_start_cancelled;
 	guests_unlock(domain->guests);
-	if (is_cancelled)
-		(void)guest_signal(guest, SIGKILL);
+	return !is_cancelled;
 }
 
 static void start_begin(struct domain *domain)
@@ -116,7 +114,8 @@ int domain_start(struct pt_host *host, struct domain *domain, const struct defin
 		return start_failed(host, domain, definition, is_cancelled, r, err);
 	}
 	domain->guest = guest;
-	domain->end_reason = DOMAIN_SHUTOFF_UNKNOWN;
+	/* cancelled when there was no way back: it was killed */
+	domain->end_reason = is_cancelled ? DOMAIN_SHUTOFF_DESTROYED : DOMAIN_SHUTOFF_UNKNOWN;
 	domain->reboot = DOMAIN_REBOOT_NONE;
 	if (is_paused)
 		domain_set_state(domain, DOMAIN_PAUSED, DOMAIN_PAUSED_STARTING_UP);

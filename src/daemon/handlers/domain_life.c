@@ -156,6 +156,15 @@ static int destroy_starting(struct call *call, const struct rpc_domain *wanted,
 	return r;
 }
 
+/* The guest that this call has killed has ended before it could look again: that was the aim. */
+static bool is_over_already(struct call *call)
+{
+	if (call->fault.code != FAULT_NO_DOMAIN && call->fault.code != FAULT_INVALID)
+		return false;
+	memset(&call->fault, 0, sizeof(call->fault));
+	return true;
+}
+
 /*
  * QEMU is ended before this call has the job: the holder of the job may be waiting for this
  * guest, and notices its end now.
@@ -187,7 +196,8 @@ static int destroy(struct pt_host *host, struct call *call, const struct rpc_dom
 		r = destroy_starting(call, wanted, starting);
 		guest_unref(starting);
 		domain_release(domain);
-		return r > 0 ? destroy(host, call, wanted, flags) : r;
+		r = r > 0 ? destroy(host, call, wanted, flags) : r;
+		return r < 0 && is_over_already(call) ? 0 : r;
 	}
 	if (!guest)
 		r = fault_set(&call->fault, FAULT_INVALID, FAULT_FROM_QEMU,

@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "domain/command_line/parts.h"
+#include "domain/definition/device.h"
 
 /* ---- the host's side ---- */
 
@@ -83,7 +84,7 @@ static void add_log(struct option_text *option, const xmlNode *node)
 		return;
 	}
 	option_add(option, "logfile", node_get(node, "log@file"));
-	option_add(option, "logappend", node_says(node, "log@append", "off") ? "off" : "on");
+	option_add(option, "logappend", node_says(node, "log@append", "on") ? "on" : "off");
 }
 
 static void add_chardev(struct command_line *line, const xmlNode *node)
@@ -146,12 +147,11 @@ static void add_port(struct command_line *line, const xmlNode *node, const char 
 	line_put(line, LINE_DEVICE, object);
 }
 
-/* The first console is the first serial port again, when there is one. */
 void line_console(struct command_line *line, const xmlNode *node)
 {
 	if (node_says(node, "target@type", "virtio"))
 		add_port(line, node, "virtconsole");
-	else if (!node_child(line->devices, "serial"))
+	else if (!device_is_second_name(node))
 		add_isa_serial(line, node, line_alias(node));
 }
 

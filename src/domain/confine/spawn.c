@@ -153,7 +153,7 @@ static void run_child(struct pt_host *host, const struct spawn_request *request,
 	r = request->label ? profile_enter(host, request->label) : 0;
 	if (r < 0)
 		give_up(status_fd, FAILED_LABEL, -r);
-	r = confine_become(request->user);
+	r = request->becomes_itself ? 0 : confine_become(request->user);
 	if (r < 0)
 		give_up(status_fd, FAILED_USER, -r);
 	r = machine_of(host)->exec(host, request->program ? request->program : request->argv[0],

@@ -20,6 +20,7 @@ struct spawn_request {
 	char *const *argv;
 	char *const *environment; /* NAME=VALUE, NULL-terminated; NULL: none */
 	const struct confine_user *user;
+	bool becomes_itself;	/* @user: the program does that, being ours */
 	const char *own;	/* the directory in its view (view.h) that is its own; NULL: none */
 	const char *label;	/* its AppArmor profile, loaded by then; NULL: none */
 	uint64_t locked_memory; /* bytes, RLIMIT_MEMLOCK */

@@ -211,6 +211,12 @@ static bool same_source(const struct device_identity *a, const struct device_ide
 	       !(a->is_nvme && b->is_nvme && !same_text(a->space, b->space));
 }
 
+bool device_is_second_name(const xmlNode *console)
+{
+	return node_is(console, "console") && !node_says(console, "target@type", "virtio") &&
+	       node_child(console->parent, "serial");
+}
+
 static bool is_console_of(const xmlNode *console, const xmlNode *serial)
 {
 	return node_is(console, "console") && node_is(serial, "serial");

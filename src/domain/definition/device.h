@@ -33,4 +33,10 @@ struct device_identity device_identity(const xmlNode *device);
 /* What both have and only one may have ("source address"); NULL when they go together. */
 const char *device_conflict(const struct device_identity *a, const struct device_identity *b);
 
+/*
+ * Is this console the first serial port again? The first console that isn't virtio's is, where
+ * there is a serial port; QEMU has one device for the two.
+ */
+bool device_is_second_name(const xmlNode *console);
+
 #endif

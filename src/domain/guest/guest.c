@@ -212,12 +212,6 @@ int guest_save(struct pt_host *host, struct guest *guest, struct pt_error *err)
 
 /* ---- the end ---- */
 
-static void guest_end_companions(struct pt_host *host, const struct store_live *record)
-{
-	companion_end(host, &record->tpm);
-	companion_end(host, &record->recorder);
-}
-
 int guest_end(struct pt_host *host, struct guest *guest, struct pt_error *err)
 {
 	int r;
@@ -225,7 +219,7 @@ int guest_end(struct pt_host *host, struct guest *guest, struct pt_error *err)
 	guest_reap(guest);
 	qmp_close(guest->qmp);
 	guest->qmp = NULL;
-	guest_end_companions(host, guest->record);
+	companions_end(host, guest->record);
 	vf_settle(host, NULL, guest->record);
 	r = guest_give_back(host, &guest->owner, guest->live, err);
 	files_take_back(host, guest->record, 0);
@@ -247,7 +241,7 @@ int guest_forget(struct pt_host *host, const struct store_live *record, struct p
 	const struct pt_owner owner = guest_owner(record);
 	int r;
 
-	guest_end_companions(host, record);
+	companions_end(host, record);
 	vf_restore(host, record);
 	(void)definition_parse(record->xml, DEFINITION_LIVE, &live, NULL);
 	r = guest_give_back(host, &owner, live, err);

@@ -78,9 +78,11 @@ struct guest_options {
 	/* called before a long operation, with a text; NULL for none */
 	void (*notice)(const char *text);
 	guest_limit_fn limit; /* NULL for none */
-	/* called once its process exists, which guest_signal() can end from now on; NULL for none
+	/*
+	 * called once its process exists, which guest_signal() can end from now on; false: the
+	 * start is given up. NULL for none
 	 */
-	void (*begun)(void *context, struct guest *guest);
+	bool (*begun)(void *context, struct guest *guest);
 	void *context;
 };
 

@@ -282,8 +282,8 @@ static int hold(struct start *start, struct pt_error *err)
 	guest->record->pid = start->spawn.pid;
 	guest->record->start_time = start->spawn.start_time;
 	guest->owner = guest_owner(guest->record);
-	if (start->options->begun)
-		start->options->begun(start->options->context, guest);
+	if (start->options->begun && !start->options->begun(start->options->context, guest))
+		return pt_fail(err, PT_BUSY, ECANCELED, "the start was cancelled");
 	return guest_save(start->host, guest, err);
 }
 
@@ -344,13 +344,23 @@ static int converse(struct start *start, struct pt_error *err)
 	return guest_save(start->host, guest, err);
 }
 
+/* One that was released ends by itself, or is ended within bounds (guest_end()). */
+static void cancel_companion(struct spawn *spawn)
+{
+	if (spawn->barrier_fd >= 0)
+		spawn_cancel(spawn);
+}
+
 static void undo(struct start *start)
 {
 	struct guest *guest = start->guest;
 	struct pt_error err;
 
-	spawn_cancel(&start->tpm);
-	spawn_cancel(&start->recording);
+	cancel_companion(&start->tpm);
+	cancel_companion(&start->recording);
+	/* QEMU's ends: without ours the two end when QEMU has */
+	close_fd(&start->tpm_fd);
+	recorder_close(&start->recorder);
 	if (guest->owner.pid) {
 		(void)guest_signal(guest, SIGKILL);
 		/* not even SIGKILL ends what is in a driver; its claims stay until it does */

@@ -10,6 +10,7 @@
 
 #include "assign/owner.h"
 #include "base/auto.h"
+#include "base/clock.h"
 
 /* It has nothing to do at its end but to write and close its files. */
 #define END_MS 3000
@@ -33,27 +34,46 @@ int companion_open(struct pt_host *host, const struct store_process *process)
 	return owner_open_process(host, process->pid, process->start_time);
 }
 
-static bool has_ended(int pidfd, int timeout_ms)
+static bool has_ended(int pidfd, int64_t until_ms)
 {
 	struct pollfd poll_fd = {.fd = pidfd, .events = POLLIN};
+	int64_t left = until_ms - clock_now_ms();
 	int r;
 
-	while ((r = poll(&poll_fd, 1, timeout_ms)) < 0 && errno == EINTR)
+	while ((r = poll(&poll_fd, 1, left > 0 ? (int)left : 0)) < 0 && errno == EINTR)
 		;
 	return r > 0;
 }
 
-void companion_end(struct pt_host *host, const struct store_process *process)
+static void send_signal(int pidfd, int number)
 {
-	AUTO_CLOSE int pidfd = companion_open(host, process);
+	if (pidfd >= 0)
+		(void)syscall(SYS_pidfd_send_signal, pidfd, number, NULL, 0);
+}
+
+static void end_one(int pidfd, int64_t until_ms)
+{
 	siginfo_t info;
 
 	if (pidfd < 0)
 		return;
-	if (!has_ended(pidfd, END_MS)) {
-		(void)syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
-		(void)has_ended(pidfd, END_MS);
+	if (!has_ended(pidfd, until_ms)) {
+		send_signal(pidfd, SIGKILL);
+		(void)has_ended(pidfd, until_ms + END_MS);
 	}
 	/* a child of this daemon, or of a previous one, which init reaps */
 	(void)waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG);
+}
+
+void companions_end(struct pt_host *host, const struct store_live *record)
+{
+	AUTO_CLOSE int tpm = companion_open(host, &record->tpm);
+	AUTO_CLOSE int recorder = companion_open(host, &record->recorder);
+	int64_t until_ms = clock_now_ms() + END_MS;
+
+	/* QEMU can have stopped them */
+	send_signal(tpm, SIGCONT);
+	send_signal(recorder, SIGCONT);
+	end_one(tpm, until_ms);
+	end_one(recorder, until_ms);
 }

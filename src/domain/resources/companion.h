@@ -20,7 +20,10 @@ int companion_hold(struct pt_host *host, const struct spawn_request *request, co
 /* A pidfd; -ESRCH when there is none, or it has ended and was reaped. */
 int companion_open(struct pt_host *host, const struct store_process *process);
 
-/* QEMU has ended: wait a moment for it to do so too, or else end it. Can be done again. */
-void companion_end(struct pt_host *host, const struct store_process *process);
+/*
+ * QEMU has ended: wait a moment for these to do so too, or else end them. What QEMU may have done
+ * to them, being the same user's, doesn't stop that. Can be done again.
+ */
+void companions_end(struct pt_host *host, const struct store_live *record);
 
 #endif

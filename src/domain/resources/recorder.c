@@ -12,6 +12,7 @@
 #include "base/auto.h"
 #include "base/safe_path.h"
 #include "base/text.h"
+#include "domain/definition/device.h"
 #include "domain/definition/xml_node.h"
 #include "domain/resources/companion.h"
 
@@ -81,8 +82,8 @@ static int open_file(struct pt_host *host, const struct wanted *wanted,
 		return refuse(wanted, EINVAL, why, err);
 	}
 	/* read, too, when its older half is dropped */
-	fd = safe_path_reopen(&at, (S_ISREG(at.st.st_mode) ? O_RDWR : O_WRONLY) | O_NOCTTY |
-					   O_NONBLOCK | O_CLOEXEC);
+	fd = safe_path_reopen(&at, (S_ISREG(at.st.st_mode) ? O_RDWR | O_APPEND : O_WRONLY) |
+					   O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
 		return refuse_errno(wanted, -fd, err);
 	*ret_fd = fd;
@@ -116,14 +117,6 @@ static int add_file(struct pt_host *host, const struct wanted *wanted, const cha
 	return 0;
 }
 
-static bool is_known(const struct recorder *recorder, const char *alias)
-{
-	for (size_t i = 0; i < recorder->count; i++)
-		if (strcmp(recorder->outputs[i].alias, alias) == 0)
-			return true;
-	return false;
-}
-
 static int add_device(struct pt_host *host, const xmlNode *node, const struct confine_user *user,
 		      struct recorder *recorder, struct pt_error *err)
 {
@@ -134,11 +127,10 @@ static int add_device(struct pt_host *host, const xmlNode *node, const struct co
 	const struct wanted log = {.node = node,
 				   .path = node_get(node, "log@file"),
 				   .is_log = true,
-				   .is_emptied = node_says(node, "log@append", "off")};
+				   .is_emptied = !node_says(node, "log@append", "on")};
 	int r = 0;
 
-	/* the first console is the first serial port under another name */
-	if (!alias || is_known(recorder, alias))
+	if (!alias || device_is_second_name(node))
 		return 0;
 	if (file.path && node_has(node, "type", "file"))
 		r = add_file(host, &file, alias, user, recorder, err);
@@ -187,7 +179,7 @@ int recorder_hold(struct pt_host *host, const struct recorder *recorder,
 		  const struct confine_user *user, int output_fd, struct store_live *record,
 		  struct spawn *ret_spawn, struct pt_error *err)
 {
-	char *argv[RECORDER_MAX + 2] = {(char[]){RECORDER_NAME}};
+	char *argv[RECORDER_MAX + 3] = {(char[]){RECORDER_NAME}};
 	char *const environment[] = {(char[]){"LC_ALL=C"}, NULL};
 	struct confine_user own = *user;
 	struct spawn_request request = {
@@ -195,15 +187,20 @@ int recorder_hold(struct pt_host *host, const struct recorder *recorder,
 		.argv = argv,
 		.environment = environment,
 		.user = &own,
+		.becomes_itself = true,
 		.output_fd = output_fd,
 	};
+	char as[32];
 	int r = 0;
 
 	/* it opens no files */
 	own.sees_host = true;
+	(void)text_format(as, sizeof(as), "%u:%u", (unsigned int)user->uid,
+			  (unsigned int)user->gid);
+	argv[1] = as;
 	for (size_t i = 0; i < recorder->count; i++) {
-		argv[i + 1] = describe(&recorder->files[i]);
-		if (!argv[i + 1])
+		argv[i + 2] = describe(&recorder->files[i]);
+		if (!argv[i + 2])
 			r = pt_fail_memory(err);
 		request.kept[request.kept_count++] = recorder->files[i].pipe_fd;
 		request.kept[request.kept_count++] = recorder->files[i].fd;
@@ -212,6 +209,6 @@ int recorder_hold(struct pt_host *host, const struct recorder *recorder,
 		r = companion_hold(host, &request, RECORDER_WORDS, &record->recorder, ret_spawn,
 				   err);
 	for (size_t i = 0; i < recorder->count; i++)
-		free(argv[i + 1]);
+		free(argv[i + 2]);
 	return r;
 }

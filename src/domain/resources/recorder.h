@@ -11,9 +11,10 @@
  * owner's, and needs no permission of QEMU's user. One that isn't there is made, and belongs to the
  * owner of its directory.
  *
- * The recorder is passthrud's own program under another name. It runs as the guest's user, and
- * that user can't look into it (PR_SET_DUMPABLE); it outlives passthrud, so that nothing is lost
- * while none runs, and a disk that doesn't answer holds up no other guest. It ends when QEMU has.
+ * The recorder is passthrud's own program under another name. It becomes the guest's user after
+ * exec(), so that this user can never look into it (the kernel makes a process that changes its
+ * user undumpable); it outlives passthrud, so that nothing is lost while none runs, and a disk that
+ * doesn't answer holds up no other guest. It ends when QEMU has.
  */
 #ifndef DOMAIN_RESOURCES_RECORDER_H
 #define DOMAIN_RESOURCES_RECORDER_H
@@ -42,7 +43,7 @@ struct recorder_limits {
 #define RECORDER_BURST	  ((uint64_t)4 * 1024 * 1024)
 #define RECORDER_FILE_MAX ((uint64_t)16 * 1024 * 1024)
 
-/* A file and its pipe; the descriptors are -1 once closed. */
+/* A file and its pipe. */
 struct recorder_file {
 	const char *path; /* as the definition has it */
 	int fd;

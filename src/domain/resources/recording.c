@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The recorder itself: nothing here is passthrud's, and it has nothing but its pipes and files. */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -15,6 +15,9 @@
 #include "domain/resources/recorder.h"
 
 #define BLOCK ((size_t)64 * 1024)
+
+/* At most so long for what isn't a plain file to take some more. */
+#define SLOW_MS 100
 
 /* One file. */
 struct recording {
@@ -28,16 +31,22 @@ struct recording {
 
 /* ---- the file ---- */
 
-/* What is written elsewhere meanwhile, or truncated, is left as it is: each write is to the end. */
+/* A terminal takes its time; not for long, for the other files wait meanwhile. */
+static bool wait_for_room(int fd)
+{
+	struct pollfd room = {.fd = fd, .events = POLLOUT};
+
+	return poll(&room, 1, SLOW_MS) > 0 && room.revents & POLLOUT;
+}
+
 static void append(struct recording *recording, const char *bytes, size_t size)
 {
 	int fd = recording->file->fd;
 
-	(void)lseek(fd, 0, SEEK_END);
 	while (size > 0) {
 		ssize_t n = write(fd, bytes, size);
 
-		if (n < 0 && errno == EINTR)
+		if (n < 0 && (errno == EINTR || (errno == EAGAIN && wait_for_room(fd))))
 			continue;
 		if (n <= 0)
 			break;
@@ -50,39 +59,52 @@ static void append(struct recording *recording, const char *bytes, size_t size)
 	recording->has_failed = size > 0;
 }
 
-/* The bytes from @from on to its start; how many they were. The two don't overlap. */
-static off_t move_to_start(int fd, off_t from, char block[BLOCK])
+/*
+ * What is between @from and @end to its start; how much that was, or -1. The two don't overlap,
+ * and what is added meanwhile isn't waited for.
+ */
+static off_t move_to_start(int fd, off_t from, off_t end, char block[BLOCK])
 {
 	off_t to = 0;
-	ssize_t n;
 
-	while ((n = pread(fd, block, BLOCK, from)) > 0) {
-		const char *bytes = block;
-		const char *line = !to ? memchr(block, '\n', (size_t)n) : NULL;
+	while (from < end) {
+		size_t room = end - from < (off_t)BLOCK ? (size_t)(end - from) : BLOCK;
+		ssize_t n = pread(fd, block, room, from);
+		const char *bytes = block, *line;
 
+		if (n <= 0)
+			return -1;
+		/* a whole line first, where there is one */
+		line = !to ? memchr(block, '\n', (size_t)n - 1) : NULL;
 		from += n;
-		/* a whole line first */
 		if (line) {
 			n -= line + 1 - block;
 			bytes = line + 1;
 		}
 		if (pwrite(fd, bytes, (size_t)n, to) != n)
-			break;
+			return -1;
 		to += n;
 	}
 	return to;
 }
 
-/* A plain file that became too long keeps its newer half. */
+/*
+ * A plain file that became too long keeps its newer half; where that can't be read, or written,
+ * what is in the place of the older one.
+ */
 static void drop_older(const struct recording *recording, char block[BLOCK])
 {
-	off_t max = (off_t)recording->limits->file_max;
-	int fd = recording->file->fd;
+	off_t max = (off_t)recording->limits->file_max, size;
+	int fd = recording->file->fd, flags = fcntl(fd, F_GETFL);
 	struct stat st;
 
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size <= max)
+	if (flags < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size <= max)
 		return;
-	if (ftruncate(fd, move_to_start(fd, st.st_size - max / 2, block)) < 0)
+	/* otherwise each write is to the end */
+	(void)fcntl(fd, F_SETFL, flags & ~O_APPEND);
+	size = move_to_start(fd, st.st_size - max / 2, st.st_size, block);
+	(void)fcntl(fd, F_SETFL, flags);
+	if (ftruncate(fd, size < 0 ? max / 2 : size) < 0)
 		(void)fprintf(stderr, RECORDER_NAME ": %s: can't be shortened: %s\n",
 			      recording->file->path, strerror(errno));
 }
@@ -190,7 +212,20 @@ void recorder_run(struct recorder_file *files, size_t count, const struct record
 	}
 }
 
-/* ---- its arguments: describe() ---- */
+/* ---- its arguments: recorder_hold() ---- */
+
+/* "UID:GID" */
+static int become(const char *text)
+{
+	struct confine_user user = {.uid = 0};
+	int length = 0;
+
+	if (sscanf(text, "%u:%u%n", &user.uid, &user.gid, &length) != 2 || text[length])
+		return -EINVAL;
+	if (user.uid == geteuid())
+		return 0;
+	return confine_become(&user);
+}
 
 static bool parse_file(const char *text, struct recorder_file *ret_file)
 {
@@ -211,11 +246,11 @@ int recorder_main(int argc, char *const argv[])
 	static const struct recorder_limits limits = {
 		.rate = RECORDER_RATE, .burst = RECORDER_BURST, .file_max = RECORDER_FILE_MAX};
 	struct recorder_file files[RECORDER_MAX];
-	size_t count = argc > 0 ? (size_t)argc - 1 : 0;
+	size_t count = argc > 2 ? (size_t)argc - 2 : 0;
 
-	/* QEMU, of the same user, must not get at the files; it isn't there before we are */
-	(void)prctl(PR_SET_DUMPABLE, 0);
 	(void)prctl(PR_SET_NAME, RECORDER_NAME);
+	/* as become() does it, too: QEMU, of the same user, must not get at the files */
+	(void)prctl(PR_SET_DUMPABLE, 0);
 	/* it ends after QEMU, and not when both are told to */
 	(void)signal(SIGTERM, SIG_IGN);
 	(void)signal(SIGINT, SIG_IGN);
@@ -224,8 +259,10 @@ int recorder_main(int argc, char *const argv[])
 	if (!count || count > RECORDER_MAX)
 		return 2;
 	for (size_t i = 0; i < count; i++)
-		if (!parse_file(argv[i + 1], &files[i]))
+		if (!parse_file(argv[i + 2], &files[i]))
 			return 2;
+	if (become(argv[1]) < 0)
+		return 2;
 	recorder_run(files, count, &limits);
 	return 0;
 }
