@@ -420,33 +420,30 @@ static bool is_kept(struct pt_host *host, const struct store_live *other, const 
 	return false;
 }
 
-static void refuse_kept(struct pt_host *host, const struct named_files *files, const char *name,
-			int *result, struct pt_error *err)
+struct kept_context {
+	const struct named_files *files;
+	int *result;
+	struct pt_error *err;
+};
+
+static int refuse_kept_by(void *context, const struct store_live *other)
 {
-	AUTO_FREE char **names = NULL;
+	const struct kept_context *kept = context;
 	char text[1400];
 
-	if (store_list_live(host, &names, NULL) < 0)
-		return;
-	for (size_t i = 0; names && names[i]; i++) {
-		AUTO(auto_store_live) struct store_live *other = NULL;
+	for (size_t i = 0; i < kept->files->count; i++) {
+		const struct named_file *file = &kept->files->items[i];
 
-		if (strcmp(names[i], name) == 0 ||
-		    store_read_live(host, names[i], &other, NULL) < 0)
+		if (file->errnum || !is_kept(kept->files->host, other, &file->st))
 			continue;
-		for (size_t j = 0; j < files->count; j++) {
-			const struct named_file *file = &files->items[j];
-
-			if (file->errnum || !is_kept(host, other, &file->st))
-				continue;
-			(void)text_format(
-				text, sizeof(text),
-				"%.600s: QEMU of guest %s still has it open, although it released "
-				"it, and could write to it; end that guest: virsh destroy %s",
-				file->path, other->name, other->name);
-			judge_refuse(file, result, err, text);
-		}
+		(void)text_format(
+			text, sizeof(text),
+			"%.600s: QEMU of guest %s still has it open, although it released "
+			"it, and could write to it; end that guest: virsh destroy %s",
+			file->path, other->name, other->name);
+		judge_refuse(file, kept->result, kept->err, text);
 	}
+	return 0;
 }
 
 int files_check(struct pt_host *host, const struct definition *live, const xmlNode *device,
@@ -455,13 +452,14 @@ int files_check(struct pt_host *host, const struct definition *live, const xmlNo
 	struct named_files files = {.host = host, .guest = user->common_uid, .record = record};
 	struct finding *own = NULL, *common = NULL;
 	int result = 0, r = named_files_find(&files, live, device);
+	struct kept_context kept = {.files = &files, .result = &result, .err = err};
 
 	if (r < 0)
 		r = pt_fail_memory(err);
 	else if (!is_plain(&files))
 		r = ask(&files, user, &own, &common, err);
 	if (own)
-		refuse_kept(host, &files, record->name, &result, err);
+		(void)store_each_other(host, record->name, refuse_kept_by, &kept);
 	for (size_t i = 0; r == 0 && own && i < files.count; i++)
 		r = judge(host, &files.items[i], &own[i], common ? &common[i] : NULL, user, record,
 			  &result, err);

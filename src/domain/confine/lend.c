@@ -11,27 +11,32 @@
 #include "base/io.h"
 #include "base/safe_path.h"
 
+struct lent_context {
+	const struct stat *st;
+	uid_t uid; /* the owner of before */
+};
+
+static int find_lent(void *context, const struct store_live *other)
+{
+	struct lent_context *lent = context;
+
+	for (size_t i = 0; i < other->file_count; i++) {
+		if (other->files[i].permitted || !store_file_is(&other->files[i], lent->st))
+			continue;
+		lent->uid = other->files[i].uid;
+		return 1;
+	}
+	return 0;
+}
+
 bool files_is_lent(struct pt_host *host, const char *name, const struct stat *st, uid_t *ret_uid)
 {
-	AUTO_FREE char **names = NULL;
-	bool is_found = false;
+	struct lent_context lent = {.st = st};
 
-	if (store_list_live(host, &names, NULL) < 0)
+	if (store_each_other(host, name, find_lent, &lent) != 1)
 		return false;
-	for (size_t i = 0; names && names[i] && !is_found; i++) {
-		AUTO(auto_store_live) struct store_live *other = NULL;
-
-		if (strcmp(names[i], name) == 0 ||
-		    store_read_live(host, names[i], &other, NULL) < 0)
-			continue;
-		for (size_t j = 0; j < other->file_count && !is_found; j++) {
-			is_found =
-				!other->files[j].permitted && store_file_is(&other->files[j], st);
-			if (is_found)
-				*ret_uid = other->files[j].uid;
-		}
-	}
-	return is_found;
+	*ret_uid = lent.uid;
+	return true;
 }
 
 /* No system call's answer here: the path is another user's to lead elsewhere (safe_path.h). */

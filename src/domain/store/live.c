@@ -407,3 +407,19 @@ int store_read_live(struct pt_host *host, const char *name, struct store_live **
 		*ret_live = TAKE_POINTER(live);
 	return r;
 }
+
+int store_each_other(struct pt_host *host, const char *name,
+		     int (*tell)(void *context, const struct store_live *other), void *context)
+{
+	AUTO_FREE char **names = NULL;
+	int r = store_list_live(host, &names, NULL);
+
+	for (size_t i = 0; r == 0 && names && names[i]; i++) {
+		AUTO(auto_store_live) struct store_live *other = NULL;
+
+		if (strcmp(names[i], name) != 0 &&
+		    store_read_live(host, names[i], &other, NULL) == 0)
+			r = tell(context, other);
+	}
+	return r;
+}

@@ -129,6 +129,11 @@ int store_set_autostart(struct pt_host *host, const char *name, bool is_on, stru
 /* The name in the file must match the file's name. Freed with store_live_free(). */
 int store_read_live(struct pt_host *host, const char *name, struct store_live **ret_live,
 		    struct pt_error *err);
+/*
+ * Each running guest but @name, whose file can be read. Not 0 from @tell ends it, and is returned.
+ */
+int store_each_other(struct pt_host *host, const char *name,
+		     int (*tell)(void *context, const struct store_live *other), void *context);
 int store_write_live(struct pt_host *host, const struct store_live *live, struct pt_error *err);
 int store_remove_live(struct pt_host *host, const char *name, struct pt_error *err);
 
