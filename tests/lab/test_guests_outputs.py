@@ -102,6 +102,32 @@ def test_flood(daemon, guests, folder):     # noqa: F811
         assert daemon.sh("tail -c 8 %s" % path).out == "the end\n"
 
 
+def test_a_socket_that_nobody_named(daemon, guests):     # noqa: F811
+    """It is root's, in a folder of root's, and QEMU listens there: to one client after the other."""
+    g = guests.define("o5", "<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>",
+                      words=WORDS)
+    g.start()
+    g.wait("guest: waiting")
+    assert daemon.sh("stat -c '%u %a' /run/passthru/guests/o5.d /run/passthru/guests/o5.d/channel0").out.split() == \
+        ["0", "700", "0", "600"]
+    # accepted, and not hung up
+    r = daemon.sh("""/usr/bin/python3 - <<'END'
+import socket
+for _ in range(2):
+    s = socket.socket(socket.AF_UNIX)
+    s.settimeout(1)
+    s.connect("/run/passthru/guests/o5.d/channel0")
+    try:
+        print("end" if not s.recv(1) else "said")
+    except TimeoutError:
+        print("waits")
+    s.close()
+END""")
+    assert r.out.split() == ["waits", "waits"]
+    daemon.virsh("destroy", "o5")
+    assert daemon.sh("test -e /run/passthru/guests/o5.d", check=False).status
+
+
 def test_one_that_is_killed(daemon, guests, folder):     # noqa: F811
     """QEMU can do that. It loses what its own guest says, which is told, and the guest runs on."""
     g = guests.define("o4", FILES, words=WORDS)

@@ -66,6 +66,8 @@ def test_what_it_sees(daemon, guests, folder):     # noqa: F811
     group = daemon.sh("basename $(readlink /sys/bus/pci/devices/%s/iommu_group)" % EDU).out.strip()
     assert is_seen(daemon, pid, "/dev/vfio/vfio") and is_seen(daemon, pid, "/dev/vfio/" + group)
     assert names(daemon, pid, "/run/passthru/guests") == {"v1.d"}
+    # nor could it fill /run there
+    assert daemon.sh("stat -c '%u %a' /run/passthru/guests/v1.d").out == "0 700\n"
     assert not is_seen(daemon, pid, "/var/lib/passthru") and not is_seen(daemon, pid, folder + "/readable")
     assert names(daemon, pid, "/run/passthru") == {"guests"}
     # its swtpm has its state, and nothing else of a guest's

@@ -61,6 +61,7 @@ static void files_of_the_start(void **state)
 	const struct command_line_tap tap = {.alias = "net0", .fd = 9, .vhost_fd = 11};
 	const struct command_line_output outputs[] = {
 		{.alias = "serial0", .fd = 13}, {.alias = "serial0", .is_log = true, .fd = 14}};
+	const struct command_line_output listener = {.alias = "channel1", .fd = 15};
 	const struct command_line_files files = {
 		.commands = {.fd = 7},
 		.events = {.fd = -1, .path = "/run/a,b"},
@@ -68,6 +69,8 @@ static void files_of_the_start(void **state)
 		.tap_count = 1,
 		.outputs = outputs,
 		.output_count = 2,
+		.listeners = &listener,
+		.listener_count = 1,
 		.run_directory = "/run/passthru/guests/g.d",
 		.is_paused = true,
 	};
@@ -78,6 +81,7 @@ static void files_of_the_start(void **state)
 		"-chardev socket,id=charevents,path=/run/a,,b,server=on,wait=off",
 		"{\"type\":\"tap\",\"id\":\"hostnet0\",\"fd\":\"9\",\"vhost\":true,\"vhostfd\":\"11\"}",
 		"path=/run/passthru/guests/g.d/channel0,server=on",
+		"-chardev socket,id=charchannel1,fd=15,server=on,wait=off \\\n",
 		"-add-fd fd=13,set=13 \\\n",
 		"-add-fd fd=14,set=14 \\\n",
 		"-chardev file,id=charserial0,path=/dev/fdset/13,append=on,logfile=/dev/fdset/14,"
@@ -87,6 +91,7 @@ static void files_of_the_start(void **state)
 	struct definition *def = parse_text(
 		DEVICES("<interface type='bridge'><source bridge='b'/><driver name='vhost'/></interface>"
 			"<channel type='unix'><target type='virtio' name='a'/></channel>"
+			"<channel type='unix'><target type='virtio' name='b'/></channel>"
 			"<serial type='file'><source path='/out'/><log file='/log'/>"
 			"</serial>"),
 		0);

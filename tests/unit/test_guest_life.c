@@ -19,6 +19,12 @@
 #include "pci/binding.h"
 #include "stop_point.h"
 
+#define WITH_ARGUMENT                                                                              \
+	"<domain type='qemu' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>"             \
+	"<name>g</name><memory unit='MiB'>64</memory><os><type arch='x86_64' machine='q35'>hvm"    \
+	"</type></os><devices><emulator>/usr/bin/qemu-system-x86_64</emulator></devices>"          \
+	"<qemu:commandline><qemu:arg value='-no-shutdown'/></qemu:commandline></domain>"
+
 static struct fake *fake;
 static struct pt_host *host;
 
@@ -320,6 +326,39 @@ static void test_whatever_is_in_its_folder(void **state)
 	end(begin(GUEST_XML("")));
 }
 
+/*
+ * A socket that nobody named is made by root, and so is its folder: QEMU makes nothing. With
+ * arguments of its own it may have to.
+ */
+static void test_whose_folder(void **state)
+{
+	struct guest *guest =
+		begin(GUEST_XML("<channel type='unix'><target type='virtio' name='a'/></channel>"));
+	const struct confine_user user = guest_user();
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct stat st;
+
+	(void)state;
+	assert_int_equal(fstatat(host->root_fd, STORE_LIVE "/g.d", &st, 0), 0);
+	assert_int_equal(st.st_uid, geteuid());
+	assert_int_equal(st.st_mode & 0777, 0700);
+	assert_int_equal(fstatat(host->root_fd, STORE_LIVE "/g.d/channel0", &st, 0), 0);
+	assert_true(S_ISSOCK(st.st_mode) && st.st_uid == geteuid());
+	assert_int_equal(st.st_mode & 0777, 0600);
+	(void)snprintf(address.sun_path, sizeof(address.sun_path),
+		       "/proc/self/fd/%d/" STORE_LIVE "/g.d/channel0", host->root_fd);
+	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	close(fd);
+	end(guest);
+	assert_int_equal(left_in(STORE_LIVE), 0);
+
+	guest = begin(WITH_ARGUMENT);
+	assert_int_equal(fstatat(host->root_fd, STORE_LIVE "/g.d", &st, 0), 0);
+	assert_int_equal(st.st_uid, user.uid);
+	end(guest);
+}
+
 /* ---- one that ends meanwhile ---- */
 
 enum found { ENDED, ADOPTED, UNUSABLE };
@@ -500,6 +539,7 @@ int main(void)
 		TEST(test_lending_is_logged),
 		TEST(test_terminals_by_name),
 		TEST(test_whatever_is_in_its_folder),
+		TEST(test_whose_folder),
 		TEST(test_ends_while_it_is_found),
 		TEST(test_found_again_but_not_seen),
 		TEST(test_beside_leaves_no_zombie),

@@ -76,6 +76,13 @@ static const xmlNode *next_own(const struct command_line *line, const xmlNode *b
 	return at;
 }
 
+bool command_line_has_own(const struct definition *live)
+{
+	const struct command_line line = {.root = definition_root(live)};
+
+	return next_own(&line, NULL, "arg") != NULL;
+}
+
 static void add_own_arguments(struct command_line *line)
 {
 	const xmlNode *at = NULL;

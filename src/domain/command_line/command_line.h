@@ -24,8 +24,8 @@ struct command_line_tap {
 };
 
 /*
- * QEMU's end of a pipe, inherited, in the place of a file that the character device @alias names
- * (domain/resources/recorder.h).
+ * What QEMU inherits for the character device @alias: its end of a pipe in the place of a file
+ * (domain/resources/recorder.h), or a socket (listeners.h).
  */
 struct command_line_output {
 	const char *alias; /* "serial0" */
@@ -50,6 +50,8 @@ struct command_line_files {
 	size_t tap_count;
 	const struct command_line_output *outputs; /* without one QEMU has the file itself */
 	size_t output_count;
+	const struct command_line_output *listeners; /* without one QEMU makes the socket itself */
+	size_t listener_count;
 	int tpm_fd;		   /* QEMU's end of swtpm's socket pair; 0: none */
 	const char *run_directory; /* of this guest: sockets that the definition doesn't name */
 	bool is_paused;		   /* -S: wait for "cont" */
@@ -70,6 +72,9 @@ int command_line_build(const struct definition *live, const struct command_line_
  */
 int command_line_environment(const struct definition *live, char ***ret_environment,
 			     struct pt_error *err);
+
+/* Has it arguments of its own (qemu:arg)? What QEMU does for these, nobody else knows. */
+bool command_line_has_own(const struct definition *live);
 
 void command_line_free(char **argv); /* NULL is allowed */
 AUTO_DEFINE(command_line, char **, command_line_free)

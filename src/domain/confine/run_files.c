@@ -26,29 +26,48 @@ int run_files_socket_path(const char *root, const char *name, enum guest_socket 
 	return 0;
 }
 
+/* At @path below the root, which is shorter than @address is with the root. */
+static int listen_at(struct pt_host *host, const char *path, const struct sockaddr_un *address,
+		     int *ret_fd, struct pt_error *err)
+{
+	AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	(void)unlinkat(host->root_fd, io_relative(path), 0);
+	/* no process can connect before it listens, and then only root can: a socket's node gets
+	 * the mode that the socket has */
+	if (fd < 0 || fchmod(fd, 0600) < 0 ||
+	    bind(fd, (const struct sockaddr *)address, sizeof(*address)) < 0 || listen(fd, 1) < 0)
+		return pt_fail(err, PT_SYSTEM, errno, "can't create a socket for QEMU at %s: %s",
+			       address->sun_path, strerror(errno));
+	*ret_fd = TAKE_FD(fd);
+	return 0;
+}
+
 int run_files_listen(struct pt_host *host, const char *name, enum guest_socket which, int *ret_fd,
 		     struct pt_error *err)
 {
-	AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	char path[GUEST_PATH];
 	int r = run_files_socket_path("", name, which, path, err);
 
 	if (!r)
 		r = run_files_socket_path(host->root, name, which, address.sun_path, err);
-	if (r < 0)
-		return r;
-	(void)unlinkat(host->root_fd, io_relative(path), 0);
-	/* no process can connect before it listens, and then only root can: a socket's node gets
-	 * the mode that the socket has */
-	if (fd < 0 || fchmod(fd, 0600) < 0 ||
-	    bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, 1) < 0)
-		return pt_fail(err, PT_SYSTEM, errno,
-			       "can't create a socket for QEMU's monitor at "
-			       "%s: %s",
-			       address.sun_path, strerror(errno));
-	*ret_fd = TAKE_FD(fd);
-	return 0;
+	return r < 0 ? r : listen_at(host, path, &address, ret_fd, err);
+}
+
+int run_files_listen_own(struct pt_host *host, const char *name, const char *alias, int *ret_fd,
+			 struct pt_error *err)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	const char *path = address.sun_path + strlen(host->root);
+
+	if (text_format(address.sun_path, GUEST_PATH, "%s/" STORE_LIVE "/%s.d/%s", host->root, name,
+			alias) < 0)
+		return pt_fail(err, PT_INVALID, ENAMETOOLONG,
+			       "the path of the socket of %.64s is too long: give the device a "
+			       "shorter alias, or the guest a shorter name",
+			       alias);
+	return listen_at(host, path, &address, ret_fd, err);
 }
 
 /* ---- its folder ---- */
@@ -66,8 +85,8 @@ int run_files_make_folder(struct pt_host *host, const char *name, const struct c
 			       "%s, the directory of the guest's last run, can't be removed: %s",
 			       path, strerror(-r));
 	if (mkdirat(host->root_fd, io_relative(path), 0700) < 0 ||
-	    fchownat(host->root_fd, io_relative(path), user->uid, user->gid, AT_SYMLINK_NOFOLLOW) <
-		    0)
+	    (user && fchownat(host->root_fd, io_relative(path), user->uid, user->gid,
+			      AT_SYMLINK_NOFOLLOW) < 0))
 		return pt_fail(err, PT_SYSTEM, errno,
 			       "can't create a directory for QEMU at %s: "
 			       "%s",

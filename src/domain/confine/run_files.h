@@ -23,9 +23,16 @@ int run_files_socket_path(const char *root, const char *name, enum guest_socket 
 int run_files_listen(struct pt_host *host, const char *name, enum guest_socket which, int *ret_fd,
 		     struct pt_error *err);
 
-/* QEMU's own folder, empty, for sockets that it makes itself. */
+/*
+ * The guest's folder, empty: root's, or @user's where QEMU makes something in it itself (NULL: it
+ * doesn't). A QEMU in the hands of its guest could fill the host's /run there.
+ */
 int run_files_make_folder(struct pt_host *host, const char *name, const struct confine_user *user,
 			  char path[GUEST_PATH], struct pt_error *err);
+
+/* The same as run_files_listen() in that folder, by an alias. */
+int run_files_listen_own(struct pt_host *host, const char *name, const char *alias, int *ret_fd,
+			 struct pt_error *err);
 
 /* All of the above. */
 void run_files_remove(struct pt_host *host, const char *name);

@@ -25,6 +25,7 @@
 #include "domain/resources/resources.h"
 #include "domain/confine/limits.h"
 #include "domain/confine/spawn.h"
+#include "domain/resources/listeners.h"
 #include "domain/resources/recorder.h"
 #include "domain/resources/tpm.h"
 
@@ -34,8 +35,8 @@
 /* From here on a start is announced as slow. */
 #define SLOW_MEMORY ((uint64_t)16 * 1024 * 1024 * 1024)
 
-/* Two monitors, a TPM and pipes are kept too, and each tap has its half in the kernel. */
-#define MAX_TAPS ((SPAWN_KEPT_MAX - 3 - RECORDER_MAX) / 2)
+/* Two monitors, a TPM, pipes and sockets are kept too, and a tap has its half in the kernel. */
+#define MAX_TAPS ((SPAWN_KEPT_MAX - 3 - RECORDER_MAX - LISTENERS_MAX) / 2)
 
 struct start {
 	struct pt_host *host;
@@ -56,6 +57,7 @@ struct start {
 	struct spawn tpm;
 	int tpm_fd; /* QEMU's end of its socket pair with swtpm, and the other one */
 	int tpm_own_fd;
+	struct listeners listeners;
 	struct recorder recorder;
 	struct spawn recording;
 	struct qmp *events;
@@ -79,6 +81,7 @@ static void start_free(struct start *start)
 	close_fd(&start->tpm.pidfd);
 	close_fd(&start->tpm_fd);
 	close_fd(&start->tpm_own_fd);
+	listeners_close(&start->listeners);
 	recorder_close(&start->recorder);
 	close_fd(&start->recording.pidfd);
 	free(start->hostdevs);
@@ -147,7 +150,9 @@ static int prepare_files(struct start *start, struct pt_error *err)
 
 	if (r < 0)
 		return state_fail(err, -r, STORE_LIVE);
-	r = run_files_make_folder(start->host, guest->name, &guest->user, start->folder, err);
+	r = run_files_make_folder(start->host, guest->name,
+				  command_line_has_own(guest->live) ? &guest->user : NULL,
+				  start->folder, err);
 	if (!r)
 		r = run_files_listen(start->host, guest->name, GUEST_COMMANDS,
 				     &start->files.commands.fd, err);
@@ -174,12 +179,16 @@ static int prepare_files(struct start *start, struct pt_error *err)
 		r = files_check(start->host, guest->live, NULL, &guest->user, guest->record, err);
 	if (!r)
 		r = recorder_prepare(start->host, guest->live, &guest->user, &start->recorder, err);
+	if (!r)
+		r = listeners_open(start->host, guest->live, &start->listeners, err);
 	if (r < 0)
 		return r;
 	start->files.taps = start->taps;
 	start->files.tap_count = start->tap_count;
 	start->files.outputs = start->recorder.outputs;
 	start->files.output_count = start->recorder.count;
+	start->files.listeners = start->listeners.sockets;
+	start->files.listener_count = start->listeners.count;
 	r = prepare_tpm(start, err);
 	if (!r)
 		r = command_line_build(guest->live, &start->files, &start->argv, err);
@@ -265,6 +274,8 @@ static int hold(struct start *start, struct pt_error *err)
 		if (start->taps[i].vhost_fd >= 0)
 			request.kept[request.kept_count++] = start->taps[i].vhost_fd;
 	}
+	for (i = 0; i < start->listeners.count; i++)
+		request.kept[request.kept_count++] = start->listeners.sockets[i].fd;
 	r = hold_tpm(start, &request, err);
 	if (!r)
 		r = hold_recorder(start, &request, err);
@@ -327,6 +338,7 @@ static int converse(struct start *start, struct pt_error *err)
 	close_fd(&start->tpm_own_fd);
 	close_fd(&start->output_fd);
 	recorder_close(&start->recorder);
+	listeners_close(&start->listeners);
 	r = guest_connect(guest, patience, err);
 	if (!r)
 		r = guest_connect_events(guest, patience, &start->events, err);
