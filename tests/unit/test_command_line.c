@@ -233,6 +233,45 @@ static char *many_hostdevs(unsigned int count)
 	return text;
 }
 
+/* So many of @device, whose name or path @format numbers. */
+static void check_many(const char *format, unsigned int most, const char *says)
+{
+	for (unsigned int count = most; count <= most + 1; count++) {
+		AUTO_FREE char *text = NULL;
+		struct pt_error err = {0};
+		size_t size;
+		FILE *out = open_memstream(&text, &size);
+		int r;
+
+		assert_non_null(out);
+		(void)fprintf(out, "<domain type='kvm'><name>g</name><memory>65536</memory><os>"
+				   "<type>hvm</type></os><devices>");
+		for (unsigned int i = 0; i < count; i++) {
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+			(void)fprintf(out, format, i, i);
+#pragma GCC diagnostic pop
+		}
+		(void)fprintf(out, "</devices></domain>");
+		assert_int_equal(fclose(out), 0);
+		r = check_at_define(text, &err);
+		if (count > most ? r != -EOPNOTSUPP || !strstr(err.message, says) : r < 0)
+			fail_msg("%u: %s", count, err.message);
+	}
+}
+
+static void refused_when_there_are_many(void **state)
+{
+	(void)state;
+	check_many("<console type='file'><source path='/%u'/><target type='virtio'/></console>",
+		   COMMAND_LINE_INHERITED_MAX, "with more than 16 files");
+	check_many("<console type='file'><source path='/%u'/><log file='/%u.log'/><target "
+		   "type='virtio'/></console>",
+		   COMMAND_LINE_INHERITED_MAX / 2, "with more than 16 files");
+	check_many("<channel type='unix'><target type='virtio' name='%u'/></channel>",
+		   COMMAND_LINE_INHERITED_MAX, "with sockets that the definition doesn't name");
+}
+
 /* What a start would refuse for what the definition says is refused when it is defined. */
 static void refused_at_define(void **state)
 {
@@ -518,6 +557,7 @@ int main(void)
 		cmocka_unit_test(what_is_not_prepared),
 		cmocka_unit_test(refusals),
 		cmocka_unit_test(refused_at_define),
+		cmocka_unit_test(refused_when_there_are_many),
 		cmocka_unit_test(environment),
 		cmocka_unit_test(plugging),
 		cmocka_unit_test(settling),

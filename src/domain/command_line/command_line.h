@@ -33,6 +33,9 @@ struct command_line_output {
 	int fd;
 };
 
+/* Files, and sockets, of one guest; command_line_check() refuses more. */
+#define COMMAND_LINE_INHERITED_MAX 16
+
 /* Room in the guest's address space (domain/resources/bar_window.h). */
 struct command_line_window {
 	uint64_t aperture; /* bytes for the firmware to keep above 4 GiB; 0: its own choice */

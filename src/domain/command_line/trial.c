@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "domain/command_line/parts.h"
 #include "domain/definition/complete.h"
+#include "domain/definition/device.h"
 
 /* The whole command line, and what is said by QMP before the guest runs. */
 static int check_command_line(const struct definition *def, struct pt_error *err)
@@ -75,11 +76,36 @@ static int check_pins(const struct definition *def, struct pt_error *err)
 	return r;
 }
 
+/* What QEMU inherits is bounded. */
+static int check_inherited(const struct definition *def, struct pt_error *err)
+{
+	const xmlNode *at = node_child(node_child(definition_root(def), "devices"), NULL);
+	size_t files = 0, sockets = 0;
+
+	for (; at; at = node_next(at, NULL)) {
+		files += device_count_outputs(at);
+		sockets += device_has_unnamed_socket(at);
+		if (files > COMMAND_LINE_INHERITED_MAX)
+			return pt_fail(err, PT_INVALID, EOPNOTSUPP,
+				       "domain/devices: serial ports, consoles and channels with "
+				       "more than %d files (line %ld)",
+				       COMMAND_LINE_INHERITED_MAX, xmlGetLineNo(at));
+		if (sockets > COMMAND_LINE_INHERITED_MAX)
+			return pt_fail(err, PT_INVALID, EOPNOTSUPP,
+				       "domain/devices: more than %d devices with sockets that the "
+				       "definition doesn't name (line %ld)",
+				       COMMAND_LINE_INHERITED_MAX, xmlGetLineNo(at));
+	}
+	return 0;
+}
+
 int command_line_check(const struct definition *def, struct pt_error *err)
 {
 	int r = check_hostdevs(def, err);
 
 	if (!r)
 		r = check_pins(def, err);
+	if (!r)
+		r = check_inherited(def, err);
 	return r < 0 ? r : check_command_line(def, err);
 }

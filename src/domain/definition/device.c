@@ -217,6 +217,22 @@ bool device_is_second_name(const xmlNode *console)
 	       node_child(console->parent, "serial");
 }
 
+bool device_has_unnamed_socket(const xmlNode *device)
+{
+	return node_has(device, "type", "unix") && !node_get(device, "source@path") &&
+	       !node_says(device, "source@mode", "connect") && !device_is_second_name(device);
+}
+
+size_t device_count_outputs(const xmlNode *device)
+{
+	if ((!node_is(device, "serial") && !node_is(device, "console") &&
+	     !node_is(device, "channel")) ||
+	    device_is_second_name(device))
+		return 0;
+	return (size_t)(node_has(device, "type", "file") && node_get(device, "source@path")) +
+	       (size_t)(node_get(device, "log@file") != NULL);
+}
+
 static bool is_console_of(const xmlNode *console, const xmlNode *serial)
 {
 	return node_is(console, "console") && node_is(serial, "serial");

@@ -39,4 +39,10 @@ const char *device_conflict(const struct device_identity *a, const struct device
  */
 bool device_is_second_name(const xmlNode *console);
 
+/* Does it listen at a socket that the definition doesn't name? */
+bool device_has_unnamed_socket(const xmlNode *device);
+
+/* How many files what it says is written to: as its connection, and as a log. */
+size_t device_count_outputs(const xmlNode *device);
+
 #endif

@@ -8,13 +8,6 @@
 #include "domain/definition/device.h"
 #include "domain/definition/xml_node.h"
 
-static bool is_wanted(const xmlNode *device)
-{
-	return node_has(device, "type", "unix") && !node_get(device, "source@path") &&
-	       !node_says(device, "source@mode", "connect") && node_get(device, "alias@name") &&
-	       !device_is_second_name(device);
-}
-
 int listeners_open(struct pt_host *host, const struct definition *live,
 		   struct listeners *ret_listeners, struct pt_error *err)
 {
@@ -24,13 +17,11 @@ int listeners_open(struct pt_host *host, const struct definition *live,
 	for (; at && r == 0; at = node_next(at, NULL)) {
 		struct command_line_output socket = {.alias = node_get(at, "alias@name")};
 
-		if (!is_wanted(at))
+		if (!socket.alias || !device_has_unnamed_socket(at))
 			continue;
 		if (ret_listeners->count == LISTENERS_MAX)
-			return pt_fail(err, PT_INVALID, EOPNOTSUPP,
-				       "domain/devices: more than %d devices with sockets that the "
-				       "definition doesn't name (line %ld)",
-				       LISTENERS_MAX, xmlGetLineNo(at));
+			return pt_fail(err, PT_INVALID, E2BIG, "more than %d sockets",
+				       LISTENERS_MAX); /* not after command_line_check() */
 		r = run_files_listen_own(host, definition_name(live), socket.alias, &socket.fd,
 					 err);
 		if (r == 0)

@@ -12,7 +12,7 @@
 #include "pci/host.h"
 
 /* Of one guest. */
-#define LISTENERS_MAX 16
+#define LISTENERS_MAX COMMAND_LINE_INHERITED_MAX
 
 /* Zeroed: none. */
 struct listeners {

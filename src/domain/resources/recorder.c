@@ -98,10 +98,8 @@ static int add_file(struct pt_host *host, const struct wanted *wanted, const cha
 	int fds[2], r;
 
 	if (recorder->count == RECORDER_MAX)
-		return pt_fail(err, PT_INVALID, EOPNOTSUPP,
-			       "domain/devices: serial ports, consoles and channels with more than "
-			       "%d files (line %ld)",
-			       RECORDER_MAX, xmlGetLineNo(wanted->node));
+		return pt_fail(err, PT_INVALID, E2BIG, "more than %d files",
+			       RECORDER_MAX); /* not after command_line_check() */
 	r = open_file(host, wanted, user, &file.fd, err);
 	if (r < 0)
 		return r;
@@ -130,7 +128,7 @@ static int add_device(struct pt_host *host, const xmlNode *node, const struct co
 				   .is_emptied = !node_says(node, "log@append", "on")};
 	int r = 0;
 
-	if (!alias || device_is_second_name(node))
+	if (!alias || !device_count_outputs(node))
 		return 0;
 	if (file.path && node_has(node, "type", "file"))
 		r = add_file(host, &file, alias, user, recorder, err);
@@ -147,8 +145,7 @@ int recorder_prepare(struct pt_host *host, const struct definition *live,
 	int r = 0;
 
 	for (const xmlNode *at = node_child(devices, NULL); at && r == 0; at = node_next(at, NULL))
-		if (node_is(at, "serial") || node_is(at, "console") || node_is(at, "channel"))
-			r = add_device(host, at, user, ret_recorder, err);
+		r = add_device(host, at, user, ret_recorder, err);
 	return r;
 }
 

@@ -31,7 +31,7 @@
 #define RECORDER_WORDS "the recorder of the guest's consoles: "
 
 /* Files of one guest. */
-#define RECORDER_MAX 16
+#define RECORDER_MAX COMMAND_LINE_INHERITED_MAX
 
 struct recorder_limits {
 	uint64_t rate;	   /* bytes in a second … */
