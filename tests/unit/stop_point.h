@@ -24,6 +24,12 @@ static inline bool stop_is_open_for_making(const struct __ptrace_syscall_info *i
 	return info->entry.nr == SYS_openat && (info->entry.args[2] & (O_CREAT | O_TRUNC));
 }
 
+/* It wakes a process beside QEMU, which may have ended by then, or not: no point of each run. */
+static inline bool stop_is_waking(const struct __ptrace_syscall_info *info)
+{
+	return info->entry.nr == SYS_pidfd_send_signal && info->entry.args[1] == SIGCONT;
+}
+
 /* Does this call change something that outlives the process? */
 static inline bool stop_is_change(const struct __ptrace_syscall_info *info)
 {
@@ -69,6 +75,8 @@ static inline bool stop_is_change(const struct __ptrace_syscall_info *info)
 #endif
 	};
 
+	if (stop_is_waking(info))
+		return false;
 	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++)
 		if ((long)info->entry.nr == changes[i])
 			return true;
