@@ -15,7 +15,7 @@
  *		garbage		    it obeys, and sends what isn't JSON as an event
  *		refuse, ignore	    device_del: the guest says no, or nothing
  *		"once " before any of these takes the fault away when it strikes
- *	fake/qemu/faults/fork	  anything: no process is made, of QEMU or another, while it is there
+ *	fake/qemu/faults/fork	  anything: no process is made while it is there
  *	fake/vfs/NETDEV-INDEX	  "MAC VLAN" of a virtual function
  *
  * A guest's process is in the tree's /proc as long as it lives.

@@ -84,8 +84,8 @@ static void files_of_the_start(void **state)
 		"-chardev socket,id=charchannel1,fd=15,server=on,wait=off \\\n",
 		"-add-fd fd=13,set=13 \\\n",
 		"-add-fd fd=14,set=14 \\\n",
-		"-chardev file,id=charserial0,path=/dev/fdset/13,append=on,logfile=/dev/fdset/14,"
-		"logappend=on \\\n",
+		"-chardev file,id=charserial0,path=/dev/fdset/13,append=on,",
+		",logfile=/dev/fdset/14,logappend=on \\\n",
 	};
 	AUTO(auto_definition)
 	struct definition *def = parse_text(

@@ -253,6 +253,19 @@ static void test_floods(void **state)
 	leave(&peer);
 }
 
+/* With the lock as long as it looks: another thread ends it. */
+static bool is_being_started(bool is_cancelled)
+{
+	const struct domain *domain;
+	bool is_so;
+
+	guests_lock(daemon_->guests);
+	domain = domain_find_name(daemon_->guests, "g");
+	is_so = domain && domain->is_starting && domain->is_start_cancelled == is_cancelled;
+	guests_unlock(daemon_->guests);
+	return is_so;
+}
+
 /* Its files are being looked at, say: it has no process yet that could be ended. */
 static void test_destroyed_before_it_has_a_process(void **state)
 {
@@ -264,11 +277,11 @@ static void test_destroyed_before_it_has_a_process(void **state)
 	(void)state;
 	fake_guests_fault(fake, "fork", "hang");
 	send_call(&peer, RPC_DOMAIN_CREATE_XML, &args);
-	while (!find("g") || !find("g")->is_starting)
+	while (!is_being_started(false))
 		(void)sd_event_run(daemon_->context->loop, QUIET_USEC);
 	domain = the_guest();
 	send_call(&other, RPC_DOMAIN_DESTROY, &domain);
-	while (!find("g")->is_start_cancelled)
+	while (!is_being_started(true))
 		(void)sd_event_run(daemon_->context->loop, QUIET_USEC);
 	fake_guests_fault(fake, "fork", NULL);
 	assert_null(await_result(&peer, RPC_DOMAIN_CREATE_XML, &error));
