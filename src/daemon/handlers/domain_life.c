@@ -196,7 +196,9 @@ static int destroy(struct pt_host *host, struct call *call, const struct rpc_dom
 		r = destroy_starting(call, wanted, starting);
 		guest_unref(starting);
 		domain_release(domain);
-		r = r > 0 ? destroy(host, call, wanted, flags) : r;
+		if (r <= 0)
+			return r;
+		r = destroy(host, call, wanted, flags);
 		return r < 0 && is_over_already(call) ? 0 : r;
 	}
 	if (!guest)
