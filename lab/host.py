@@ -162,7 +162,7 @@ class Lab:
             lab.down()
             with lab._locked():
                 try:
-                    lab._create(p, made, accels.choose("auto", made, say), None, ())
+                    lab._create(p._replace(security="apparmor"), made, accels.choose("auto", made, say), None, ())
                     lab._start()
                     lab.wait_ready(FIRST_BOOT_DEADLINE)
                     lab._power_off(INSTALLED_DEADLINE)
@@ -213,8 +213,8 @@ class Lab:
         cmdline = ("console=ttyS0 quiet loglevel=5 %s mitigations=off init_on_alloc=0 hardened_usercopy=off "
                    "randomize_kstack_offset=off tsc=reliable no_timer_check nohz=off highres=off panic=-1 "
                    "initcall_blacklist=shpcd_init module_blacklist=uas,joydev,iTCO_wdt %s" % (profile.cmdline, (
-                       "root=LABEL=%s ro apparmor=1 security=apparmor systemd.hostname=lab-%s" % (
-                           installed.LABEL, self.name)
+                       "root=LABEL=%s ro %s=1 security=%s systemd.hostname=lab-%s" % (
+                           installed.LABEL, profile.security, profile.security, self.name)
                        if profile.suite else "lab.modules=" + kernel.modules)))
         argv = [accels.QEMU] + accels.machine_args(accel) + [
             "-name", "lab-" + self.name, "-smp", "2", "-m", "%dM" % memory,

@@ -34,6 +34,12 @@ PACKAGES = (
     "python3 python3-libvirt "
     # what passthru and passthrud are linked with; the last two, where they are sanitized
     "libjson-c5 libtirpc3 libnl-route-3-200 libxml2 libsystemd0 libudev1 libvirt0 libasan8 libubsan1").split()
+# SELinux's policy is installed beside AppArmor; what a lab is under is on the kernel's command line.
+MORE = {"trixie": "selinux-policy-default selinux-utils policycoreutils".split()}
+SELINUX = """
+printf 'SELINUX=permissive\nSELINUXTYPE=default\n' >"$1/etc/selinux/config"
+chroot "$1" setfiles -m -F /etc/selinux/default/contexts/files/file_contexts /
+"""
 SERVICES = ("lab-agent.service", "lab-ready.service", "lab-unstick.service")
 # No terminals that anyone sits at, and nothing that wakes up in the middle of a test.
 MASKED = ("getty@tty1.service", "serial-getty@ttyS0.service", "apt-daily.timer", "apt-daily-upgrade.timer",
@@ -60,7 +66,7 @@ def _tree():
 
 def _digest(suite):
     """What the disk is made of; with anything else of it, it is another disk."""
-    h = hashlib.sha256(repr((RECIPE, suite, PACKAGES, SERVICES, MASKED, NOT_UNPACKED, DISK_MIB)).encode())
+    h = hashlib.sha256(repr((RECIPE, suite, PACKAGES, MORE.get(suite), SELINUX, SERVICES, MASKED, NOT_UNPACKED, DISK_MIB)).encode())
     names = [os.path.join(where, name) for where, _, files in os.walk(_tree()) for name in files]
     for path in sorted(names) + [os.path.join(source_dir(), "inside/unstick.py")]:
         with open(path, "rb") as f:
@@ -68,7 +74,7 @@ def _digest(suite):
     return h.hexdigest()[:12]
 
 
-def _hooks():
+def _hooks(suite):
     """mmdebstrap's: our files before the packages, for the initramfs is made with some of them."""
     place = "cp -r --no-preserve=ownership %s/. \"$1\"" % shlex.quote(_tree())
     finish = "; ".join([
@@ -78,6 +84,8 @@ def _hooks():
         "chroot \"$1\" systemctl mask " + " ".join(MASKED),
         # Its name is on the command line; its identity comes at the first boot.
         "rm -f \"$1/etc/hostname\"", ": >\"$1/etc/machine-id\""])
+    if suite in MORE:
+        finish += SELINUX
     return ["--essential-hook=set -e; " + place, "--customize-hook=set -e; " + finish]
 
 
@@ -93,7 +101,7 @@ def _make(suite, directory):
     """Everything of an Installed, in DIRECTORY, which is there already and empty."""
     root, disk = os.path.join(directory, "root"), os.path.join(directory, "disk")
     options = ["--dpkgopt=force-unsafe-io"] + ["--dpkgopt=path-exclude=" + p for p in NOT_UNPACKED]
-    roots.make(suite, PACKAGES, root, options + _hooks())
+    roots.make(suite, PACKAGES + MORE.get(suite, []), root, options + _hooks(suite))
     # Written whole now, for a lab would spend its first minutes on it.
     _run(["/sbin/mke2fs", "-q", "-t", "ext4", "-L", LABEL, "-m", "0", "-N", "131072", "-d", root,
           "-E", "lazy_itable_init=0,lazy_journal_init=0,root_owner=0:0", disk, "%dM" % DISK_MIB])

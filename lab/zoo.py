@@ -131,7 +131,8 @@ for _n in range(4):
         max_ioqpairs=256, sriov_vq_flexible=254, sriov_vi_flexible=127, msix_qsize=129))
 
 # With a suite, / is a disk with that Debian on it (installed.py), else the machine's own.
-Profile = namedtuple("Profile", "name iommu cmdline cards what modules suite", defaults=[(), None])
+Profile = namedtuple("Profile", "name iommu cmdline cards what modules suite security",
+                     defaults=[(), None, "apparmor"])
 
 _VTD = "intel-iommu,intremap=%s,device-iotlb=on"
 
@@ -152,6 +153,8 @@ PROFILES = {p.name: p for p in [
             "as vtd, but an installed Debian 12, with systemd", suite="bookworm"),
     Profile("debian13", [_VTD % "on"], "intel_iommu=on iommu=pt", ZOO,
             "as vtd, but an installed Debian 13, with systemd", suite="trixie"),
+    Profile("selinux", [_VTD % "on"], "intel_iommu=on iommu=pt", ZOO,
+            "as debian13, under SELinux in the place of AppArmor", suite="trixie", security="selinux"),
 ]}
 
 

@@ -7,7 +7,8 @@
 #include "daemon/handlers/handlers.h"
 #include "daemon/call.h"
 #include "daemon/handlers/domain_call.h"
-#include "domain/confine/profile.h"
+#include "domain/confine/secmodel.h"
+#include "domain/confine/selinux.h"
 
 /* A C string as the protocol sends arrays of char: an int each, and the NUL. */
 static int put_characters(unsigned int *ret_count, int **ret_characters, const char *text)
@@ -27,16 +28,18 @@ static int put_characters(unsigned int *ret_count, int **ret_characters, const c
 static int get_model(struct pt_host *host, struct call *call)
 {
 	struct rpc_security_model *result = call->result;
-	const char *model = profile_is_enforced(host) ? PROFILE_MODEL : "none";
+	const char *name = secmodel_name(host);
 
-	if (put_characters(&result->model.model_len, &result->model.model_val, model) < 0 ||
-	    put_characters(&result->doi.doi_len, &result->doi.doi_val, PROFILE_DOI) < 0)
+	if (put_characters(&result->model.model_len, &result->model.model_val,
+			   name ? name : "none") < 0 ||
+	    put_characters(&result->doi.doi_len, &result->doi.doi_val, SECMODEL_DOI) < 0)
 		return call_fail_memory(call);
 	return 0;
 }
 
 /* "" for a guest without a label, or one that doesn't run. -1 when there is no such guest. */
-static int read_label(struct call *call, char *label, size_t size)
+static int read_label(struct pt_host *host, struct call *call, char *label, size_t size,
+		      int *ret_is_enforcing)
 {
 	const struct rpc_domain_args *args = call->args;
 	const struct domain *domain = domain_lock_of(call, &args->domain);
@@ -48,8 +51,9 @@ static int read_label(struct call *call, char *label, size_t size)
 	guest = domain->guest;
 	if (guest) {
 		(void)pthread_mutex_lock(&guest->lock);
-		if (profile_of(guest->live))
-			(void)text_copy(label, size, profile_of(guest->live));
+		if (secmodel_label(guest->live))
+			(void)text_copy(label, size, secmodel_label(guest->live));
+		*ret_is_enforcing = secmodel_is_enforcing(host, guest->live);
 		(void)pthread_mutex_unlock(&guest->lock);
 	}
 	guests_unlock(guests_of(call));
@@ -59,14 +63,14 @@ static int read_label(struct call *call, char *label, size_t size)
 static int get_label(struct pt_host *host, struct call *call)
 {
 	struct rpc_security_label *result = call->result;
-	char label[128];
+	char label[SELINUX_LABEL];
+	int is_enforcing = 0;
 
-	(void)host;
-	if (read_label(call, label, sizeof(label)) < 0)
+	if (read_label(host, call, label, sizeof(label), &is_enforcing) < 0)
 		return -1;
 	if (!*label)
 		return 0;
-	result->is_enforcing = 1;
+	result->is_enforcing = is_enforcing;
 	if (put_characters(&result->label.label_len, &result->label.label_val, label) < 0)
 		return call_fail_memory(call);
 	return 0;
@@ -76,10 +80,10 @@ static int list_labels(struct pt_host *host, struct call *call)
 {
 	struct rpc_security_labels *result = call->result;
 	struct rpc_security_label *only;
-	char label[128];
+	char label[SELINUX_LABEL];
+	int is_enforcing = 0;
 
-	(void)host;
-	if (read_label(call, label, sizeof(label)) < 0)
+	if (read_label(host, call, label, sizeof(label), &is_enforcing) < 0)
 		return -1;
 	if (!*label)
 		return 0;
@@ -89,7 +93,7 @@ static int list_labels(struct pt_host *host, struct call *call)
 	result->labels.labels_val = only;
 	result->labels.labels_len = 1;
 	result->count = 1;
-	only->is_enforcing = 1;
+	only->is_enforcing = is_enforcing;
 	if (put_characters(&only->label.label_len, &only->label.label_val, label) < 0)
 		return call_fail_memory(call);
 	return 0;

@@ -13,7 +13,8 @@
 #include "base/io.h"
 #include "base/text.h"
 #include "base/xml.h"
-#include "domain/confine/profile.h"
+#include "domain/confine/secmodel.h"
+#include "domain/confine/selinux.h"
 
 #define CPUS	  "sys/devices/system/cpu"
 #define NODES	  "sys/devices/system/node"
@@ -268,6 +269,24 @@ static void write_guests(struct pt_host *host, const char *arch, FILE *out)
 		    out);
 }
 
+static void write_model(struct pt_host *host, FILE *out)
+{
+	static const char *const kinds[] = {"qemu", "kvm"};
+	const char *name = secmodel_name(host);
+	struct selinux_types types;
+
+	if (!name)
+		return;
+	(void)fprintf(out, "    <secmodel>\n      <model>%s</model>\n      <doi>%s</doi>\n", name,
+		      SECMODEL_DOI);
+	for (unsigned int i = 0; selinux_is_loaded(host) && i < 2; i++) {
+		if (selinux_read_types(host, i, &types, NULL) == 0)
+			(void)fprintf(out, "      <baselabel type='%s'>%s</baselabel>\n", kinds[i],
+				      types.process);
+	}
+	(void)fputs("    </secmodel>\n", out);
+}
+
 char *capabilities_xml(struct pt_host *host)
 {
 	AUTO_FREE char *xml = NULL;
@@ -294,10 +313,7 @@ char *capabilities_xml(struct pt_host *host)
 	(void)fprintf(out, "    </cpu>\n    <power_management/>\n    <iommu support='%s'/>\n",
 		      iommu_is_used(host) ? "yes" : "no");
 	write_cells(host, out);
-	if (profile_is_enforced(host))
-		(void)fputs("    <secmodel>\n      <model>" PROFILE_MODEL
-			    "</model>\n      <doi>" PROFILE_DOI "</doi>\n    </secmodel>\n",
-			    out);
+	write_model(host, out);
 	(void)fputs("  </host>\n", out);
 	write_guests(host, name.machine, out);
 	(void)fputs("</capabilities>\n", out);

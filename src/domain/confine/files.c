@@ -16,7 +16,9 @@
 #include "base/io.h"
 #include "domain/confine/access.h"
 #include "domain/confine/judge.h"
+#include "domain/confine/label.h"
 #include "domain/confine/named_files.h"
+#include "domain/confine/relabel.h"
 #include "domain/machine/machine.h"
 #include "domain/definition/xml_node.h"
 
@@ -275,7 +277,7 @@ static bool files_is_listed(const struct store_live *record, const struct stat *
 			    unsigned int permitted)
 {
 	for (size_t i = 0; i < record->file_count; i++)
-		if (store_file_is(&record->files[i], st) &&
+		if (!record->files[i].label && store_file_is(&record->files[i], st) &&
 		    (!record->files[i].permitted || !(permitted & ~record->files[i].permitted)))
 			return true;
 	return false;
@@ -284,7 +286,8 @@ static bool files_is_listed(const struct store_live *record, const struct stat *
 int judge_note(const struct store_file *file, const struct stat *st, struct store_live *record,
 	       struct pt_error *err)
 {
-	int r = files_is_listed(record, st, file->permitted) ? 0 : store_add_file(record, file);
+	bool is_there = !file->label && files_is_listed(record, st, file->permitted);
+	int r = is_there ? 0 : store_add_file(record, file);
 
 	if (r == -E2BIG)
 		return pt_fail(err, PT_INVALID, E2BIG, "the guest uses more than %d files",
@@ -451,12 +454,17 @@ int files_check(struct pt_host *host, const struct definition *live, const xmlNo
 {
 	struct named_files files = {.host = host, .guest = user->common_uid, .record = record};
 	struct finding *own = NULL, *common = NULL;
-	int result = 0, r = named_files_find(&files, live, device);
+	int result = 0, r = label_check(host, live, device, err);
 	struct kept_context kept = {.files = &files, .result = &result, .err = err};
 
 	if (r < 0)
+		return r;
+	if (named_files_find(&files, live, device) < 0)
 		r = pt_fail_memory(err);
-	else if (!is_plain(&files))
+	/* before their owners change, by which the way to them may be another user's */
+	for (size_t i = 0; r == 0 && i < files.count; i++)
+		r = relabel_judge(host, live, &files.items[i], record, &result, err);
+	if (r == 0 && !is_plain(&files))
 		r = ask(&files, user, &own, &common, err);
 	if (own)
 		(void)store_each_other(host, record->name, refuse_kept_by, &kept);

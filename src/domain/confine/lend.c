@@ -8,6 +8,7 @@
 
 #include "domain/confine/access.h"
 #include "domain/confine/files.h"
+#include "domain/confine/relabel.h"
 #include "base/io.h"
 #include "base/safe_path.h"
 
@@ -21,7 +22,8 @@ static int find_lent(void *context, const struct store_live *other)
 	struct lent_context *lent = context;
 
 	for (size_t i = 0; i < other->file_count; i++) {
-		if (other->files[i].permitted || !store_file_is(&other->files[i], lent->st))
+		if (other->files[i].permitted || other->files[i].label ||
+		    !store_file_is(&other->files[i], lent->st))
 			continue;
 		lent->uid = other->files[i].uid;
 		return 1;
@@ -49,6 +51,13 @@ static const char *error_text(int r)
 		       : strerror(-r);
 }
 
+static const char *label_error(int r)
+{
+	if (r == -EEXIST)
+		return "after the check, it got another one";
+	return r == -EOPNOTSUPP ? "its filesystem keeps no labels" : error_text(r);
+}
+
 /* To take a permission back needs no trust: nobody gains by it. */
 #define ANYBODY ((uid_t) - 2)
 
@@ -71,7 +80,7 @@ static int find_noted(struct pt_host *host, const struct store_file *file, uid_t
 	 * while it is given it counts as its owner's; and no user gains from a file that becomes
 	 * root's
 	 */
-	if (!file->permitted && at.st.st_uid == file->given)
+	if (!file->permitted && !file->label && at.st.st_uid == file->given)
 		is_trusted = !file->uid || (safe_path_has_trusted_parent(&at) &&
 					    safe_path_is_trusted_of(&at, file->uid));
 	else
@@ -141,8 +150,26 @@ static int change_access(struct pt_host *host, const struct store_file *file, ui
 	return 0;
 }
 
+static int give_label(struct pt_host *host, const struct store_file *file, uid_t guest)
+{
+	AUTO(auto_safe_path) struct safe_path at = SAFE_PATH_CLOSED;
+	int r = find_noted(host, file, guest, &at);
+
+	return r < 0 ? r : relabel_give(host, file, at.fd);
+}
+
+static int take_label(struct pt_host *host, const char *name, const struct store_file *file)
+{
+	AUTO(auto_safe_path) struct safe_path at = SAFE_PATH_CLOSED;
+	int r = find_noted(host, file, ANYBODY, &at);
+
+	return r < 0 ? r : relabel_take_back(host, name, file, at.fd);
+}
+
 static int lend(struct pt_host *host, const struct store_file *file, uid_t guest)
 {
+	if (file->label)
+		return give_label(host, file, guest);
 	return file->permitted ? change_access(host, file, guest, true)
 			       : change_owner(host, file, guest, file->uid, file->given);
 }
@@ -157,6 +184,11 @@ int files_lend(struct pt_host *host, const struct store_live *record, size_t fir
 		const struct store_file *file = &record->files[i];
 		int r = lend(host, file, guest);
 
+		if (r < 0 && file->label)
+			return pt_fail(
+				err, PT_NOT_PERMITTED, r == -LED_ELSEWHERE ? EPERM : -r,
+				"%s doesn't get the label %s, which the guest could use it by: %s",
+				file->path, file->label, label_error(r));
 		if (r < 0)
 			return pt_fail(err, PT_NOT_PERMITTED, r == -LED_ELSEWHERE ? EPERM : -r,
 				       "%s is not lent to user %u, which QEMU runs as: %s",
@@ -172,7 +204,9 @@ void files_take_back_one(struct pt_host *host, const struct store_live *record,
 	uid_t uid;
 	int r;
 
-	if (file->permitted)
+	if (file->label)
+		r = take_label(host, record->name, file);
+	else if (file->permitted)
 		r = change_access(host, file, ANYBODY, false);
 	else if (files_is_lent(host, record->name, &st, &uid))
 		return;
@@ -184,6 +218,11 @@ void files_take_back_one(struct pt_host *host, const struct store_live *record,
 			 "%s: %s. If it was moved, user %u of guest %s is still permitted to use "
 			 "it: setfacl -x u:%u FILE",
 			 file->path, error_text(r), file->given, record->name, file->given);
+	else if (r < 0 && file->label)
+		host_log(
+			host, PT_LOG_NOTICE,
+			"%s: %s. If it was moved, it still has the label of guest %s: restorecon FILE",
+			file->path, label_error(r), record->name);
 	else if (r < 0 && r != -ENOENT && r != -ESTALE && r != -EEXIST)
 		host_log(host, PT_LOG_WARNING, "can't return %s to user %u: %s", file->path,
 			 file->uid, error_text(r));

@@ -103,6 +103,8 @@ static int named_files_add_device(struct named_files *files, const xmlNode *devi
 			     is_read_only(device) ? NEED_READ : of_devices[i].need);
 		if (!r && files->count > count && node_says(device, "driver@type", "qcow2"))
 			files->items[count].is_image = true;
+		if (!r && files->count > count && node_child(device, "shareable"))
+			files->items[count].is_shared = true;
 	}
 	return r;
 }
@@ -119,9 +121,13 @@ static int add_machine(struct named_files *files, const struct definition *live)
 		char element[64];
 
 		(void)text_format(element, sizeof(element), "domain/os/%s", names[i]);
-		if (node)
-			r = add_file(files, node, node_text(node), element,
-				     is_written ? NEED_WRITE : NEED_READ);
+		if (!node)
+			continue;
+		r = add_file(files, node, node_text(node), element,
+			     is_written ? NEED_WRITE : NEED_READ);
+		if (!r && files->count)
+			files->items[files->count - 1].is_mapped =
+				!strcmp(names[i], "kernel") || !strcmp(names[i], "initrd");
 	}
 	if (r == 0 && definition_is_kvm(live))
 		r = add_file(files, definition_root(live), LIVE_LOOK_KVM, "domain@type='kvm'",
@@ -178,7 +184,7 @@ static bool is_lent_safely(const struct named_files *files, const struct safe_pa
 	for (size_t i = 0; files->record && i < files->record->file_count; i++) {
 		const struct store_file *lent = &files->record->files[i];
 
-		if (store_file_is(lent, &at->st) && at->st.st_uid == lent->given &&
+		if (!lent->label && store_file_is(lent, &at->st) && at->st.st_uid == lent->given &&
 		    strcmp(lent->path, at->real) == 0)
 			return safe_path_is_trusted_of(at, lent->uid);
 	}

@@ -26,8 +26,10 @@ struct named_file {
 	char element[64];
 	long line;
 	enum need need;
-	bool is_image; /* qcow2, which may lie on another file */
-	int errnum;    /* why it can't be opened */
+	bool is_image;	/* qcow2, which may lie on another file */
+	bool is_mapped; /* into memory: a kernel, an initial RAM disk */
+	bool is_shared; /* a <shareable/> disk: other guests write to it, too */
+	int errnum;	/* why it can't be opened */
 	struct stat st;
 };
 

@@ -10,8 +10,8 @@
 #include "assign/claim.h"
 #include "base/io.h"
 #include "base/text.h"
+#include "domain/confine/seclabel.h"
 #include "domain/store/store.h"
-#include "domain/definition/xml_node.h"
 #include "pci/helper.h"
 
 #define ENABLED "sys/module/apparmor/parameters/enabled"
@@ -36,44 +36,20 @@ bool profile_is_enforced(struct pt_host *host)
 
 /* ---- in the definition ---- */
 
-static bool is_ours(const xmlNode *seclabel)
-{
-	const char *model = node_attribute(seclabel, "model");
-
-	return !model || strcmp(model, PROFILE_MODEL) == 0;
-}
-
-static const xmlNode *profile_find(const struct definition *live, const char *type)
-{
-	const xmlNode *node = node_child(definition_root(live), "seclabel");
-
-	while (node && !(is_ours(node) && node_has(node, "type", type)))
-		node = node_next(node, "seclabel");
-	return node;
-}
-
 int profile_choose(struct pt_host *host, struct definition *live, struct pt_error *err)
 {
 	char label[PROFILE_BYTES];
-	xmlNode *node;
 
-	if (profile_find(live, "none") || !profile_is_enforced(host))
+	if (seclabel_is_off(live, PROFILE_MODEL) || !profile_is_enforced(host))
 		return 0;
 	if (text_format(label, sizeof(label), PREFIX "%s", definition_uuid(live)) < 0)
 		return pt_fail(err, PT_INVALID, EINVAL, "the guest has no UUID");
-	node = node_add(definition_root(live), "seclabel", NULL);
-	if (!node || node_set(node, "type", "dynamic") < 0 ||
-	    node_set(node, "model", PROFILE_MODEL) < 0 || node_set(node, "relabel", "yes") < 0 ||
-	    !node_add(node, "label", label) || !node_add(node, "imagelabel", label))
-		return pt_fail_memory(err);
-	return 0;
+	return seclabel_add(live, PROFILE_MODEL, label, label, err);
 }
 
 const char *profile_of(const struct definition *live)
 {
-	const xmlNode *node = profile_find(live, "dynamic");
-
-	return node ? node_get(node, "label") : NULL;
+	return seclabel_get(live, PROFILE_MODEL, "label");
 }
 
 /* ---- loading ---- */
@@ -153,27 +129,15 @@ void profile_remove(struct pt_host *host, const struct definition *live)
 
 int profile_enter(struct pt_host *host, const char *label)
 {
-	static const char *const paths[] = {"proc/thread-self/attr/apparmor/exec",
-					    "proc/thread-self/attr/exec"};
 	char command[5 + PROFILE_BYTES] = "exec ";
 	size_t length = strlen(label);
-	int fd = -1;
-	ssize_t n;
+	int r;
 
 	if (length >= PROFILE_BYTES)
 		return -ENAMETOOLONG;
 	memcpy(command + 5, label, length + 1);
-	for (size_t i = 0; i < 2 && fd < 0; i++)
-		fd = openat(host->root_fd, paths[i], O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	n = write(fd, command, 5 + length);
-	if (n < 0) {
-		int errnum = errno;
-
-		close(fd);
-		return -errnum;
-	}
-	close(fd);
-	return (size_t)n == 5 + length ? 0 : -EIO;
+	r = seclabel_write_attribute(host, "proc/thread-self/attr/apparmor/exec", command);
+	if (r == -ENOENT)
+		r = seclabel_write_attribute(host, "proc/thread-self/attr/exec", command);
+	return r;
 }

@@ -5,7 +5,7 @@
  * user protects the files of other users; the profile also protects files that every user may
  * open, and files lent to other guests.
  *
- * The profile's name, "passthru-UUID", is in the live definition as libvirt's <seclabel>.
+ * The profile's name, "passthru-UUID", is in the live definition (seclabel.h).
  */
 #ifndef DOMAIN_CONFINE_PROFILE_H
 #define DOMAIN_CONFINE_PROFILE_H
@@ -15,7 +15,6 @@
 #include "pci/host.h"
 
 #define PROFILE_MODEL "apparmor"
-#define PROFILE_DOI   "0"
 
 /* Does this kernel enforce profiles, and is there apparmor_parser to load one with? */
 bool profile_is_enforced(struct pt_host *host);

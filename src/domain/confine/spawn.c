@@ -15,7 +15,7 @@
 #include "assign/claim.h"
 #include "assign/owner.h"
 #include "base/auto.h"
-#include "domain/confine/profile.h"
+#include "domain/confine/secmodel.h"
 #include "domain/confine/view.h"
 #include "domain/machine/machine.h"
 
@@ -33,7 +33,7 @@ static const char *const failures[] = {
 	[FAILED_FILES] = "can't set up its files",
 	[FAILED_VIEW] = "can't give it a mount namespace of its own",
 	[FAILED_LIMIT] = "passthrud needs CAP_SYS_RESOURCE to raise its limit of locked memory",
-	[FAILED_LABEL] = "can't enter its AppArmor profile",
+	[FAILED_LABEL] = "can't enter its AppArmor profile, or get its SELinux label",
 	[FAILED_USER] = "can't switch to the guest user",
 	[FAILED_EXEC] = "can't execute it",
 };
@@ -150,7 +150,7 @@ static void run_child(struct pt_host *host, const struct spawn_request *request,
 	if (r < 0)
 		give_up(status_fd, FAILED_LIMIT, -r);
 	/* as long as it is root: some kernels ask for that */
-	r = request->label ? profile_enter(host, request->label) : 0;
+	r = request->label ? secmodel_enter(host, request->label) : 0;
 	if (r < 0)
 		give_up(status_fd, FAILED_LABEL, -r);
 	r = request->becomes_itself ? 0 : confine_become(request->user);

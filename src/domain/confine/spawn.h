@@ -22,7 +22,7 @@ struct spawn_request {
 	const struct confine_user *user;
 	bool becomes_itself;	/* @user: the program does that, being ours */
 	const char *own;	/* the directory in its view (view.h) that is its own; NULL: none */
-	const char *label;	/* its AppArmor profile, loaded by then; NULL: none */
+	const char *label;	/* what it runs under (secmodel.h), loaded by then; NULL: nothing */
 	uint64_t locked_memory; /* bytes, RLIMIT_MEMLOCK */
 	bool must_lock;		/* it needs that much; otherwise less will do */
 	int output_fd;		/* its stdout and stderr */

@@ -18,11 +18,12 @@
 #include "domain/confine/output.h"
 #include "domain/confine/own_user.h"
 #include "domain/confine/run_files.h"
-#include "domain/confine/profile.h"
+#include "domain/confine/secmodel.h"
 #include "domain/definition/complete.h"
 #include "domain/confine/files.h"
 #include "domain/resources/bar_window.h"
 #include "domain/resources/resources.h"
+#include "domain/confine/label.h"
 #include "domain/confine/limits.h"
 #include "domain/confine/spawn.h"
 #include "domain/resources/listeners.h"
@@ -116,7 +117,7 @@ static int prepare_guest(struct start *start, const struct definition *def, stru
 		return pt_fail_memory(err);
 	r = definition_make_live(def, guest->id, &guest->live, err);
 	if (!r)
-		r = profile_choose(start->host, guest->live, err);
+		r = secmodel_choose(start->host, guest->live, &guest->user, err);
 	if (r < 0)
 		return r;
 	text_copy(guest->record->name, sizeof(guest->record->name), guest->name);
@@ -143,6 +144,26 @@ static int prepare_tpm(struct start *start, struct pt_error *err)
 	return r;
 }
 
+/* What QEMU inherits of them. */
+static int prepare_sockets(struct start *start, struct pt_error *err)
+{
+	struct guest *guest = start->guest;
+	int r;
+
+	label_sockets(start->host, guest->live, true);
+	r = run_files_listen(start->host, guest->name, GUEST_COMMANDS, &start->files.commands.fd,
+			     err);
+	if (!r)
+		r = run_files_listen(start->host, guest->name, GUEST_EVENTS,
+				     &start->files.events.fd, err);
+	if (!r)
+		r = listeners_open(start->host, guest->live, &start->listeners, err);
+	if (!r)
+		r = prepare_tpm(start, err);
+	label_sockets(start->host, guest->live, false);
+	return r;
+}
+
 static int prepare_files(struct start *start, struct pt_error *err)
 {
 	struct guest *guest = start->guest;
@@ -153,12 +174,6 @@ static int prepare_files(struct start *start, struct pt_error *err)
 	r = run_files_make_folder(start->host, guest->name,
 				  command_line_has_own(guest->live) ? &guest->user : NULL,
 				  start->folder, err);
-	if (!r)
-		r = run_files_listen(start->host, guest->name, GUEST_COMMANDS,
-				     &start->files.commands.fd, err);
-	if (!r)
-		r = run_files_listen(start->host, guest->name, GUEST_EVENTS,
-				     &start->files.events.fd, err);
 	if (r < 0)
 		return r;
 	start->files.run_directory = start->folder;
@@ -180,7 +195,7 @@ static int prepare_files(struct start *start, struct pt_error *err)
 	if (!r)
 		r = recorder_prepare(start->host, guest->live, &guest->user, &start->recorder, err);
 	if (!r)
-		r = listeners_open(start->host, guest->live, &start->listeners, err);
+		r = prepare_sockets(start, err);
 	if (r < 0)
 		return r;
 	start->files.taps = start->taps;
@@ -189,9 +204,7 @@ static int prepare_files(struct start *start, struct pt_error *err)
 	start->files.output_count = start->recorder.count;
 	start->files.listeners = start->listeners.sockets;
 	start->files.listener_count = start->listeners.count;
-	r = prepare_tpm(start, err);
-	if (!r)
-		r = command_line_build(guest->live, &start->files, &start->argv, err);
+	r = command_line_build(guest->live, &start->files, &start->argv, err);
 	if (!r)
 		r = command_line_environment(guest->live, &start->environment, err);
 	if (!r)
@@ -255,7 +268,7 @@ static int hold(struct start *start, struct pt_error *err)
 		.environment = start->environment,
 		.user = &guest->user,
 		.own = start->folder,
-		.label = profile_of(guest->live),
+		.label = secmodel_label(guest->live),
 		.locked_memory = limits_lock_bytes(guest->live, start->hostdev_count),
 		.must_lock = limits_must_lock(guest->live, start->hostdev_count),
 		.output_fd = start->output_fd,

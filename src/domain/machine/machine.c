@@ -70,6 +70,9 @@ static const struct machine_ops kernel = {
 	.read_vf = machine_read_vf,
 	.write_vf = machine_write_vf,
 	.is_port_free = is_port_free,
+	.read_label = machine_read_label,
+	.write_label = machine_write_label,
+	.ask_policy = machine_ask_policy,
 };
 
 const struct machine_ops *machine_of(const struct pt_host *host)

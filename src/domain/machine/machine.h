@@ -70,6 +70,9 @@ struct machine_view_change {
 	size_t mount_count;
 };
 
+/* Bytes of a label of SELinux's, with its NUL. */
+#define MACHINE_LABEL 256
+
 struct machine_ops {
 	/* fork(2): the child's pid, 0 in the child, or a negative errno. */
 	pid_t (*fork)(struct pt_host *host);
@@ -109,12 +112,20 @@ struct machine_ops {
 			int vlan, struct pt_error *err);
 	/* Is the port free there now? A name instead of an address means all addresses. */
 	bool (*is_port_free)(struct pt_host *host, const char *address, uint16_t port);
+	/* SELinux's label of an open file, O_PATH or not: 0 or a negative errno. */
+	int (*read_label)(struct pt_host *host, int fd, char *label, size_t size);
+	int (*write_label)(struct pt_host *host, int fd, const char *label);
+	/* What /sys/fs/selinux/access answers; -EINVAL for labels that the policy doesn't know. */
+	int (*ask_policy)(struct pt_host *host, const char *question, char *answer, size_t size);
 };
 
 /* A host's: the kernel's own unless a test has put others there. */
 const struct machine_ops *machine_of(const struct pt_host *host);
 
-/* The kernel's own: tap.c, vf.c and view.c. */
+/* The kernel's own: selinux.c, tap.c, vf.c and view.c. */
+int machine_read_label(struct pt_host *host, int fd, char *label, size_t size);
+int machine_write_label(struct pt_host *host, int fd, const char *label);
+int machine_ask_policy(struct pt_host *host, const char *question, char *answer, size_t size);
 int machine_make_view(struct pt_host *host, const struct machine_view *view);
 int machine_change_view(struct pt_host *host, pid_t pid, int pidfd,
 			const struct machine_view_change *change, struct pt_error *err);

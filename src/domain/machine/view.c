@@ -131,6 +131,40 @@ static int take_mount(const struct view *view, const char *path)
 	return 0;
 }
 
+/* ---- SELinux's labels, where it is in use ---- */
+
+static bool is_unlabelled(int r)
+{
+	return r == -ENODATA || r == -EOPNOTSUPP;
+}
+
+static int copy_label(int from_fd, int to_fd)
+{
+	char label[MACHINE_LABEL];
+	int r = machine_read_label(NULL, from_fd, label, sizeof(label));
+
+	if (r < 0)
+		return is_unlabelled(r) ? 0 : r;
+	return machine_write_label(NULL, to_fd, label);
+}
+
+/*
+ * What is made in a view has the label of its root directory, which has that of the host's, and not
+ * one that the policy has for what passthrud makes: QEMU may follow its links. Until exec(), or the
+ * end of this process.
+ */
+static int keep_label(const struct view *view, int root_fd)
+{
+	AUTO_CLOSE int fd = -1;
+	char label[MACHINE_LABEL];
+	int r = machine_read_label(NULL, view->fd, label, sizeof(label));
+
+	if (r < 0)
+		return is_unlabelled(r) ? 0 : r;
+	fd = openat(root_fd, "proc/thread-self/attr/fscreate", O_WRONLY | O_CLOEXEC);
+	return fd < 0 || write(fd, label, strlen(label)) < 0 ? -errno : 0;
+}
+
 /* ---- a new one ---- */
 
 /*
@@ -149,19 +183,24 @@ static int copy_mount(int dir_fd, const char *path, bool is_shallow)
 }
 
 /* A copy of the node would look for its pts beside the one of the host. */
-static int put_ptmx(const struct view *view, const char *path, const struct stat *st)
+static int put_ptmx(int root_fd, const struct view *view, const char *path, const struct stat *st)
 {
 	const char *name;
 	AUTO_CLOSE int parent = open_parent(view, path, &name);
+	AUTO_CLOSE int from = -1;
+	AUTO_CLOSE int to = -1;
 
 	if (parent < 0)
 		return parent;
 	if (mknodat(parent, name, S_IFCHR | 0600, st->st_rdev) < 0)
 		return -errno;
-	return fchownat(parent, name, st->st_uid, st->st_gid, AT_SYMLINK_NOFOLLOW) < 0 ||
-			       fchmodat(parent, name, st->st_mode & 0777, 0) < 0
-		       ? -errno
-		       : 0;
+	if (fchownat(parent, name, st->st_uid, st->st_gid, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    fchmodat(parent, name, st->st_mode & 0777, 0) < 0)
+		return -errno;
+	/* policies know it by its type */
+	from = openat(root_fd, io_relative(path), O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	to = openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	return from < 0 || to < 0 ? -errno : copy_label(from, to);
 }
 
 static int put_place(int root_fd, const struct view *view, const struct machine_place *place)
@@ -182,7 +221,7 @@ static int put_place(int root_fd, const struct view *view, const struct machine_
 		return put_link(view, place->path, target);
 	}
 	if (S_ISCHR(st.st_mode) && st.st_rdev == PTMX)
-		return put_ptmx(view, place->path, &st);
+		return put_ptmx(root_fd, view, place->path, &st);
 	tree = copy_mount(root_fd, path, place->is_shallow);
 	return tree < 0 ? tree : put_mount(view, place->path, tree, S_ISDIR(st.st_mode));
 }
@@ -237,6 +276,9 @@ int machine_make_view(struct pt_host *host, const struct machine_view *view)
 	if (fstat(fd, &st) < 0)
 		return -errno;
 	made = (struct view){.fd = fd, .own = st.st_dev};
+	r = copy_label(root, fd);
+	if (!r)
+		r = keep_label(&made, root);
 	for (size_t i = 0; r == 0 && i < view->place_count; i++)
 		r = put_place(root, &made, &view->places[i]);
 	return r < 0 ? r : make_root(host, &made);
@@ -272,6 +314,8 @@ static void change_view(int namespace_fd, const struct machine_view_change *chan
 	int r = enter(namespace_fd, &view);
 
 	failure->path = "/";
+	if (!r)
+		r = keep_label(&view, view.fd);
 	for (size_t i = 0; r == 0 && i < change->unmount_count; i++) {
 		failure->path = change->unmounts[i];
 		r = take_mount(&view, failure->path);

@@ -27,6 +27,13 @@ static const char *const changes[] = {
 	[STORE_DETACHING] = "detaching",
 };
 
+static void free_file(struct store_file *file)
+{
+	free(file->path);
+	free(file->label);
+	free(file->label_before);
+}
+
 void store_live_free(struct store_live *live)
 {
 	size_t i;
@@ -36,7 +43,7 @@ void store_live_free(struct store_live *live)
 	for (i = 0; i < live->pending_count; i++)
 		free(live->pending[i].xml);
 	for (i = 0; i < live->file_count; i++)
-		free(live->files[i].path);
+		free_file(&live->files[i]);
 	free(live->files);
 	free(live->xml);
 	free(live);
@@ -53,9 +60,14 @@ int store_add_file(struct store_live *live, const struct store_file *file)
 		return -ENOMEM;
 	live->files = grown;
 	grown[live->file_count] = *file;
-	grown[live->file_count].path = strdup(file->path);
-	if (!grown[live->file_count].path)
+	grown += live->file_count;
+	grown->path = strdup(file->path);
+	grown->label = file->label ? strdup(file->label) : NULL;
+	grown->label_before = file->label ? strdup(file->label_before) : NULL;
+	if (!grown->path || !grown->label != !file->label || !grown->label_before != !file->label) {
+		free_file(grown);
 		return -ENOMEM;
+	}
 	live->file_count++;
 	return 0;
 }
@@ -67,7 +79,7 @@ bool store_file_is(const struct store_file *file, const struct stat *st)
 
 void store_drop_file(struct store_live *live, size_t index)
 {
-	free(live->files[index].path);
+	free_file(&live->files[index]);
 	live->file_count--;
 	memmove(&live->files[index], &live->files[index + 1],
 		(live->file_count - index) * sizeof(*live->files));
@@ -102,6 +114,10 @@ static struct json_object *file_to_json(const struct store_file *file)
 	r |= json_set_number(object, "given", file->given);
 	if (file->permitted)
 		r |= json_set_number(object, "permitted", file->permitted);
+	if (file->label) {
+		r |= json_set_text(object, "label", file->label);
+		r |= json_set_text(object, "label_before", file->label_before);
+	}
 	if (file->is_kept)
 		r |= json_set_bool(object, "kept", true);
 	if (!r)
@@ -252,9 +268,16 @@ static int parse_numbers(struct json_object *object, struct store_file *file, st
 
 static int parse_file(struct json_object *object, struct store_live *live, struct pt_error *err)
 {
-	struct store_file file = {0};
+	char label[STORE_LABEL] = "", before[STORE_LABEL] = "";
+	struct store_file file = {.label = label, .label_before = before};
 	int r = parse_numbers(object, &file, err);
 
+	if (!r)
+		r = json_get_text(object, "label", false, label, sizeof(label), err);
+	if (!r)
+		r = json_get_text(object, "label_before", *label, before, sizeof(before), err);
+	if (!*label)
+		file.label = NULL;
 	if (!r)
 		r = json_get_bytes(object, "path", &file.path, err);
 	if (r < 0)

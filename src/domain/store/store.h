@@ -44,6 +44,8 @@ struct store_pending {
 	char *xml; /* of STORE_ATTACHING: the device's element; freed by the store */
 };
 
+#define STORE_LABEL 256
+
 /*
  * A file that was lent to QEMU's user as long as the guest runs: given, so that it is its owner, or
  * permitted by an entry of the file's access control list.
@@ -56,6 +58,13 @@ struct store_file {
 	uid_t given;		/* whom it is lent to */
 	unsigned int permitted; /* ACCESS_READ | … (domain/confine/access.h); 0: it is given */
 	bool is_kept;		/* QEMU says it has let it go, and had it open after that */
+	/*
+	 * SELinux's label that it was given, and the previous one (confine/relabel.h); freed by the
+	 * store, less than STORE_LABEL bytes. Then it isn't lent by this entry: @uid and @given are
+	 * its owner. NULL: it is.
+	 */
+	char *label;
+	char *label_before;
 };
 
 /* The previous settings of a virtual function. */
@@ -137,7 +146,7 @@ int store_each_other(struct pt_host *host, const char *name,
 int store_write_live(struct pt_host *host, const struct store_live *live, struct pt_error *err);
 int store_remove_live(struct pt_host *host, const char *name, struct pt_error *err);
 
-/* One more file; its path is copied. -ENOMEM, -E2BIG. */
+/* One more file; its path and labels are copied. -ENOMEM, -E2BIG. */
 int store_add_file(struct store_live *live, const struct store_file *file);
 bool store_file_is(const struct store_file *file, const struct stat *st); /* that very one */
 void store_drop_file(struct store_live *live, size_t index);

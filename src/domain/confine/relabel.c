@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "domain/confine/relabel.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/safe_path.h"
+#include "base/text.h"
+#include "domain/confine/judge.h"
+#include "domain/confine/label.h"
+#include "domain/confine/selinux.h"
+#include "domain/definition/xml_node.h"
+
+/* One file, and what the policy says of it. */
+struct judged {
+	struct pt_host *host;
+	const struct definition *live;
+	const struct named_file *file;
+	const char *label; /* QEMU's */
+	const char *class;
+	char now[SELINUX_LABEL]; /* the file's */
+	struct store_live *record;
+	bool is_enforcing;
+	int *result;
+	struct pt_error *err;
+};
+
+static const char *class_of(mode_t mode)
+{
+	if (S_ISBLK(mode))
+		return "blk_file";
+	if (S_ISCHR(mode))
+		return "chr_file";
+	return S_ISREG(mode) ? "file" : NULL;
+}
+
+/* Labels that the policy doesn't know are none that it permits. */
+static bool may_use(const struct judged *judged, const char *label)
+{
+	const char *permissions = "open getattr read write lock";
+
+	if (judged->file->is_mapped)
+		permissions = "open getattr read map";
+	else if (judged->file->need == NEED_READ)
+		permissions = "open getattr read";
+	return selinux_may(judged->host, judged->label, label, judged->class, permissions) == 1;
+}
+
+static void refuse(const struct judged *judged, const char *next)
+{
+	char text[1700], type[SELINUX_LABEL];
+
+	selinux_type(judged->label, type);
+	(void)text_format(
+		text, sizeof(text),
+		"%.600s: SELinux doesn't let the guest (%s) %s it, for its label is %s: %s",
+		judged->file->path, type, judged->file->need == NEED_READ ? "read" : "write to",
+		judged->now, next);
+	judge_refuse(judged->file, judged->result, judged->err, text);
+}
+
+/* ---- the directories ---- */
+
+struct closed {
+	const struct judged *judged;
+	char directory[512]; /* the first one that QEMU may not enter; "": none */
+	char label[SELINUX_LABEL];
+};
+
+static void find_closed(void *context, const char *directory, unsigned int index)
+{
+	AUTO(auto_safe_path) struct safe_path at = SAFE_PATH_CLOSED;
+	struct closed *closed = context;
+	const struct judged *judged = closed->judged;
+
+	(void)index;
+	if (closed->directory[0] || safe_path_open(judged->host->root_fd, directory, &at) < 0 ||
+	    at.fd < 0 || selinux_read_label(judged->host, at.fd, closed->label) < 0 ||
+	    selinux_may(judged->host, judged->label, closed->label, "dir", "search") != 0)
+		return;
+	(void)text_copy(closed->directory, sizeof(closed->directory), directory);
+}
+
+static bool refuse_directory(const struct judged *judged)
+{
+	struct closed closed = {.judged = judged};
+	char text[1700], type[SELINUX_LABEL];
+
+	judge_each_directory(judged->file->real, find_closed, &closed);
+	if (!closed.directory[0])
+		return false;
+	selinux_type(judged->label, type);
+	(void)text_format(
+		text, sizeof(text),
+		"%.500s: SELinux doesn't let the guest (%s) enter %.300s, for its label is "
+		"%s: move the file to /var/lib/libvirt/images, or label the directory:\n"
+		"  semanage fcontext -a -t virt_image_t '%.300s' && restorecon %.300s",
+		judged->file->path, type, closed.directory, closed.label, closed.directory,
+		closed.directory);
+	judge_refuse(judged->file, judged->result, judged->err, text);
+	return true;
+}
+
+/* ---- other guests ---- */
+
+struct others {
+	const struct stat *st;
+	char name[STORE_NAME];	    /* the first that has the file under a label */
+	char label[SELINUX_LABEL];  /* that one */
+	char before[SELINUX_LABEL]; /* and the file's own */
+};
+
+static int find_other(void *context, const struct store_live *other)
+{
+	struct others *others = context;
+
+	for (size_t i = 0; i < other->file_count; i++) {
+		const struct store_file *file = &other->files[i];
+
+		if (!file->label || !store_file_is(file, others->st))
+			continue;
+		(void)text_copy(others->name, sizeof(others->name), other->name);
+		(void)text_copy(others->label, SELINUX_LABEL, file->label);
+		(void)text_copy(others->before, SELINUX_LABEL, file->label_before);
+		return 1;
+	}
+	return 0;
+}
+
+static bool has_other(struct pt_host *host, const char *name, struct others *others)
+{
+	return store_each_other(host, name, find_other, others) == 1;
+}
+
+static void refuse_shared(const struct judged *judged, const struct others *others)
+{
+	char text[1700];
+
+	(void)text_format(
+		text, sizeof(text),
+		"%.600s: guest %s uses it, and only that guest can, by its label (%s); end "
+		"that guest (virsh destroy %s), or add <shareable/> to the disk in both",
+		judged->file->path, others->name, others->label, others->name);
+	judge_refuse(judged->file, judged->result, judged->err, text);
+}
+
+/* ---- the file ---- */
+
+static bool is_listed(const struct judged *judged)
+{
+	for (size_t i = 0; i < judged->record->file_count; i++)
+		if (judged->record->files[i].label &&
+		    store_file_is(&judged->record->files[i], &judged->file->st))
+			return true;
+	return false;
+}
+
+static int note(const struct judged *judged, const char *before, const char *label)
+{
+	const struct store_file note = {.path = judged->file->real,
+					.device = (uint64_t)judged->file->st.st_dev,
+					.inode = (uint64_t)judged->file->st.st_ino,
+					.uid = judged->file->st.st_uid,
+					.given = judged->file->st.st_uid,
+					.label = (char *)(uintptr_t)label,
+					.label_before = (char *)(uintptr_t)before};
+
+	return is_listed(judged)
+		       ? 0
+		       : judge_note(&note, &judged->file->st, judged->record, judged->err);
+}
+
+/*
+ * What it may become, the narrowest first: the guest's own, and for what several guests use what
+ * libvirt gives it.
+ */
+static int choose(const struct judged *judged, char label[SELINUX_LABEL])
+{
+	struct selinux_types types;
+	const char *candidates[2];
+	size_t count = 0;
+
+	if (judged->file->need == NEED_WRITE && !judged->file->is_shared) {
+		candidates[count++] = label_image_of(judged->live);
+	} else {
+		if (selinux_read_types(judged->host, true, &types, judged->err) < 0)
+			return -1;
+		if (judged->file->need == NEED_READ && types.content[0])
+			candidates[count++] = types.content;
+		candidates[count++] = types.image;
+	}
+	for (size_t i = 0; i < count; i++)
+		if (may_use(judged, candidates[i]) || (!judged->is_enforcing && i + 1 == count))
+			return text_copy(label, SELINUX_LABEL, candidates[i]) ? 1 : 0;
+	return 0;
+}
+
+static void refuse_file(const struct judged *judged)
+{
+	char type[SELINUX_LABEL], next[300];
+	const char *boolean;
+
+	selinux_type(judged->now, type);
+	boolean = label_boolean_of_type(type);
+	if (boolean && selinux_boolean(judged->host, boolean) == 0)
+		(void)text_format(next, sizeof(next),
+				  "the boolean %s is off. To turn it on: setsebool -P %s on",
+				  boolean, boolean);
+	else
+		(void)text_format(
+			next, sizeof(next),
+			"the policy permits it by no label of its own for guests; use another "
+			"file, or start the guest without a label: add <seclabel type='none' "
+			"model='selinux'/> to its definition");
+	refuse(judged, next);
+}
+
+/* The kernel's own nodes, and filesystems that have one label for all of their files. */
+static bool may_be_labelled(const struct judged *judged)
+{
+	char type[SELINUX_LABEL];
+
+	selinux_type(judged->now, type);
+	return judged->file->need != NEED_NODE && !label_boolean_of_type(type);
+}
+
+static int judge_denied(struct judged *judged, const struct others *others)
+{
+	char label[SELINUX_LABEL];
+	int r = may_be_labelled(judged) ? choose(judged, label) : 0;
+
+	if (r < 0)
+		return r;
+	if (r == 0 && judged->is_enforcing)
+		refuse_file(judged);
+	else if (r && others->name[0])
+		refuse_shared(judged, others);
+	else if (r)
+		return note(judged, judged->now, label);
+	return 0;
+}
+
+int relabel_judge(struct pt_host *host, const struct definition *live,
+		  const struct named_file *file, struct store_live *record, int *result,
+		  struct pt_error *err)
+{
+	AUTO(auto_safe_path) struct safe_path at = SAFE_PATH_CLOSED;
+	struct judged judged = {.host = host,
+				.live = live,
+				.file = file,
+				.label = label_of(live),
+				.class = class_of(file->st.st_mode),
+				.record = record,
+				.is_enforcing = selinux_is_enforcing(host),
+				.result = result,
+				.err = err};
+	struct others others = {.st = &file->st};
+
+	if (!judged.label || file->errnum || file->untrusted || !judged.class)
+		return 0;
+	/* where files have no labels, the policy has one for the filesystem, which isn't seen here
+	 */
+	if (safe_path_open(host->root_fd, file->real, &at) < 0 || at.fd < 0 ||
+	    at.st.st_ino != file->st.st_ino || at.st.st_dev != file->st.st_dev ||
+	    selinux_read_label(host, at.fd, judged.now) < 0)
+		return 0;
+	if (judged.is_enforcing && refuse_directory(&judged))
+		return 0;
+	(void)has_other(host, record->name, &others);
+	if (!may_use(&judged, judged.now))
+		return judge_denied(&judged, &others);
+	/* as long as the other guest has it, it can be used as it is: and after that, too */
+	return others.name[0] ? note(&judged, others.before, others.label) : 0;
+}
+
+/* ---- giving and taking ---- */
+
+static int change(struct pt_host *host, const struct store_file *file, int fd, const char *from,
+		  const char *to)
+{
+	char now[SELINUX_LABEL];
+	int r = selinux_read_label(host, fd, now);
+
+	if (r < 0 || strcmp(now, to) == 0)
+		return r;
+	if (strcmp(now, from) != 0)
+		return -EEXIST;
+	r = selinux_write_label(host, fd, to);
+	if (r < 0)
+		return r;
+	host_log(host, PT_LOG_INFO, "the label of %s (inode %llu) changes from %s to %s",
+		 file->path, (unsigned long long)file->inode, from, to);
+	return 0;
+}
+
+int relabel_give(struct pt_host *host, const struct store_file *file, int fd)
+{
+	return change(host, file, fd, file->label_before, file->label);
+}
+
+int relabel_take_back(struct pt_host *host, const char *name, const struct store_file *file, int fd)
+{
+	const struct stat st = {.st_dev = (dev_t)file->device, .st_ino = (ino_t)file->inode};
+	struct others others = {.st = &st};
+
+	return has_other(host, name, &others)
+		       ? 0
+		       : change(host, file, fd, file->label, file->label_before);
+}
