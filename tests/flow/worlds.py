@@ -285,7 +285,9 @@ def staged(profile):
     import paths
     import roots
 
-    number = profile[len("debian"):]
+    import zoo
+
+    number = next(n for n, suite in roots.SUITES.items() if suite == zoo.PROFILES[profile].suite)
     here = [n for n, suite in roots.SUITES.items() if suite == roots.codename()]
     if here and here[0] <= number:
         with tempfile.TemporaryDirectory() as files:

@@ -120,7 +120,7 @@ const struct supported supported_guest[] = {
 
 	/* AppArmor; what a run chose is "dynamic" */
 	{"seclabel", NULL, "type!=none|dynamic model=apparmor|selinux relabel=" YES_NO, MANY},
-	{"seclabel/{label,imagelabel}", "~", NULL, ONE},
+	{"seclabel/{label,imagelabel}", "?", NULL, ONE},
 
 	/* words for QEMU itself */
 	{"qemu:commandline", NULL, NULL, ONE},

@@ -198,15 +198,29 @@ int guest_call(struct guest *guest, const char *command, struct json_object *arg
 	return r;
 }
 
+/* What the next daemon could not read would be a guest that it doesn't find. */
+static int check_readable(const char *xml, struct pt_error *err)
+{
+	AUTO(auto_definition) struct definition *live = NULL;
+	int r = definition_parse(xml, DEFINITION_LIVE, &live, err);
+
+	if (r < 0)
+		pt_error_prefix(err, "this is a fault of passthrud: it couldn't read its own words "
+				     "back: ");
+	return r;
+}
+
 int guest_save(struct pt_host *host, struct guest *guest, struct pt_error *err)
 {
-	char *xml = NULL;
+	AUTO_FREE char *xml = NULL;
 	int r = definition_format(guest->live, DEFINITION_LIVE | DEFINITION_SECURE, &xml, err);
 
+	if (!r)
+		r = check_readable(xml, err);
 	if (r < 0)
 		return r;
 	free(guest->record->xml);
-	guest->record->xml = xml;
+	guest->record->xml = TAKE_POINTER(xml);
 	return store_write_live(host, guest->record, err);
 }
 
