@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "domain/confine/label.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 
+#include "base/auto.h"
+#include "base/io.h"
 #include "base/safe_path.h"
 #include "base/text.h"
 #include "domain/confine/own_user.h"
@@ -210,17 +215,22 @@ static int check_starts(struct pt_host *host, const char *label, struct pt_error
 		     : 0;
 }
 
+/* May a process with this label begin with it? One that isn't there, exec() tells of. */
+static bool may_begin(struct pt_host *host, const char *label, const char *program,
+		      struct safe_path *ret_at, char file[SELINUX_LABEL])
+{
+	return safe_path_open(host->root_fd, program, ret_at) < 0 || ret_at->fd < 0 ||
+	       selinux_read_label(host, ret_at->fd, file) < 0 ||
+	       !is_denied(selinux_may(host, label, file, "file", "entrypoint"));
+}
+
 static int check_emulator(struct pt_host *host, const struct definition *live, const char *label,
 			  struct pt_error *err)
 {
 	AUTO(auto_safe_path) struct safe_path at = SAFE_PATH_CLOSED;
-	const char *emulator = definition_emulator(live);
 	char file[SELINUX_LABEL], type[SELINUX_LABEL];
 
-	/* one that isn't there, exec() tells of */
-	if (safe_path_open(host->root_fd, emulator, &at) < 0 || at.fd < 0 ||
-	    selinux_read_label(host, at.fd, file) < 0 ||
-	    !is_denied(selinux_may(host, label, file, "file", "entrypoint")))
+	if (may_begin(host, label, definition_emulator(live), &at, file))
 		return 0;
 	selinux_type(label, type);
 	return pt_fail(err, PT_NOT_PERMITTED, EACCES,
@@ -271,6 +281,49 @@ const char *label_boolean_of_type(const char *type)
 }
 
 /* ---- processes and sockets ---- */
+
+const char *label_for(struct pt_host *host, const struct definition *live, const char *program)
+{
+	AUTO(auto_safe_path) struct safe_path at = SAFE_PATH_CLOSED;
+	const char *label = label_of(live);
+	char file[SELINUX_LABEL];
+
+	if (!label || may_begin(host, label, program, &at, file))
+		return label;
+	host_log(host, PT_LOG_WARNING,
+		 "guest %s: %s (%s) runs without SELinux's label for guests, which the policy "
+		 "doesn't let it begin with",
+		 definition_name(live), program, file);
+	return NULL;
+}
+
+static int label_one(struct pt_host *host, int fd, const char *label)
+{
+	char now[SELINUX_LABEL];
+	int r = selinux_read_label(host, fd, now);
+
+	return r < 0 || strcmp(now, label) == 0 ? r : selinux_write_label(host, fd, label);
+}
+
+int label_directory(struct pt_host *host, const struct definition *live, int dir_fd)
+{
+	const char *label = label_image_of(live);
+	AUTO_DIR DIR *dir = NULL;
+	const struct dirent *entry;
+	int r = label ? label_one(host, dir_fd, label) : 0;
+
+	if (label && !r)
+		r = io_open_directory_at(dir_fd, ".", &dir);
+	while (dir && r == 0 && (entry = readdir(dir))) {
+		AUTO_CLOSE int fd = openat(dir_fd, entry->d_name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+		struct stat st;
+
+		/* another name of one may be in another place */
+		if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 1)
+			r = label_one(host, fd, label);
+	}
+	return r;
+}
 
 int label_enter(struct pt_host *host, const char *label)
 {

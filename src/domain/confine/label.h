@@ -34,6 +34,18 @@ const char *label_image_of(const struct definition *live);
 int label_check(struct pt_host *host, const struct definition *live, const xmlNode *device,
 		struct pt_error *err);
 
+/*
+ * For a process beside its QEMU that begins with @program: the label of QEMU, or NULL, where the
+ * guest has none or the policy doesn't let it begin so (which is logged).
+ */
+const char *label_for(struct pt_host *host, const struct definition *live, const char *program);
+
+/*
+ * A directory that is this guest's for good, and the plain files in it, get the label of what QEMU
+ * writes to. Nobody else may change the directory meanwhile. 0 or a negative errno.
+ */
+int label_directory(struct pt_host *host, const struct definition *live, int dir_fd);
+
 /* The boolean that lets guests use files of this type, such as nfs_t; NULL: there is none. */
 const char *label_boolean_of_type(const char *type);
 

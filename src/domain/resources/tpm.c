@@ -12,6 +12,7 @@
 #include "base/io.h"
 #include "base/remove.h"
 #include "base/text.h"
+#include "domain/confine/label.h"
 #include "domain/confine/own_user.h"
 #include "domain/confine/run_files.h"
 #include "domain/definition/xml_node.h"
@@ -82,8 +83,8 @@ static int give_state(int fd, const struct confine_user *user)
 	return r;
 }
 
-static int make_state(struct pt_host *host, const char *path, const struct confine_user *user,
-		      struct pt_error *err)
+static int make_state(struct pt_host *host, const struct definition *live, const char *path,
+		      const struct confine_user *user, struct pt_error *err)
 {
 	AUTO_CLOSE int fd = -1;
 	struct stat st = {0};
@@ -103,6 +104,8 @@ static int make_state(struct pt_host *host, const char *path, const struct confi
 			       path, st.st_uid, user->name, user->name, path);
 	if (r == 0 && st.st_uid != user->uid)
 		r = give_state(fd, user);
+	if (!r)
+		r = label_directory(host, live, fd);
 	if (r < 0)
 		return pt_fail(err, PT_STORAGE, -r,
 			       "domain/devices/tpm: can't create the directory for the guest's TPM "
@@ -158,7 +161,7 @@ int tpm_prepare(struct pt_host *host, const struct definition *live,
 			       "install the package swtpm, or remove the TPM from the definition");
 	r = state_path(live, path);
 	if (r >= 0)
-		r = make_state(host, path, user, err);
+		r = make_state(host, live, path, user, err);
 	if (r < 0)
 		return r;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
@@ -187,7 +190,7 @@ int tpm_hold(struct pt_host *host, const struct definition *live, const struct c
 			      NULL};
 	char *const environment[] = {(char[]){"PATH=/usr/sbin:/usr/bin:/sbin:/bin"},
 				     (char[]){"LC_ALL=C"}, NULL};
-	const struct spawn_request request = {
+	struct spawn_request request = {
 		.argv = argv,
 		.environment = environment,
 		.user = user,
@@ -207,5 +210,6 @@ int tpm_hold(struct pt_host *host, const struct definition *live, const struct c
 		r = text_format(control, sizeof(control), "type=unixio,clientfd=%d", own_socket);
 	if (r < 0)
 		return pt_fail(err, PT_SYSTEM, -r, "the guest's TPM: %s", strerror(-r));
+	request.label = label_for(host, live, program);
 	return companion_hold(host, &request, TPM_WORDS, &record->tpm, ret_spawn, err);
 }
