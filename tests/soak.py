@@ -8,6 +8,7 @@
 
     kills        SIGKILL of passthru at random instants of its operations, in the lab
     guest_kills  SIGKILL of passthrud, or of QEMU, at random instants of a guest's life, in the lab
+    selinux_kills  the same on an installed Debian 13 under SELinux
     races        two processes that want the same device, in the lab
     path_races   each round 1,000 operations on paths whose components another user exchanges
                  meanwhile, the kinds of paths in turn; needs root
@@ -70,8 +71,8 @@ class InLab(Kind):
     """A test of pytest that does the rounds it is asked for (worlds.Rounds), in a lab of our own."""
     lab = None
 
-    def __init__(self, test, rounds, batch):
-        self.test, self.rounds, self.batch = test, rounds, batch
+    def __init__(self, test, rounds, batch, profile="vtd"):
+        self.test, self.rounds, self.batch, self.profile = test, rounds, batch, profile
 
     def run(self, first, count, seed):
         part = os.path.join(STATE, "part.%d" % os.getpid())
@@ -79,7 +80,9 @@ class InLab(Kind):
             with open(part, "w"):
                 pass
             if not InLab.lab:
-                InLab.lab, _ = worlds.lab_up("soak")
+                InLab.lab, _ = worlds.lab_up("soak", self.profile)
+                if self.profile == "selinux":
+                    InLab.lab.run(worlds.ENFORCED, timeout=600)
             status, out = run(
                 ["/usr/bin/python3", "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider",
                  "--world=lab", self.test],
@@ -162,6 +165,7 @@ class Exhaustive(Kind):
 KINDS = {
     "kills": InLab("tests/lab/test_kills.py", 1000, 25),
     "guest_kills": InLab("tests/lab/test_guests.py::test_killed_in_the_middle", 500, 10),
+    "selinux_kills": InLab("tests/lab/test_guests.py::test_killed_in_the_middle", 500, 10, "selinux"),
     "races": InLab("tests/flow/test_race.py", 500, 25),
     "path_races": PathRaces(),
     "fuzz": Fuzz(),

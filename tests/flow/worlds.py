@@ -301,6 +301,15 @@ def staged(profile):
         yield os.path.join(paths.cache_root(), "roots", "debian" + number + roots.TREE, "build-test/staged")
 
 
+# In the profile selinux: its policy has what guests with devices need, and is enforced. For virsh it has a domain
+# that reads no files of /tmp.
+ENFORCED = """set -e
+semodule -i /usr/share/passthru/selinux/passthru.cil
+setsebool virt_use_vfio=on virt_use_sysfs=on virt_use_execmem=on
+chcon -t bin_t /usr/bin/virsh
+setenforce 1"""
+
+
 def lab_up(what, profile="vtd"):
     """(lab, whether it is ours to take down), with the programs of BUILD in it; WHAT runs in it."""
     import lab as labs

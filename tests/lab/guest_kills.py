@@ -9,15 +9,19 @@ SIGKILL after a random time, starts passthrud again where it was passthrud, and 
 device is either at home, without claim, override or journal, or in a guest that runs, that
 virsh shows, that has it in its XML and whose QEMU has it open. The same of disks: each is lent to
 the guest that has it, in whose mount namespace it is, and to nobody else. QEMU is a user of its own,
-in a namespace of its own and, where the kernel enforces profiles, under its profile. Once no guest
-runs, there is no TPM, profile, file or permission of one. How long an operation takes is
+in a namespace of its own and, where the kernel enforces profiles, under its profile; under SELinux it
+has a label, and its disks have that of its. Once no guest runs, there is no TPM, profile, file, label
+or permission of one. How long an operation takes is
 measured again and again, for a machine may become slower or faster: a kill that came too late
 kills nothing but an idle daemon. What it prints is in rounds.py.
 """
 
+import errno
 import os
 import re
+import shutil
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -30,10 +34,13 @@ STATE = "/run/passthru"
 NVME, EDU = "0000:01:00.0", "0000:05:00.0"
 HOME = {NVME: "nvme", EDU: None}
 DISKS = ["/srv/kills/full", "/srv/kills/plugged"]
+ACL_USER = 2
 FIRST_UID, LAST_UID = 1879113728, 1879113728 + 65535
 PROFILES = "/sys/kernel/security/apparmor/profiles"
 HAS_PROFILES = os.path.exists(PROFILES) and os.path.exists("/usr/sbin/apparmor_parser")
 PID = "/tmp/passthrud.pid"
+HAS_LABELS = os.path.exists("/sys/fs/selinux/enforce")
+SVIRT = r"system_u:system_r:svirt_t:s0:(c\d+,c\d+)"
 ACTIVE = libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE
 
 HOSTDEV = """<hostdev mode='subsystem' type='pci' managed='yes'><source>
@@ -44,7 +51,7 @@ DISK = """<disk type='file'><driver name='qemu' type='raw'/><source file='%s'/>
 TPM = "<tpm model='tpm-tis'><backend type='emulator' version='2.0'/></tpm>"
 
 DOMAIN = """<domain type='qemu'><name>%s</name><memory unit='MiB'>64</memory><vcpu>1</vcpu>
-<os><type arch='x86_64' machine='q35'>hvm</type><kernel>/lab/guest/payload.elf</kernel>
+<os><type arch='x86_64' machine='q35'>hvm</type><kernel>/srv/kills/payload.elf</kernel>
 <cmdline>stay expect-none</cmdline></os><features><acpi/><apic/></features>
 <devices><emulator>/usr/bin/qemu-system-x86_64</emulator>
 <serial type='file'><source path='/tmp/serial-%s'/></serial><memballoon model='none'/>
@@ -122,8 +129,9 @@ def confined(guest, pid):
     """What is wrong with how its QEMU is kept from the host and from its neighbours."""
     uid = os.stat("/proc/%d" % pid).st_uid
     found = [] if FIRST_UID <= uid <= LAST_UID else ["%s runs as user %d" % (guest, uid)]
-    with open("/proc/%d/attr/current" % pid) as f:
-        label = f.read().strip()
+    label = label_of(pid)
+    if HAS_LABELS and not re.fullmatch(SVIRT, label):
+        found.append("%s has the label %s" % (guest, label))
     if HAS_PROFILES and not re.fullmatch(r"passthru-\S+ \(enforce\)", label):
         found.append("%s runs under the profile %s" % (guest, label))
     if os.path.exists("/proc/%d/root/home" % pid):
@@ -132,9 +140,29 @@ def confined(guest, pid):
 
 
 def permitted(path):
-    """The users that its access control list names."""
-    out = subprocess.run(["getfacl", "-nps", path], capture_output=True, text=True, check=True).stdout
-    return {int(uid) for uid in re.findall(r"^user:(\d+):", out, re.M)}
+    """The users that its access control list names (linux/posix_acl_xattr.h)."""
+    try:
+        entries = os.getxattr(path, "system.posix_acl_access")[4:]
+    except OSError as e:
+        if e.errno != errno.ENODATA:
+            raise
+        entries = b""
+    return {uid for tag, _, uid in struct.iter_unpack("<HHI", entries) if tag == ACL_USER}
+
+
+def label_of(pid):
+    with open("/proc/%d/attr/current" % pid) as f:
+        return f.read().strip("\0\n")
+
+
+def mislabelled(disk, pids):
+    """Whether its label isn't that of what the guest with this process writes to, or, in none, its own."""
+    if not HAS_LABELS:
+        return []
+    label = os.getxattr(disk, "security.selinux").decode().strip("\0")
+    wanted = ["system_u:object_r:svirt_image_t:s0:" + re.fullmatch(SVIRT, label_of(pid))[1] for pid in pids]
+    return [] if label in (wanted or ["system_u:object_r:var_t:s0"]) else [
+        "%s has the label %s, and not %s" % (disk, label, wanted)]
 
 
 def lent(running, processes):
@@ -145,6 +173,7 @@ def lent(running, processes):
         pids = [processes[guest] for guest in guests if guest in processes]
         if permitted(disk) != {os.stat("/proc/%d" % pid).st_uid for pid in pids}:
             found.append("%s is permitted to %s, and in %s" % (disk, permitted(disk), guests))
+        found += mislabelled(disk, pids)
         if not all(os.path.samefile(disk, "/proc/%d/root%s" % (pid, disk)) for pid in pids):
             found.append("%s isn't seen by %s" % (disk, guests))
         found += ["%s is seen by %s" % (disk, guest) for guest, pid in processes.items()
@@ -312,6 +341,7 @@ def main():
     with open("/tmp/kill-disk.xml", "w") as f:
         f.write(DISK % DISKS[1])
     os.makedirs("/srv/kills", exist_ok=True)
+    shutil.copy("/lab/guest/payload.elf", "/srv/kills")
     for disk in DISKS:
         with open(disk, "wb") as f:
             f.truncate(1 << 20)

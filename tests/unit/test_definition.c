@@ -321,6 +321,54 @@ static void bounds(void **state)
 	too_many_devices();
 }
 
+/* A definition whose metadata is @count times @format, with a number in it, between @before and
+ * @after. */
+static int parse_many(const char *before, const char *format, int count, const char *after,
+		      struct pt_error *err)
+{
+	AUTO_FREE char *text = NULL;
+	AUTO(auto_definition) struct definition *def = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	assert_non_null(out);
+	(void)fprintf(out,
+		      "<domain type='kvm'><name>g</name><memory>65536</memory><os>"
+		      "<type>hvm</type></os><metadata>%s",
+		      before);
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+	for (int i = 0; i < count; i++)
+		(void)fprintf(out, format, i);
+#pragma GCC diagnostic pop
+	(void)fprintf(out, "%s</metadata></domain>", after);
+	assert_int_equal(fclose(out), 0);
+	return definition_parse(text, 0, &def, err);
+}
+
+/* What the parser would take seconds for. */
+static void crowds(void **state)
+{
+	struct pt_error err = {0};
+
+	(void)state;
+	assert_int_equal(parse_many("<a ", "a%d='>' ", 1000, "/>", &err), 0);
+	assert_int_equal(parse_many("<a ", "a%d='>' ", 1001, "/>", &err), -EOPNOTSUPP);
+	assert_non_null(strstr(err.message, "an element with more than 1000 attributes"));
+	assert_int_equal(parse_many("<a>", "<b xmlns:p%d='u'/>", 1001, "</a>", &err), -EOPNOTSUPP);
+	assert_non_null(strstr(err.message, "more than 1000 namespaces"));
+	/* many, of many */
+	assert_int_equal(parse_many("<a>", "<b c='%d'/>", 5000, "</a>", &err), 0);
+	/* what only looks like them */
+	assert_int_equal(parse_many("<!-- <a ", "a%d='", 2000, " -->", &err), 0);
+	assert_int_equal(parse_many("<a><![CDATA[<a ", "%d=\"", 2000, "]]></a>", &err), 0);
+	assert_int_equal(parse_many("<a b='", "<a %d==", 0, "'/>", &err), 0);
+	assert_int_equal(parse_many("<?a <b ", "%d=", 2000, "?>", &err), 0);
+	/* what ends too early is the parser's */
+	assert_int_equal(parse_many("<a b='", "%d", 2, "", &err), -EINVAL);
+	assert_int_equal(parse_many("<!-- <a ", "%d=", 2000, "", &err), -EINVAL);
+}
+
 static void texts_that_need_care(void **state)
 {
 	static const char text[] = DOMAIN(
@@ -457,6 +505,7 @@ int main(void)
 		cmocka_unit_test(dumped_from_a_running_guest),
 		cmocka_unit_test(refusals),
 		cmocka_unit_test(bounds),
+		cmocka_unit_test(crowds),
 		cmocka_unit_test(texts_that_need_care),
 		cmocka_unit_test(finding_devices),
 		cmocka_unit_test(adding_and_removing),

@@ -138,6 +138,26 @@ static void test_start_and_end(void **state)
 	assert_int_equal(left_in(STORE_LIVE), 0);
 }
 
+/* What the next daemon couldn't read would be a guest that it doesn't find. */
+static void test_read_back(void **state)
+{
+	struct guest *guest = begin(GUEST_XML(""));
+	AUTO(auto_store_live) struct store_live *record = NULL;
+	struct pt_error err;
+	xmlNode *stray;
+
+	(void)state;
+	stray = node_add(definition_root(guest->live), "stray", NULL);
+	assert_non_null(stray);
+	assert_true(guest_save(host, guest, &err) < 0);
+	assert_non_null(strstr(err.message, "domain/stray"));
+	assert_int_equal(store_read_live(host, "g", &record, &err), 0);
+	assert_null(strstr(record->xml, "stray"));
+	node_remove(stray);
+	assert_int_equal(guest_save(host, guest, &err), 0);
+	end(guest);
+}
+
 static void test_qemu_that_refuses(void **state)
 {
 	struct guest *guest = NULL;
@@ -530,6 +550,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_start_and_end),
+		TEST(test_read_back),
 		TEST(test_qemu_that_refuses),
 		TEST(test_plugged_in_and_out),
 		TEST(test_closed_late),

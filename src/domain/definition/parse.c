@@ -10,6 +10,9 @@
 #include "domain/definition/definition.h"
 #include "domain/definition/xml_node.h"
 
+/* Of an element, where those that are known have two dozen; and namespaces of a definition. */
+#define ATTRIBUTES_MAX 1000
+
 AUTO_DEFINE(parser, xmlParserCtxt *, xmlFreeParserCtxt)
 
 /* A document type is where entities come from, and no definition has one. */
@@ -73,6 +76,61 @@ static int tidy(xmlNode *node, bool is_metadata)
 	return r;
 }
 
+/* Behind what begins at @text with @from and ends with @to; NULL: something else begins there. */
+static const char *skip(const char *text, const char *from, const char *to)
+{
+	const char *end;
+
+	if (strncmp(text, from, strlen(from)) != 0)
+		return NULL;
+	end = strstr(text + strlen(from), to);
+	return end ? end + strlen(to) : text + strlen(text);
+}
+
+/* The attributes of the tag that begins there, and its end. */
+static unsigned int count_attributes(const char **at)
+{
+	const char *text = *at + 1, *end;
+	unsigned int count = 0;
+
+	while (*(text += strcspn(text, "=\"'>")) && *text != '>') {
+		count += *text == '=';
+		end = *text == '=' ? NULL : strchr(text + 1, *text);
+		text = end ? end + 1 : text + 1;
+	}
+	*at = text;
+	return count;
+}
+
+/*
+ * The parser compares each attribute of an element with each, and each name with the namespaces
+ * around it: 60,000 of them would take ten seconds. Where the text isn't well-formed, the parser
+ * says that, later.
+ */
+static int check_crowds(const char *text, struct pt_error *err)
+{
+	static const char *const others[][2] = {
+		{"<!--", "-->"}, {"<![CDATA[", "]]>"}, {"<?", "?>"}};
+	unsigned int namespaces = 0;
+
+	for (const char *at = text; (at = strstr(at, "xmlns")); at++)
+		if (++namespaces > ATTRIBUTES_MAX)
+			return pt_fail(err, PT_INVALID, EOPNOTSUPP,
+				       "the XML declares more than %d namespaces", ATTRIBUTES_MAX);
+	while ((text = strchr(text, '<'))) {
+		const char *behind = NULL;
+
+		for (size_t i = 0; !behind && i < sizeof(others) / sizeof(others[0]); i++)
+			behind = skip(text, others[i][0], others[i][1]);
+		if (!behind && count_attributes(&text) > ATTRIBUTES_MAX)
+			return pt_fail(err, PT_INVALID, EOPNOTSUPP,
+				       "the XML has an element with more than %d attributes",
+				       ATTRIBUTES_MAX);
+		text = behind ? behind : text;
+	}
+	return 0;
+}
+
 int tree_parse(const char *text, xmlDoc **ret_doc, struct pt_error *err)
 {
 	/*
@@ -89,6 +147,8 @@ int tree_parse(const char *text, xmlDoc **ret_doc, struct pt_error *err)
 	if (len > DEFINITION_MAX_TEXT)
 		return pt_fail(err, PT_INVALID, EINVAL, "the XML is longer than %u bytes",
 			       DEFINITION_MAX_TEXT);
+	if (check_crowds(text, err) < 0)
+		return -EOPNOTSUPP;
 	context = xmlNewParserCtxt();
 	if (!context)
 		return pt_fail_memory(err);
