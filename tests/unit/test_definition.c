@@ -298,29 +298,6 @@ static void too_many_devices(void)
 	assert_non_null(strstr(err.message, "at most 1024"));
 }
 
-static void bounds(void **state)
-{
-	AUTO_FREE char *long_text = malloc(DEFINITION_MAX_TEXT + 2);
-	AUTO_FREE char *deep = calloc(1, 400 * 7 + 200);
-	struct definition *def = NULL;
-	struct pt_error err = {0};
-
-	(void)state;
-	assert_non_null(long_text);
-	assert_non_null(deep);
-	memset(long_text, ' ', DEFINITION_MAX_TEXT + 1);
-	long_text[DEFINITION_MAX_TEXT + 1] = '\0';
-	assert_int_equal(definition_parse(long_text, 0, &def, &err), -EINVAL);
-	assert_non_null(strstr(err.message, "longer than 1048576 bytes"));
-	(void)strcpy(deep, "<domain type='kvm'><metadata>");
-	for (int i = 0; i < 400; i++)
-		(void)strcat(deep, "<a>");
-	assert_int_equal(definition_parse(deep, 0, &def, &err), -EINVAL);
-	assert_non_null(strstr(err.message, "invalid XML"));
-	assert_null(def);
-	too_many_devices();
-}
-
 /* A definition whose metadata is @count times @format, with a number in it, between @before and
  * @after. */
 static int parse_many(const char *before, const char *format, int count, const char *after,
@@ -344,6 +321,24 @@ static int parse_many(const char *before, const char *format, int count, const c
 	(void)fprintf(out, "%s</metadata></domain>", after);
 	assert_int_equal(fclose(out), 0);
 	return definition_parse(text, 0, &def, err);
+}
+
+static void bounds(void **state)
+{
+	AUTO_FREE char *long_text = malloc(DEFINITION_MAX_TEXT + 2);
+	struct definition *def = NULL;
+	struct pt_error err = {0};
+
+	(void)state;
+	assert_non_null(long_text);
+	memset(long_text, ' ', DEFINITION_MAX_TEXT + 1);
+	long_text[DEFINITION_MAX_TEXT + 1] = '\0';
+	assert_int_equal(definition_parse(long_text, 0, &def, &err), -EINVAL);
+	assert_non_null(strstr(err.message, "longer than 1048576 bytes"));
+	assert_int_equal(parse_many("", "<a>", 400, "", &err), -EINVAL);
+	assert_non_null(strstr(err.message, "invalid XML"));
+	assert_null(def);
+	too_many_devices();
 }
 
 /* What the parser would take seconds for. */
