@@ -357,11 +357,35 @@ static void crowds(void **state)
 	/* what only looks like them */
 	assert_int_equal(parse_many("<!-- <a ", "a%d='", 2000, " -->", &err), 0);
 	assert_int_equal(parse_many("<a><![CDATA[<a ", "%d=\"", 2000, "]]></a>", &err), 0);
-	assert_int_equal(parse_many("<a b='", "<a %d==", 0, "'/>", &err), 0);
+	assert_int_equal(parse_many("<a b='", "&lt;a %d==", 2000, "'/>", &err), 0);
 	assert_int_equal(parse_many("<?a <b ", "%d=", 2000, "?>", &err), 0);
 	/* what ends too early is the parser's */
 	assert_int_equal(parse_many("<a b='", "%d", 2, "", &err), -EINVAL);
 	assert_int_equal(parse_many("<!-- <a ", "%d=", 2000, "", &err), -EINVAL);
+}
+
+static void encodings(void **state)
+{
+#define REST                                                                                       \
+	"?><domain type='kvm'><name>g</name><memory>65536</memory><os><type>hvm</type></os></domain>"
+	static const char *const known[] = {
+		"<?xml version='1.0' encoding='utf-8'" REST,
+		"<?xml version='1.0' encoding=\"ISO-8859-1\"" REST, "<?xml version='1.0'" REST,
+		"<?xml version='1.0'?><!-- encoding='UTF-7' --><?a" REST};
+	AUTO(auto_definition) struct definition *def = NULL;
+	struct pt_error err;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		AUTO(auto_definition) struct definition *one = NULL;
+
+		assert_int_equal(definition_parse(known[i], 0, &one, NULL), 0);
+	}
+	assert_int_equal(
+		definition_parse("<?xml version='1.0' encoding='UTF-7'" REST, 0, &def, &err),
+		-EOPNOTSUPP);
+	assert_non_null(strstr(err.message, "the XML is in UTF-7"));
+#undef REST
 }
 
 static void texts_that_need_care(void **state)
@@ -501,6 +525,7 @@ int main(void)
 		cmocka_unit_test(refusals),
 		cmocka_unit_test(bounds),
 		cmocka_unit_test(crowds),
+		cmocka_unit_test(encodings),
 		cmocka_unit_test(texts_that_need_care),
 		cmocka_unit_test(finding_devices),
 		cmocka_unit_test(adding_and_removing),

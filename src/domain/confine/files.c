@@ -315,7 +315,7 @@ static int judge_common(struct pt_host *host, const struct named_file *file,
 	uid_t uid = file->st.st_uid;
 
 	if (!finding->errnum && (file->need == NEED_READ || uid != user->uid ||
-				 !files_is_lent(host, record->name, &file->st, &uid)))
+				 files_is_lent(host, record->name, &file->st, &uid) != 1))
 		return 0; /* it can be used as it is */
 	if (!finding->errnum)
 		return note(file, uid, user->uid, record,
@@ -463,7 +463,7 @@ int files_check(struct pt_host *host, const struct definition *live, const xmlNo
 		r = pt_fail_memory(err);
 	/* before their owners change, by which the way to them may be another user's */
 	for (size_t i = 0; r == 0 && i < files.count; i++)
-		r = relabel_judge(host, live, &files.items[i], record, &result, err);
+		r = relabel_judge(host, live, &files.items[i], files.guest, record, &result, err);
 	if (r == 0 && !is_plain(&files))
 		r = ask(&files, user, &own, &common, err);
 	if (own)
@@ -495,8 +495,8 @@ static bool is_named(const struct named_files *files, const struct store_file *f
 }
 
 /* True when it went back: QEMU may say of a disk that it let it go, and go on writing to it. */
-static bool take_back_closed(struct pt_host *host, const struct store_live *record,
-			     const struct store_file *file)
+static bool take_back_closed(struct pt_host *host, struct store_live *record,
+			     struct store_file *file)
 {
 	if (is_open_in_guest(host, record, file)) {
 		host_log(host, PT_LOG_WARNING,

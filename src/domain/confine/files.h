@@ -48,17 +48,19 @@ int files_lend(struct pt_host *host, const struct store_live *record, size_t fir
  * Restore the owners of the files in @record from @first on. A file that is also lent to another
  * running guest stays lent until that guest ends. Can be repeated.
  */
-void files_take_back(struct pt_host *host, const struct store_live *record, size_t first);
+void files_take_back(struct pt_host *host, struct store_live *record, size_t first);
 
 /* The same, and remove them from @record: a hot-plug failed. */
 void files_forget(struct pt_host *host, struct store_live *record, size_t first);
 
 /* One of them. A file that was removed, or has another owner now, is not touched. */
-void files_take_back_one(struct pt_host *host, const struct store_live *record,
-			 const struct store_file *file);
+void files_take_back_one(struct pt_host *host, struct store_live *record, struct store_file *file);
 
-/* Is this file lent to a running guest other than @name, and who was its previous owner? */
-bool files_is_lent(struct pt_host *host, const char *name, const struct stat *st, uid_t *ret_uid);
+/*
+ * Is this file lent to a running guest other than @name, and who was its previous owner? 1 or 0; a
+ * negative errno: the file of a guest can't be read, and it may be lent to that one.
+ */
+int files_is_lent(struct pt_host *host, const char *name, const struct stat *st, uid_t *ret_uid);
 
 /*
  * @device of @live is about to be removed, for QEMU says that it has let it go: files of it that

@@ -40,17 +40,16 @@ static int find_number(struct pt_host *host, const struct definition *live,
 	return r;
 }
 
-int label_choose(struct pt_host *host, struct definition *live, const struct confine_user *user,
-		 struct pt_error *err)
+/* What the policy has for this guest. */
+static int find_labels(struct pt_host *host, const struct definition *live,
+		       const struct confine_user *user, char process[SELINUX_LABEL],
+		       char image[SELINUX_LABEL], struct pt_error *err)
 {
-	char process[SELINUX_LABEL], image[SELINUX_LABEL], categories[32];
 	struct selinux_types types;
 	unsigned int number = 0;
-	int r;
+	char categories[32];
+	int r = selinux_read_types(host, definition_is_kvm(live), &types, err);
 
-	if (!selinux_is_loaded(host) || seclabel_is_off(live, LABEL_MODEL))
-		return 0;
-	r = selinux_read_types(host, definition_is_kvm(live), &types, err);
 	if (!r)
 		r = find_number(host, live, user, &number, err);
 	if (r < 0)
@@ -62,7 +61,35 @@ int label_choose(struct pt_host *host, struct definition *live, const struct con
 		return pt_fail(err, PT_SYSTEM, ENAMETOOLONG,
 			       "SELinux's policy has a label for guests that is too long: %s",
 			       types.process);
-	return seclabel_add(live, LABEL_MODEL, process, image, err);
+	/* its files may be of another one than is loaded */
+	if (selinux_may(host, process, process, "process", "fork") == -EINVAL ||
+	    selinux_may(host, process, image, "file", "read") == -EINVAL)
+		return pt_fail(
+			err, PT_SYSTEM, EINVAL,
+			"the SELinux policy that is loaded doesn't know %s or %s, the labels "
+			"that its files have for guests: load it (load_policy). " WITHOUT,
+			process, image);
+	return 0;
+}
+
+int label_choose(struct pt_host *host, struct definition *live, const struct confine_user *user,
+		 struct pt_error *err)
+{
+	char process[SELINUX_LABEL], image[SELINUX_LABEL];
+	struct pt_error why = {.message = ""};
+	int r;
+
+	if (!selinux_is_loaded(host) || seclabel_is_off(live, LABEL_MODEL))
+		return 0;
+	r = find_labels(host, live, user, process, image, &why);
+	if (r == 0)
+		return seclabel_add(live, LABEL_MODEL, process, image, err);
+	if (selinux_is_enforcing(host))
+		return pt_fail(err, why.reason, why.errnum, "%s", why.message);
+	/* in permissive mode no start fails of it */
+	host_log(host, PT_LOG_WARNING, "guest %s runs without a label: %s", definition_name(live),
+		 why.message);
+	return 0;
 }
 
 const char *label_of(const struct definition *live)
@@ -104,6 +131,7 @@ static const struct {
 	const char *permissions;
 } starts[] = {
 	{true, "process", "transition"},
+	{true, "process", "rlimitinh"}, /* for the memory that VFIO locks */
 	{true, "process2", "nnp_transition"},
 	{false, "fd", "use"},
 	{false, "fifo_file", "write"},
@@ -173,15 +201,17 @@ static int check_needs(struct pt_host *host, const struct definition *live, bool
 		       const char *label, struct pt_error *err)
 {
 	struct missing missing = {.needs = ""};
+	struct selinux_types types;
 
+	if (selinux_read_types(host, definition_is_kvm(live), &types, NULL) < 0)
+		return 0;
 	for (size_t i = 0; i < sizeof(needs) / sizeof(needs[0]); i++) {
 		const struct need *need = &needs[i];
 		char object[SELINUX_LABEL];
 
 		(void)text_copy(object, sizeof(object), label);
 		if (!is_needed(need, live, has_devices) ||
-		    (need->type &&
-		     selinux_with_type(label_image_of(live), need->type, object) < 0) ||
+		    (need->type && selinux_with_type(types.image, need->type, object) < 0) ||
 		    !is_denied(selinux_may(host, label, object, need->class, need->permissions)))
 			continue;
 		if (need->is_essential)
@@ -323,6 +353,24 @@ int label_directory(struct pt_host *host, const struct definition *live, int dir
 			r = label_one(host, fd, label);
 	}
 	return r;
+}
+
+void label_node(struct pt_host *host, const struct definition *live, const char *path)
+{
+	AUTO_CLOSE int fd =
+		openat(host->root_fd, io_relative(path), O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	char now[SELINUX_LABEL];
+	int r = fd < 0 ? -errno : 0;
+
+	if (!label_of(live))
+		return;
+	if (!r)
+		r = selinux_read_label(host, fd, now);
+	if (!r && selinux_may(host, label_of(live), now, "chr_file", "open read write ioctl") != 1)
+		r = selinux_write_label(host, fd, label_image_of(live));
+	if (r < 0)
+		host_log(host, PT_LOG_WARNING, "%s doesn't get the label of guest %s: %s", path,
+			 definition_name(live), strerror(-r));
 }
 
 int label_enter(struct pt_host *host, const char *label)

@@ -46,6 +46,12 @@ const char *label_for(struct pt_host *host, const struct definition *live, const
  */
 int label_directory(struct pt_host *host, const struct definition *live, int dir_fd);
 
+/*
+ * A node of the kernel's that was made for this guest, its VFIO group's: until udev has labelled
+ * it, the policy may not let QEMU use it, and then it gets the label of what QEMU writes to.
+ */
+void label_node(struct pt_host *host, const struct definition *live, const char *path);
+
 /* The boolean that lets guests use files of this type, such as nfs_t; NULL: there is none. */
 const char *label_boolean_of_type(const char *type);
 

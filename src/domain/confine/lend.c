@@ -9,6 +9,7 @@
 #include "domain/confine/access.h"
 #include "domain/confine/files.h"
 #include "domain/confine/relabel.h"
+#include "domain/confine/selinux.h"
 #include "base/io.h"
 #include "base/safe_path.h"
 
@@ -31,14 +32,14 @@ static int find_lent(void *context, const struct store_live *other)
 	return 0;
 }
 
-bool files_is_lent(struct pt_host *host, const char *name, const struct stat *st, uid_t *ret_uid)
+int files_is_lent(struct pt_host *host, const char *name, const struct stat *st, uid_t *ret_uid)
 {
 	struct lent_context lent = {.st = st};
+	int r = store_each_other(host, name, find_lent, &lent);
 
-	if (store_each_other(host, name, find_lent, &lent) != 1)
-		return false;
-	*ret_uid = lent.uid;
-	return true;
+	if (r == 1)
+		*ret_uid = lent.uid;
+	return r;
 }
 
 /* No system call's answer here: the path is another user's to lead elsewhere (safe_path.h). */
@@ -53,6 +54,8 @@ static const char *error_text(int r)
 
 static const char *label_error(int r)
 {
+	if (r == -EBADMSG)
+		return "the file of another guest, which may use it, can't be read";
 	if (r == -EEXIST)
 		return "after the check, it got another one";
 	return r == -EOPNOTSUPP ? "its filesystem keeps no labels" : error_text(r);
@@ -150,20 +153,34 @@ static int change_access(struct pt_host *host, const struct store_file *file, ui
 	return 0;
 }
 
+/*
+ * Its label. Records and labels are changed by one guest at a time: of two that share a file and
+ * end at once, the second gives it its own label again.
+ */
 static int give_label(struct pt_host *host, const struct store_file *file, uid_t guest)
 {
 	AUTO(auto_safe_path) struct safe_path at = SAFE_PATH_CLOSED;
 	int r = find_noted(host, file, guest, &at);
+	AUTO_CLOSE int lock = r < 0 ? -1 : lock_lists(host);
 
-	return r < 0 ? r : relabel_give(host, file, at.fd);
+	if (r < 0)
+		return r;
+	return lock < 0 ? lock : relabel_give(host, file, at.fd);
 }
 
-static int take_label(struct pt_host *host, const char *name, const struct store_file *file)
+static int take_label(struct pt_host *host, struct store_live *record, struct store_file *file)
 {
 	AUTO(auto_safe_path) struct safe_path at = SAFE_PATH_CLOSED;
 	int r = find_noted(host, file, ANYBODY, &at);
+	AUTO_CLOSE int lock = lock_lists(host);
 
-	return r < 0 ? r : relabel_take_back(host, name, file, at.fd);
+	if (lock < 0)
+		return lock;
+	file->is_returning = true;
+	if (store_write_live(host, record, NULL) < 0)
+		host_log(host, PT_LOG_WARNING, "guest %s: %s may keep the guest's label",
+			 record->name, file->path);
+	return r < 0 ? r : relabel_take_back(host, record->name, file, at.fd);
 }
 
 static int lend(struct pt_host *host, const struct store_file *file, uid_t guest)
@@ -184,6 +201,11 @@ int files_lend(struct pt_host *host, const struct store_live *record, size_t fir
 		const struct store_file *file = &record->files[i];
 		int r = lend(host, file, guest);
 
+		if (r < 0 && file->label && !selinux_is_enforcing(host)) {
+			host_log(host, PT_LOG_WARNING, "%s doesn't get the label %s: %s",
+				 file->path, file->label, label_error(r));
+			continue;
+		}
 		if (r < 0 && file->label)
 			return pt_fail(
 				err, PT_NOT_PERMITTED, r == -LED_ELSEWHERE ? EPERM : -r,
@@ -197,18 +219,17 @@ int files_lend(struct pt_host *host, const struct store_live *record, size_t fir
 	return 0;
 }
 
-void files_take_back_one(struct pt_host *host, const struct store_live *record,
-			 const struct store_file *file)
+void files_take_back_one(struct pt_host *host, struct store_live *record, struct store_file *file)
 {
 	const struct stat st = {.st_dev = (dev_t)file->device, .st_ino = (ino_t)file->inode};
 	uid_t uid;
 	int r;
 
 	if (file->label)
-		r = take_label(host, record->name, file);
+		r = take_label(host, record, file);
 	else if (file->permitted)
 		r = change_access(host, file, ANYBODY, false);
-	else if (files_is_lent(host, record->name, &st, &uid))
+	else if (files_is_lent(host, record->name, &st, &uid) != 0) /* or nobody knows */
 		return;
 	else
 		r = change_owner(host, file, SAFE_PATH_NOBODY, file->given, file->uid);
@@ -228,7 +249,7 @@ void files_take_back_one(struct pt_host *host, const struct store_live *record,
 			 file->uid, error_text(r));
 }
 
-void files_take_back(struct pt_host *host, const struct store_live *record, size_t first)
+void files_take_back(struct pt_host *host, struct store_live *record, size_t first)
 {
 	for (size_t i = first; i < record->file_count; i++)
 		files_take_back_one(host, record, &record->files[i]);

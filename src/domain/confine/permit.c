@@ -185,7 +185,7 @@ static int note_own_file(struct pt_host *host, const struct named_file *file,
 	if (!r)
 		r = access_may_permit(at.fd, user->uid, note.permitted);
 	if ((r == -EOPNOTSUPP || r == -EBUSY) && judge_may_be_given(file, user) &&
-	    !files_is_lent(host, record->name, &file->st, &other)) {
+	    files_is_lent(host, record->name, &file->st, &other) == 0) {
 		note.permitted = 0;
 		r = 0;
 	}

@@ -19,6 +19,7 @@ struct judged {
 	const char *label; /* QEMU's */
 	const char *class;
 	char now[SELINUX_LABEL]; /* the file's */
+	struct selinux_types types;
 	struct store_live *record;
 	bool is_enforcing;
 	int *result;
@@ -34,6 +35,15 @@ static const char *class_of(mode_t mode)
 	return S_ISREG(mode) ? "file" : NULL;
 }
 
+static bool has_type_of(const char *label, const char *other)
+{
+	char type[SELINUX_LABEL], other_type[SELINUX_LABEL];
+
+	selinux_type(label, type);
+	selinux_type(other, other_type);
+	return *type && strcmp(type, other_type) == 0;
+}
+
 /* Labels that the policy doesn't know are none that it permits. */
 static bool may_use(const struct judged *judged, const char *label)
 {
@@ -44,6 +54,20 @@ static bool may_use(const struct judged *judged, const char *label)
 	else if (judged->file->need == NEED_READ)
 		permissions = "open getattr read";
 	return selinux_may(judged->host, judged->label, label, judged->class, permissions) == 1;
+}
+
+static bool is_own(const struct judged *judged)
+{
+	return judged->file->need == NEED_WRITE && !judged->file->is_shared;
+}
+
+/* What all guests may write to is no guest's own, whoever left it so. */
+static bool may_stay(const struct judged *judged)
+{
+	if (is_own(judged) && has_type_of(judged->now, judged->types.image) &&
+	    strcmp(judged->now, label_image_of(judged->live)) != 0)
+		return false;
+	return may_use(judged, judged->now);
 }
 
 static void refuse(const struct judged *judged, const char *next)
@@ -81,11 +105,14 @@ static void find_closed(void *context, const char *directory, unsigned int index
 	(void)text_copy(closed->directory, sizeof(closed->directory), directory);
 }
 
+/* In a view of its own it passes none of the host's (view.h). */
 static bool refuse_directory(const struct judged *judged)
 {
 	struct closed closed = {.judged = judged};
 	char text[1700], type[SELINUX_LABEL];
 
+	if (judged->record->has_view)
+		return false;
 	judge_each_directory(judged->file->real, find_closed, &closed);
 	if (!closed.directory[0])
 		return false;
@@ -93,10 +120,8 @@ static bool refuse_directory(const struct judged *judged)
 	(void)text_format(
 		text, sizeof(text),
 		"%.500s: SELinux doesn't let the guest (%s) enter %.300s, for its label is "
-		"%s: move the file to /var/lib/libvirt/images, or label the directory:\n"
-		"  semanage fcontext -a -t virt_image_t '%.300s' && restorecon %.300s",
-		judged->file->path, type, closed.directory, closed.label, closed.directory,
-		closed.directory);
+		"%s: move the file to /var/lib/libvirt/images",
+		judged->file->path, type, closed.directory, closed.label);
 	judge_refuse(judged->file, judged->result, judged->err, text);
 	return true;
 }
@@ -105,7 +130,7 @@ static bool refuse_directory(const struct judged *judged)
 
 struct others {
 	const struct stat *st;
-	char name[STORE_NAME];	    /* the first that has the file under a label */
+	char name[STORE_NAME];	    /* the first that has the file under a label; "": none */
 	char label[SELINUX_LABEL];  /* that one */
 	char before[SELINUX_LABEL]; /* and the file's own */
 };
@@ -117,7 +142,7 @@ static int find_other(void *context, const struct store_live *other)
 	for (size_t i = 0; i < other->file_count; i++) {
 		const struct store_file *file = &other->files[i];
 
-		if (!file->label || !store_file_is(file, others->st))
+		if (!file->label || file->is_returning || !store_file_is(file, others->st))
 			continue;
 		(void)text_copy(others->name, sizeof(others->name), other->name);
 		(void)text_copy(others->label, SELINUX_LABEL, file->label);
@@ -127,9 +152,10 @@ static int find_other(void *context, const struct store_live *other)
 	return 0;
 }
 
-static bool has_other(struct pt_host *host, const char *name, struct others *others)
+/* 1 or 0; a negative errno: a guest's file can't be read, and that one may have it. */
+static int find_others(struct pt_host *host, const char *name, struct others *others)
 {
-	return store_each_other(host, name, find_other, others) == 1;
+	return store_each_other(host, name, find_other, others);
 }
 
 static void refuse_shared(const struct judged *judged, const struct others *others)
@@ -146,13 +172,13 @@ static void refuse_shared(const struct judged *judged, const struct others *othe
 
 /* ---- the file ---- */
 
-static bool is_listed(const struct judged *judged)
+static const struct store_file *find_listed(const struct judged *judged)
 {
 	for (size_t i = 0; i < judged->record->file_count; i++)
 		if (judged->record->files[i].label &&
 		    store_file_is(&judged->record->files[i], &judged->file->st))
-			return true;
-	return false;
+			return &judged->record->files[i];
+	return NULL;
 }
 
 static int note(const struct judged *judged, const char *before, const char *label)
@@ -165,44 +191,46 @@ static int note(const struct judged *judged, const char *before, const char *lab
 					.label = (char *)(uintptr_t)label,
 					.label_before = (char *)(uintptr_t)before};
 
-	return is_listed(judged)
+	return find_listed(judged)
 		       ? 0
 		       : judge_note(&note, &judged->file->st, judged->record, judged->err);
 }
 
 /*
  * What it may become, the narrowest first: the guest's own, and for what several guests use what
- * libvirt gives it.
+ * libvirt gives it. NULL: the policy permits none of them.
  */
-static int choose(const struct judged *judged, char label[SELINUX_LABEL])
+static const char *choose(const struct judged *judged)
 {
-	struct selinux_types types;
 	const char *candidates[2];
 	size_t count = 0;
 
-	if (judged->file->need == NEED_WRITE && !judged->file->is_shared) {
+	if (is_own(judged))
 		candidates[count++] = label_image_of(judged->live);
-	} else {
-		if (selinux_read_types(judged->host, true, &types, judged->err) < 0)
-			return -1;
-		if (judged->file->need == NEED_READ && types.content[0])
-			candidates[count++] = types.content;
-		candidates[count++] = types.image;
-	}
+	else if (judged->file->need == NEED_READ && judged->types.content[0])
+		candidates[count++] = judged->types.content;
+	if (!is_own(judged))
+		candidates[count++] = judged->types.image;
 	for (size_t i = 0; i < count; i++)
-		if (may_use(judged, candidates[i]) || (!judged->is_enforcing && i + 1 == count))
-			return text_copy(label, SELINUX_LABEL, candidates[i]) ? 1 : 0;
-	return 0;
+		if (may_use(judged, candidates[i]))
+			return candidates[i];
+	return judged->is_enforcing ? NULL : candidates[0];
 }
 
 static void refuse_file(const struct judged *judged)
 {
-	char type[SELINUX_LABEL], next[300];
+	char type[SELINUX_LABEL], next[1000];
 	const char *boolean;
 
 	selinux_type(judged->now, type);
 	boolean = label_boolean_of_type(type);
-	if (boolean && selinux_boolean(judged->host, boolean) == 0)
+	if (judged->file->own)
+		(void)text_format(
+			next, sizeof(next),
+			"an image names it as its backing file, so its label stays. To let all "
+			"guests read it: chcon -t virt_content_t %.800s",
+			judged->file->real);
+	else if (boolean && selinux_boolean(judged->host, boolean) == 0)
 		(void)text_format(next, sizeof(next),
 				  "the boolean %s is off. To turn it on: setsebool -P %s on",
 				  boolean, boolean);
@@ -215,34 +243,71 @@ static void refuse_file(const struct judged *judged)
 	refuse(judged, next);
 }
 
-/* The kernel's own nodes, and filesystems that have one label for all of their files. */
+/*
+ * Not the kernel's own nodes, nor what an image's header names, which may be any file of the
+ * host's; and some filesystems have one label for all of their files.
+ */
 static bool may_be_labelled(const struct judged *judged)
 {
 	char type[SELINUX_LABEL];
 
 	selinux_type(judged->now, type);
-	return judged->file->need != NEED_NODE && !label_boolean_of_type(type);
+	return judged->file->need != NEED_NODE && !judged->file->own &&
+	       !label_boolean_of_type(type);
 }
 
-static int judge_denied(struct judged *judged, const struct others *others)
+/* Nothing is done with what another user can lead elsewhere: safe_path.h. */
+static bool refuse_led(const struct judged *judged, const struct safe_path *at, uid_t guest)
 {
-	char label[SELINUX_LABEL];
-	int r = may_be_labelled(judged) ? choose(judged, label) : 0;
+	char reason[SAFE_PATH_TEXT];
 
-	if (r < 0)
-		return r;
-	if (r == 0 && judged->is_enforcing)
+	if (safe_path_is_trusted(at, guest))
+		return false;
+	safe_path_explain(at, judged->file->path, SAFE_PATH_OBJECT, reason);
+	refuse(judged, reason);
+	return true;
+}
+
+static int judge_denied(struct judged *judged, const struct safe_path *at, uid_t guest)
+{
+	struct others others = {.st = &judged->file->st};
+	const char *label = may_be_labelled(judged) ? choose(judged) : NULL;
+	const struct store_file *listed = find_listed(judged);
+	int r = label ? find_others(judged->host, judged->record->name, &others) : 0;
+
+	if (!label && judged->is_enforcing)
 		refuse_file(judged);
-	else if (r && others->name[0])
-		refuse_shared(judged, others);
-	else if (r)
-		return note(judged, judged->now, label);
+	else if (label && listed && strcmp(listed->label, label) == 0)
+		return 0; /* named twice */
+	else if (label && listed && judged->is_enforcing)
+		refuse(judged, "the guest has it for reading already; detach it first");
+	else if (r < 0 && judged->is_enforcing)
+		refuse(judged, "the file of another guest, which may use it, can't be read "
+			       "(/" STORE_LIVE ")");
+	else if (others.name[0] && strcmp(others.label, label) != 0)
+		refuse_shared(judged, &others);
+	else if (label && !(judged->is_enforcing && refuse_led(judged, at, guest)))
+		/* that other guest is about to label it, or has just given it back */
+		return note(judged, others.name[0] ? others.before : judged->now, label);
 	return 0;
 }
 
+/* It can be used as it is: as long as other guests have it, and after that, too. */
+static int judge_permitted(struct judged *judged)
+{
+	struct others others = {.st = &judged->file->st};
+
+	if (!has_type_of(judged->now, judged->types.image) &&
+	    !has_type_of(judged->now, judged->types.content))
+		return 0;
+	return find_others(judged->host, judged->record->name, &others) == 1
+		       ? note(judged, others.before, others.label)
+		       : 0;
+}
+
 int relabel_judge(struct pt_host *host, const struct definition *live,
-		  const struct named_file *file, struct store_live *record, int *result,
-		  struct pt_error *err)
+		  const struct named_file *file, uid_t guest, struct store_live *record,
+		  int *result, struct pt_error *err)
 {
 	AUTO(auto_safe_path) struct safe_path at = SAFE_PATH_CLOSED;
 	struct judged judged = {.host = host,
@@ -251,26 +316,22 @@ int relabel_judge(struct pt_host *host, const struct definition *live,
 				.label = label_of(live),
 				.class = class_of(file->st.st_mode),
 				.record = record,
-				.is_enforcing = selinux_is_enforcing(host),
 				.result = result,
 				.err = err};
-	struct others others = {.st = &file->st};
+	int r;
 
 	if (!judged.label || file->errnum || file->untrusted || !judged.class)
 		return 0;
-	/* where files have no labels, the policy has one for the filesystem, which isn't seen here
-	 */
-	if (safe_path_open(host->root_fd, file->real, &at) < 0 || at.fd < 0 ||
+	r = selinux_read_types(host, definition_is_kvm(live), &judged.types, err);
+	/* on filesystems that keep no labels it is the policy's one for all of their files */
+	if (r < 0 || safe_path_open(host->root_fd, file->real, &at) < 0 || at.fd < 0 ||
 	    at.st.st_ino != file->st.st_ino || at.st.st_dev != file->st.st_dev ||
 	    selinux_read_label(host, at.fd, judged.now) < 0)
-		return 0;
+		return r;
+	judged.is_enforcing = selinux_is_enforcing(host);
 	if (judged.is_enforcing && refuse_directory(&judged))
 		return 0;
-	(void)has_other(host, record->name, &others);
-	if (!may_use(&judged, judged.now))
-		return judge_denied(&judged, &others);
-	/* as long as the other guest has it, it can be used as it is: and after that, too */
-	return others.name[0] ? note(&judged, others.before, others.label) : 0;
+	return may_stay(&judged) ? judge_permitted(&judged) : judge_denied(&judged, &at, guest);
 }
 
 /* ---- giving and taking ---- */
@@ -302,8 +363,9 @@ int relabel_take_back(struct pt_host *host, const char *name, const struct store
 {
 	const struct stat st = {.st_dev = (dev_t)file->device, .st_ino = (ino_t)file->inode};
 	struct others others = {.st = &st};
+	int r = find_others(host, name, &others);
 
-	return has_other(host, name, &others)
-		       ? 0
-		       : change(host, file, fd, file->label, file->label_before);
+	if (r)
+		return r < 0 ? r : 0;
+	return change(host, file, fd, file->label, file->label_before);
 }

@@ -236,10 +236,10 @@ static int read_permissions(struct pt_host *host, const char *class, const char 
 int selinux_may(struct pt_host *host, const char *subject, const char *object, const char *class,
 		const char *permissions)
 {
-	char path[96], question[2 * SELINUX_LABEL + 32], answer[128], *end;
+	char path[96], question[2 * SELINUX_LABEL + 32], answer[128];
 	unsigned int number;
 	uint32_t wanted = 0;
-	unsigned long allowed;
+	unsigned int allowed, flags;
 	int r;
 
 	(void)text_format(path, sizeof(path), FS "class/%s/index", class);
@@ -254,8 +254,8 @@ int selinux_may(struct pt_host *host, const char *subject, const char *object, c
 		r = machine_of(host)->ask_policy(host, question, answer, sizeof(answer));
 	if (r < 0)
 		return r;
-	/* "allowed decided auditallow auditdeny seqno flags", but for the last two in hexadecimal
-	 */
-	allowed = strtoul(answer, &end, 16);
-	return end == answer ? -EBADMSG : (wanted & ~(uint32_t)allowed) == 0;
+	/* "allowed decided auditallow auditdeny seqno flags"; 1 of these: a permissive type */
+	if (sscanf(answer, "%x %*x %*x %*x %*u %x", &allowed, &flags) != 2)
+		return -EBADMSG;
+	return (flags & 1) || !(wanted & ~allowed);
 }

@@ -131,6 +131,28 @@ static int check_crowds(const char *text, struct pt_error *err)
 	return 0;
 }
 
+/* Else the parser would see other letters than check_crowds() does. */
+static int check_encoding(const char *text, struct pt_error *err)
+{
+	static const char *const known[] = {"UTF-8", "US-ASCII", "ASCII", "ISO-8859-"};
+	const char *end, *at;
+	size_t length;
+
+	text += strspn(text, " \t\r\n");
+	end = strncmp(text, "<?xml", 5) == 0 ? strstr(text, "?>") : NULL;
+	at = end ? strstr(text, "encoding") : NULL;
+	if (!at || at > end)
+		return 0;
+	at += strlen("encoding");
+	at += strspn(at, " \t\r\n='\"");
+	length = strcspn(at, "'\"?");
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (strncasecmp(at, known[i], strlen(known[i])) == 0)
+			return 0;
+	return pt_fail(err, PT_INVALID, EOPNOTSUPP, "the XML is in %.*s; write it in UTF-8",
+		       (int)(length > 60 ? 60 : length), at);
+}
+
 int tree_parse(const char *text, xmlDoc **ret_doc, struct pt_error *err)
 {
 	/*
@@ -147,7 +169,7 @@ int tree_parse(const char *text, xmlDoc **ret_doc, struct pt_error *err)
 	if (len > DEFINITION_MAX_TEXT)
 		return pt_fail(err, PT_INVALID, EINVAL, "the XML is longer than %u bytes",
 			       DEFINITION_MAX_TEXT);
-	if (check_crowds(text, err) < 0)
+	if (check_encoding(text, err) < 0 || check_crowds(text, err) < 0)
 		return -EOPNOTSUPP;
 	context = xmlNewParserCtxt();
 	if (!context)

@@ -249,7 +249,7 @@ int guest_end(struct pt_host *host, struct guest *guest, struct pt_error *err)
 	return r;
 }
 
-int guest_forget(struct pt_host *host, const struct store_live *record, struct pt_error *err)
+int guest_forget(struct pt_host *host, struct store_live *record, struct pt_error *err)
 {
 	AUTO(auto_definition) struct definition *live = NULL;
 	const struct pt_owner owner = guest_owner(record);

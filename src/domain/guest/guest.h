@@ -140,7 +140,7 @@ bool guest_wait_end(const struct guest *guest, unsigned int timeout_ms);
 int guest_end(struct pt_host *host, struct guest *guest, struct pt_error *err);
 
 /* The same for a guest that ended while no daemon ran, of which only the file is left. */
-int guest_forget(struct pt_host *host, const struct store_live *record, struct pt_error *err);
+int guest_forget(struct pt_host *host, struct store_live *record, struct pt_error *err);
 
 /*
  * Return all devices claimed in its name, and their nodes. A device of @live (NULL: unknown) with

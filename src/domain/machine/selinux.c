@@ -10,26 +10,34 @@
 #include <unistd.h>
 
 #include "base/auto.h"
-#include "base/text.h"
 #include "domain/machine/machine.h"
 
 #define ATTRIBUTE "security.selinux"
 #define QUESTIONS "sys/fs/selinux/access"
 
-/* O_PATH descriptors have no attributes themselves. */
-static void name_link(int fd, char link[32])
+#define LINK 32
+
+/* O_PATH descriptors have no attributes themselves. Async-signal-safe, for view.c. */
+static const char *name_link(int fd, char link[LINK])
 {
-	(void)text_format(link, 32, "/proc/self/fd/%d", fd);
+	static const char directory[] = "/proc/self/fd/";
+	const size_t length = sizeof(directory) - 1;
+	char *at = link + LINK - 1;
+
+	*at = '\0';
+	do
+		*--at = (char)('0' + fd % 10);
+	while (fd /= 10);
+	return memcpy(at - length, directory, length);
 }
 
 int machine_read_label(struct pt_host *host, int fd, char *label, size_t size)
 {
-	char link[32];
+	char link[LINK];
 	ssize_t length;
 
 	(void)host;
-	name_link(fd, link);
-	length = getxattr(link, ATTRIBUTE, label, size - 1);
+	length = getxattr(name_link(fd, link), ATTRIBUTE, label, size - 1);
 	if (length < 0)
 		return -errno;
 	/* its NUL is part of it, usually */
@@ -39,11 +47,11 @@ int machine_read_label(struct pt_host *host, int fd, char *label, size_t size)
 
 int machine_write_label(struct pt_host *host, int fd, const char *label)
 {
-	char link[32];
+	char link[LINK];
 
 	(void)host;
-	name_link(fd, link);
-	return setxattr(link, ATTRIBUTE, label, strlen(label) + 1, 0) < 0 ? -errno : 0;
+	return setxattr(name_link(fd, link), ATTRIBUTE, label, strlen(label) + 1, 0) < 0 ? -errno
+											 : 0;
 }
 
 int machine_ask_policy(struct pt_host *host, const char *question, char *answer, size_t size)

@@ -30,8 +30,9 @@
 /* ---- in a view ---- */
 
 struct view {
-	int fd;	   /* its root directory */
-	dev_t own; /* its own filesystem, on which alone something is made */
+	int fd;		 /* its root directory */
+	dev_t own;	 /* its own filesystem, on which alone something is made */
+	bool has_labels; /* SELinux's */
 };
 
 /* The host had something else there before, of which the view has what it was mounted on. */
@@ -133,9 +134,10 @@ static int take_mount(const struct view *view, const char *path)
 
 /* ---- SELinux's labels, where it is in use ---- */
 
-static bool is_unlabelled(int r)
+/* Without it, labels may be there all the same, and the kernel takes none. */
+static bool has_labels(const struct pt_host *host)
 {
-	return r == -ENODATA || r == -EOPNOTSUPP;
+	return faccessat(host->root_fd, "sys/fs/selinux/enforce", F_OK, 0) == 0;
 }
 
 static int copy_label(int from_fd, int to_fd)
@@ -143,9 +145,7 @@ static int copy_label(int from_fd, int to_fd)
 	char label[MACHINE_LABEL];
 	int r = machine_read_label(NULL, from_fd, label, sizeof(label));
 
-	if (r < 0)
-		return is_unlabelled(r) ? 0 : r;
-	return machine_write_label(NULL, to_fd, label);
+	return r < 0 ? r : machine_write_label(NULL, to_fd, label);
 }
 
 /*
@@ -160,7 +160,7 @@ static int keep_label(const struct view *view, int root_fd)
 	int r = machine_read_label(NULL, view->fd, label, sizeof(label));
 
 	if (r < 0)
-		return is_unlabelled(r) ? 0 : r;
+		return r;
 	fd = openat(root_fd, "proc/thread-self/attr/fscreate", O_WRONLY | O_CLOEXEC);
 	return fd < 0 || write(fd, label, strlen(label)) < 0 ? -errno : 0;
 }
@@ -200,7 +200,9 @@ static int put_ptmx(int root_fd, const struct view *view, const char *path, cons
 	/* policies know it by its type */
 	from = openat(root_fd, io_relative(path), O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	to = openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	return from < 0 || to < 0 ? -errno : copy_label(from, to);
+	if (from < 0 || to < 0)
+		return -errno;
+	return view->has_labels ? copy_label(from, to) : 0;
 }
 
 static int put_place(int root_fd, const struct view *view, const struct machine_place *place)
@@ -275,9 +277,10 @@ int machine_make_view(struct pt_host *host, const struct machine_view *view)
 		return fd;
 	if (fstat(fd, &st) < 0)
 		return -errno;
-	made = (struct view){.fd = fd, .own = st.st_dev};
-	r = copy_label(root, fd);
-	if (!r)
+	made = (struct view){.fd = fd, .own = st.st_dev, .has_labels = has_labels(host)};
+	if (made.has_labels)
+		r = copy_label(root, fd);
+	if (!r && made.has_labels)
 		r = keep_label(&made, root);
 	for (size_t i = 0; r == 0 && i < view->place_count; i++)
 		r = put_place(root, &made, &view->places[i]);
@@ -307,14 +310,16 @@ static int enter(int namespace_fd, struct view *ret_view)
 	return 0;
 }
 
-static void change_view(int namespace_fd, const struct machine_view_change *change,
-			const int *trees, struct failure *failure)
+static void change_view(const struct pt_host *host, int namespace_fd,
+			const struct machine_view_change *change, const int *trees,
+			struct failure *failure)
 {
 	struct view view = {.fd = AT_FDCWD};
+	bool is_labelled = has_labels(host);
 	int r = enter(namespace_fd, &view);
 
 	failure->path = "/";
-	if (!r)
+	if (!r && is_labelled)
 		r = keep_label(&view, view.fd);
 	for (size_t i = 0; r == 0 && i < change->unmount_count; i++) {
 		failure->path = change->unmounts[i];
@@ -345,7 +350,7 @@ static int change_and_wait(struct pt_host *host, int namespace_fd,
 		return pt_fail_memory(err);
 	pid = machine_of(host)->fork(host);
 	if (pid == 0)
-		change_view(namespace_fd, change, trees, failure);
+		change_view(host, namespace_fd, change, trees, failure);
 	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	if (pid < 0 || status != 0)

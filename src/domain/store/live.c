@@ -118,6 +118,8 @@ static struct json_object *file_to_json(const struct store_file *file)
 		r |= json_set_text(object, "label", file->label);
 		r |= json_set_text(object, "label_before", file->label_before);
 	}
+	if (file->is_returning)
+		r |= json_set_bool(object, "returning", true);
 	if (file->is_kept)
 		r |= json_set_bool(object, "kept", true);
 	if (!r)
@@ -258,6 +260,8 @@ static int parse_numbers(struct json_object *object, struct store_file *file, st
 		r = json_get_number(object, "permitted", 0, 7, &permitted, err);
 	if (!r && json_object_object_get_ex(object, "kept", NULL))
 		r = json_get_bool(object, "kept", &file->is_kept, err);
+	if (!r && json_object_object_get_ex(object, "returning", NULL))
+		r = json_get_bool(object, "returning", &file->is_returning, err);
 	file->device = (uint64_t)device;
 	file->inode = (uint64_t)inode;
 	file->uid = (uid_t)uid;
@@ -436,13 +440,19 @@ int store_each_other(struct pt_host *host, const char *name,
 {
 	AUTO_FREE char **names = NULL;
 	int r = store_list_live(host, &names, NULL);
+	bool is_unknown = false;
 
 	for (size_t i = 0; r == 0 && names && names[i]; i++) {
 		AUTO(auto_store_live) struct store_live *other = NULL;
 
-		if (strcmp(names[i], name) != 0 &&
-		    store_read_live(host, names[i], &other, NULL) == 0)
+		int known = -ENOENT;
+
+		if (strcmp(names[i], name) != 0)
+			known = store_read_live(host, names[i], &other, NULL);
+		if (known == 0)
 			r = tell(context, other);
+		/* one that has ended since has nothing */
+		is_unknown |= known < 0 && known != -ENOENT;
 	}
-	return r;
+	return r == 0 && is_unknown ? -EBADMSG : r;
 }

@@ -65,6 +65,7 @@ struct store_file {
 	 */
 	char *label;
 	char *label_before;
+	bool is_returning; /* no other guest's label counts on this one any more */
 };
 
 /* The previous settings of a virtual function. */
@@ -139,7 +140,8 @@ int store_set_autostart(struct pt_host *host, const char *name, bool is_on, stru
 int store_read_live(struct pt_host *host, const char *name, struct store_live **ret_live,
 		    struct pt_error *err);
 /*
- * Each running guest but @name, whose file can be read. Not 0 from @tell ends it, and is returned.
+ * Each running guest but @name. Not 0 from @tell ends it, and is returned; else -EBADMSG if the
+ * file of one couldn't be read, or another negative errno if not all could be found.
  */
 int store_each_other(struct pt_host *host, const char *name,
 		     int (*tell)(void *context, const struct store_live *other), void *context);
