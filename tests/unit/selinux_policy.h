@@ -62,6 +62,7 @@ static struct labelled {
 static size_t label_count;
 static char directories[SELINUX_LABEL]; /* the label of those */
 static int write_error;
+static bool is_permissive; /* svirt_t */
 
 static inline void set_label(struct labelled *labelled, const char *label)
 {
@@ -138,7 +139,9 @@ static inline int ask_policy(struct pt_host *host, const char *question, char *a
 			if (is_rule(&rules[i], subject, object, classes[class - 1]) &&
 			    strstr(rules[i].permitted, permissions[p]))
 				allowed |= 1U << p;
-	return text_format(answer, size, "%x ffffffff 0 ffffffff 3 0", allowed) < 0 ? -ERANGE : 0;
+	return text_format(answer, size, "%x ffffffff 0 ffffffff 3 %x", allowed, is_permissive) < 0
+		       ? -ERANGE
+		       : 0;
 }
 
 static inline void put(const char *path, const char *text)
@@ -211,6 +214,7 @@ static inline int set_up(void **state)
 	tree.host->machine = &ops;
 	label_count = 0;
 	write_error = 0;
+	is_permissive = false;
 	(void)text_copy(directories, sizeof(directories), O "root_t:s0");
 	put_policy();
 	make("usr/bin/qemu-system-x86_64", O "qemu_exec_t:s0");

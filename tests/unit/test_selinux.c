@@ -161,6 +161,17 @@ static void test_booleans(void **state)
 	end(&one);
 }
 
+/* semanage permissive -a svirt_t: what it lacks is logged, and done. */
+static void test_a_permissive_type(void **state)
+{
+	struct one one = begin("g", UUID, HOSTDEV);
+
+	(void)state;
+	is_permissive = true;
+	start(&one);
+	end(&one);
+}
+
 static void test_the_module(void **state)
 {
 	struct one one = begin("g", UUID, "");
@@ -183,7 +194,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_the_policys_labels), TEST(test_parts_of_labels), TEST(test_questions),
 		TEST(test_choosing),	       TEST(test_each_its_own),	   TEST(test_booleans),
-		TEST(test_the_module),
+		TEST(test_a_permissive_type),  TEST(test_the_module),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
