@@ -305,7 +305,7 @@ def staged(profile):
 # that reads no files of /tmp.
 ENFORCED = """set -e
 semodule -i /usr/share/passthru/selinux/passthru.cil
-setsebool virt_use_vfio=on virt_use_sysfs=on virt_use_execmem=on
+setsebool virt_use_vfio=on virt_use_execmem=on
 chcon -t bin_t /usr/bin/virsh
 setenforce 1"""
 

@@ -17,7 +17,7 @@ from zoo_names import EDU, NVME
 pytestmark = pytest.mark.only("lab", "installed systems are labs")
 
 MODULE = "/usr/share/passthru/selinux/passthru.cil"
-BOOLEANS = ("virt_use_vfio", "virt_use_sysfs", "virt_use_execmem")
+BOOLEANS = ("virt_use_vfio", "virt_use_execmem")
 FOLDER = "/srv/labelled"
 # The payload is on a filesystem without labels; the guests' is not.
 EDITS = {"/lab/guest/payload.elf": FOLDER + "/payload.elf"}
@@ -38,7 +38,7 @@ def installed():
         daemon = Unit(lab)
         daemon.sh(SANITIZED)
         daemon.sh("restorecon -R /usr/sbin /usr/lib/systemd /usr/lib/*-linux-gnu /usr/share/passthru /etc/systemd; "
-                  "chcon -t bin_t /usr/bin/virsh /usr/bin/journalctl; mkdir -p %s; cp /usr/bin/head /usr/bin/readlink %s; "
+                  "chcon -t bin_t /usr/bin/virsh /usr/bin/journalctl; mkdir -p %s; cp /usr/bin/head /usr/bin/readlink /usr/bin/dd %s; "
                   "chcon -t qemu_exec_t %s/*" % (ATTACKERS, ATTACKERS, ATTACKERS))
         daemon.sh("systemctl enable --now " + SOCKETS)
         daemon.sh("setenforce 1")
@@ -107,7 +107,10 @@ def test_it_is_enforced(installed):
 def test_what_the_policy_lacks_is_named(world, installed, guests):
     """First passthru's module, then each boolean, before anything is changed; and what they are for."""
     before = world.snapshot()
-    installed.sh("setsebool " + " ".join(b + "=off" for b in BOOLEANS))
+    installed.sh("setsebool virt_use_sysfs=off " + " ".join(b + "=off" for b in BOOLEANS))
+    # without either, nobody with this label finds a device
+    link = ["readlink", worlds.DEVICES + "/%s/iommu_group" % NVME]
+    svirt = "system_u:system_r:svirt_t:s0:c1,c400"
     define_edited(guests, "s1", hostdev(NVME), "stay", EDITS)
     words = installed.virsh_fails("start", "s1")
     assert "doesn't let passthrud" in words and "semodule -i " + MODULE in words, words
@@ -120,17 +123,17 @@ def test_what_the_policy_lacks_is_named(world, installed, guests):
     assert "setsebool -P " + " ".join(b + "=on" for b in BOOLEANS) in words
     assert world.snapshot() == before
 
-    # without it nobody with this label finds a device
-    svirt = "system_u:system_r:svirt_t:s0:c1,c400"
-    link = ["readlink", worlds.DEVICES + "/%s/iommu_group" % NVME]
-    status, said = as_guest(installed, svirt, link)
-    assert status != 0, said
-    installed.sh("setsebool virt_use_execmem=on virt_use_vfio=on")
+    installed.sh("setsebool virt_use_vfio=on")
     words = installed.virsh_fails("start", "s1")
-    assert "virt_use_sysfs=on" in words and "virt_use_vfio" not in words, words
-    installed.sh("setsebool virt_use_sysfs=on")
+    assert "virt_use_execmem=on" in words and "virt_use_vfio" not in words, words
+    installed.sh("setsebool virt_use_execmem=on")
+
+    # the module permits what virt_use_sysfs is for: to find devices in /sys, and not to write there
     status, said = as_guest(installed, svirt, link)
     assert status == 0 and "iommu_groups" in said, said
+    status, said = as_guest(installed, svirt, ["dd", "if=/dev/zero", "bs=1", "count=0", "conv=notrunc",
+                                               "of=%s/%s/config" % (worlds.DEVICES, NVME)])
+    assert status != 0 and "Permission denied" in said, said
 
 
 # ---- guests --------------------------------------------------------------------------------------
@@ -191,7 +194,7 @@ def test_two_guests_are_apart(installed, guests):
     # what one guest has, another one would take from it
     define_edited(guests, "s5", disk(FOLDER + "/one"), "stay", EDITS)
     words = installed.virsh_fails("start", "s5")
-    assert "guest s3 uses it" in words and "<shareable/>" in words, words
+    assert "guest s3 has it under the label" in words and "<shareable/>" in words, words
     for g in (one, two):
         installed.virsh("destroy", g.name)
 
@@ -204,15 +207,19 @@ def test_what_guests_share(installed, guests):
     # a type that guests may not even read
     installed.sh("chcon -t user_home_t %s/iso" % FOLDER)
     for name in ("s6", "s7"):
-        define_edited(guests, name, shared + iso, "stay", EDITS).start()
+        define_edited(guests, name, shared + iso, "stay", EDITS)
+    # both at once, and again at the end
+    installed.sh("for g in s6 s7; do virsh start $g & done; wait")
+    assert re.findall(r"(s[67]) +running", installed.virsh("list")) == ["s6", "s7"]
     now = labels(installed)
     assert now["both"] == "system_u:object_r:svirt_image_t:s0"
     assert now["iso"] == "system_u:object_r:virt_content_t:s0"
     installed.virsh("destroy", "s6")
     assert labels(installed) == now
-    installed.virsh("destroy", "s7")
+    installed.virsh("start", "s6")
+    installed.sh("for g in s6 s7; do virsh destroy $g & done; wait")
     assert labels(installed) == {**own, "iso": own["iso"].replace("var_t", "user_home_t")}
-    installed.sh("restorecon %s/iso" % FOLDER)
+    installed.sh("restorecon -F %s/iso" % FOLDER)
 
 
 def test_what_is_plugged_in(world, installed, guests):

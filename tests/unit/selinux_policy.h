@@ -61,8 +61,8 @@ static struct labelled {
 } labels[32];
 static size_t label_count;
 static char directories[SELINUX_LABEL]; /* the label of those */
-static int write_error;
-static bool is_permissive; /* svirt_t */
+static int write_error, read_error;	/* of plain files */
+static bool is_permissive;		/* svirt_t */
 
 static inline void set_label(struct labelled *labelled, const char *label)
 {
@@ -86,6 +86,8 @@ static inline int read_label(struct pt_host *host, int fd, char *label, size_t s
 
 	(void)host;
 	assert_int_equal(fstat(fd, &st), 0);
+	if (read_error && S_ISREG(st.st_mode) && !(st.st_mode & S_IXUSR))
+		return -read_error;
 	return text_copy(label, size,
 			 S_ISDIR(st.st_mode) ? directories : find_label(st.st_ino)->label)
 		       ? 0
@@ -213,7 +215,7 @@ static inline int set_up(void **state)
 	ops.ask_policy = ask_policy;
 	tree.host->machine = &ops;
 	label_count = 0;
-	write_error = 0;
+	write_error = read_error = 0;
 	is_permissive = false;
 	(void)text_copy(directories, sizeof(directories), O "root_t:s0");
 	put_policy();

@@ -73,9 +73,9 @@ static void test_what_is_read(void **state)
 	start(&two);
 	start(&other);
 	assert_string_equal(iso->label, O "virt_content_t:s0");
-	/* it may be read as it is */
+	/* it may be read as it is, which is noted */
 	assert_string_equal(firmware->label, O "usr_t:s0");
-	assert_int_equal(other.record->file_count, 0);
+	assert_string_equal(other.record->files[0].label, O "usr_t:s0");
 	/* the last one that has it gives it back */
 	end(&one);
 	assert_string_equal(iso->label, O "virt_content_t:s0");
@@ -117,9 +117,9 @@ static void test_two_guests_and_one_disk(void **state)
 
 	(void)state;
 	start(&one);
-	refused(&two, "guest g uses it");
+	refused(&two, "guest g has it under the label");
 	/* what only one of them calls shareable is that one's still */
-	refused(&shared, "guest g uses it");
+	refused(&shared, "guest g has it under the label");
 	assert_string_equal(disk->label, label_image_of(one.live));
 	end(&one);
 	start(&shared);
@@ -196,6 +196,53 @@ static void test_starts_of_two_at_once(void **state)
 	assert_string_equal(iso->label, O "virt_content_t:s0");
 	end(&one);
 	assert_string_equal(iso->label, O "var_t:s0");
+}
+
+/* What a guest uses as it is keeps its label as long as it has it. */
+static void test_used_as_it_is(void **state)
+{
+	struct labelled *disk = make("usr/disk", O "usr_t:s0");
+	struct one reader = begin("g", UUID, DISK("/usr/disk", "<readonly/>")),
+		   writer = begin("h", OTHER, DISK("/usr/disk", ""));
+
+	(void)state;
+	start(&reader);
+	refused(&writer, "guest g has it under the label " O "usr_t:s0");
+	assert_string_equal(disk->label, O "usr_t:s0");
+	end(&reader);
+	start(&writer);
+	assert_string_equal(disk->label, label_image_of(writer.live));
+	end(&writer);
+	assert_string_equal(disk->label, O "usr_t:s0");
+}
+
+/* Shareable is one label, also for a guest that only reads it. */
+static void test_shared_by_a_reader(void **state)
+{
+	struct labelled *disk = make("srv/disk", O "var_t:s0");
+	struct one reader = begin("g", UUID, DISK("/srv/disk", "<readonly/><shareable/>")),
+		   writer = begin("h", OTHER, DISK("/srv/disk", "<shareable/>"));
+
+	(void)state;
+	start(&reader);
+	start(&writer);
+	assert_string_equal(disk->label, O "svirt_image_t:s0");
+	end(&reader);
+	end(&writer);
+	assert_string_equal(disk->label, O "var_t:s0");
+}
+
+static void test_unreadable_labels(void **state)
+{
+	struct one one = begin("g", UUID, DISK("/srv/disk", ""));
+
+	(void)state;
+	(void)make("srv/disk", O "var_t:s0");
+	read_error = ERANGE;
+	refused(&one, "it has more than 255 bytes");
+	read_error = 0;
+	start(&one);
+	end(&one);
 }
 
 /* What can't be read may be the record of a guest that has the file. */
@@ -291,7 +338,7 @@ static void test_led_elsewhere(void **state)
 	assert_int_equal(one.record->file_count, 0);
 	set_label(iso, O "usr_t:s0");
 	assert_int_equal(files_check(tree.host, one.live, NULL, &user, one.record, &err), 0);
-	assert_int_equal(one.record->file_count, 0);
+	assert_string_equal(one.record->files[0].label, O "usr_t:s0");
 	end(&one);
 }
 
@@ -306,7 +353,7 @@ static void test_what_cant_be_labelled(void **state)
 	refused(&one, "setsebool -P virt_use_nfs on");
 	set_boolean("virt_use_nfs", true);
 	start(&one);
-	assert_int_equal(one.record->file_count, 0);
+	files_forget(tree.host, one.record, 0);
 	/* a directory in which the policy lets it find nothing */
 	(void)text_copy(directories, sizeof(directories), O "secret_t:s0");
 	refused(&one, "enter /srv, for its label is " O "secret_t:s0");
@@ -314,6 +361,7 @@ static void test_what_cant_be_labelled(void **state)
 	one.record->has_view = true;
 	start(&one);
 	one.record->has_view = false;
+	files_forget(tree.host, one.record, 0);
 	(void)text_copy(directories, sizeof(directories), O "root_t:s0");
 	/* a filesystem that keeps none */
 	set_label(disk, O "var_t:s0");
@@ -355,6 +403,9 @@ int main(void)
 		TEST(test_backing_files),
 		TEST(test_ends_of_two_at_once),
 		TEST(test_starts_of_two_at_once),
+		TEST(test_used_as_it_is),
+		TEST(test_shared_by_a_reader),
+		TEST(test_unreadable_labels),
 		TEST(test_unreadable_records),
 		TEST(test_permissive),
 		TEST(test_left_to_all),

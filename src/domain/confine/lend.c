@@ -52,13 +52,26 @@ static const char *error_text(int r)
 		       : strerror(-r);
 }
 
+#define WITH_CONTEXT "mount it with -o context=system_u:object_r:virt_content_t:s0"
+
 static const char *label_error(int r)
 {
-	if (r == -EBADMSG)
-		return "the file of another guest, which may use it, can't be read";
-	if (r == -EEXIST)
+	switch (r) {
+	case -EEXIST:
 		return "after the check, it got another one";
-	return r == -EOPNOTSUPP ? "its filesystem keeps no labels" : error_text(r);
+	case -EBADMSG:
+		return "the file of another guest, which may use it, can't be read";
+	case -EOPNOTSUPP:
+		return "its filesystem keeps no labels: " WITH_CONTEXT;
+	case -EROFS:
+		return "its filesystem is read-only: " WITH_CONTEXT;
+	case -EPERM:
+		return "it may not be changed: chattr -i FILE";
+	case -EINVAL:
+		return "the policy doesn't know it any more";
+	default:
+		return error_text(r);
+	}
 }
 
 /* To take a permission back needs no trust: nobody gains by it. */
@@ -239,11 +252,13 @@ void files_take_back_one(struct pt_host *host, struct store_live *record, struct
 			 "%s: %s. If it was moved, user %u of guest %s is still permitted to use "
 			 "it: setfacl -x u:%u FILE",
 			 file->path, error_text(r), file->given, record->name, file->given);
+	else if (r == -EEXIST && file->label)
+		return; /* somebody gave it another one, which has the last word */
 	else if (r < 0 && file->label)
-		host_log(
-			host, PT_LOG_NOTICE,
-			"%s: %s. If it was moved, it still has the label of guest %s: restorecon FILE",
-			file->path, label_error(r), record->name);
+		host_log(host, PT_LOG_NOTICE,
+			 "%s doesn't get its label %s back: %s. Should it still have that of guest "
+			 "%s: restorecon -F FILE",
+			 file->path, file->label_before, label_error(r), record->name);
 	else if (r < 0 && r != -ENOENT && r != -ESTALE && r != -EEXIST)
 		host_log(host, PT_LOG_WARNING, "can't return %s to user %u: %s", file->path,
 			 file->uid, error_text(r));

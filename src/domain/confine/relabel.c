@@ -83,6 +83,18 @@ static void refuse(const struct judged *judged, const char *next)
 	judge_refuse(judged->file, judged->result, judged->err, text);
 }
 
+static void refuse_unread(const struct judged *judged, int r)
+{
+	char text[1000];
+
+	(void)text_format(text, sizeof(text),
+			  "%.600s: its SELinux label can't be read: %s; to set another one: "
+			  "restorecon -F FILE",
+			  judged->file->path,
+			  r == -ERANGE ? "it has more than 255 bytes" : strerror(-r));
+	judge_refuse(judged->file, judged->result, judged->err, text);
+}
+
 /* ---- the directories ---- */
 
 struct closed {
@@ -164,9 +176,11 @@ static void refuse_shared(const struct judged *judged, const struct others *othe
 
 	(void)text_format(
 		text, sizeof(text),
-		"%.600s: guest %s uses it, and only that guest can, by its label (%s); end "
-		"that guest (virsh destroy %s), or add <shareable/> to the disk in both",
-		judged->file->path, others->name, others->label, others->name);
+		"%.600s: guest %s has it under the label %s, which doesn't let this one %s "
+		"it; end that guest (virsh destroy %s), or if both write to it, add "
+		"<shareable/> to the disk in both",
+		judged->file->path, others->name, others->label,
+		judged->file->need == NEED_READ ? "read" : "write to", others->name);
 	judge_refuse(judged->file, judged->result, judged->err, text);
 }
 
@@ -207,8 +221,9 @@ static const char *choose(const struct judged *judged)
 
 	if (is_own(judged))
 		candidates[count++] = label_image_of(judged->live);
-	else if (judged->file->need == NEED_READ && judged->types.content[0])
+	else if (!judged->file->is_shared && judged->types.content[0])
 		candidates[count++] = judged->types.content;
+	/* what others write to, too, has one label for all of them */
 	if (!is_own(judged))
 		candidates[count++] = judged->types.image;
 	for (size_t i = 0; i < count; i++)
@@ -280,7 +295,7 @@ static int judge_denied(struct judged *judged, const struct safe_path *at, uid_t
 	else if (label && listed && strcmp(listed->label, label) == 0)
 		return 0; /* named twice */
 	else if (label && listed && judged->is_enforcing)
-		refuse(judged, "the guest has it for reading already; detach it first");
+		refuse(judged, "the guest has it already, under that label; detach it first");
 	else if (r < 0 && judged->is_enforcing)
 		refuse(judged, "the file of another guest, which may use it, can't be read "
 			       "(/" STORE_LIVE ")");
@@ -292,17 +307,21 @@ static int judge_denied(struct judged *judged, const struct safe_path *at, uid_t
 	return 0;
 }
 
-/* It can be used as it is: as long as other guests have it, and after that, too. */
+/*
+ * It can be used as it is. That is noted, too: a guest that would need another label doesn't get it
+ * meanwhile.
+ */
 static int judge_permitted(struct judged *judged)
 {
 	struct others others = {.st = &judged->file->st};
 
-	if (!has_type_of(judged->now, judged->types.image) &&
-	    !has_type_of(judged->now, judged->types.content))
+	if (judged->file->need == NEED_NODE)
 		return 0;
-	return find_others(judged->host, judged->record->name, &others) == 1
-		       ? note(judged, others.before, others.label)
-		       : 0;
+	(void)find_others(judged->host, judged->record->name, &others);
+	return note(judged,
+		    others.name[0] && strcmp(others.label, judged->now) == 0 ? others.before
+									     : judged->now,
+		    judged->now);
 }
 
 int relabel_judge(struct pt_host *host, const struct definition *live,
@@ -323,12 +342,16 @@ int relabel_judge(struct pt_host *host, const struct definition *live,
 	if (!judged.label || file->errnum || file->untrusted || !judged.class)
 		return 0;
 	r = selinux_read_types(host, definition_is_kvm(live), &judged.types, err);
-	/* on filesystems that keep no labels it is the policy's one for all of their files */
 	if (r < 0 || safe_path_open(host->root_fd, file->real, &at) < 0 || at.fd < 0 ||
-	    at.st.st_ino != file->st.st_ino || at.st.st_dev != file->st.st_dev ||
-	    selinux_read_label(host, at.fd, judged.now) < 0)
+	    at.st.st_ino != file->st.st_ino || at.st.st_dev != file->st.st_dev)
 		return r;
 	judged.is_enforcing = selinux_is_enforcing(host);
+	/* on filesystems that keep no labels it is the policy's one for all of their files */
+	r = selinux_read_label(host, at.fd, judged.now);
+	if (r < 0 && judged.is_enforcing)
+		refuse_unread(&judged, r);
+	if (r < 0)
+		return 0;
 	if (judged.is_enforcing && refuse_directory(&judged))
 		return 0;
 	return may_stay(&judged) ? judge_permitted(&judged) : judge_denied(&judged, &at, guest);

@@ -5,7 +5,7 @@
  * where it is only read, or shareable, one that all guests can use, as long as the guest runs (but
  * not what an image's header names, for the guest may have written that);
  * both labels are in the guest's record (struct store_file) before anything is changed. A crash of
- * the host leaves the label: then restorecon sets the one that the policy has for its path.
+ * the host leaves the label: then restorecon -F sets the one that the policy has for its path.
  */
 #ifndef DOMAIN_CONFINE_RELABEL_H
 #define DOMAIN_CONFINE_RELABEL_H

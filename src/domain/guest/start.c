@@ -4,6 +4,8 @@
  * so whatever dies when, each claim has an owner that lives as long as it should, and the file
  * under run/passthru/guests says what was begun.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +13,7 @@
 #include <unistd.h>
 
 #include "assign/claim.h"
+#include "base/auto.h"
 #include "base/io.h"
 #include "base/text.h"
 #include "domain/command_line/command_line.h"
@@ -164,6 +167,18 @@ static int prepare_sockets(struct start *start, struct pt_error *err)
 	return r;
 }
 
+/* Where QEMU makes something itself. */
+static int label_folder(const struct start *start, struct pt_error *err)
+{
+	AUTO_CLOSE int fd = openat(start->host->root_fd, io_relative(start->folder),
+				   O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int r = fd < 0 ? -errno : label_directory(start->host, start->guest->live, fd);
+
+	return r < 0 ? pt_fail(err, PT_SYSTEM, -r, "can't label %s for QEMU: %s", start->folder,
+			       strerror(-r))
+		     : 0;
+}
+
 static int prepare_files(struct start *start, struct pt_error *err)
 {
 	struct guest *guest = start->guest;
@@ -174,6 +189,8 @@ static int prepare_files(struct start *start, struct pt_error *err)
 	r = run_files_make_folder(start->host, guest->name,
 				  command_line_has_own(guest->live) ? &guest->user : NULL,
 				  start->folder, err);
+	if (!r && command_line_has_own(guest->live))
+		r = label_folder(start, err);
 	if (r < 0)
 		return r;
 	start->files.run_directory = start->folder;
