@@ -53,7 +53,7 @@ class Unit(Daemon):
 
 def wanted(session):
     return {item.callspec.params["installed"] for item in session.items
-            if "installed" in getattr(item, "fixturenames", ())}
+            if hasattr(item, "callspec") and "installed" in item.callspec.params}
 
 
 @pytest.fixture(scope="session")
