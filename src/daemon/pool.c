@@ -264,6 +264,8 @@ static void *work(void *argument)
 		(void)pthread_mutex_lock(&pool->lock);
 		self->job = NULL;
 		park_host(pool, host);
+		/* while there is a little to do, it goes round, and no thread is idle for long */
+		close_hosts(pool);
 		pool->running[job->lane]--;
 		mailbox_post(pool->mailbox, &job->letter);
 	}

@@ -132,6 +132,45 @@ static void test_hosts_are_kept(void **state)
 	}
 }
 
+static unsigned int count_descriptors(void)
+{
+	AUTO_DIR DIR *dir = opendir("/proc/self/fd");
+	const struct dirent *entry;
+	unsigned int count = 0;
+
+	assert_non_null(dir);
+	while ((entry = readdir(dir)))
+		count += entry->d_name[0] != '.';
+	return count;
+}
+
+/* A job each second keeps one: the others go, though no thread is idle for long. */
+static void test_hosts_are_closed_meanwhile(void **state)
+{
+	struct task at_once[6], task;
+	unsigned int before, most;
+
+	(void)state;
+	task = task_of(POOL_READ, NULL, 0);
+	add(&task);
+	assert_true(begin(&task, 1, 1));
+	finish(&task, 1);
+	before = count_descriptors();
+	add_many(at_once, 6, POOL_CHANGE, 6);
+	assert_true(begin(at_once, 6, 6));
+	finish(at_once, 6);
+	most = count_descriptors();
+	assert_true(most >= before + 5);
+	for (int i = 0; i < 2 * POOL_IDLE_S + 4; i++) {
+		(void)usleep(500000);
+		task = task_of(POOL_READ, NULL, 0);
+		add(&task);
+		assert_true(begin(&task, 1, 1));
+		finish(&task, 1);
+	}
+	assert_int_equal(count_descriptors(), before);
+}
+
 /* ---- lanes ---- */
 
 static void test_readonly_delays_nobody(void **state)
@@ -397,6 +436,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_a_thread_stays_for_ends),
 		TEST(test_hosts_are_kept),
+		TEST(test_hosts_are_closed_meanwhile),
 		TEST(test_end_makes_room_for_two),
 		TEST(test_idle_threads_are_counted_once),
 		TEST(test_readonly_delays_nobody),
