@@ -234,7 +234,7 @@ static void addresses_that_can_not_be(void **state)
 {
 	static const char *const bad[] = {
 		DEVICES(HOSTDEV("2", "0", AT("1", "1", "0"))),
-		DEVICES(HOSTDEV("2", "0", AT("0", "0", "0"))),
+		DEVICES(HOSTDEV("2", "0", AT("0", "0", "1"))),
 		DEVICES(HOSTDEV("2", "0", AT("0", "0x1f", "0"))),
 		DEVICES(HOSTDEV("2", "0", AT("0", "0x1f", "2"))),
 		DEVICES(HOSTDEV("2", "0", "<address type='pci' domain='1' bus='1' slot='0'/>")),

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -260,6 +261,37 @@ static void pinning(void **state)
 	assert_non_null(strstr(err.message, "1023"));
 }
 
+/* Its own process for it: nothing puts a thread's scheduler back. */
+static void scheduling(void **state)
+{
+	struct pt_error err;
+	int status = -1;
+	pid_t pid = fork();
+
+	(void)state;
+	if (pid == 0) {
+		int r = pin_with(
+			DOMAIN("<cputune><vcpusched vcpus='0-3,^1' scheduler='batch'/>"
+			       "<iothreadsched iothreads='1' scheduler='idle'/></cputune>"),
+			gettid(), 1, &err);
+
+		_exit(r == 0 && sched_getscheduler(0) == SCHED_BATCH ? 0 : 1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	pid = fork();
+	if (pid == 0) {
+		int r = pin_with(DOMAIN("<cputune><vcpusched vcpus='1' scheduler='batch'/>"
+					"<emulatorsched scheduler='idle'/></cputune>"),
+				 gettid(), 1, &err);
+
+		/* the process is its first thread, and the vCPU here */
+		_exit(r == 0 && sched_getscheduler(0) == SCHED_IDLE ? 0 : 1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -267,6 +299,7 @@ int main(void)
 		cmocka_unit_test(firmware_variables),
 		cmocka_unit_test(nvram_led_elsewhere),
 		cmocka_unit_test(pinning),
+		cmocka_unit_test(scheduling),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

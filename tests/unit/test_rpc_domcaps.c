@@ -95,12 +95,16 @@ static void test_asked_for(void **state)
 	assert_non_null(strstr(xml, "<path>/opt/a&amp;b</path>"));
 	assert_non_null(strstr(xml, "<machine>pc-q35-8.0</machine>"));
 	free(xml);
+	machine = (char *)(uintptr_t)"pc-i440fx-8.0";
+	xml = ask_text(&peer, &args);
+	expect_list(xml, "disk", "bus", "virtio ide sata scsi usb ");
+	free(xml);
 	type = (char *)(uintptr_t)"kvm";
 	expect_error(&peer, RPC_CONNECT_GET_DOMAIN_CAPABILITIES, &args, CODE_INVALID_ARG,
 		     "virttype 'kvm' is not supported on this host");
-	machine = (char *)(uintptr_t)"pc-i440fx-8.0";
+	machine = (char *)(uintptr_t)"microvm";
 	expect_error(&peer, RPC_CONNECT_GET_DOMAIN_CAPABILITIES, &args, CODE_INVALID_ARG,
-		     "only q35");
+		     "only q35, pc");
 	arch = (char *)(uintptr_t)"aarch64";
 	expect_error(&peer, RPC_CONNECT_GET_DOMAIN_CAPABILITIES, &args, CODE_INVALID_ARG,
 		     "'aarch64' architecture");

@@ -24,6 +24,7 @@
 #include "daemon/guests/scope.h"
 #include "daemon/guests/start.h"
 #include "domain/confine/run_files.h"
+#include "domain/definition/defaults.h"
 #include "domain/guest/hotplug.h"
 
 /* There once what starts with the host was started; /run is empty after a boot. */
@@ -277,6 +278,8 @@ static int load_definition(struct guests *guests, struct pt_host *host, const ch
 
 	if (!r)
 		r = definition_parse(xml, 0, &definition, &why);
+	if (!r)
+		r = definition_set_sizes(definition, &why);
 	if (!r && strcmp(definition_name(definition), name) != 0)
 		r = pt_fail(&why, PT_CORRUPT, EBADMSG, "it defines a guest with another name, %s",
 			    definition_name(definition));

@@ -66,10 +66,11 @@ static int get_domain_capabilities(struct pt_host *host, struct call *call)
 		return fault_set(&call->fault, FAULT_INVALID_ARG, FAULT_FROM_QEMU,
 				 "unable to find any emulator to serve '%.100s' architecture",
 				 arch);
-	if (strcmp(kind.machine, "q35") != 0 && strncmp(kind.machine, "pc-q35-", 7) != 0)
+	if (strcmp(kind.machine, "q35") != 0 && strncmp(kind.machine, "pc-q35-", 7) != 0 &&
+	    strcmp(kind.machine, "pc") != 0 && strncmp(kind.machine, "pc-i440fx-", 10) != 0)
 		return fault_set(&call->fault, FAULT_INVALID_ARG, FAULT_FROM_QEMU,
-				 "the machine '%.100s' is not supported: only q35 and its versions "
-				 "are",
+				 "the machine '%.100s' is not supported: only q35, pc and their "
+				 "versions are",
 				 kind.machine);
 	if (kind.emulator[0] != '/')
 		return fault_set(&call->fault, FAULT_INVALID_ARG, FAULT_FROM_QEMU,

@@ -8,6 +8,7 @@
 #include "base/auto.h"
 #include "base/text.h"
 #include "base/xml.h"
+#include "domain/definition/device.h"
 #include "domain/definition/definition.h"
 #include "domain/definition/rows.h"
 #include "domain/definition/firmware.h"
@@ -57,16 +58,24 @@ static const char *supported_choices(const char *path, const char *attribute)
 /* ---- writing ---- */
 
 /* @choices as far as the first blank, separated by '|'; none for NULL. */
-static void write_enum(FILE *out, int indent, const char *name, const char *choices)
+static void write_enum_but(FILE *out, int indent, const char *name, const char *choices,
+			   const char *left_out)
 {
 	size_t size;
 
 	(void)fprintf(out, "%*s<enum name='%s'>\n", indent, "", name);
 	for (; choices && *choices && *choices != ' '; choices += size + (choices[size] == '|')) {
 		size = strcspn(choices, "| ");
+		if (strlen(left_out) == size && !strncmp(choices, left_out, size))
+			continue;
 		(void)fprintf(out, "%*s<value>%.*s</value>\n", indent + 2, "", (int)size, choices);
 	}
 	(void)fprintf(out, "%*s</enum>\n", indent, "");
+}
+
+static void write_enum(FILE *out, int indent, const char *name, const char *choices)
+{
+	write_enum_but(out, indent, name, choices, "");
 }
 
 /*
@@ -101,8 +110,10 @@ static const struct list lists[] = {
 	{"panic", "model", "devices/panic", "model", NULL},
 };
 
-static void write_devices(FILE *out)
+static void write_devices(const struct domain_kind *kind, FILE *out)
 {
+	/* a part of the machine pc, and of no other */
+	const char *left_out = machine_is_i440fx(kind->machine) ? "" : "ide";
 	const size_t count = sizeof(lists) / sizeof(lists[0]);
 	size_t i = 0;
 
@@ -117,10 +128,11 @@ static void write_devices(FILE *out)
 		}
 		(void)fprintf(out, "    <%s supported='yes'>\n", element);
 		for (; i < count && !strcmp(lists[i].element, element); i++)
-			write_enum(out, 6, lists[i].name,
-				   lists[i].path
-					   ? supported_choices(lists[i].path, lists[i].attribute)
-					   : lists[i].choices);
+			write_enum_but(
+				out, 6, lists[i].name,
+				lists[i].path ? supported_choices(lists[i].path, lists[i].attribute)
+					      : lists[i].choices,
+				left_out);
 		(void)fprintf(out, "    </%s>\n", element);
 	}
 	(void)fputs("  </devices>\n", out);
@@ -202,7 +214,7 @@ char *domain_capabilities_xml(struct pt_host *host, const struct domain_kind *ki
 	(void)fputs("  <memoryBacking supported='yes'>\n", out);
 	write_enum(out, 4, "sourceType", supported_choices("memoryBacking/source", "type"));
 	(void)fputs("  </memoryBacking>\n", out);
-	write_devices(out);
+	write_devices(kind, out);
 	(void)fputs("  <features>\n    <gic supported='no'/>\n    <vmcoreinfo supported='yes'/>\n"
 		    "    <genid supported='yes'/>\n    <backingStoreInput supported='no'/>\n"
 		    "    <backup supported='no'/>\n    <sev supported='no'/>\n  </features>\n"

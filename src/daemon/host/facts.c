@@ -15,6 +15,7 @@
 #include "base/xml.h"
 #include "domain/confine/secmodel.h"
 #include "domain/confine/selinux.h"
+#include "domain/resources/smbios.h"
 
 #define CPUS	  "sys/devices/system/cpu"
 #define NODES	  "sys/devices/system/node"
@@ -323,47 +324,24 @@ char *capabilities_xml(struct pt_host *host)
 
 char *sysinfo_xml(struct pt_host *host)
 {
-	static const char *const entries[][3] = {
-		{"bios", "vendor", "bios_vendor"},
-		{"bios", "version", "bios_version"},
-		{"bios", "date", "bios_date"},
-		{"system", "manufacturer", "sys_vendor"},
-		{"system", "product", "product_name"},
-		{"system", "version", "product_version"},
-		{"system", "serial", "product_serial"},
-		{"system", "uuid", "product_uuid"},
-		{"system", "sku", "product_sku"},
-		{"system", "family", "product_family"},
-		{"baseBoard", "manufacturer", "board_vendor"},
-		{"baseBoard", "product", "board_name"},
-		{"baseBoard", "version", "board_version"},
-		{"baseBoard", "serial", "board_serial"},
-		{"chassis", "manufacturer", "chassis_vendor"},
-		{"chassis", "version", "chassis_version"},
-		{"chassis", "serial", "chassis_serial"},
-	};
 	AUTO_FREE char *xml = NULL;
 	const char *part = NULL;
-	size_t size, i;
+	struct smbios_value values[SMBIOS_MAX];
+	size_t size, count = smbios_read(host, values);
 	FILE *out = open_memstream(&xml, &size);
 
 	if (!out)
 		return NULL;
 	(void)fputs("<sysinfo type='smbios'>\n", out);
-	for (i = 0; i < sizeof(entries) / sizeof(entries[0]); i++) {
-		char value[256];
-
-		read_dmi(host, entries[i][2], value);
-		if (!*value)
-			continue;
-		if (!part || strcmp(part, entries[i][0]) != 0) {
+	for (size_t i = 0; i < count; i++) {
+		if (!part || strcmp(part, values[i].element) != 0) {
 			if (part)
 				(void)fprintf(out, "  </%s>\n", part);
-			part = entries[i][0];
+			part = values[i].element;
 			(void)fprintf(out, "  <%s>\n", part);
 		}
-		(void)fprintf(out, "    <entry name='%s'>", entries[i][1]);
-		xml_text(out, value);
+		(void)fprintf(out, "    <entry name='%s'>", values[i].name);
+		xml_text(out, values[i].text);
 		(void)fputs("</entry>\n", out);
 	}
 	if (part)

@@ -185,6 +185,24 @@ void line_redirdev(struct command_line *line, const xmlNode *node)
 }
 
 /* Its socket is inherited; without one nothing is started, and it is shown where one would be. */
+/*
+ * What swtpm's TPM can do; libvirt writes down the one that there was. Its state keeps it, and all
+ * of them here are the first.
+ */
+static void check_profile(struct command_line *line, const xmlNode *node)
+{
+	const char *name = node_get(node, "backend/profile@name");
+	const char *source = node_get(node, "backend/profile@source");
+
+	if ((name && strcmp(name, "default-v1") != 0 && strcmp(name, "null") != 0) ||
+	    (source && strcmp(source, "default-v1") != 0 &&
+	     strcmp(source, "local:default-v1") != 0))
+		line_fail(
+			line, EOPNOTSUPP, node,
+			"domain/devices/tpm/backend/profile: only default-v1 is supported; remove "
+			"the profile");
+}
+
 static void add_swtpm(struct command_line *line, const xmlNode *node)
 {
 	const char *folder = line->files->run_directory;
@@ -222,6 +240,7 @@ void line_tpm(struct command_line *line, const xmlNode *node)
 	const char *model = node_get(node, "@model");
 	struct json_object *object = line_device(line, model ? model : "tpm-tis", node);
 
+	check_profile(line, node);
 	if (node_says(node, "backend@type", "emulator"))
 		add_swtpm(line, node);
 	else

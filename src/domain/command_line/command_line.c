@@ -120,6 +120,7 @@ int command_line_build(const struct definition *live, const struct command_line_
 	line_controllers(&line);
 	add_devices(&line, 1);
 	add_devices(&line, 2);
+	line_check_overrides(&line);
 	add_own_arguments(&line);
 	if (line.failure) {
 		command_line_free(line.argv);
@@ -138,6 +139,11 @@ int command_line_environment(const struct definition *live, char ***ret_environm
 
 	line_add(&line, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
 	line_add(&line, "LC_ALL=C");
+	for (const xmlNode *audio = node_child(line.devices, "audio"); audio;
+	     audio = node_next(audio, "audio"))
+		if (node_attribute(audio, "runtimeDir"))
+			line_add_format(&line, "PIPEWIRE_RUNTIME_DIR=%s",
+					node_attribute(audio, "runtimeDir"));
 	while ((at = next_own(&line, at, "env"))) {
 		const char *value = node_attribute(at, "value");
 

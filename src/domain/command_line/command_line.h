@@ -42,6 +42,13 @@ struct command_line_window {
 	uint64_t port;	   /* bytes for each empty root port to keep; 0: no wish */
 };
 
+/* A word of the host's firmware (domain/resources/smbios.h), for <smbios mode='host'>. */
+struct command_line_smbios {
+	const char *element;
+	const char *name;
+	const char *text;
+};
+
 /*
  * Parameters that are not in the definition. Zeroed with fds -1: no monitor, as for
  * domxml-to-native.
@@ -55,6 +62,8 @@ struct command_line_files {
 	size_t output_count;
 	const struct command_line_output *listeners; /* without one QEMU makes the socket itself */
 	size_t listener_count;
+	const struct command_line_smbios *smbios;
+	size_t smbios_count;
 	int tpm_fd;		   /* QEMU's end of swtpm's socket pair; 0: none */
 	const char *run_directory; /* of this guest: sockets that the definition doesn't name */
 	bool is_paused;		   /* -S: wait for "cont" */

@@ -87,6 +87,8 @@ static void add_timers(const struct command_line *line, struct option_text *cpu)
 			option_add(cpu, "hv-time", "on");
 		else if (node_has(timer, "name", "kvmclock") && present)
 			option_add(cpu, "kvmclock", text_equal(present, "yes") ? "on" : "off");
+		else if (node_has(timer, "name", "tsc") && text_equal(present, "no"))
+			option_add(cpu, "tsc", "off");
 		else if (node_has(timer, "name", "tsc"))
 			option_add(cpu, "tsc-frequency", node_attribute(timer, "frequency"));
 	}
@@ -113,15 +115,23 @@ static void add_features(const xmlNode *from, struct option_text *cpu)
 	}
 }
 
-static void add_cache(struct command_line *line, const xmlNode *from, struct option_text *cpu)
+static void add_cache(struct command_line *line, const xmlNode *from, const char *model,
+		      struct option_text *cpu)
 {
+	bool has_host = text_equal(model, "host") || text_equal(model, "max");
 	const xmlNode *cache = node_child(from, "cache"), *bits = node_child(from, "maxphysaddr");
 	const char *mode = node_attribute(cache, "mode");
 
-	if (mode) {
+	/* the host's is a property of those models only that are made of the host's processor */
+	if (mode && has_host)
 		option_add(cpu, "host-cache-info", strcmp(mode, "passthrough") == 0 ? "on" : "off");
+	else if (text_equal(mode, "passthrough"))
+		line_fail(
+			line, EOPNOTSUPP, cache,
+			"domain/cpu/cache@mode='passthrough' needs cpu@mode='host-passthrough' or "
+			"'maximum': only these have the host's caches");
+	if (mode)
 		option_add(cpu, "l3-cache", strcmp(mode, "emulate") == 0 ? "on" : "off");
-	}
 	if (node_has(bits, "mode", "passthrough")) {
 		option_add(cpu, "host-phys-bits", "on");
 		option_add(cpu, "host-phys-bits-limit", node_attribute(bits, "limit"));
@@ -167,10 +177,11 @@ void line_cpu(struct command_line *line)
 	if (model && strcmp(model, "host") == 0)
 		option_add(&option, "migratable",
 			   node_has(cpu, "migratable", "off") ? "off" : "on");
+	option_add(&option, "vendor", node_get(cpu, "model@vendor_id"));
 	if (node_has(cpu, "check", "full"))
 		option_add(&option, "enforce", "on");
 	add_features(cpu, &option);
-	add_cache(line, cpu, &option);
+	add_cache(line, cpu, model, &option);
 	add_timers(line, &option);
 	add_states(features, &option);
 	add_hyperv(line, features, &option);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "domain/command_line/parts.h"
+#include "domain/definition/device.h"
 #include "domain/definition/units.h"
 
 /* docs/bypass-iommu.txt and intel-iommu's own help; it has no address, but comes first. */
@@ -57,6 +58,10 @@ void line_watchdog(struct command_line *line, const xmlNode *node)
 {
 	const char *action = node_get(node, "@action");
 
+	if (node_has(node, "model", "itco") && node_is_i440fx(node))
+		line_fail(
+			line, EOPNOTSUPP, node,
+			"domain/devices/watchdog@model='itco' needs the machine q35; use i6300esb");
 	if (node_has(node, "model", "itco")) {
 		line_add_value(line, "-global", "%s", "ICH9-LPC.noreboot=off");
 	} else {

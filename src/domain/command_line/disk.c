@@ -98,10 +98,22 @@ static void add_sata(struct command_line *line, struct json_object *object, cons
 
 	if (!controller || !unit)
 		line_fail(line, EINVAL, disk, "domain/devices/disk/address is missing");
-	else if (strcmp(controller, "0") == 0)
+	else if (strcmp(controller, "0") == 0 && !node_is_i440fx(disk))
 		props_add_format(line, object, "bus", "ide.%s", unit);
 	else
 		props_add_format(line, object, "bus", "sata%s.%s", controller, unit);
+}
+
+/* Of PIIX3: two buses of two. */
+static void add_ide(struct command_line *line, struct json_object *object, const xmlNode *disk)
+{
+	if (!node_is_i440fx(disk))
+		line_fail(
+			line, EOPNOTSUPP, disk,
+			"domain/devices/disk: IDE controllers are unsupported for this machine; use "
+			"the bus sata");
+	props_add_format(line, object, "bus", "ide.%s", node_get(disk, "address@bus"));
+	props_add_number_of(line, object, "unit", disk, "address@unit");
 }
 
 static void add_scsi(struct command_line *line, struct json_object *object, const xmlNode *disk)
@@ -112,6 +124,11 @@ static void add_scsi(struct command_line *line, struct json_object *object, cons
 	props_add_int(line, object, "channel", 0);
 	props_add_number_of(line, object, "scsi-id", disk, "address@target");
 	props_add_number_of(line, object, "lun", disk, "address@unit");
+	/* the guest's /dev/disk/by-id is made of it */
+	if (node_get(disk, "serial"))
+		props_add_text_of(line, object, "device_id", disk, "serial");
+	else
+		props_add_format(line, object, "device_id", "drive-%s", line_alias(disk));
 }
 
 static const struct {
@@ -123,6 +140,7 @@ static const struct {
 	{"virtio", "virtio-blk-pci", NULL, line_pci_address},
 	{"sata", "ide-hd", "ide-cd", add_sata},
 	{"scsi", "scsi-hd", "scsi-cd", add_scsi},
+	{"ide", "ide-hd", "ide-cd", add_ide},
 	{"usb", "usb-storage", NULL, NULL},
 };
 
@@ -148,6 +166,25 @@ static void add_write_cache(struct command_line *line, struct json_object *objec
 			props_add_text(line, object, "write-cache", caches[i].write_cache);
 }
 
+/* How fast it turns (1: not at all, an SSD), and whether it looks as if it could be taken out. */
+static void add_target(struct command_line *line, struct json_object *object, const xmlNode *disk)
+{
+	const char *bus = disk_bus(disk);
+
+	if (node_get(disk, "target@rotation_rate") &&
+	    ((strcmp(bus, "sata") != 0 && strcmp(bus, "scsi") != 0 && strcmp(bus, "ide") != 0) ||
+	     node_has(disk, "device", "cdrom")))
+		line_fail(
+			line, EOPNOTSUPP, disk,
+			"domain/devices/disk/target@rotation_rate needs a disk on the bus sata or "
+			"scsi");
+	if (node_get(disk, "target@removable") && strcmp(bus, "usb") != 0)
+		line_fail(line, EOPNOTSUPP, disk,
+			  "domain/devices/disk/target@removable needs the bus usb");
+	props_add_number_of(line, object, "rotation_rate", disk, "target@rotation_rate");
+	props_add_bool_of(line, object, "removable", disk, "target@removable");
+}
+
 static void disk_add_device(struct command_line *line, const xmlNode *disk, size_t bus,
 			    bool is_cdrom)
 {
@@ -165,7 +202,8 @@ static void disk_add_device(struct command_line *line, const xmlNode *disk, size
 		add_queues(line, object, disk);
 	line_boot_order(line, object, disk);
 	props_add_text_of(line, object, "serial", disk, "serial");
-	if (wwn && strcmp(buses[bus].bus, "sata") != 0 && strcmp(buses[bus].bus, "scsi") != 0)
+	if (wwn && strcmp(buses[bus].bus, "sata") != 0 && strcmp(buses[bus].bus, "scsi") != 0 &&
+	    strcmp(buses[bus].bus, "ide") != 0)
 		line_fail(line, EOPNOTSUPP, disk,
 			  "domain/devices/disk/wwn needs the bus sata or scsi");
 	if (wwn)
@@ -173,6 +211,7 @@ static void disk_add_device(struct command_line *line, const xmlNode *disk, size
 	props_add_number_of(line, object, "logical_block_size", disk, "blockio@logical_block_size");
 	props_add_number_of(line, object, "physical_block_size", disk,
 			    "blockio@physical_block_size");
+	add_target(line, object, disk);
 	if (node_child(disk, "shareable"))
 		props_add_bool(line, object, "share-rw", true);
 	add_errors(line, object, disk);
@@ -188,7 +227,7 @@ void line_disk(struct command_line *line, const xmlNode *node)
 	const char *name = disk_bus(node);
 	size_t bus = 0;
 
-	while (bus < 3 && strcmp(name, buses[bus].bus) != 0)
+	while (bus < 4 && strcmp(name, buses[bus].bus) != 0)
 		bus++;
 	if (is_cdrom && !buses[bus].cdrom) {
 		line_fail(line, EOPNOTSUPP, node,
@@ -196,7 +235,7 @@ void line_disk(struct command_line *line, const xmlNode *node)
 			  name);
 		return;
 	}
-	if (is_read_only && !is_cdrom && strcmp(name, "sata") == 0)
+	if (is_read_only && !is_cdrom && (strcmp(name, "sata") == 0 || strcmp(name, "ide") == 0))
 		line_fail(
 			line, EOPNOTSUPP, node,
 			"domain/devices/disk/readonly: ATA has no read-only disks; use another bus");

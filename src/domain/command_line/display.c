@@ -198,25 +198,63 @@ void line_video(struct command_line *line, const xmlNode *node)
 
 /* ---- sound ---- */
 
-void line_audio(struct command_line *line, const xmlNode *node)
+/* What a direction may say, and QEMU's name for it (qapi/audio.json). */
+static const struct {
+	const char *path;
+	const char *name;
+	enum { AUDIO_TEXT, AUDIO_NUMBER, AUDIO_BOOL } kind;
+} audio_options[] = {
+	{"@mixingEngine", "mixing-engine", AUDIO_BOOL},
+	{"@fixedSettings", "fixed-settings", AUDIO_BOOL},
+	{"@voices", "voices", AUDIO_NUMBER},
+	{"@bufferLength", "buffer-length", AUDIO_NUMBER},
+	{"settings@frequency", "frequency", AUDIO_NUMBER},
+	{"settings@channels", "channels", AUDIO_NUMBER},
+	{"settings@format", "format", AUDIO_TEXT},
+	{"@name", "name", AUDIO_TEXT},
+	{"@streamName", "stream-name", AUDIO_TEXT},
+	{"@latency", "latency", AUDIO_NUMBER},
+	{"@dev", "dev", AUDIO_TEXT},
+	{"@tryPoll", "try-poll", AUDIO_BOOL},
+	{"@serverName", "server-name", AUDIO_TEXT},
+	{"@clientName", "client-name", AUDIO_TEXT},
+	{"@connectPorts", "connect-ports", AUDIO_TEXT},
+	{"@exactName", "exact-name", AUDIO_BOOL},
+};
+
+static void add_direction(struct command_line *line, struct json_object *audio, const xmlNode *node,
+			  const char *name)
 {
-	static const struct {
-		const char *type;
-		const char *driver;
-	} drivers[] = {{"pulseaudio", "pa"}};
-	const char *type = node_get(node, "@type");
 	struct json_object *object;
 
-	for (size_t i = 0; i < 1; i++)
-		if (strcmp(type, drivers[i].type) == 0)
-			type = drivers[i].driver;
-	object = line_object(line, "driver", type);
+	if (!node)
+		return;
+	object = line_object(line, "name", NULL);
+	for (size_t i = 0; i < sizeof(audio_options) / sizeof(audio_options[0]); i++) {
+		const char *path = audio_options[i].path, *key = audio_options[i].name;
+
+		if (audio_options[i].kind == AUDIO_TEXT)
+			props_add_text_of(line, object, key, node, path);
+		else if (audio_options[i].kind == AUDIO_NUMBER)
+			props_add_number_of(line, object, key, node, path);
+		else
+			props_add_bool_of(line, object, key, node, path);
+	}
+	props_add(line, audio, name, object);
+}
+
+void line_audio(struct command_line *line, const xmlNode *node)
+{
+	bool is_pulse = node_has(node, "type", "pulseaudio");
+	struct json_object *object =
+		line_object(line, "driver", is_pulse ? "pa" : node_get(node, "@type"));
+
 	props_add_format(line, object, "id", "audio%s", node_get(node, "@id"));
-	if (strcmp(type, "pa") == 0)
+	props_add_number_of(line, object, "timer-period", node, "@timerPeriod");
+	if (is_pulse)
 		props_add_text_of(line, object, "server", node, "@serverName");
-	else if (node_get(node, "@serverName"))
-		line_fail(line, EOPNOTSUPP, node,
-			  "domain/devices/audio@serverName needs the type pulseaudio");
+	add_direction(line, object, node_child(node, "input"), "in");
+	add_direction(line, object, node_child(node, "output"), "out");
 	line_put(line, LINE_AUDIODEV, object);
 }
 

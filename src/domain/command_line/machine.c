@@ -4,6 +4,8 @@
 
 #include "base/text.h"
 #include "domain/command_line/parts.h"
+#include "domain/definition/device.h"
+#include "domain/definition/units.h"
 
 static bool has_timer(const struct command_line *line, const char *name, const char *present)
 {
@@ -54,7 +56,9 @@ static bool is_flash(const struct command_line *line)
 {
 	const xmlNode *loader = node_find(line->root, "os/loader");
 
-	return loader && !node_has(loader, "type", "rom");
+	/* without a type it is a ROM, unless there are variables, which only flash has */
+	return loader && (node_has(loader, "type", "pflash") ||
+			  (!node_attribute(loader, "type") && node_find(line->root, "os/nvram")));
 }
 
 static void add_firmware(struct command_line *line)
@@ -95,6 +99,30 @@ static void add_ioapic(struct command_line *line, struct option_text *machine)
 		option_add(machine, "kernel_irqchip", strcmp(driver, "qemu") == 0 ? "split" : "on");
 }
 
+/* What the firmware's system management mode has of the memory. */
+static void add_tseg(struct command_line *line)
+{
+	const xmlNode *tseg = node_find(line->root, "features/smm/tseg");
+	const uint64_t mib = 1024 * 1024;
+	uint64_t size = 0;
+
+	if (!tseg)
+		return;
+	if (node_is_i440fx(tseg))
+		line_fail(line, EOPNOTSUPP, tseg, "domain/features/smm/tseg needs the machine q35");
+	/* in this one place a size without unit is in MiB */
+	(void)size_parse(node_text(tseg),
+			 node_has(tseg, "unit", "") || !node_attribute(tseg, "unit")
+				 ? "MiB"
+				 : node_attribute(tseg, "unit"),
+			 &size, NULL);
+	if (!text_equal(state_of(line, "features/smm"), "on") || size % mib || !size)
+		line_fail(line, EINVAL, tseg,
+			  "domain/features/smm/tseg must be whole MiB, with smm state='on'");
+	line_add_value(line, "-global", "mch.extended-tseg-mbytes=%llu",
+		       (unsigned long long)(size / mib));
+}
+
 static void add_machine(struct command_line *line)
 {
 	const char *type = node_get(line->root, "os/type@machine");
@@ -109,6 +137,8 @@ static void add_machine(struct command_line *line)
 		option_add(&machine, "hpet", "off");
 	else if (has_timer(line, "hpet", "yes"))
 		option_add(&machine, "hpet", "on");
+	if (has_timer(line, "pit", "no"))
+		option_add(&machine, "pit", "off");
 	if (!node_find(line->root, "features/acpi"))
 		option_add(&machine, "acpi", "off");
 	if (is_flash(line)) {
@@ -119,6 +149,7 @@ static void add_machine(struct command_line *line)
 	add_machine_memory(line, &machine);
 	option_end(&machine, "-machine");
 	line_add_value(line, "-accel", "%s", definition_is_kvm(line->live) ? "kvm" : "tcg");
+	add_tseg(line);
 	if (node_says(line->root, "os/loader@secure", "yes")) {
 		if (!text_equal(state_of(line, "features/smm"), "on"))
 			line_fail(line, EOPNOTSUPP, node_find(line->root, "os/loader"),

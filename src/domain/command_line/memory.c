@@ -138,11 +138,6 @@ void line_memory(struct command_line *line)
 	const xmlNode *cell = node_find(line->root, "cpu/numa/cell");
 	uint64_t size = definition_memory(line->live), sum = 0;
 
-	if (definition_memory_now(line->live) != size &&
-	    !node_says(line->devices, "memballoon@model", "virtio"))
-		line_fail(
-			line, EOPNOTSUPP, node_child(line->root, "currentMemory"),
-			"domain/currentMemory below domain/memory needs <memballoon model='virtio'/>");
 	line_add_value(line, "-m", "size=%lluk", (unsigned long long)(size / 1024));
 	line_add_value(line, "-overcommit", "mem-lock=%s",
 		       definition_memory_is_locked(line->live) ? "on" : "off");

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "domain/command_line/parts.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -226,6 +228,69 @@ struct json_object *line_device(struct command_line *line, const char *driver, c
 	return object;
 }
 
+/* ---- the definition's own words for a device ---- */
+
+/* The next element of QEMU's namespace with this name, from @at on. */
+static const xmlNode *next_of_qemu(const xmlNode *at, const char *name)
+{
+	while (at && !(at->ns && at->type == XML_ELEMENT_NODE &&
+		       strcmp((const char *)at->name, name) == 0))
+		at = at->next;
+	return at;
+}
+
+static void override_property(struct command_line *line, struct json_object *object,
+			      const xmlNode *property)
+{
+	const char *name = node_attribute(property, "name"),
+		   *type = node_attribute(property, "type");
+	const char *value = node_attribute(property, "value");
+	char *end = NULL;
+	long long number = 0;
+
+	json_object_object_del(object, name);
+	if (strcmp(type, "remove") == 0)
+		return;
+	if (strcmp(type, "string") == 0) {
+		props_add_text(line, object, name, value ? value : "");
+		return;
+	}
+	if (strcmp(type, "bool") == 0 &&
+	    (text_equal(value, "true") || text_equal(value, "false"))) {
+		props_add_bool(line, object, name, strcmp(value, "true") == 0);
+		return;
+	}
+	errno = 0;
+	if (value && *value)
+		number = strtoll(value, &end, 0);
+	if (!end || *end || errno || strcmp(type, "bool") == 0 ||
+	    (strcmp(type, "unsigned") == 0 && number < 0))
+		line_fail(line, EINVAL, property,
+			  "qemu:override: the value '%s' of the property %s isn't %s",
+			  value ? value : "", name,
+			  strcmp(type, "bool") == 0 ? "true or false" : type);
+	else
+		props_add(line, object, name, json_object_new_int64(number));
+}
+
+/* <qemu:override>: of the device with this "id". */
+static void override_device(struct command_line *line, struct json_object *object)
+{
+	const char *id = json_object_get_string(json_object_object_get(object, "id"));
+	const xmlNode *override = next_of_qemu(line->root->children, "override");
+	const xmlNode *device = override ? next_of_qemu(override->children, "device") : NULL;
+
+	for (; id && device; device = next_of_qemu(device->next, "device")) {
+		const xmlNode *front = next_of_qemu(device->children, "frontend");
+		const xmlNode *property = front ? next_of_qemu(front->children, "property") : NULL;
+
+		if (!node_has(device, "alias", id))
+			continue;
+		for (; property; property = next_of_qemu(property->next, "property"))
+			override_property(line, object, property);
+	}
+}
+
 static const struct {
 	const char *option;
 	const char *command;
@@ -258,8 +323,22 @@ static void add_object(struct command_line *line, const char *option, struct jso
 	json_object_put(object);
 }
 
+void line_check_overrides(struct command_line *line)
+{
+	const xmlNode *override = next_of_qemu(line->root->children, "override");
+	const xmlNode *device = override ? next_of_qemu(override->children, "device") : NULL;
+
+	for (; device; device = next_of_qemu(device->next, "device"))
+		if (!definition_find_alias(line->live, node_attribute(device, "alias")))
+			line_fail(line, ENOENT, device,
+				  "qemu:override: the guest has no device with the alias %s",
+				  node_attribute(device, "alias"));
+}
+
 void line_put(struct command_line *line, enum line_what what, struct json_object *object)
 {
+	if (object && what == LINE_DEVICE)
+		override_device(line, object);
 	if (object && line->commands)
 		line_command(line, whats[what].command, object);
 	else if (object)

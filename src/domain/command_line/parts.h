@@ -90,8 +90,11 @@ enum line_what { LINE_DEVICE, LINE_OBJECT, LINE_BLOCKDEV, LINE_NETDEV, LINE_AUDI
 /* {"execute": @name, "arguments": @arguments} to the commands; takes @arguments. */
 void line_command(struct command_line *line, const char *name, struct json_object *arguments);
 
-/* "-device JSON", or as QMP "device_add"; takes @object. */
+/* "-device JSON", or as QMP "device_add", with what <qemu:override> says of it; takes @object. */
 void line_put(struct command_line *line, enum line_what what, struct json_object *object);
+
+/* Each device that <qemu:override> names must be there. */
+void line_check_overrides(struct command_line *line);
 
 /* ---- words ---- */
 

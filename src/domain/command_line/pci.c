@@ -41,7 +41,7 @@ void line_pci_address(struct command_line *line, struct json_object *object, con
 	if (!bus)
 		line_fail(line, EINVAL, node, "domain/devices/%s: the guest has no PCI bus %u",
 			  (const char *)node->name, address.bus);
-	props_add_text(line, object, "bus", address.bus ? line_alias(bus) : "pcie.0");
+	props_add_text(line, object, "bus", line_alias(bus));
 	if (node_says(node, "address@multifunction", "on"))
 		props_add_bool(line, object, "multifunction", true);
 	if (address.function)
@@ -51,9 +51,42 @@ void line_pci_address(struct command_line *line, struct json_object *object, con
 		props_add_format(line, object, "addr", "0x%x", address.device);
 }
 
+/* What <os><boot dev=…> calls a device of its kind; NULL: nothing that is booted from. */
+static const char *boot_kind(const xmlNode *node)
+{
+	if (node_is(node, "disk"))
+		return node_has(node, "device", "cdrom") ? "cdrom" : "hd";
+	return node_is(node, "interface") ? "network" : NULL;
+}
+
+/*
+ * The place of its kind in <os>, for the first device of the kind: firmware reads the list that
+ * QEMU makes of bootindex, and OVMF nothing else. 0: none.
+ */
+static unsigned int boot_place(const struct command_line *line, const xmlNode *node)
+{
+	const xmlNode *boot = node_find(line->root, "os/boot"), *at;
+	const char *kind = boot_kind(node);
+	unsigned int place = 1;
+
+	if (!kind)
+		return 0;
+	for (at = node_child(line->devices, NULL); at && at != node; at = node_next(at, NULL))
+		if (text_equal(boot_kind(at), kind))
+			return 0;
+	for (; boot; boot = node_next(boot, "boot"), place++)
+		if (node_has(boot, "dev", kind))
+			return place;
+	return 0;
+}
+
 void line_boot_order(struct command_line *line, struct json_object *object, const xmlNode *node)
 {
+	unsigned int place = boot_place(line, node);
+
 	props_add_number_of(line, object, "bootindex", node, "boot@order");
+	if (place)
+		props_add_int(line, object, "bootindex", place);
 }
 
 /* ---- controllers ---- */
@@ -66,7 +99,13 @@ static const struct {
 	{"pcie-switch-upstream-port", "x3130-upstream"},
 	{"pcie-switch-downstream-port", "xio3130-downstream"},
 	{"pcie-to-pci-bridge", "pcie-pci-bridge"},
+	{"dmi-to-pci-bridge", "i82801b11-bridge"},
+	{"pci-bridge", "pci-bridge"},
 	{"qemu-xhci", "qemu-xhci"},
+	{"piix3-uhci", "piix3-usb-uhci"},
+	{"piix4-uhci", "piix4-usb-uhci"},
+	{"ehci", "usb-ehci"},
+	{"pci-ohci", "pci-ohci"},
 	{"nec-xhci", "nec-usb-xhci"},
 	{"ich9-ehci1", "ich9-usb-ehci1"},
 	{"ich9-uhci1", "ich9-usb-uhci1"},
@@ -79,6 +118,11 @@ static const struct {
 static const char *controller_driver(const xmlNode *controller)
 {
 	const char *model = node_attribute(controller, "model");
+	const char *name = node_get(controller, "model@name");
+
+	/* the same kind of bridge, by another maker: table_devices.c has those that there are */
+	if (name)
+		return name;
 
 	if (node_has(controller, "type", "virtio-serial"))
 		return "virtio-serial-pci";
@@ -122,7 +166,12 @@ static void add_controller(struct command_line *line, const xmlNode *node)
 		return;
 	}
 	object = line_device(line, driver, node);
-	if (node_has(node, "type", "pci")) {
+	if (node_has(node, "model", "pci-bridge")) {
+		if (node_get(node, "target@chassisNr"))
+			props_add_number_of(line, object, "chassis_nr", node, "target@chassisNr");
+		else
+			props_add_number_of(line, object, "chassis_nr", node, "@index");
+	} else if (node_has(node, "type", "pci")) {
 		props_add_number_of(line, object, "port", node, "target@port");
 		props_add_number_of(line, object, "chassis", node, "target@chassis");
 		props_add_bool_of(line, object, "hotplug", node, "target@hotplug");
@@ -147,8 +196,10 @@ static void add_controller(struct command_line *line, const xmlNode *node)
 static bool is_built_in(const xmlNode *controller)
 {
 	return node_has(controller, "model", "pcie-root") ||
-	       node_has(controller, "model", "none") ||
-	       (node_has(controller, "type", "sata") && node_has(controller, "index", "0"));
+	       node_has(controller, "model", "pci-root") || node_has(controller, "model", "none") ||
+	       node_has(controller, "type", "ide") ||
+	       (node_has(controller, "type", "sata") && node_has(controller, "index", "0") &&
+		!node_is_i440fx(controller));
 }
 
 /* How many buses are between this one and the root; a bus has to be there before what sits on it.

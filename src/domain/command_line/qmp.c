@@ -57,6 +57,20 @@ static void set_balloon(struct command_line *line)
 	line_command(line, "balloon", arguments);
 }
 
+/* How often the guest is asked for its figures, in seconds. */
+static void set_statistics(struct command_line *line)
+{
+	const xmlNode *balloon = node_child(line->devices, "memballoon");
+	struct json_object *arguments;
+
+	if (!node_get(balloon, "stats@period") || !node_has(balloon, "model", "virtio"))
+		return;
+	arguments = line_object(line, "property", "guest-stats-polling-interval");
+	props_add_format(line, arguments, "path", "/machine/peripheral/%s", line_alias(balloon));
+	props_add_number_of(line, arguments, "value", balloon, "stats@period");
+	line_command(line, "qom-set", arguments);
+}
+
 int command_line_settle(const struct definition *live, struct json_object **ret_commands,
 			struct pt_error *err)
 {
@@ -70,6 +84,7 @@ int command_line_settle(const struct definition *live, struct json_object **ret_
 			set_link_down(&line, at);
 	}
 	set_balloon(&line);
+	set_statistics(&line);
 	return qmp_commands_end(&line, ret_commands);
 }
 

@@ -5,6 +5,8 @@
 
 #include "base/text.h"
 #include "domain/command_line/parts.h"
+#include "domain/definition/device.h"
+#include "domain/definition/iothreads.h"
 
 static void add_processors(struct command_line *line)
 {
@@ -25,6 +27,13 @@ static void add_processors(struct command_line *line)
 		option_add_number(&smp, "cpus", count);
 	if (current)
 		option_add_number(&smp, "maxcpus", count);
+	/* as many packages: QEMU itself would make one of them, and the guest sees the difference
+	 */
+	if (!topology) {
+		option_add_number(&smp, "sockets", count);
+		option_add(&smp, "cores", "1");
+		option_add(&smp, "threads", "1");
+	}
 	for (size_t i = 0; topology && i < 5; i++)
 		if (node_number(topology, names[i], 1024, &number) == 0) {
 			/* q35 has no clusters; libvirt writes the 1 that it has of them */
@@ -46,15 +55,19 @@ static void add_processors(struct command_line *line)
 
 static void add_iothreads(struct command_line *line)
 {
-	const char *text = node_get(line->root, "iothreads");
-	uint64_t count = 0;
+	struct iothread iothreads[IOTHREADS_MAX];
+	size_t count = iothreads_read(line->root, iothreads);
 
-	if (text)
-		(void)text_parse_number(text, 10, 64, &count);
-	for (uint64_t i = 1; i <= count; i++) {
+	for (size_t i = 0; i < count; i++) {
 		struct json_object *object = line_object(line, "qom-type", "iothread");
+		const xmlNode *node = iothreads[i].node;
 
-		props_add_format(line, object, "id", "iothread%llu", (unsigned long long)i);
+		props_add_format(line, object, "id", "iothread%u", iothreads[i].id);
+		props_add_number_of(line, object, "thread-pool-min", node, "@thread_pool_min");
+		props_add_number_of(line, object, "thread-pool-max", node, "@thread_pool_max");
+		props_add_number_of(line, object, "poll-max-ns", node, "poll@max");
+		props_add_number_of(line, object, "poll-grow", node, "poll@grow");
+		props_add_number_of(line, object, "poll-shrink", node, "poll@shrink");
 		line_put(line, LINE_OBJECT, object);
 	}
 }
@@ -83,7 +96,9 @@ static void add_clock(struct command_line *line)
 	if (node_has(rtc, "tickpolicy", "catchup"))
 		option_add(&option, "driftfix", "slew");
 	option_end(&option, "-rtc");
-	if (pit && node_attribute(pit, "tickpolicy") && definition_is_kvm(line->live))
+	/* QEMU has no way to catch up but that of the real-time clock */
+	if (pit && node_attribute(pit, "tickpolicy") && !node_has(pit, "tickpolicy", "catchup") &&
+	    !node_has(pit, "present", "no") && definition_is_kvm(line->live))
 		line_add_value(line, "-global", "kvm-pit.lost_tick_policy=%s",
 			       node_attribute(pit, "tickpolicy"));
 }
@@ -97,8 +112,9 @@ static void add_pm(struct command_line *line)
 		const char *enabled = node_get(line->root, states[i][0]);
 
 		if (enabled)
-			line_add_value(line, "-global", "ICH9-LPC.%s=%d", states[i][1],
-				       strcmp(enabled, "no") == 0);
+			line_add_value(line, "-global", "%s.%s=%d",
+				       node_is_i440fx(line->root) ? "PIIX4_PM" : "ICH9-LPC",
+				       states[i][1], strcmp(enabled, "no") == 0);
 	}
 }
 
@@ -119,24 +135,13 @@ static void add_ends(struct command_line *line)
 	option_end(&action, "-action");
 }
 
+/* What is booted from, each device says itself: line_boot_order(). */
 static void add_boot(struct command_line *line)
 {
-	static const struct {
-		const char *dev;
-		char letter;
-	} letters[] = {{"hd", 'c'}, {"cdrom", 'd'}, {"network", 'n'}};
 	const xmlNode *menu = node_find(line->root, "os/bootmenu");
 	struct option_text boot;
-	char order[8] = "";
-	size_t count = 0;
 
-	for (const xmlNode *at = node_find(line->root, "os/boot"); at && count < 3;
-	     at = node_next(at, "boot"))
-		for (size_t i = 0; i < 3; i++)
-			if (node_has(at, "dev", letters[i].dev))
-				order[count++] = letters[i].letter;
 	option_begin(&boot, line, "");
-	option_add(&boot, "order", count ? order : NULL);
 	if (menu)
 		option_add(&boot, "menu", node_has(menu, "enable", "yes") ? "on" : "off");
 	option_add(&boot, "splash-time", node_attribute(menu, "timeout"));
@@ -183,36 +188,68 @@ static const struct {
 	  {"sku", "sku"}}},
 };
 
-static void add_entry(struct command_line *line, size_t structure, const xmlNode *entry,
-		      struct option_text *option)
+/* QEMU's name for an entry; NULL: it has none. */
+static const char *smbios_key(size_t structure, const char *name)
 {
-	const char *name = node_attribute(entry, "name");
-
 	for (size_t i = 0; i < 8 && structures[structure].entries[i].entry; i++)
-		if (strcmp(name, structures[structure].entries[i].entry) == 0) {
-			option_add(option, structures[structure].entries[i].key, node_text(entry));
-			return;
-		}
-	line_fail(line, EOPNOTSUPP, entry, "domain/sysinfo/%s/entry@name='%s' isn't supported",
-		  structures[structure].element, name);
+		if (strcmp(name, structures[structure].entries[i].entry) == 0)
+			return structures[structure].entries[i].key;
+	return NULL;
+}
+
+static void add_structure(struct command_line *line, size_t structure, const xmlNode *from)
+{
+	struct option_text option;
+
+	option_begin(&option, line, structures[structure].type);
+	for (const xmlNode *at = node_child(from, "entry"); at; at = node_next(at, "entry")) {
+		const char *name = node_attribute(at, "name"), *key = smbios_key(structure, name);
+
+		if (key)
+			option_add(&option, key, node_text(at));
+		else
+			line_fail(line, EOPNOTSUPP, at,
+				  "domain/sysinfo/%s/entry@name='%s' isn't supported",
+				  structures[structure].element, name);
+	}
+	option_end(&option, "-smbios");
+}
+
+/* The host's own; but the guest's UUID stays its own. */
+static void add_host_structure(struct command_line *line, size_t structure)
+{
+	struct option_text option;
+	size_t count = 0;
+
+	for (size_t i = 0; i < line->files->smbios_count; i++) {
+		const struct command_line_smbios *word = &line->files->smbios[i];
+		const char *key = smbios_key(structure, word->name);
+
+		if (strcmp(word->element, structures[structure].element) != 0 || !key ||
+		    strcmp(key, "uuid") == 0)
+			continue;
+		if (!count++)
+			option_begin(&option, line, structures[structure].type);
+		option_add(&option, key, word->text);
+	}
+	if (count)
+		option_end(&option, "-smbios");
 }
 
 static void add_smbios(struct command_line *line)
 {
 	const xmlNode *sysinfo = node_child(line->root, "sysinfo");
+	bool is_own = node_says(line->root, "os/smbios@mode", "sysinfo");
+	bool is_host = node_says(line->root, "os/smbios@mode", "host");
 
-	if (!node_says(line->root, "os/smbios@mode", "sysinfo"))
-		return;
 	for (size_t i = 0; i < sizeof(structures) / sizeof(structures[0]); i++) {
 		const xmlNode *from = node_child(sysinfo, structures[i].element);
-		struct option_text option;
 
-		if (!from)
-			continue;
-		option_begin(&option, line, structures[i].type);
-		for (const xmlNode *at = node_child(from, "entry"); at; at = node_next(at, "entry"))
-			add_entry(line, i, at, &option);
-		option_end(&option, "-smbios");
+		if (is_own && from)
+			add_structure(line, i, from);
+		/* as libvirt: not the case that the host is in */
+		else if (is_host && strcmp(structures[i].element, "chassis") != 0)
+			add_host_structure(line, i);
 	}
 }
 
@@ -229,6 +266,15 @@ static void add_genid(struct command_line *line)
 	line_put(line, LINE_DEVICE, object);
 }
 
+/* Where a kernel that crashes writes its dump's description (docs/specs/vmcoreinfo.rst of QEMU). */
+static void add_vmcoreinfo(struct command_line *line)
+{
+	const xmlNode *node = node_find(line->root, "features/vmcoreinfo");
+
+	if (node && !node_has(node, "state", "off"))
+		line_put(line, LINE_DEVICE, line_object(line, "driver", "vmcoreinfo"));
+}
+
 void line_system(struct command_line *line)
 {
 	add_processors(line);
@@ -241,4 +287,5 @@ void line_system(struct command_line *line)
 	add_pm(line);
 	add_boot(line);
 	add_genid(line);
+	add_vmcoreinfo(line);
 }

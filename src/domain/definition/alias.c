@@ -31,6 +31,8 @@ const char *disk_bus(const xmlNode *disk)
 
 	if (bus)
 		return bus;
+	if (dev && dev[0] == 'h' && node_is_i440fx(disk))
+		return "ide";
 	return dev && dev[0] == 'v' ? "virtio" : "sata";
 }
 
@@ -147,7 +149,10 @@ static void disk_alias(const xmlNode *disk, char *buffer, size_t size)
 	const char *bus = disk_bus(disk);
 	int index = disk_index(node_get(disk, "target@dev"));
 
-	if (node_says(disk, "address@type", "drive"))
+	if (node_says(disk, "address@type", "drive") && strcmp(bus, "ide") == 0)
+		(void)text_format(buffer, size, "ide0-%s-%s", node_get(disk, "address@bus"),
+				  node_get(disk, "address@unit"));
+	else if (node_says(disk, "address@type", "drive"))
 		(void)text_format(
 			buffer, size, "%s%s-0-%s%s%s", bus, node_get(disk, "address@controller"),
 			strcmp(bus, "scsi") == 0 ? node_get(disk, "address@target") : "",
@@ -166,8 +171,11 @@ static bool controller_alias(const xmlNode *controller, char *buffer, size_t siz
 	if (!node_is(controller, "controller") || !type || !index)
 		return false;
 	if (strcmp(type, "pci") == 0)
-		(void)text_format(buffer, size, "%s.%s", is_first ? "pcie" : "pci", index);
-	else if (strcmp(type, "sata") == 0 && is_first)
+		(void)text_format(buffer, size, "%s.%s",
+				  node_has(controller, "model", "pcie-root") ? "pcie" : "pci",
+				  index);
+	else if (strcmp(type, "ide") == 0 ||
+		 (strcmp(type, "sata") == 0 && is_first && !node_is_i440fx(controller)))
 		(void)text_copy(buffer, size, "ide"); /* the machine's own, as QEMU calls it */
 	else if (strcmp(type, "usb") == 0 && is_first && !node_child(controller, "master"))
 		(void)text_copy(buffer, size, "usb");
@@ -235,7 +243,9 @@ enum { CONTROLLERS_MAX = 256, PORTS_MAX = 512 }; /* as in table_devices.c */
 
 static int set_drive(const xmlNode *devices, xmlNode *disk, struct pt_error *err)
 {
-	const unsigned int units = strcmp(disk_bus(disk), "sata") == 0 ? 6 : 16384;
+	/* IDE has two buses of two */
+	const bool is_ide = strcmp(disk_bus(disk), "ide") == 0;
+	const unsigned int units = is_ide ? 4 : strcmp(disk_bus(disk), "sata") == 0 ? 6 : 16384;
 	int index = disk_index(node_get(disk, "target@dev"));
 	struct numbers numbers;
 	xmlNode *address;
@@ -247,12 +257,14 @@ static int set_drive(const xmlNode *devices, xmlNode *disk, struct pt_error *err
 		uint64_t controller = number_at(at, "address@controller", CONTROLLERS_MAX);
 		uint64_t unit = number_at(at, "address@unit", units);
 
+		if (is_ide && unit < units)
+			unit += number_at(at, "address@bus", 2) * 2;
 		if (at != disk && strcmp(disk_bus(at), disk_bus(disk)) == 0 &&
 		    controller < CONTROLLERS_MAX && unit < units)
 			numbers_mark(&numbers, controller * units + unit);
 	}
 	seat = numbers_end(&numbers);
-	if (seat / units >= CONTROLLERS_MAX)
+	if (seat / units >= (is_ide ? 1 : CONTROLLERS_MAX))
 		return pt_fail(
 			err, PT_INVALID, EBUSY,
 			"domain/devices/disk/target@dev: '%.32s' is too far behind the first "
@@ -262,8 +274,10 @@ static int set_drive(const xmlNode *devices, xmlNode *disk, struct pt_error *err
 	address = node_add(disk, "address", NULL);
 	if (!address || node_set(address, "type", "drive") < 0 ||
 	    node_set_format(address, "controller", "%u", (unsigned int)(seat / units)) < 0 ||
-	    node_set(address, "bus", "0") < 0 || node_set(address, "target", "0") < 0 ||
-	    node_set_format(address, "unit", "%u", (unsigned int)(seat % units)) < 0)
+	    node_set_format(address, "bus", "%u", is_ide ? (unsigned int)(seat / 2) : 0) < 0 ||
+	    node_set(address, "target", "0") < 0 ||
+	    node_set_format(address, "unit", "%u",
+			    (unsigned int)(is_ide ? seat % 2 : seat % units)) < 0)
 		return pt_fail_memory(err);
 	return 0;
 }
@@ -299,7 +313,8 @@ int device_set_seat(const xmlNode *devices, xmlNode *device, struct pt_error *er
 	if (node_child(device, "address"))
 		return 0;
 	if (node_is(device, "disk") &&
-	    (strcmp(disk_bus(device), "sata") == 0 || strcmp(disk_bus(device), "scsi") == 0))
+	    (strcmp(disk_bus(device), "sata") == 0 || strcmp(disk_bus(device), "scsi") == 0 ||
+	     strcmp(disk_bus(device), "ide") == 0))
 		return set_drive(devices, device, err);
 	if ((node_is(device, "channel") || node_is(device, "console")) &&
 	    node_says(device, "target@type", "virtio"))

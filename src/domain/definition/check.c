@@ -58,7 +58,9 @@ static bool is_cpuset(const char *text)
 
 static bool is_machine(const char *text)
 {
-	return strcmp(text, "q35") == 0 || (strncmp(text, "pc-q35-", 7) == 0 && is_word(text));
+	return strcmp(text, "q35") == 0 || strcmp(text, "pc") == 0 ||
+	       ((strncmp(text, "pc-q35-", 7) == 0 || strncmp(text, "pc-i440fx-", 10) == 0) &&
+		is_word(text));
 }
 
 /* libvirt's -1 is "not chosen yet". */
@@ -84,6 +86,12 @@ static bool is_time(const char *text)
 	return end && !*end;
 }
 
+/* Nothing: one is made. */
+static bool is_genid(const char *text)
+{
+	return !*text || is_uuid(text);
+}
+
 static const struct {
 	const char *name;
 	bool (*is)(const char *text);
@@ -92,8 +100,9 @@ static const struct {
 } kinds[] = {
 	{"mac", is_mac, "a MAC address", EINVAL},
 	{"uuid", is_uuid, "a UUID", EINVAL},
+	{"genid", is_genid, "a UUID", EINVAL},
 	{"cpuset", is_cpuset, "a list such as 0-3,8", EINVAL},
-	{"machine", is_machine, "q35 or one of its versions", EOPNOTSUPP},
+	{"machine", is_machine, "q35, pc or one of their versions", EOPNOTSUPP},
 	{"port", is_port, "a port", EINVAL},
 	{"time", is_time, "a time such as 2030-01-31T23:59:59", EINVAL},
 	{"wwn", is_wwn, "16 hexadecimal digits", EINVAL},

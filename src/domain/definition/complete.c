@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "domain/definition/alias.h"
 #include "domain/definition/check.h"
+#include "domain/definition/defaults.h"
 #include "domain/definition/device.h"
 #include "domain/definition/mac.h"
 #include "domain/definition/topology.h"
@@ -75,8 +76,9 @@ static int number_controllers(xmlNode *devices, struct pt_error *err)
 	for (xmlNode *at = node_child(devices, "controller"); at;
 	     at = node_next(at, "controller")) {
 		/* of PCI the first is the root, whether it is written down or not */
-		unsigned int index =
-			node_has(at, "type", "pci") && !node_has(at, "model", "pcie-root");
+		unsigned int index = node_has(at, "type", "pci") &&
+				     !node_has(at, "model", "pcie-root") &&
+				     !node_has(at, "model", "pci-root");
 
 		if (node_attribute(at, "index"))
 			continue;
@@ -115,7 +117,10 @@ static int need_for(xmlNode *devices, const xmlNode *device, struct pt_error *er
 	bool is_disk = node_is(device, "disk");
 
 	if (is_on_usb(device))
-		return need_controller(devices, "usb", "qemu-xhci", 0, err);
+		return need_controller(devices, "usb",
+				       node_is_i440fx(device) ? "piix3-uhci" : "qemu-xhci", 0, err);
+	if (is_disk && strcmp(disk_bus(device), "ide") == 0)
+		return need_controller(devices, "ide", NULL, 0, err);
 	if (is_disk && strcmp(disk_bus(device), "sata") == 0)
 		return need_controller(devices, "sata", NULL, seat_controller(device), err);
 	if (is_disk && strcmp(disk_bus(device), "scsi") == 0)
@@ -133,7 +138,8 @@ static int add_controllers(xmlNode *devices, struct pt_error *err)
 	int r = number_controllers(devices, err);
 
 	if (r == 0)
-		r = need_controller(devices, "pci", "pcie-root", 0, err);
+		r = need_controller(devices, "pci",
+				    node_is_i440fx(devices) ? "pci-root" : "pcie-root", 0, err);
 	for (xmlNode *at = node_child(devices, NULL); at && r == 0; at = node_next(at, NULL)) {
 		r = device_set_seat(devices, at, err);
 		if (r == 0)
@@ -164,15 +170,22 @@ static int add_audio(xmlNode *devices, struct pt_error *err)
 	return 0;
 }
 
-/* Root ports first: they share slots, and others go behind them. */
+/*
+ * Root ports first: they share slots, and others go behind them; then what makes more buses, those
+ * that are nearer to the root before those behind them.
+ */
 static int place_all(struct topology *topology, struct pt_error *err)
 {
+	static const char *const first[] = {
+		"pcie-root-port",    "pcie-switch-upstream-port", "pcie-switch-downstream-port",
+		"dmi-to-pci-bridge", "pcie-to-pci-bridge",	  "pci-bridge"};
+	const size_t rounds = sizeof(first) / sizeof(first[0]);
 	int r = 0;
 
-	for (int round = 0; round < 2 && r == 0; round++)
+	for (size_t round = 0; round <= rounds && r == 0; round++)
 		for (xmlNode *at = node_child(topology->devices, NULL); at && r == 0;
 		     at = node_next(at, NULL))
-			if (round == 1 || node_has(at, "model", "pcie-root-port"))
+			if (round == rounds || node_has(at, "model", first[round]))
 				r = topology_place(topology, at, err);
 	return r;
 }
@@ -187,7 +200,9 @@ int definition_complete(struct definition *def, struct pt_error *err)
 		devices = node_add(definition_root(def), "devices", NULL);
 	if (!devices)
 		return pt_fail_memory(err);
-	r = definition_complete_macs(def, err);
+	r = definition_set_defaults(def, err);
+	if (r == 0)
+		r = definition_complete_macs(def, err);
 	if (r == 0)
 		r = add_audio(devices, err);
 	if (r == 0)
@@ -197,7 +212,8 @@ int definition_complete(struct definition *def, struct pt_error *err)
 	if (r == 0)
 		r = place_all(topology, err);
 	/* a machine that is full without them starts all the same */
-	while (r == 0 && topology_count_free(topology) < DEFINITION_FREE_PORTS)
+	while (r == 0 && !node_is_i440fx(devices) &&
+	       topology_count_free(topology) < DEFINITION_FREE_PORTS)
 		if (topology_add_port(topology, NULL) < 0)
 			break;
 	return r < 0 ? r : definition_check_count(devices, 0, err);
@@ -233,6 +249,9 @@ static int check_seat(const struct topology *topology, const struct pt_address *
 	char text[PT_ADDRESS_TEXT];
 
 	(void)pt_address_format(address, text);
+	if (!address->domain && bus->kind == BUS_PCI_ROOT && address->device > 2 &&
+	    !address->function && !bus->used[address->device])
+		return 0;
 	if (address->domain || !bus->has_hotplug || address->device || address->function)
 		return pt_fail(
 			err, PT_INVALID, EINVAL,
@@ -254,6 +273,8 @@ static int choose_seat(const struct topology *topology, xmlNode *device, struct 
 	struct pt_address address = {.bus = (uint8_t)topology_free_port(topology)};
 
 	if (!address.bus)
+		address.device = (uint8_t)topology_free_slot(topology);
+	if (!address.bus && !address.device)
 		return pt_fail(
 			err, PT_INVALID, EBUSY,
 			"No more available PCI slots: every root port of the guest with hotplug is "

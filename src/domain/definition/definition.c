@@ -52,7 +52,33 @@ xmlNode *definition_root(const struct definition *def)
 	return xmlDocGetRootElement(def->doc);
 }
 
-/* RFC 9562, version 4 (random), where none was given; in libvirt's spelling where one was. */
+/* RFC 9562, version 4: random. */
+static int make_uuid(unsigned char bytes[16], struct pt_error *err)
+{
+	if (getrandom(bytes, 16, 0) != 16)
+		return pt_fail(err, PT_SYSTEM, errno, "can't get random numbers for a UUID");
+	bytes[6] = (unsigned char)((bytes[6] & 0x0f) | 0x40);
+	bytes[8] = (unsigned char)((bytes[8] & 0x3f) | 0x80);
+	return 0;
+}
+
+/* An empty one is to be made, and kept. */
+static int settle_genid(xmlNode *domain, struct pt_error *err)
+{
+	xmlNode *node = node_child(domain, "genid");
+	unsigned char bytes[16];
+	char text[DEFINITION_UUID_TEXT];
+	int r = 0;
+
+	if (!node || node_text(node))
+		return 0;
+	r = make_uuid(bytes, err);
+	if (!r && node_set_text(node, uuid_format(bytes, text)) < 0)
+		r = pt_fail_memory(err);
+	return r;
+}
+
+/* A new one where none was given; in libvirt's spelling where one was. */
 static int settle_uuid(xmlNode *domain, struct pt_error *err)
 {
 	xmlNode *node = node_child(domain, "uuid"), *made;
@@ -63,11 +89,10 @@ static int settle_uuid(xmlNode *domain, struct pt_error *err)
 		uuid_parse(node_text(node), bytes);
 		node_remove(node);
 	} else {
-		if (getrandom(bytes, sizeof(bytes), 0) != sizeof(bytes))
-			return pt_fail(err, PT_SYSTEM, errno,
-				       "can't get random numbers for a UUID");
-		bytes[6] = (unsigned char)((bytes[6] & 0x0f) | 0x40);
-		bytes[8] = (unsigned char)((bytes[8] & 0x3f) | 0x80);
+		int r = make_uuid(bytes, err);
+
+		if (r < 0)
+			return r;
 	}
 	made = node_add(domain, "uuid", uuid_format(bytes, text));
 	if (!made)
@@ -97,6 +122,8 @@ static int definition_parse_as(const char *text, unsigned int flags, bool is_dev
 		r = definition_check_rules(definition_root(def), err);
 	if (r == 0 && !is_device)
 		r = settle_uuid(definition_root(def), err);
+	if (r == 0 && !is_device)
+		r = settle_genid(definition_root(def), err);
 	if (r < 0)
 		return r;
 	*ret_def = TAKE_POINTER(def);
@@ -259,9 +286,11 @@ uint64_t definition_memory(const struct definition *def)
 
 uint64_t definition_memory_now(const struct definition *def)
 {
+	const xmlNode *balloon = node_find(definition_root(def), "devices/memballoon");
 	uint64_t now = size_at(def, "currentMemory");
 
-	return now ? now : definition_memory(def);
+	/* without a balloon there is nothing to take memory from the guest */
+	return now && node_has(balloon, "model", "virtio") ? now : definition_memory(def);
 }
 
 uint64_t definition_memory_hard_limit(const struct definition *def)

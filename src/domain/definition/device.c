@@ -37,7 +37,10 @@ bool device_guest_address(const xmlNode *device, struct pt_address *ret_address)
 {
 	const xmlNode *address = node_child(device, "address");
 
-	return node_has(address, "type", "pci") && device_address(address, ret_address) == 0;
+	/* the host bridge is at 0000:00:00.0: to others this says nothing */
+	return node_has(address, "type", "pci") && device_address(address, ret_address) == 0 &&
+	       (ret_address->domain || ret_address->bus || ret_address->device ||
+		ret_address->function);
 }
 
 static const struct {
@@ -162,6 +165,17 @@ static const struct {
 	{"shmem", "@name", "name"},
 	{"controller", "@index", "type and index"},
 };
+
+bool node_is_i440fx(const xmlNode *node)
+{
+	const xmlNode *root = node && node->doc ? xmlDocGetRootElement(node->doc) : NULL;
+	return root && machine_is_i440fx(node_get(root, "os/type@machine"));
+}
+
+bool machine_is_i440fx(const char *machine)
+{
+	return machine && strncmp(machine, "pc", 2) == 0 && strncmp(machine, "pc-q35", 6) != 0;
+}
 
 bool device_is_sound(const xmlNode *device)
 {

@@ -8,6 +8,13 @@
 /* 1 and *ret_hostdev when it is a PCI device of the host, 0 when it is something else. */
 int device_hostdev(xmlNode *device, struct definition_hostdev *ret_hostdev, struct pt_error *err);
 
+/*
+ * Is the guest that @node is of a PC with conventional PCI (machine pc, i440FX and PIIX3)?
+ * Otherwise it is one with PCI Express (q35). False for a device that stands alone.
+ */
+bool node_is_i440fx(const xmlNode *node);
+bool machine_is_i440fx(const char *machine); /* NULL: q35 */
+
 /* An <audio> that plays on the host. */
 bool device_is_sound(const xmlNode *device);
 

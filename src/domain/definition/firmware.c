@@ -55,7 +55,12 @@ static bool has_word(struct json_object *array, const char *word)
 /* The descriptors know no aliases: "q35" is the newest of its versions, whichever that is. */
 static bool is_for_machine(struct json_object *targets, const char *machine)
 {
-	const char *name = strcmp(machine, "q35") == 0 ? "pc-q35-0" : machine;
+	const char *name = machine;
+
+	if (strcmp(machine, "q35") == 0)
+		name = "pc-q35-0";
+	else if (strcmp(machine, "pc") == 0)
+		name = "pc-i440fx-0";
 
 	for (size_t i = 0; i < length_of(targets); i++) {
 		struct json_object *target = json_object_array_get_idx(targets, i);

@@ -7,8 +7,10 @@
 #include <string.h>
 
 #include "base/auto.h"
+#include "base/text.h"
 #include "domain/definition/definition.h"
 #include "domain/definition/device.h"
+#include "domain/definition/iothreads.h"
 #include "domain/definition/units.h"
 #include "domain/definition/xml_node.h"
 
@@ -24,7 +26,6 @@ static const struct {
 	{"interface", "network", "source"},
 	{"disk", NULL, "target"},
 	{"disk", "nvme", "source/address"},
-	{"disk", "block", "source"},
 	{"channel", NULL, "target"},
 	{"channel", "file", "source"},
 	{"serial", "file", "source"},
@@ -61,7 +62,8 @@ static int check_device(const xmlNode *device, struct pt_error *err)
 	r = check_musts(device, err);
 	if (r == 0 && size)
 		r = size_of_node(size, &bytes, err);
-	if (r == 0 && node_is(device, "disk") && node_has(device, "type", "file") &&
+	if (r == 0 && node_is(device, "disk") &&
+	    (node_has(device, "type", "file") || node_has(device, "type", "block")) &&
 	    !node_child(device, "source") && !node_has(device, "device", "cdrom"))
 		r = pt_fail(err, PT_INVALID, EINVAL,
 			    "domain/devices/disk/source is missing (line %ld)",
@@ -199,6 +201,96 @@ static int check_pages(const xmlNode *domain, struct pt_error *err)
 	return r;
 }
 
+static int check_iothread(const xmlNode *node, const char *path, const struct iothread *iothreads,
+			  size_t count, struct pt_error *err)
+{
+	const char *text = node_get(node, path);
+	uint64_t id;
+
+	if (!text || text_parse_number(text, 10, UINT32_MAX, &id) < 0 ||
+	    iothreads_have(iothreads, count, (unsigned int)id))
+		return 0;
+	return pt_fail(
+		err, PT_INVALID, EINVAL,
+		"%s: IOThread '%s' not defined in iothreadid: the guest has no I/O thread of "
+		"this number (line %ld)",
+		(const char *)node->name, text, xmlGetLineNo(node));
+}
+
+/* Whoever names one: a disk, a controller, and where it is pinned. */
+static int check_iothreads(const xmlNode *domain, struct pt_error *err)
+{
+	const xmlNode *at = node_child(node_child(domain, "devices"), NULL);
+	struct iothread iothreads[IOTHREADS_MAX];
+	size_t count = iothreads_read(domain, iothreads);
+	int r = 0;
+
+	for (size_t i = 0; i < count && r == 0; i++)
+		if (iothreads_have(iothreads, i, iothreads[i].id))
+			r = pt_fail(err, PT_INVALID, EINVAL,
+				    "domain/iothreadids: %u is the number of two I/O threads",
+				    iothreads[i].id);
+	for (; at && r == 0; at = node_next(at, NULL))
+		r = check_iothread(at, "driver@iothread", iothreads, count, err);
+	for (at = node_find(domain, "cputune/iothreadpin"); at && r == 0;
+	     at = node_next(at, "iothreadpin"))
+		r = check_iothread(at, "@iothread", iothreads, count, err);
+	return r;
+}
+
+/* Each processor by itself, as libvirt writes them: QEMU begins with the first ones. */
+static int check_vcpus(const xmlNode *domain, struct pt_error *err)
+{
+	const xmlNode *at = node_find(domain, "vcpus/vcpu");
+	const char *maximum = node_get(domain, "vcpu"), *current = node_get(domain, "vcpu@current");
+	uint64_t count = 1, id = 0;
+
+	if (!at)
+		return 0;
+	if (maximum)
+		(void)text_parse_number(maximum, 10, 1024, &count);
+	if (current)
+		(void)text_parse_number(current, 10, 1024, &count);
+	for (; at; at = node_next(at, "vcpu"))
+		if (node_number(at, "id", 1023, &id) == 0 &&
+		    node_has(at, "enabled", "yes") != (id < count))
+			return pt_fail(
+				err, PT_INVALID, EOPNOTSUPP,
+				"domain/vcpus: vCPU %llu is %s, but the first %llu are those that "
+				"the guest begins with (line %ld)",
+				(unsigned long long)id,
+				node_has(at, "enabled", "yes") ? "enabled" : "off",
+				(unsigned long long)count, xmlGetLineNo(at));
+	return 0;
+}
+
+/* QEMU gets its devices as JSON, which -set doesn't reach. */
+static int check_own_arguments(const xmlNode *domain, struct pt_error *err)
+{
+	for (const xmlNode *own = domain->children; own; own = own->next) {
+		bool is_set = false;
+
+		if (!own->ns || strcmp((const char *)own->name, "commandline") != 0)
+			continue;
+		for (const xmlNode *arg = own->children; arg; arg = arg->next) {
+			const char *value = node_attribute(arg, "value");
+
+			if (is_set && value && strncmp(value, "device.", 7) == 0)
+				return pt_fail(
+					err, PT_INVALID, EOPNOTSUPP,
+					"qemu:commandline: -set %s can't reach the device, for QEMU "
+					"gets it as JSON; say it as <qemu:override><qemu:device "
+					"alias='%.*s'><qemu:frontend><qemu:property name=… type=… "
+					"value=…/></qemu:frontend></qemu:device></qemu:override> "
+					"(line %ld)",
+					value, (int)strcspn(value + 7, "."), value + 7,
+					xmlGetLineNo(arg));
+			is_set = text_equal(value, "-set");
+		}
+	}
+	return 0;
+}
+
 int definition_check_rules(const xmlNode *root, struct pt_error *err)
 {
 	int r;
@@ -212,5 +304,11 @@ int definition_check_rules(const xmlNode *root, struct pt_error *err)
 		r = check_pages(root, err);
 	if (r == 0 && !node_find(root, "os/type"))
 		r = pt_fail(err, PT_INVALID, EINVAL, "domain/os/type is missing");
+	if (r == 0)
+		r = check_iothreads(root, err);
+	if (r == 0)
+		r = check_vcpus(root, err);
+	if (r == 0)
+		r = check_own_arguments(root, err);
 	return r < 0 ? r : check_devices(root, err);
 }

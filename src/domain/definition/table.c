@@ -13,6 +13,8 @@
 #define UNIT   "unit=b|bytes|KB|k|KiB|MB|M|MiB|GB|G|GiB|TB|T|TiB"
 #define U64    "#0-18446744073709551615"
 #define STATE  "state=" ON_OFF
+/* sched(7): what has a priority is real-time */
+#define SCHEDULER "fifo|rr|batch|idle priority=#1-99"
 
 const struct supported supported_guest[] = {
 	{".", NULL, "type!=kvm|qemu id=#0-2147483647", ONE},
@@ -21,7 +23,7 @@ const struct supported supported_guest[] = {
 	{"title", "?", NULL, ONE},
 	{"description", "?", NULL, ONE},
 	{"metadata", "?", NULL, VERBATIM},
-	{"genid", "&uuid", NULL, ONE},
+	{"genid", "&genid", NULL, ONE},
 
 	/* memory */
 	{"memory", U64, UNIT " dumpCore=" ON_OFF, ONE},
@@ -42,18 +44,31 @@ const struct supported supported_guest[] = {
 	 "cellid!=#0-127 mode=strict|preferred|interleave nodeset!=&cpuset", MANY},
 
 	/* processors */
+	{"vcpus", NULL, NULL, ONE},
+	{"vcpus/vcpu", NULL,
+	 "id!=#0-1023 enabled!=" YES_NO " hotpluggable=" YES_NO " order=#1-1024", MANY},
 	{"vcpu", "#1-1024", "placement=static cpuset=&cpuset current=#1-1024", ONE},
 	{"iothreads", "#0-64", NULL, ONE},
+	{"iothreadids", NULL, NULL, ONE},
+	{"iothreadids/iothread", NULL,
+	 "id!=#1-4294967295 thread_pool_min=#0-2147483647 thread_pool_max=#1-2147483647", MANY},
+	{"iothreadids/iothread/poll", NULL,
+	 "max=#0-9223372036854775807 grow=#0-9223372036854775807 shrink=#0-9223372036854775807",
+	 ONE},
 	{"cputune", NULL, NULL, ONE},
 	{"cputune/shares", "#1-10000", NULL, ONE},
 	{"cputune/vcpupin", NULL, "vcpu!=#0-1023 cpuset!=&cpuset", MANY},
+	{"cputune/vcpusched", NULL, "vcpus!=&cpuset scheduler!=" SCHEDULER, MANY},
+	{"cputune/iothreadsched", NULL, "iothreads!=&cpuset scheduler!=" SCHEDULER, MANY},
+	{"cputune/emulatorsched", NULL, "scheduler!=" SCHEDULER, ONE},
 	{"cputune/emulatorpin", NULL, "cpuset!=&cpuset", ONE},
-	{"cputune/iothreadpin", NULL, "iothread!=#1-64 cpuset!=&cpuset", MANY},
+	{"cputune/iothreadpin", NULL, "iothread!=#1-4294967295 cpuset!=&cpuset", MANY},
 	{"cpu", NULL,
 	 "mode=custom|host-model|host-passthrough|maximum match=exact check=none|partial|full "
 	 "migratable=" ON_OFF,
 	 ONE},
-	{"cpu/model", "~", "fallback=allow|forbid", ONE},
+	{"cpu/model", "?", "fallback=allow|forbid vendor_id=~", ONE},
+	{"cpu/vendor", "~", NULL, ONE},
 	{"cpu/topology", NULL,
 	 "sockets!=#1-1024 dies=#1-1024 clusters=#1-1024 cores!=#1-1024 threads!=#1-1024", ONE},
 	{"cpu/cache", NULL, "mode!=passthrough|emulate|disable level=#3-3", ONE},
@@ -76,7 +91,7 @@ const struct supported supported_guest[] = {
 	{"os/boot", NULL, "dev!=hd|cdrom|network", MANY},
 	{"os/bootmenu", NULL, "enable!=" YES_NO " timeout=#0-65535", ONE},
 	{"os/bios", NULL, "rebootTimeout=#0-65535", ONE},
-	{"os/smbios", NULL, "mode!=emulate|sysinfo", ONE},
+	{"os/smbios", NULL, "mode!=emulate|sysinfo|host", ONE},
 	{"sysinfo", NULL, "type!=smbios", ONE},
 	{"sysinfo/{bios,system,baseBoard,chassis}", NULL, NULL, ONE},
 	{"sysinfo/{bios,system,baseBoard,chassis}/entry", "?", "*name!=~", MANY},
@@ -87,6 +102,7 @@ const struct supported supported_guest[] = {
 	{"features/apic", NULL, NULL, ONE},
 	{"features/{pmu,vmport,vmcoreinfo}", NULL, STATE, ONE},
 	{"features/smm", NULL, STATE, ONE},
+	{"features/smm/tseg", "#1-4294967295", UNIT, ONE},
 	{"features/ioapic", NULL, "driver!=kvm|qemu", ONE},
 	{"features/kvm", NULL, NULL, ONE},
 	{"features/kvm/{hidden,hint-dedicated,poll-control,pv-ipi}", NULL, "state!=" ON_OFF, ONE},
@@ -103,11 +119,12 @@ const struct supported supported_guest[] = {
 	/* time */
 	{"clock", NULL, "offset=utc|localtime", ONE},
 	{"clock/timer", NULL, "*name!=rtc|pit|hpet|kvmclock|hypervclock|tsc", MANY},
-	{"clock/timer[rtc]", NULL, "present=yes tickpolicy=catchup|delay track=guest|wall", MANY},
-	{"clock/timer[pit]", NULL, "present=yes tickpolicy=delay|discard", MANY},
-	{"clock/timer[hpet,kvmclock,hypervclock]", NULL, "present!=" YES_NO, MANY},
-	{"clock/timer[tsc]", NULL, "present=yes frequency=#1-18446744073709551615 mode=native",
+	{"clock/timer[rtc]", NULL, "present=" YES_NO " tickpolicy=catchup|delay track=guest|wall",
 	 MANY},
+	{"clock/timer[pit]", NULL, "present=" YES_NO " tickpolicy=delay|discard|catchup", MANY},
+	{"clock/timer[hpet,kvmclock,hypervclock]", NULL, "present!=" YES_NO, MANY},
+	{"clock/timer[tsc]", NULL,
+	 "present=" YES_NO " frequency=#1-18446744073709551615 mode=native", MANY},
 
 	/* ends */
 	{"on_poweroff", "destroy|restart|preserve", NULL, ONE},
@@ -119,13 +136,23 @@ const struct supported supported_guest[] = {
 	{"devices", NULL, NULL, ONE},
 
 	/* AppArmor; what a run chose is "dynamic" */
-	{"seclabel", NULL, "type!=none|dynamic model=apparmor|selinux relabel=" YES_NO, MANY},
+	{"seclabel", NULL, "type!=none|dynamic model=apparmor|selinux|dac|none relabel=" YES_NO,
+	 MANY},
 	{"seclabel/{label,imagelabel}", "?", NULL, ONE},
 
 	/* words for QEMU itself */
 	{"qemu:commandline", NULL, NULL, ONE},
 	{"qemu:commandline/qemu:arg", NULL, "value!=?", MANY},
 	{"qemu:commandline/qemu:env", NULL, "name!=~ value=?", MANY},
+	/* properties of one device, beside or in the place of ours */
+	{"qemu:override", NULL, NULL, ONE},
+	{"qemu:override/qemu:device", NULL, "alias!=~", MANY},
+	{"qemu:override/qemu:device/qemu:frontend", NULL, NULL, ONE},
+	{"qemu:override/qemu:device/qemu:frontend/qemu:property", NULL,
+	 "name!=~ type!=string|signed|unsigned|bool|remove value=?", MANY},
+	/* what libvirt is to believe of QEMU: nothing here depends on it */
+	{"qemu:capabilities", NULL, NULL, ONE},
+	{"qemu:capabilities/{qemu:add,qemu:del}", NULL, "capability!=~", MANY},
 };
 
 const size_t supported_guest_count = sizeof(supported_guest) / sizeof(supported_guest[0]);

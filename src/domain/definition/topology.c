@@ -13,6 +13,9 @@
  */
 enum { FIRST_SLOT = 2, LAST_SLOT = 0x1a, LPC_SLOT = 0x1f, SATA_FUNCTION = 2 };
 
+/* pci.0 of pc: slot 0 is the host bridge, 1 PIIX3 with IDE, USB and power management. */
+enum { PIIX_SLOT = 1, IDE_FUNCTION = 1, UHCI_FUNCTION = 2, VIDEO_SLOT = 2, PCI_FIRST_SLOT = 3 };
+
 /* ---- what goes where ---- */
 
 /* Fixed places, as libvirt chooses them; guests' drivers have come to expect some. */
@@ -32,12 +35,18 @@ static const struct {
 	{"controller", "@model", "pcie-switch-downstream-port", PLACE_SWITCH, {0}},
 	{"controller", "@model", "pcie-switch-upstream-port", PLACE_PORT, {0}},
 	{"controller", "@model", "pcie-to-pci-bridge", PLACE_PORT, {0}},
+	{"controller", "@model", "dmi-to-pci-bridge", PLACE_ROOT, {.device = 0x1e}},
+	{"controller", "@model", "pci-bridge", PLACE_PCI, {0}},
 	{"controller", "@type", "scsi", PLACE_PORT, {0}},
 	{"controller", "@type", "virtio-serial", PLACE_PORT, {0}},
 	{"controller", "@model", "ich9-ehci1", PLACE_ROOT, {.device = 0x1d, .function = 7}},
 	{"controller", "@model", "ich9-uhci1", PLACE_ROOT, {.device = 0x1d, .function = 0}},
 	{"controller", "@model", "ich9-uhci2", PLACE_ROOT, {.device = 0x1d, .function = 1}},
 	{"controller", "@model", "ich9-uhci3", PLACE_ROOT, {.device = 0x1d, .function = 2}},
+	{"controller", "@model", "piix3-uhci", PLACE_ROOT, {0}},
+	{"controller", "@model", "piix4-uhci", PLACE_ROOT, {0}},
+	{"controller", "@model", "ehci", PLACE_ROOT, {0}},
+	{"controller", "@model", "pci-ohci", PLACE_ROOT, {0}},
 	{"controller", "@model", "qemu-xhci", PLACE_PORT, {0}},
 	{"controller", "@model", "nec-xhci", PLACE_PORT, {0}},
 	{"sound", "@model", "ich9", PLACE_ROOT, {.device = 0x1b}},
@@ -82,6 +91,11 @@ static enum placement find_place(const xmlNode *device, struct pt_address *ret_p
 	}
 	if (node_is(device, "disk"))
 		return strcmp(disk_bus(device), "virtio") == 0 ? PLACE_PORT : PLACE_NOWHERE;
+	if (node_is(device, "controller") && node_has(device, "type", "ide"))
+		return PLACE_NOWHERE; /* part of PIIX3 */
+	if (node_is(device, "controller") && node_has(device, "type", "sata") &&
+	    node_is_i440fx(device))
+		return PLACE_ROOT;
 	/* the first SATA controller is part of the machine */
 	if (node_is(device, "controller") && node_has(device, "type", "sata")) {
 		ret_preferred->device = node_has(device, "index", "0") ? LPC_SLOT : 0;
@@ -107,8 +121,11 @@ enum placement device_placement(const xmlNode *device)
 
 int device_set_address(xmlNode *device, const struct pt_address *address, bool is_multifunction)
 {
-	xmlNode *node = node_add(device, "address", NULL);
+	xmlNode *node;
 
+	/* one that says nothing */
+	node_remove(node_child(device, "address"));
+	node = node_add(device, "address", NULL);
 	if (!node || node_set(node, "type", "pci") < 0 ||
 	    node_set_format(node, "domain", "0x%04x", address->domain) < 0 ||
 	    node_set_format(node, "bus", "0x%02x", address->bus) < 0 ||
@@ -128,10 +145,13 @@ static enum bus_kind kind_of(const xmlNode *controller)
 		enum bus_kind kind;
 	} kinds[] = {
 		{"pcie-root", BUS_ROOT},
+		{"pci-root", BUS_PCI_ROOT},
 		{"pcie-root-port", BUS_PORT},
 		{"pcie-switch-downstream-port", BUS_PORT},
 		{"pcie-switch-upstream-port", BUS_UPSTREAM},
 		{"pcie-to-pci-bridge", BUS_BRIDGE},
+		{"pci-bridge", BUS_BRIDGE},
+		{"dmi-to-pci-bridge", BUS_DMI},
 	};
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
@@ -142,20 +162,32 @@ static enum bus_kind kind_of(const xmlNode *controller)
 
 static int read_controllers(struct topology *topology, struct pt_error *err)
 {
+	bool is_pc = node_is_i440fx(topology->devices);
+
 	for (xmlNode *at = node_child(topology->devices, "controller"); at;
 	     at = node_next(at, "controller")) {
+		struct pt_address address;
 		enum bus_kind kind;
 		uint64_t index;
 
 		if (!node_has(at, "type", "pci") || node_number(at, "index", 255, &index) < 0)
 			continue;
 		kind = kind_of(at);
-		if ((kind == BUS_ROOT) != (index == 0))
-			return pt_fail(err, PT_INVALID, EINVAL,
-				       "domain/devices/controller: the pcie-root, and no other PCI "
-				       "controller, must have index 0 (line %ld)",
-				       xmlGetLineNo(at));
+		if ((kind == BUS_ROOT || kind == BUS_PCI_ROOT) != (index == 0))
+			return pt_fail(
+				err, PT_INVALID, EINVAL,
+				"domain/devices/controller: the pcie-root or pci-root, and no "
+				"other PCI controller, must have index 0 (line %ld)",
+				xmlGetLineNo(at));
+		if (node_is_i440fx(at) != (kind == BUS_PCI_ROOT || (kind == BUS_BRIDGE && is_pc)))
+			return pt_fail(
+				err, PT_INVALID, EINVAL,
+				"domain/devices/controller@model='%s' can't be in the machine "
+				"%s (line %ld)",
+				node_attribute(at, "model"), is_pc ? "pc" : "q35",
+				xmlGetLineNo(at));
 		topology->buses[index].kind = kind;
+		topology->buses[index].is_placed = index == 0 || device_guest_address(at, &address);
 		topology->buses[index].has_hotplug =
 			kind == BUS_PORT && !node_says(at, "target@hotplug", "off");
 	}
@@ -173,10 +205,14 @@ static bool may_sit(const struct topology *topology, const xmlNode *device,
 			return node_has(device, "type", "sata") &&
 			       address->function == SATA_FUNCTION;
 		return address->device > 0;
+	case BUS_PCI_ROOT:
+		return address->device != 0 && (address->device != PIIX_SLOT || address->function);
 	case BUS_PORT:
 		return address->device == 0;
 	case BUS_BRIDGE:
 		return address->device > 0;
+	case BUS_DMI:
+		return true;
 	case BUS_UPSTREAM:
 		return device_placement(device) == PLACE_SWITCH;
 	default:
@@ -198,6 +234,7 @@ static int fail_seat(const xmlNode *device, const struct pt_address *address, st
 /* Buses up to those that addresses speak of. */
 static int add_missing_buses(struct topology *topology, struct pt_error *err)
 {
+	bool is_pc = node_is_i440fx(topology->devices);
 	unsigned int last = 0;
 
 	for (const xmlNode *at = node_child(topology->devices, NULL); at;
@@ -215,10 +252,10 @@ static int add_missing_buses(struct topology *topology, struct pt_error *err)
 		port = node_add(topology->devices, "controller", NULL);
 		if (!port || node_set(port, "type", "pci") < 0 ||
 		    node_set_format(port, "index", "%u", bus) < 0 ||
-		    node_set(port, "model", "pcie-root-port") < 0)
+		    node_set(port, "model", is_pc ? "pci-bridge" : "pcie-root-port") < 0)
 			return pt_fail_memory(err);
-		topology->buses[bus].kind = BUS_PORT;
-		topology->buses[bus].has_hotplug = true;
+		topology->buses[bus].kind = is_pc ? BUS_BRIDGE : BUS_PORT;
+		topology->buses[bus].has_hotplug = !is_pc;
 	}
 	return 0;
 }
@@ -312,7 +349,7 @@ static int find_behind_port(struct topology *topology, struct pt_address *ret_ad
 	for (int round = 0; round < 2; round++) {
 		for (unsigned int bus = 1; bus < BUSES; bus++)
 			if (topology->buses[bus].kind == BUS_PORT &&
-			    !topology->buses[bus].used[0]) {
+			    topology->buses[bus].is_placed && !topology->buses[bus].used[0]) {
 				*ret_address = (struct pt_address){.bus = (uint8_t)bus};
 				return 0;
 			}
@@ -322,12 +359,16 @@ static int find_behind_port(struct topology *topology, struct pt_address *ret_ad
 	return -EBUSY;
 }
 
-static int find_in_switch(const struct topology *topology, struct pt_address *ret_address)
+/* The first free slot on a bus of this kind or the other one. */
+static int find_slot(const struct topology *topology, enum bus_kind kind, enum bus_kind other,
+		     struct pt_address *ret_address)
 {
 	for (unsigned int bus = 1; bus < BUSES; bus++)
-		for (unsigned int slot = 0; slot < SLOTS; slot++)
-			if (topology->buses[bus].kind == BUS_UPSTREAM &&
-			    !topology->buses[bus].used[slot]) {
+		for (unsigned int slot = topology->buses[bus].kind == BUS_BRIDGE; slot < SLOTS;
+		     slot++)
+			if ((topology->buses[bus].kind == kind ||
+			     topology->buses[bus].kind == other) &&
+			    topology->buses[bus].is_placed && !topology->buses[bus].used[slot]) {
 				*ret_address = (struct pt_address){.bus = (uint8_t)bus,
 								   .device = (uint8_t)slot};
 				return 0;
@@ -360,11 +401,39 @@ static int set_port_target(xmlNode *port, const struct pt_address *address)
 	return 0;
 }
 
+unsigned int topology_free_slot(const struct topology *topology)
+{
+	unsigned int slot = PCI_FIRST_SLOT;
+
+	while (slot < SLOTS && topology->buses[0].used[slot])
+		slot++;
+	return slot < SLOTS && topology->buses[0].kind == BUS_PCI_ROOT ? slot : 0;
+}
+
+/* On machine pc: what firmware and drivers expect where, and the others in turn. */
+static int find_pci_seat(const struct topology *topology, const xmlNode *device,
+			 const struct pt_address *preferred, struct pt_address *ret_address)
+{
+	struct pt_address wanted = *preferred;
+
+	if (node_is(device, "video"))
+		wanted.device = preferred->device ? VIDEO_SLOT : 0;
+	else if (node_has(device, "model", "piix3-uhci"))
+		wanted = (struct pt_address){.device = PIIX_SLOT, .function = UHCI_FUNCTION};
+	if (wanted.device && is_free(topology, &wanted)) {
+		*ret_address = wanted;
+		return 0;
+	}
+	*ret_address = (struct pt_address){.device = (uint8_t)topology_free_slot(topology)};
+	return ret_address->device ? 0 : -EBUSY;
+}
+
 int topology_place(struct topology *topology, xmlNode *device, struct pt_error *err)
 {
 	struct pt_address address = {0}, preferred;
 	enum placement placement = find_place(device, &preferred);
 	bool is_port = node_has(device, "model", "pcie-root-port");
+	uint64_t index;
 	int r;
 
 	if (placement == PLACE_NOWHERE || device_guest_address(device, &address)) {
@@ -372,12 +441,16 @@ int topology_place(struct topology *topology, xmlNode *device, struct pt_error *
 			return pt_fail_memory(err);
 		return 0;
 	}
-	if (is_port)
+	if (topology->buses[0].kind == BUS_PCI_ROOT)
+		r = find_pci_seat(topology, device, &preferred, &address);
+	else if (is_port)
 		r = find_port_seat(topology, &address);
 	else if (placement == PLACE_ROOT)
 		r = find_root_seat(topology, &preferred, &address);
 	else if (placement == PLACE_SWITCH)
-		r = find_in_switch(topology, &address);
+		r = find_slot(topology, BUS_UPSTREAM, BUS_UPSTREAM, &address);
+	else if (placement == PLACE_PCI)
+		r = find_slot(topology, BUS_DMI, BUS_BRIDGE, &address);
 	else
 		r = find_behind_port(topology, &address, err);
 	if (r < 0)
@@ -391,6 +464,9 @@ int topology_place(struct topology *topology, xmlNode *device, struct pt_error *
 	/* several functions in one slot: root ports, and the USB 2 controllers of ICH9 */
 	r = device_set_address(device, &address,
 			       address.function == 0 && (is_port || address.device == 0x1d));
+	if (r == 0 && node_has(device, "type", "pci") &&
+	    node_number(device, "index", 255, &index) == 0)
+		topology->buses[index].is_placed = true;
 	return r < 0 ? pt_fail_memory(err) : 0;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The guest's PCI buses, as its definition's controllers make them (machine q35). */
+/* The guest's PCI buses, as its definition's controllers make them (machines q35 and pc). */
 #ifndef DOMAIN_DEFINITION_TOPOLOGY_H
 #define DOMAIN_DEFINITION_TOPOLOGY_H
 
@@ -13,8 +13,10 @@ enum { BUSES = 256, SLOTS = 32 };
 enum bus_kind {
 	BUS_NONE,
 	BUS_ROOT,     /* pcie.0 */
+	BUS_PCI_ROOT, /* pci.0 of machine pc: 1 is PIIX3, from 3 on whatever comes */
 	BUS_PORT,     /* behind a root port or a switch's downstream port: slot 0 only */
-	BUS_BRIDGE,   /* behind a pcie-to-pci-bridge: slots 1 … 31 */
+	BUS_BRIDGE,   /* behind a bridge to conventional PCI: slots 1 … 31 */
+	BUS_DMI,      /* behind a dmi-to-pci-bridge: slots 0 … 31 */
 	BUS_UPSTREAM, /* in a switch, for its downstream ports */
 };
 
@@ -23,6 +25,7 @@ struct topology {
 	struct bus {
 		enum bus_kind kind;
 		bool has_hotplug;
+		bool is_placed;	     /* its controller has an address, so something may go there */
 		uint8_t used[SLOTS]; /* a bit for each function */
 	} buses[BUSES];
 };
@@ -33,6 +36,7 @@ enum placement {
 	PLACE_PORT,    /* PCI Express, so behind a port of its own */
 	PLACE_ROOT,    /* on the root bus: root ports, and conventional PCI devices */
 	PLACE_SWITCH,  /* a switch's downstream port */
+	PLACE_PCI,     /* on a conventional bus, behind a bridge */
 };
 
 enum placement device_placement(const xmlNode *device);
@@ -54,6 +58,9 @@ int topology_place(struct topology *topology, xmlNode *device, struct pt_error *
  * ports.
  */
 unsigned int topology_free_port(const struct topology *topology);
+
+/* The first free slot of pci.0; 0: none, or there is no such bus. */
+unsigned int topology_free_slot(const struct topology *topology);
 unsigned int topology_count_free(const struct topology *topology);
 
 /* A root port of @devices behind which nothing is. */

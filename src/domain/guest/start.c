@@ -26,6 +26,7 @@
 #include "domain/confine/files.h"
 #include "domain/resources/bar_window.h"
 #include "domain/resources/resources.h"
+#include "domain/resources/smbios.h"
 #include "domain/confine/label.h"
 #include "domain/confine/limits.h"
 #include "domain/confine/spawn.h"
@@ -61,6 +62,8 @@ struct start {
 	struct spawn tpm;
 	int tpm_fd; /* QEMU's end of its socket pair with swtpm, and the other one */
 	int tpm_own_fd;
+	struct smbios_value smbios[SMBIOS_MAX];
+	struct command_line_smbios words[SMBIOS_MAX];
 	struct listeners listeners;
 	struct recorder recorder;
 	struct spawn recording;
@@ -167,6 +170,22 @@ static int prepare_sockets(struct start *start, struct pt_error *err)
 	return r;
 }
 
+/* <smbios mode='host'>: the guest says of itself what the host's firmware does. */
+static void prepare_smbios(struct start *start)
+{
+	size_t count;
+
+	if (!text_equal(definition_get(start->guest->live, "os/smbios@mode"), "host"))
+		return;
+	count = smbios_read(start->host, start->smbios);
+	for (size_t i = 0; i < count; i++)
+		start->words[i] = (struct command_line_smbios){.element = start->smbios[i].element,
+							       .name = start->smbios[i].name,
+							       .text = start->smbios[i].text};
+	start->files.smbios = start->words;
+	start->files.smbios_count = count;
+}
+
 /* Where QEMU makes something itself. */
 static int label_folder(const struct start *start, struct pt_error *err)
 {
@@ -195,6 +214,7 @@ static int prepare_files(struct start *start, struct pt_error *err)
 		return r;
 	start->files.run_directory = start->folder;
 	start->files.is_paused = true;
+	prepare_smbios(start);
 	r = bar_window_choose(start->host, guest->live, start->hostdevs, start->hostdev_count,
 			      &start->files.window, err);
 	if (!r)

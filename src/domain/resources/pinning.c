@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The guest's threads onto the host's processors. */
+/* The guest's threads onto the host's processors, and when they run there. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -44,6 +44,56 @@ static int pin(int64_t thread, const char *cpuset, const char *what, struct pt_e
 			what, cpuset, strerror(errno));
 	return 0;
 }
+
+/* ---- scheduling ---- */
+
+/* sched(7) */
+static const struct {
+	const char *name;
+	int policy;
+	bool has_priority;
+} schedulers[] = {{"fifo", SCHED_FIFO, true},
+		  {"rr", SCHED_RR, true},
+		  {"batch", SCHED_BATCH, false},
+		  {"idle", SCHED_IDLE, false}};
+
+static int schedule(int64_t thread, const xmlNode *element, struct pt_error *err)
+{
+	const char *name = node_attribute(element, "scheduler");
+	struct sched_param param = {0};
+	uint64_t priority = 1;
+	size_t i = 0;
+
+	if (!element)
+		return 0;
+	while (i < 3 && strcmp(name, schedulers[i].name) != 0)
+		i++;
+	(void)node_number(element, "priority", 99, &priority);
+	if (schedulers[i].has_priority)
+		param.sched_priority = (int)priority;
+	/* a thread that ended meanwhile needs no time */
+	if (sched_setscheduler((pid_t)thread, schedulers[i].policy, &param) < 0 && errno != ESRCH)
+		return pt_fail(err, PT_SYSTEM, errno,
+			       "domain/cputune/%s: the scheduler %s can't be set: %s",
+			       (const char *)element->name, name, strerror(errno));
+	return 0;
+}
+
+/* The element whose set of numbers has this one, or NULL. */
+static const xmlNode *find_in_set(const xmlNode *parent, const char *name, const char *attribute,
+				  uint64_t number)
+{
+	const xmlNode *at = node_child(parent, name);
+	bool set[CPUSET_MAX];
+
+	for (; at; at = node_next(at, name))
+		if (number < CPUSET_MAX && cpuset_parse(node_attribute(at, attribute), set) == 0 &&
+		    set[number])
+			return at;
+	return NULL;
+}
+
+/* ---- pinning ---- */
 
 /* The element with this number, or NULL. */
 static const xmlNode *find_numbered(const xmlNode *parent, const char *name, const char *attribute,
@@ -102,11 +152,14 @@ static int pin_listed(struct pt_host *host, const struct definition *live, struc
 	for (size_t i = 0; i < count && r == 0; i++) {
 		struct json_object *thread = json_object_array_get_idx(threads, i);
 		int64_t id = member(thread, "thread-id");
+		uint64_t number =
+			is_vcpus ? (uint64_t)member(thread, "cpu-index") : iothread_number(thread);
 		const xmlNode *element =
-			is_vcpus ? find_numbered(tune, "vcpupin", "vcpu",
-						 (uint64_t)member(thread, "cpu-index"))
-				 : find_numbered(tune, "iothreadpin", "iothread",
-						 iothread_number(thread));
+			is_vcpus ? find_numbered(tune, "vcpupin", "vcpu", number)
+				 : find_numbered(tune, "iothreadpin", "iothread", number);
+		const xmlNode *sched =
+			is_vcpus ? find_in_set(tune, "vcpusched", "vcpus", number)
+				 : find_in_set(tune, "iothreadsched", "iothreads", number);
 		const char *cpuset = element ? node_attribute(element, "cpuset")
 					     : definition_get(live, "vcpu@cpuset");
 
@@ -115,6 +168,8 @@ static int pin_listed(struct pt_host *host, const struct definition *live, struc
 		if (cpuset && is_thread_of(host, pid, id))
 			r = pin(id, cpuset, is_vcpus ? "cputune/vcpupin" : "cputune/iothreadpin",
 				err);
+		if (r == 0 && is_thread_of(host, pid, id))
+			r = schedule(id, sched, err);
 	}
 	json_object_put(threads);
 	return r;
@@ -169,5 +224,9 @@ int resources_pin(struct pt_host *host, const struct definition *live, struct qm
 	r = pin_listed(host, live, qmp, pid, true, &pinned, err);
 	if (r == 0)
 		r = pin_listed(host, live, qmp, pid, false, &pinned, err);
-	return r < 0 ? r : pin_emulator(host, live, pid, &pinned, err);
+	if (r == 0)
+		r = pin_emulator(host, live, pid, &pinned, err);
+	return r < 0 ? r
+		     : schedule(pid, node_find(definition_root(live), "cputune/emulatorsched"),
+				err);
 }

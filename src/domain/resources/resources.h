@@ -38,7 +38,8 @@ void resources_close_taps(struct command_line_tap *taps,
 			  size_t count); /* and frees; NULL is allowed */
 
 /*
- * Before the guest runs: its threads onto the host's processors as cputune and vcpu@cpuset say.
+ * Before the guest runs: its threads onto the host's processors, and under the schedulers, as
+ * cputune and vcpu@cpuset say.
  * @pid is QEMU's.
  */
 int resources_pin(struct pt_host *host, const struct definition *live, struct qmp *qmp, pid_t pid,
