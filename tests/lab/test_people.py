@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Elements of other people's definitions, in guests that run."""
+
+import re
+
+import pytest
+
+from test_guests_confine import define_edited
+from virsh_guests import GUEST_BLOCKS, HOST_BLOCK, daemon, guests, hostdev     # noqa: F401
+from zoo_names import EDU, NVME
+
+pytestmark = pytest.mark.only("lab", "guests need a real kernel, and QEMU")
+
+PC = {"machine='q35'": "machine='pc'"}
+
+
+def test_machine_pc(world, daemon, guests):     # noqa: F811
+    """With conventional PCI: a device from the start, another one while it runs, both back."""
+    before = world.snapshot()
+    crc = guests.write_host_data(NVME)
+    g = define_edited(guests, "p1", hostdev(NVME), "stay nvme-read=%d,%d" % (HOST_BLOCK, GUEST_BLOCKS), PC)
+    assert "model='pci-root'" in daemon.virsh("dumpxml", "p1")
+    g.start()
+    g.wait("guest: waiting", 120)
+    assert "dma=ok crc32=" + crc in g.serial() and "8086:1237" in g.serial(), g.serial()
+    path = guests.write_device(hostdev(EDU))
+    daemon.virsh("attach-device", "p1", path, "--live")
+    assert world.driver(EDU) == "vfio-pci"
+    # the test guest hears of it on q35 only
+    daemon.virsh("destroy", "p1")
+    assert world.snapshot() == before and guests.read_host_data(NVME) == crc
+
+
+def test_sizes_are_kib(daemon, guests):     # noqa: F811
+    """For clients that change the number and leave the unit alone, as virt-xml."""
+    g = guests.define("p2")
+    xml = daemon.virsh("dumpxml", g.name)
+    assert "<memory unit='KiB'>65536</memory>" in xml and "<currentMemory unit='KiB'>65536</currentMemory>" in xml
+    daemon.sh("virsh dumpxml p2 | sed 's/>65536</>131072</' >/tmp/p2.xml; virsh define /tmp/p2.xml")
+    assert re.search(r"Max memory: +131072 KiB", daemon.virsh("dominfo", "p2"))
+
+
+def test_schedulers(daemon, guests):     # noqa: F811
+    """Real-time for its processor, idle for QEMU itself."""
+    sched = "<cputune><vcpusched vcpus='0' scheduler='fifo' priority='3'/><emulatorsched scheduler='batch'/></cputune>"
+    g = define_edited(guests, "p3", "", "stay expect-none", {"<os>": sched + "<os>"})
+    g.start()
+    g.wait("guest: waiting", 120)
+    threads = dict(line.split(None, 1) for line in daemon.sh(
+        "for t in /proc/%d/task/*; do echo $(cut -d' ' -f40,41 $t/stat | tr ' ' ,) $(cat $t/comm); done"
+        % g.pid()).out.splitlines())
+    # priority and policy of sched(7): FIFO is 1, BATCH 3
+    assert threads.get("3,1", "").startswith("CPU 0"), threads
+    assert "0,3" in threads, threads
+    daemon.virsh("destroy", "p3")
+
+
+def test_booted_by_its_place(daemon, guests):     # noqa: F811
+    """What <os> says reaches QEMU as the devices' order, which is all that UEFI reads."""
+    daemon.sh("truncate -s 1M /tmp/p4")
+    disk = "<disk type='file'><source file='/tmp/p4'/><target dev='vda'/></disk>"
+    nic = "<interface type='user'><model type='virtio'/></interface>"
+    g = define_edited(guests, "p4", disk + nic, "stay", {"</os>": "<boot dev='network'/><boot dev='hd'/></os>"})
+    g.start()
+    line = daemon.sh("tr '\\0' '\\n' </proc/%d/cmdline" % g.pid()).out
+    assert re.search(r'"virtio-net-pci".*"bootindex":1\b', line) and re.search(r'"virtio-blk-pci".*"bootindex":2\b', line)
+    assert not re.search(r"^order=", line, re.M)
+    daemon.virsh("destroy", "p4")
