@@ -46,12 +46,12 @@ def test_schedulers(daemon, guests):     # noqa: F811
     g = define_edited(guests, "p3", "", "stay expect-none", {"<os>": sched + "<os>"})
     g.start()
     g.wait("guest: waiting", 120)
-    threads = dict(line.split(None, 1) for line in daemon.sh(
-        "for t in /proc/%d/task/*; do echo $(cut -d' ' -f40,41 $t/stat | tr ' ' ,) $(cat $t/comm); done"
-        % g.pid()).out.splitlines())
+    lines = daemon.sh("for t in /proc/%d/task/*; do cat $t/stat; done" % g.pid()).out.splitlines()
+    threads = [(int(line.split()[0]), line.partition("(")[2].rpartition(")")[0],
+                [int(n) for n in line.rpartition(")")[2].split()[37:39]]) for line in lines]
     # priority and policy of sched(7): FIFO is 1, BATCH 3
-    assert threads.get("3,1", "").startswith("CPU 0"), threads
-    assert "0,3" in threads, threads
+    assert [how for _, name, how in threads if name.startswith("CPU 0")] == [[3, 1]], threads
+    assert [how for thread, _, how in threads if thread == g.pid()] == [[0, 3]], threads
     daemon.virsh("destroy", "p3")
 
 
