@@ -15,6 +15,11 @@
 static const char *const sizes[] = {"memory", "currentMemory", "memtune/hard_limit",
 				    "memtune/swap_hard_limit"};
 
+static unsigned long long to_kib(uint64_t bytes)
+{
+	return bytes / KIB + (bytes % KIB != 0);
+}
+
 static int set_size(xmlNode *node)
 {
 	uint64_t bytes;
@@ -22,8 +27,7 @@ static int set_size(xmlNode *node)
 
 	if (!node || size_of_node(node, &bytes, NULL) < 0)
 		return 0;
-	(void)text_format(text, sizeof(text), "%llu",
-			  (unsigned long long)(bytes / KIB + (bytes % KIB != 0)));
+	(void)text_format(text, sizeof(text), "%llu", to_kib(bytes));
 	return node_set_text(node, text) < 0 || node_set(node, "unit", "KiB") < 0 ? -ENOMEM : 0;
 }
 
@@ -34,8 +38,7 @@ static int set_size_attribute(xmlNode *node, const char *name)
 
 	if (size_parse(node_attribute(node, name), node_attribute(node, "unit"), &bytes, NULL) < 0)
 		return 0;
-	return node_set_format(node, name, "%llu",
-			       (unsigned long long)(bytes / KIB + (bytes % KIB != 0))) < 0 ||
+	return node_set_format(node, name, "%llu", to_kib(bytes)) < 0 ||
 			       node_set(node, "unit", "KiB") < 0
 		       ? -ENOMEM
 		       : 0;

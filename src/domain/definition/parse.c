@@ -76,30 +76,52 @@ static int tidy(xmlNode *node, bool is_metadata)
 	return r;
 }
 
-/* Behind what begins at @text with @from and ends with @to; NULL: something else begins there. */
-static const char *skip(const char *text, const char *from, const char *to)
-{
-	const char *end;
+/* Where in the text one is: in a tag, in a value of it, or in what has neither. */
+struct place {
+	const char *until; /* what ends a comment, CDATA or an instruction; NULL: none of these */
+	char quote;	   /* of a value; 0: in none */
+	bool is_tag;
+	unsigned int attributes; /* of the tag */
+};
 
-	if (strncmp(text, from, strlen(from)) != 0)
-		return NULL;
-	end = strstr(text + strlen(from), to);
-	return end ? end + strlen(to) : text + strlen(text);
+/* At a '<': what begins there, and how long its beginning is. */
+static size_t enter(struct place *place, const char *at)
+{
+	static const char *const others[][2] = {
+		{"<!--", "-->"}, {"<![CDATA[", "]]>"}, {"<?", "?>"}};
+
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		if (strncmp(at, others[i][0], strlen(others[i][0])) == 0) {
+			place->until = others[i][1];
+			return strlen(others[i][0]);
+		}
+	place->is_tag = true;
+	place->attributes = 0;
+	return 1;
 }
 
-/* The attributes of the tag that begins there, and its end. */
-static unsigned int count_attributes(const char **at)
+/* One step; how far. */
+static size_t step(struct place *place, const char *at)
 {
-	const char *text = *at + 1, *end;
-	unsigned int count = 0;
+	if (place->until) {
+		size_t length = strlen(place->until);
 
-	while (*(text += strcspn(text, "=\"'>")) && *text != '>') {
-		count += *text == '=';
-		end = *text == '=' ? NULL : strchr(text + 1, *text);
-		text = end ? end + 1 : text + 1;
+		if (strncmp(at, place->until, length) != 0)
+			return 1;
+		place->until = NULL;
+		return length;
 	}
-	*at = text;
-	return count;
+	if (!place->is_tag)
+		return *at == '<' ? enter(place, at) : 1;
+	if (place->quote)
+		place->quote = *at == place->quote ? '\0' : place->quote;
+	else if (*at == '"' || *at == '\'')
+		place->quote = *at;
+	else if (*at == '=')
+		place->attributes++;
+	else if (*at == '>')
+		place->is_tag = false;
+	return 1;
 }
 
 /*
@@ -109,24 +131,19 @@ static unsigned int count_attributes(const char **at)
  */
 static int check_crowds(const char *text, struct pt_error *err)
 {
-	static const char *const others[][2] = {
-		{"<!--", "-->"}, {"<![CDATA[", "]]>"}, {"<?", "?>"}};
+	struct place place = {.until = NULL};
 	unsigned int namespaces = 0;
 
-	for (const char *at = text; (at = strstr(at, "xmlns")); at++)
-		if (++namespaces > ATTRIBUTES_MAX)
-			return pt_fail(err, PT_INVALID, EOPNOTSUPP,
-				       "the XML declares more than %d namespaces", ATTRIBUTES_MAX);
-	while ((text = strchr(text, '<'))) {
-		const char *behind = NULL;
-
-		for (size_t i = 0; !behind && i < sizeof(others) / sizeof(others[0]); i++)
-			behind = skip(text, others[i][0], others[i][1]);
-		if (!behind && count_attributes(&text) > ATTRIBUTES_MAX)
+	for (size_t length; *text; text += length) {
+		namespaces += *text == 'x' && strncmp(text, "xmlns", 5) == 0;
+		length = step(&place, text);
+		if (place.attributes > ATTRIBUTES_MAX)
 			return pt_fail(err, PT_INVALID, EOPNOTSUPP,
 				       "the XML has an element with more than %d attributes",
 				       ATTRIBUTES_MAX);
-		text = behind ? behind : text;
+		if (namespaces > ATTRIBUTES_MAX)
+			return pt_fail(err, PT_INVALID, EOPNOTSUPP,
+				       "the XML declares more than %d namespaces", ATTRIBUTES_MAX);
 	}
 	return 0;
 }
