@@ -254,7 +254,8 @@ exit 0
         for line in drivers.splitlines():
             address, target = line.split(" ")
             address = address.strip("/")
-            functions[address] = (target.split("/")[-1], functions[address][1])
+            # one that came or went between the two lists is in one of them
+            functions[address] = (target.split("/")[-1], functions.get(address, (None, None))[1])
         return {"functions": functions, "state": sorted(state.split())}
 
     def restore(self):
