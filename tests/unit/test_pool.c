@@ -49,9 +49,9 @@ static void test_idle_threads_are_counted_once(void **state)
 
 /* ---- idle threads ---- */
 
-static unsigned int count_threads(void)
+static unsigned int count_in(const char *path)
 {
-	AUTO_DIR DIR *dir = opendir("/proc/self/task");
+	AUTO_DIR DIR *dir = opendir(path);
 	const struct dirent *entry;
 	unsigned int count = 0;
 
@@ -59,6 +59,11 @@ static unsigned int count_threads(void)
 	while ((entry = readdir(dir)))
 		count += entry->d_name[0] != '.';
 	return count;
+}
+
+static unsigned int count_threads(void)
+{
+	return count_in("/proc/self/task");
 }
 
 /* Ending a guest must not depend on whether a thread can be started just then. */
@@ -134,14 +139,7 @@ static void test_hosts_are_kept(void **state)
 
 static unsigned int count_descriptors(void)
 {
-	AUTO_DIR DIR *dir = opendir("/proc/self/fd");
-	const struct dirent *entry;
-	unsigned int count = 0;
-
-	assert_non_null(dir);
-	while ((entry = readdir(dir)))
-		count += entry->d_name[0] != '.';
-	return count;
+	return count_in("/proc/self/fd");
 }
 
 /* A job each second keeps one: the others go, though no thread is idle for long. */

@@ -136,8 +136,9 @@ int profile_enter(struct pt_host *host, const char *label)
 	if (length >= PROFILE_BYTES)
 		return -ENAMETOOLONG;
 	memcpy(command + 5, label, length + 1);
-	r = seclabel_write_attribute(host, "proc/thread-self/attr/apparmor/exec", command);
+	length += 5;
+	r = io_write_at(host->root_fd, "proc/thread-self/attr/apparmor/exec", command, length);
 	if (r == -ENOENT)
-		r = seclabel_write_attribute(host, "proc/thread-self/attr/exec", command);
+		r = io_write_at(host->root_fd, "proc/thread-self/attr/exec", command, length);
 	return r;
 }
