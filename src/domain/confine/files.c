@@ -462,8 +462,8 @@ int files_check(struct pt_host *host, const struct definition *live, const xmlNo
 	if (named_files_find(&files, live, device) < 0)
 		r = pt_fail_memory(err);
 	/* before their owners change, by which the way to them may be another user's */
-	for (size_t i = 0; r == 0 && i < files.count; i++)
-		r = relabel_judge(host, live, &files.items[i], files.guest, record, &result, err);
+	if (r == 0)
+		r = relabel_judge(&files, live, record, &result, err);
 	if (r == 0 && !is_plain(&files))
 		r = ask(&files, user, &own, &common, err);
 	if (own)

@@ -324,37 +324,50 @@ static int judge_permitted(struct judged *judged)
 		    judged->now);
 }
 
-int relabel_judge(struct pt_host *host, const struct definition *live,
-		  const struct named_file *file, uid_t guest, struct store_live *record,
-		  int *result, struct pt_error *err)
+/* @at: where it is; closed by the caller. */
+static int judge_label(struct judged *judged, uid_t guest, struct safe_path *at)
 {
-	AUTO(auto_safe_path) struct safe_path at = SAFE_PATH_CLOSED;
-	struct judged judged = {.host = host,
+	const struct named_file *file = judged->file;
+	int r;
+
+	judged->class = class_of(file->st.st_mode);
+	if (file->errnum || file->untrusted || !judged->class ||
+	    safe_path_open(judged->host->root_fd, file->real, at) < 0 || at->fd < 0 ||
+	    at->st.st_ino != file->st.st_ino || at->st.st_dev != file->st.st_dev)
+		return 0;
+	/* on filesystems that keep no labels it is the policy's one for all of their files */
+	r = selinux_read_label(judged->host, at->fd, judged->now);
+	if (r < 0 && judged->is_enforcing)
+		refuse_unread(judged, r);
+	if (r < 0)
+		return 0;
+	if (judged->is_enforcing && refuse_directory(judged))
+		return 0;
+	return may_stay(judged) ? judge_permitted(judged) : judge_denied(judged, at, guest);
+}
+
+int relabel_judge(const struct named_files *files, const struct definition *live,
+		  struct store_live *record, int *result, struct pt_error *err)
+{
+	struct judged judged = {.host = files->host,
 				.live = live,
-				.file = file,
 				.label = label_of(live),
-				.class = class_of(file->st.st_mode),
 				.record = record,
 				.result = result,
 				.err = err};
 	int r;
 
-	if (!judged.label || file->errnum || file->untrusted || !judged.class)
+	if (!judged.label)
 		return 0;
-	r = selinux_read_types(host, definition_is_kvm(live), &judged.types, err);
-	if (r < 0 || safe_path_open(host->root_fd, file->real, &at) < 0 || at.fd < 0 ||
-	    at.st.st_ino != file->st.st_ino || at.st.st_dev != file->st.st_dev)
-		return r;
-	judged.is_enforcing = selinux_is_enforcing(host);
-	/* on filesystems that keep no labels it is the policy's one for all of their files */
-	r = selinux_read_label(host, at.fd, judged.now);
-	if (r < 0 && judged.is_enforcing)
-		refuse_unread(&judged, r);
-	if (r < 0)
-		return 0;
-	if (judged.is_enforcing && refuse_directory(&judged))
-		return 0;
-	return may_stay(&judged) ? judge_permitted(&judged) : judge_denied(&judged, &at, guest);
+	judged.is_enforcing = selinux_is_enforcing(files->host);
+	r = selinux_read_types(files->host, definition_is_kvm(live), &judged.types, err);
+	for (size_t i = 0; r == 0 && i < files->count; i++) {
+		AUTO(auto_safe_path) struct safe_path at = SAFE_PATH_CLOSED;
+
+		judged.file = &files->items[i];
+		r = judge_label(&judged, files->guest, &at);
+	}
+	return r;
 }
 
 /* ---- giving and taking ---- */

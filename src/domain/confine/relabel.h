@@ -15,12 +15,11 @@
 #include "domain/store/store.h"
 
 /*
- * Note in @record what @file is to be labelled, if it is, or say in @result and @err why it can't
- * be used: judge_refuse(). @guest: the user that guests have in common.
+ * Note in @record what each of @files is to be labelled, if it is, or say in @result and @err why
+ * it can't be used: judge_refuse().
  */
-int relabel_judge(struct pt_host *host, const struct definition *live,
-		  const struct named_file *file, uid_t guest, struct store_live *record,
-		  int *result, struct pt_error *err);
+int relabel_judge(const struct named_files *files, const struct definition *live,
+		  struct store_live *record, int *result, struct pt_error *err);
 
 /*
  * Label the open file as @file says. -EEXIST: it has a third label by now. The lists are locked for
