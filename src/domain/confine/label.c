@@ -375,15 +375,14 @@ void label_node(struct pt_host *host, const struct definition *live, const char 
 
 int label_enter(struct pt_host *host, const char *label)
 {
-	return io_write_at(host->root_fd, "proc/thread-self/attr/exec", label, strlen(label));
+	return seclabel_write_attribute(host, "proc/thread-self/attr/exec", label);
 }
 
 void label_sockets(struct pt_host *host, const struct definition *live, bool are_qemus)
 {
 	const char *label = label_of(live);
-	size_t length = label && are_qemus ? strlen(label) : 0;
-	int r = label ? io_write_at(host->root_fd, "proc/thread-self/attr/sockcreate", label,
-				    length)
+	int r = label ? seclabel_write_attribute(host, "proc/thread-self/attr/sockcreate",
+						 are_qemus ? label : "")
 		      : 0;
 
 	/* then QEMU can't use them, and says so */

@@ -136,9 +136,8 @@ int profile_enter(struct pt_host *host, const char *label)
 	if (length >= PROFILE_BYTES)
 		return -ENAMETOOLONG;
 	memcpy(command + 5, label, length + 1);
-	length += 5;
-	r = io_write_at(host->root_fd, "proc/thread-self/attr/apparmor/exec", command, length);
+	r = seclabel_write_attribute(host, "proc/thread-self/attr/apparmor/exec", command);
 	if (r == -ENOENT)
-		r = io_write_at(host->root_fd, "proc/thread-self/attr/exec", command, length);
+		r = seclabel_write_attribute(host, "proc/thread-self/attr/exec", command);
 	return r;
 }

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "domain/confine/seclabel.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/auto.h"
 #include "domain/definition/xml_node.h"
 
 static const xmlNode *seclabel_find(const struct definition *live, const char *model,
@@ -41,4 +45,18 @@ const char *seclabel_get(const struct definition *live, const char *model, const
 	const xmlNode *node = seclabel_find(live, model, "dynamic");
 
 	return node ? node_get(node, element) : NULL;
+}
+
+int seclabel_write_attribute(struct pt_host *host, const char *path, const char *value)
+{
+	AUTO_CLOSE int fd = openat(host->root_fd, path, O_WRONLY | O_CLOEXEC);
+	size_t length = strlen(value);
+	ssize_t n;
+
+	if (fd < 0)
+		return -errno;
+	n = write(fd, value, length);
+	if (n < 0)
+		return -errno;
+	return (size_t)n == length ? 0 : -EIO;
 }
