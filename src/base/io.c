@@ -227,9 +227,9 @@ int io_lock(int fd)
 	return 0;
 }
 
-int io_open_directory_at(int dir_fd, const char *path, DIR **ret_dir)
+static int open_directory(int dir_fd, const char *path, int flags, DIR **ret_dir)
 {
-	int fd = openat(dir_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = openat(dir_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | flags);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	int errnum = errno;
 
@@ -240,6 +240,16 @@ int io_open_directory_at(int dir_fd, const char *path, DIR **ret_dir)
 	if (fd >= 0)
 		close(fd);
 	return -errnum;
+}
+
+int io_open_directory_at(int dir_fd, const char *path, DIR **ret_dir)
+{
+	return open_directory(dir_fd, path, 0, ret_dir);
+}
+
+int io_open_own_directory_at(int dir_fd, const char *path, DIR **ret_dir)
+{
+	return open_directory(dir_fd, path, O_NOFOLLOW, ret_dir);
 }
 
 int io_make_directories_at(int dir_fd, const char *path, mode_t mode)

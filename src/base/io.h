@@ -53,6 +53,8 @@ int io_lock(int fd);
 
 /* opendir() below @dir_fd; closed with closedir(). Returns 0 or a negative errno. */
 int io_open_directory_at(int dir_fd, const char *path, DIR **ret_dir);
+/* The same, but a link at the end of @path is not followed: -ENOTDIR. */
+int io_open_own_directory_at(int dir_fd, const char *path, DIR **ret_dir);
 
 /* mkdir -p below @dir_fd. */
 int io_make_directories_at(int dir_fd, const char *path, mode_t mode);

@@ -230,9 +230,9 @@ static void delete_device(struct monitor *monitor, struct json_object *id, const
 		tell_of_device("DEVICE_DELETED", device);
 }
 
-static void press_button(void)
+/* The guest does it, pressed or not. */
+static void shut_down(void)
 {
-	tell_event("POWERDOWN", "{}");
 	if (!is_pausing_at_shutdown)
 		end("guest-shutdown", true);
 	is_running = false;
@@ -273,7 +273,8 @@ static bool answer(struct monitor *monitor, const char *command, struct json_obj
 		end("host-qmp-quit", false);
 	} else if (!strcmp(command, "system_powerdown")) {
 		say_done(monitor, id, "{}");
-		press_button();
+		tell_event("POWERDOWN", "{}");
+		shut_down();
 	} else {
 		return false;
 	}
@@ -292,7 +293,7 @@ static void take_effect(const char *command, struct json_object *arguments)
 		is_pausing_at_shutdown = !strcmp(text_of(arguments, "shutdown"), "pause");
 }
 
-/* What no QEMU does that is itself. */
+/* What no QEMU does that is itself, but the last. */
 static void misbehave(const char *fault)
 {
 	char event[64], data[64];
@@ -308,6 +309,8 @@ static void misbehave(const char *fault)
 		}
 	if (!strcmp(fault, "garbage"))
 		tell_event("STOP", "{]");
+	if (!strcmp(fault, "shutdown"))
+		shut_down();
 }
 
 static void obey(struct monitor *monitor, struct json_object *message)
@@ -443,6 +446,8 @@ static void take_argument(const char *option, char *value)
 		monitors[1].listen_fd = atoi(fd + 3);
 	} else if (!strcmp(option, "-chardev") && strncmp(value, "pty,", 4) == 0) {
 		add_console(value);
+	} else if (!strcmp(option, "-action")) {
+		is_pausing_at_shutdown = strstr(value, "shutdown=pause") != NULL;
 	} else if (!strcmp(option, "-device") && value[0] == '{') {
 		struct json_object *device = json_tokener_parse(value);
 

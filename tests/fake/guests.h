@@ -13,6 +13,7 @@
  *		status NAME	    query-status: in this state
  *		flood N		    it obeys, and tells N times that devices have left
  *		garbage		    it obeys, and sends what isn't JSON as an event
+ *		shutdown	    it obeys, and then its guest shuts down
  *		refuse, ignore	    device_del: the guest says no, or nothing
  *		"once " before any of these takes the fault away when it strikes
  *	fake/qemu/faults/fork	  anything: no process is made while it is there

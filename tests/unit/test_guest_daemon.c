@@ -8,7 +8,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +20,7 @@
 
 #include "base/io.h"
 #include "daemon/guests/load.h"
+#include "daemon/guests/reboot.h"
 #include "unit/guest_machine.h"
 #include "unit/rpc_peer.h"
 
@@ -55,6 +58,13 @@ static void settle(void)
 	while (sd_event_run(daemon_->context->loop, QUIET_USEC) > 0 || !pool_is_idle(daemon_->pool))
 		;
 }
+
+/* Its QEMU waits when it has shut down, and is reset then. */
+#define RESTARTED                                                                                  \
+	"<domain type='qemu'><name>g</name><uuid>" GUEST_UUID "</uuid><memory unit='MiB'>64"       \
+	"</memory><os><type arch='x86_64' machine='q35'>hvm</type></os><on_poweroff>restart"       \
+	"</on_poweroff><devices><emulator>/usr/bin/qemu-system-x86_64</emulator></devices>"        \
+	"</domain>"
 
 static char *text(const char *string)
 {
@@ -361,6 +371,54 @@ static void test_attached_and_detached(void **state)
 	leave(&peer);
 }
 
+static _Atomic bool is_plugged;
+
+/* It asks at each instant of the others, and takes no lock but the guest's. */
+static void *tell_of_shutdowns(void *of_domain)
+{
+	struct domain *domain = of_domain;
+	struct guest *guest = domain->guest;
+	struct qmp_event shutdown = {.name = text("SHUTDOWN"),
+				     .data = json_tokener_parse("{\"reason\": \"host-signal\"}")};
+
+	while (!atomic_load_explicit(&is_plugged, memory_order_relaxed)) {
+		if (reboot_take_event(domain, guest, &shutdown))
+			abort();
+		(void)usleep(100);
+	}
+	json_object_put(shutdown.data);
+	return NULL;
+}
+
+/*
+ * What is to follow is read of the live definition, in whose place a worker puts the one with the
+ * device, and frees this one: for ThreadSanitizer.
+ */
+static void test_shuts_down_while_a_device_is_plugged_in(void **state)
+{
+	struct peer peer = join_open(false);
+	struct rpc_domain_text_flags_args args = {.text = text(HOSTDEV("1")), .flags = 1};
+	const struct guest *guest;
+	pthread_t teller;
+
+	(void)state;
+	create(&peer, RESTARTED);
+	args.domain = the_guest();
+	guest = find("g")->guest;
+	is_plugged = false;
+	assert_int_equal(pthread_create(&teller, NULL, tell_of_shutdowns, find("g")), 0);
+	for (int round = 0; round < 10; round++) {
+		fake_guests_fault(fake, "device_add", "once shutdown");
+		(void)ask(&peer, RPC_DOMAIN_ATTACH_DEVICE_FLAGS, &args);
+		assert_int_equal(state_of_guest(), DOMAIN_RUNNING);
+		assert_ptr_equal(find("g")->guest, guest);
+		(void)ask(&peer, RPC_DOMAIN_DETACH_DEVICE_FLAGS, &args);
+	}
+	is_plugged = true;
+	assert_int_equal(pthread_join(teller, NULL), 0);
+	leave(&peer);
+}
+
 /* ---- two who want the same guest ---- */
 
 /*
@@ -494,6 +552,7 @@ int main(void)
 		TEST(test_readers_dont_wait_for_qemu),
 		TEST(test_breaks_the_protocol),
 		TEST(test_attached_and_detached),
+		TEST(test_shuts_down_while_a_device_is_plugged_in),
 		TEST(test_created_while_it_ends),
 		TEST(test_started_with_the_host),
 		TEST(test_started_with_the_host_in_two_goes),

@@ -2,6 +2,8 @@
 /* Processes, guests, consoles and VFs: who holds a function that has no disks. */
 #include "holders_tree.h"
 
+#include <sys/resource.h>
+
 #define NETWORK DIRECTORY "/net/eth0"
 
 /* ---- processes ---- */
@@ -487,6 +489,49 @@ static void together(void **state)
 	pt_host_free(host);
 }
 
+/* What can't be looked at for want of descriptors is not what nobody has. */
+static void without_descriptors(void **state)
+{
+	const struct pt_address address = {.bus = 1};
+	unsigned int failed = 0, found = 0;
+	struct rlimit before, few;
+	struct pt_host *host;
+	int lowest;
+
+	(void)state;
+	make_gpu();
+	tree_process(812, "Xorg", "/dev/dri/card0");
+	assert_int_equal(pt_host_new(tree, &host, NULL), 0);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	lowest = open("/", O_PATH | O_CLOEXEC);
+	close(lowest);
+	few = before;
+	for (int more = 0; more < 8; more++) {
+		struct pt_holders *holders = NULL;
+		struct pt_error err;
+		int r;
+
+		few.rlim_cur = (rlim_t)(lowest + more);
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+		r = pt_holders_read(host, &address, &holders, &err);
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+		if (r < 0) {
+			assert_int_equal(r, -EMFILE);
+			assert_string_equal(err.message,
+					    "looking for holders: Too many open files");
+			failed++;
+			continue;
+		}
+		assert_int_equal(pt_holders_count(holders), 1);
+		pt_holders_free(holders);
+		found++;
+	}
+	/* as deep as the directories are */
+	assert_in_range(failed, 2, 6);
+	assert_int_equal(failed + found, 8);
+	pt_host_free(host);
+}
+
 static void kind_names(void **state)
 {
 	int kind;
@@ -532,6 +577,7 @@ int main(void)
 		TREE_TEST(many_virtual_functions),
 		TREE_TEST(bridges_and_strangers),
 		TREE_TEST(together),
+		TREE_TEST(without_descriptors),
 		cmocka_unit_test(kind_names),
 	};
 

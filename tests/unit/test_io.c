@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,19 @@
 
 static char directory[64];
 static int root;
+
+/* The linker puts it in the place of the C library's (meson.build), which it can't make fail. */
+static bool has_memory = true;
+DIR *__real_fdopendir(int fd);
+DIR *__wrap_fdopendir(int fd);
+
+DIR *__wrap_fdopendir(int fd)
+{
+	if (has_memory)
+		return __real_fdopendir(fd);
+	errno = ENOMEM;
+	return NULL;
+}
 
 static int open_directory(void **state)
 {
@@ -161,12 +175,45 @@ static void making_directories(void **state)
 	assert_int_equal(io_make_directories_at(root, "g/h", 0700), -ENOTDIR);
 }
 
+static void opening_directories(void **state)
+{
+	DIR *dir = NULL;
+
+	(void)state;
+	assert_int_equal(io_make_directories_at(root, "s", 0700), 0);
+	assert_int_equal(symlinkat("s", root, "t"), 0);
+	assert_int_equal(io_open_directory_at(root, "t", &dir), 0);
+	closedir(dir);
+	assert_int_equal(io_open_own_directory_at(root, "t", &dir), -ENOTDIR);
+	assert_int_equal(io_open_own_directory_at(root, "s", &dir), 0);
+	closedir(dir);
+	assert_int_equal(io_open_directory_at(root, "none", &dir), -ENOENT);
+}
+
+/* No memory for the stream: the descriptor isn't left. */
+static void no_memory_for_a_stream(void **state)
+{
+	DIR *dir = NULL;
+	int lowest = open("/", O_PATH | O_CLOEXEC), after;
+
+	(void)state;
+	close(lowest);
+	has_memory = false;
+	assert_int_equal(io_open_directory_at(root, ".", &dir), -ENOMEM);
+	has_memory = true;
+	assert_null(dir);
+	after = open("/", O_PATH | O_CLOEXEC);
+	close(after);
+	assert_int_equal(after, lowest);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(reading_text),	      cmocka_unit_test(reading_all),
-		cmocka_unit_test(replacing_is_whole), cmocka_unit_test(writing_needs_the_file),
-		cmocka_unit_test(making_directories),
+		cmocka_unit_test(reading_text),		  cmocka_unit_test(reading_all),
+		cmocka_unit_test(replacing_is_whole),	  cmocka_unit_test(writing_needs_the_file),
+		cmocka_unit_test(making_directories),	  cmocka_unit_test(opening_directories),
+		cmocka_unit_test(no_memory_for_a_stream),
 	};
 
 	return cmocka_run_group_tests(tests, open_directory, close_directory);

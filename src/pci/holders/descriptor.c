@@ -127,10 +127,14 @@ static void look_at_ring(struct holder_scan *scan, struct process *process, cons
 	char path[64], name[256];
 	char *line;
 	size_t i;
+	int r;
 
+	if (!scan->node_count)
+		return;
 	(void)text_format(path, sizeof(path), "%sfdinfo/%s", table, fd_name);
-	if (!scan->node_count ||
-	    io_read_all_at(process->fd, path, HOLDERS_FILE_MAX, &text, NULL) < 0)
+	r = io_read_all_at(process->fd, path, HOLDERS_FILE_MAX, &text, NULL);
+	holders_failed(scan, r);
+	if (r < 0)
 		return;
 	line = strstr(text, "UserFiles:");
 	line = line ? strchr(line, '\n') : NULL;
@@ -214,11 +218,14 @@ static void read_threads(struct holder_scan *scan, struct process *process)
 	struct dirent *entry;
 	struct stat st;
 	char table[64];
+	int r;
 
 	/* two links, and one for each thread */
 	if (scan->has_procfs && (fstatat(process->fd, "task", &st, 0) < 0 || st.st_nlink <= 3))
 		return;
-	if (io_open_directory_at(process->fd, "task", &dir) < 0)
+	r = io_open_directory_at(process->fd, "task", &dir);
+	holders_failed(scan, r);
+	if (r < 0)
 		return;
 	while (!scan->error && (entry = readdir(dir))) {
 		int tid = atoi(entry->d_name);
@@ -228,7 +235,7 @@ static void read_threads(struct holder_scan *scan, struct process *process)
 		     syscall(SYS_kcmp, process->pid, tid, KCMP_FILES, 0, 0) == 0))
 			continue;
 		(void)text_format(table, sizeof(table), "task/%d/", tid);
-		(void)read_table(scan, process, table);
+		holders_failed(scan, read_table(scan, process, table));
 	}
 }
 

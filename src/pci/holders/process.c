@@ -302,8 +302,10 @@ static void look_at_mounts(struct holder_scan *scan, struct process *process)
 	struct mount_line line;
 	char *cursor;
 	size_t i;
+	int r = io_read_all_at(process->fd, "mountinfo", HOLDERS_FILE_MAX, &text, NULL);
 
-	if (io_read_all_at(process->fd, "mountinfo", HOLDERS_FILE_MAX, &text, NULL) < 0)
+	holders_failed(scan, r);
+	if (r < 0)
 		return;
 	for (cursor = strstr(text, " mnt:["); cursor; cursor = strstr(cursor + 1, " mnt:["))
 		holders_keep_namespace(scan, cursor + 1);
@@ -412,10 +414,13 @@ static void look_at_process(struct process_scan *processes, int proc_fd, const c
 	if (!has_program(scan, proc_fd, pid))
 		return;
 	fd = openat(proc_fd, pid, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
+	if (fd < 0) {
+		holders_failed(scan, -errno);
 		return;
+	}
 	process.fd = fd;
 	r = holders_read_descriptors(scan, &process);
+	holders_failed(scan, r);
 	if (r == -EACCES || r == -EPERM)
 		miss_processes(scan, holders_unprivileged,
 			       "the open files of other users' processes");
@@ -450,15 +455,13 @@ void holders_read_processes(struct holder_scan *scan)
 	AUTO_DIR DIR *dir = NULL;
 	struct dirent *entry;
 	size_t i;
-	int fd;
+	int r;
 
 	if (!scan->node_count && !scan->socket_count && !scan->has_missing && !scan->has_bars)
 		return;
-	fd = openat(scan->host->root_fd, "proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	dir = fd >= 0 ? fdopendir(fd) : NULL;
-	if (!dir && fd >= 0)
-		close(fd);
-	if (!dir || !holders_see_all_processes(scan->host))
+	r = io_open_directory_at(scan->host->root_fd, "proc", &dir);
+	holders_failed(scan, r);
+	if (r < 0 || !holders_see_all_processes(scan->host))
 		miss_processes(scan, holders_unseen,
 			       "processes outside of this container (PID namespace)");
 	for (i = 0; i < scan->node_count; i++) {
@@ -466,7 +469,7 @@ void holders_read_processes(struct holder_scan *scan)
 	}
 	while (dir && !scan->error && (entry = readdir(dir)))
 		if (isdigit((unsigned char)entry->d_name[0]))
-			look_at_process(&processes, fd, entry->d_name);
+			look_at_process(&processes, dirfd(dir), entry->d_name);
 	ask_batch(&processes);
 	check_held(&processes);
 	free(processes.mounts.seen);

@@ -33,6 +33,12 @@ void *holders_grow(struct holder_scan *scan, void *array, size_t *count, size_t 
 	return grown;
 }
 
+void holders_failed(struct holder_scan *scan, int r)
+{
+	if (!scan->error && (r == -ENOMEM || r == -EMFILE || r == -ENFILE))
+		scan->error = r;
+}
+
 void holders_free_scan(struct holder_scan *scan)
 {
 	arena_free(&scan->memory);
@@ -138,13 +144,16 @@ static bool format_path(char path[HOLDERS_PATH], const char *format, va_list arg
 bool holders_read_file(struct holder_scan *scan, char *buffer, size_t size, const char *format, ...)
 {
 	char path[HOLDERS_PATH];
+	ssize_t length;
 	va_list args;
 	bool fits;
 
 	va_start(args, format);
 	fits = format_path(path, format, args);
 	va_end(args);
-	return fits && io_read_text_at(scan->host->root_fd, path, buffer, size) >= 0;
+	length = fits ? io_read_text_at(scan->host->root_fd, path, buffer, size) : -ENAMETOOLONG;
+	holders_failed(scan, (int)length);
+	return length >= 0;
 }
 
 bool holders_read_link(struct holder_scan *scan, char *buffer, size_t size, const char *format, ...)
@@ -187,8 +196,7 @@ char *holders_read_proc(struct holder_scan *scan, const char *path)
 
 	size_t i;
 
-	if (r == -ENOMEM)
-		scan->error = r;
+	holders_failed(scan, r);
 	for (i = 0; r == -EFBIG && i < scan->target_count; i++)
 		holders_unseen(scan, i, holders_text(scan, "/%s (too long)", path));
 	return r < 0 ? NULL : text;
@@ -210,19 +218,15 @@ const char *const *holders_list(struct holder_scan *scan, const char *format, ..
 	const char **kept;
 	va_list args;
 	bool fits;
-	int fd;
+	int r;
 
 	va_start(args, format);
 	fits = format_path(path, format, args);
 	va_end(args);
-	fd = fits ? openat(scan->host->root_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-	if (fd < 0)
+	r = fits ? io_open_directory_at(scan->host->root_fd, path, &dir) : -ENAMETOOLONG;
+	holders_failed(scan, r);
+	if (r < 0)
 		return nothing;
-	dir = fdopendir(fd);
-	if (!dir) {
-		close(fd);
-		return nothing;
-	}
 	while ((entry = readdir(dir)))
 		if (entry->d_name[0] != '.')
 			HOLDERS_APPEND(scan, names, count,

@@ -115,7 +115,7 @@ struct holder_scan {
 	bool has_missing; /* a target with is_interface_missing */
 	bool has_bars;	  /* a target with has_bars */
 	bool is_stopped;  /* a process did not answer what it has mapped: no other is asked */
-	int error;	  /* the first failure that isn't something vanishing: -ENOMEM */
+	int error;	  /* the first failure that isn't something vanishing: -ENOMEM, -EMFILE */
 	struct arena memory;
 	struct holder_target *targets;
 	size_t target_count;
@@ -145,6 +145,12 @@ const char *holders_quote(struct holder_scan *scan, const char *word);
 const char *holders_chain(struct holder_scan *scan, const char *chain, const char *next);
 
 void holders_free_scan(struct holder_scan *scan);
+
+/*
+ * A call failed with @r (a negative errno; others are nothing): what isn't there has no holder, but
+ * without memory or descriptors the scan fails, for what was not looked at may be held.
+ */
+void holders_failed(struct holder_scan *scan, int r);
 
 /* Room for one more at the end of an array; NULL (and the scan fails) without memory. */
 void *holders_grow(struct holder_scan *scan, void *array, size_t *count, size_t size);

@@ -6,6 +6,7 @@
  * multipath, the group's VFIO node, nodes of a driver that keeps out of sysfs.
  */
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -219,20 +220,20 @@ static void walk(struct holder_scan *scan, size_t target, int parent_fd, const c
 		 unsigned int depth)
 {
 	/* the function itself is reached through a link, nothing below it is */
-	int fd = openat(parent_fd, path,
-			O_RDONLY | O_DIRECTORY | O_CLOEXEC | (depth ? O_NOFOLLOW : 0));
 	AUTO_DIR DIR *dir = NULL;
 	struct dirent *entry;
 	char uevent[4096];
+	ssize_t length;
+	int fd, r = depth ? io_open_own_directory_at(parent_fd, path, &dir)
+			  : io_open_directory_at(parent_fd, path, &dir);
 
-	if (fd < 0)
+	holders_failed(scan, r);
+	if (r < 0)
 		return;
-	dir = fdopendir(fd);
-	if (!dir) {
-		close(fd);
-		return;
-	}
-	if (depth && io_read_text_at(fd, "uevent", uevent, sizeof(uevent)) >= 0) {
+	fd = dirfd(dir);
+	length = depth ? io_read_text_at(fd, "uevent", uevent, sizeof(uevent)) : -ENOENT;
+	holders_failed(scan, (int)length);
+	if (length >= 0) {
 		classify(scan, target, fd, path, uevent);
 		add_nested_group(scan, target, fd, path);
 	}
