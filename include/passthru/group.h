@@ -77,7 +77,7 @@ struct pt_group_other {
  * @number: the group
  * @ret_others: an array, to be freed with free(); NULL if there are none
  * @ret_count: the number of members
- * @err: PT_NO_MEMORY
+ * @err: PT_NO_MEMORY, PT_SYSTEM
  *
  * The kernel assigns a group as a whole: VFIO refuses the group while a driver of a platform
  * device in it does DMA. A snapshot contains PCI functions only.

@@ -73,20 +73,24 @@ int pt_group_read_others(struct pt_host *host, int number, struct pt_group_other
 	struct dirent *entry;
 	char path[64];
 	size_t count = 0;
+	int r;
 
 	(void)text_format(path, sizeof(path), "sys/kernel/iommu_groups/%d/devices", number);
-	if (io_open_directory_at(host->root_fd, path, &dir) == 0)
-		while ((entry = readdir(dir))) {
-			struct pt_group_other *grown;
+	r = io_open_directory_at(host->root_fd, path, &dir);
+	/* a group that is gone has no members */
+	if (r < 0 && r != -ENOENT && r != -ENODEV)
+		return pt_fail(err, PT_SYSTEM, -r, "/%s: %s", path, strerror(-r));
+	while (dir && (entry = readdir(dir))) {
+		struct pt_group_other *grown;
 
-			if (!read_other(dirfd(dir), entry->d_name, &other))
-				continue;
-			grown = reallocarray(others, count + 1, sizeof(*others));
-			if (!grown)
-				return pt_fail_memory(err);
-			others = grown;
-			others[count++] = other;
-		}
+		if (!read_other(dirfd(dir), entry->d_name, &other))
+			continue;
+		grown = reallocarray(others, count + 1, sizeof(*others));
+		if (!grown)
+			return pt_fail_memory(err);
+		others = grown;
+		others[count++] = other;
+	}
 	if (count)
 		qsort(others, count, sizeof(*others), compare_others);
 	*ret_others = TAKE_POINTER(others);

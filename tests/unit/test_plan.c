@@ -6,10 +6,12 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -136,6 +138,30 @@ static void test_steps(void **state)
 	pt_plan_free(p);
 }
 
+/* What can't be read isn't a group without them. */
+static void expect_others_unknown(struct fake *fake, int group)
+{
+	struct pt_group_other *others = NULL;
+	struct rlimit before, none;
+	struct pt_error err;
+	size_t count = 0;
+	int r;
+
+	assert_int_equal(pt_group_read_others(fake_host(fake), group, &others, &count, &err), 0);
+	assert_int_equal(count, 1);
+	free(others);
+	assert_int_equal(pt_group_read_others(fake_host(fake), 4711, &others, &count, &err), 0);
+	assert_int_equal(count, 0);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = before;
+	none.rlim_cur = 0;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	r = pt_group_read_others(fake_host(fake), group, &others, &count, &err);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_int_equal(r, -EMFILE);
+	assert_non_null(strstr(err.message, "devices: Too many open files"));
+}
+
 /* A device of the chipset in the group, not on PCI: VFIO refuses the group while it has a driver.
  */
 static void test_group_others(void **state)
@@ -144,13 +170,15 @@ static void test_group_others(void **state)
 	char group[64], path[256];
 	struct pt_plan *p;
 	ssize_t length;
+	int number;
 
 	length = readlinkat(fake_host(fake)->root_fd,
 			    "sys/bus/pci/devices/0000:01:00.0/iommu_group", path, sizeof(path) - 1);
 	assert_true(length > 0);
 	path[length] = '\0';
-	(void)snprintf(group, sizeof(group), "sys/kernel/iommu_groups/%.8s/devices/AMDI0020:00",
-		       strrchr(path, '/') + 1);
+	number = atoi(strrchr(path, '/') + 1);
+	(void)snprintf(group, sizeof(group), "sys/kernel/iommu_groups/%d/devices/AMDI0020:00",
+		       number);
 	assert_int_equal(io_make_directories_at(fake_host(fake)->root_fd, group, 0755), 0);
 	p = plan(fake, PT_TAKE, "01:00.0");
 	assert_int_equal(pt_plan_refusal_count(p), 0);
@@ -175,6 +203,7 @@ static void test_group_others(void **state)
 	assert_int_equal(pt_plan_notice_count(p), 1);
 	assert_non_null(strstr(pt_plan_notice_at(p, 0), "AMDI0020:00"));
 	pt_plan_free(p);
+	expect_others_unknown(fake, number);
 }
 
 static void test_refusals(void **state)
