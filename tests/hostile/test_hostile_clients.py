@@ -33,8 +33,10 @@ def begin(arena, attack, users, first=FIRST):
 
 
 def finish(attacker):
+    """How many of its connections were accepted."""
     out = attacker.communicate(timeout=60)[0]
-    assert attacker.returncode == 0 and int(out.split()[0]), out
+    assert attacker.returncode == 0, out
+    return int(out.split()[0])
 
 
 # First, for what trusted clients ask for, without a bound, stays with the process for a while.
@@ -44,8 +46,8 @@ def test_all_at_once(arena):
     with arena.neighbours(neighbours(MANY)):
         attackers = [begin(arena, attack, min(users, 2), FIRST + 100 * i)
                      for i, (attack, users) in enumerate(ATTACKS) if attack not in TRUSTED]
-        for attacker in attackers:
-            finish(attacker)
+        # some take all the places there are, and others find none
+        assert sum([finish(attacker) for attacker in attackers]) > MANY
     arena.settle()
 
 
@@ -54,7 +56,7 @@ def test_beside(arena, attack, users):
     if users and not arena.is_root:
         pytest.skip("needs root, to be other users")
     with arena.neighbours(neighbours(users), has_trusted=attack in TRUSTED):
-        finish(begin(arena, attack, users))
+        assert finish(begin(arena, attack, users))
     arena.settle()
 
 

@@ -506,12 +506,12 @@ static void without_descriptors(void **state)
 	lowest = open("/", O_PATH | O_CLOEXEC);
 	close(lowest);
 	few = before;
-	for (int more = 0; more < 8; more++) {
+	for (rlim_t more = 0; more < 8; more++) {
 		struct pt_holders *holders = NULL;
 		struct pt_error err;
 		int r;
 
-		few.rlim_cur = (rlim_t)(lowest + more);
+		few.rlim_cur = (rlim_t)lowest + more;
 		assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
 		r = pt_holders_read(host, &address, &holders, &err);
 		assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);

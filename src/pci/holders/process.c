@@ -454,8 +454,8 @@ void holders_read_processes(struct holder_scan *scan)
 	struct process_scan processes = {.scan = scan};
 	AUTO_DIR DIR *dir = NULL;
 	struct dirent *entry;
+	int r, fd = -1;
 	size_t i;
-	int r;
 
 	if (!scan->node_count && !scan->socket_count && !scan->has_missing && !scan->has_bars)
 		return;
@@ -467,9 +467,11 @@ void holders_read_processes(struct holder_scan *scan)
 	for (i = 0; i < scan->node_count; i++) {
 		processes.has_unsettled |= scan->nodes[i].is_block && !scan->nodes[i].is_settled;
 	}
-	while (dir && !scan->error && (entry = readdir(dir)))
+	if (dir)
+		fd = dirfd(dir);
+	while (fd >= 0 && !scan->error && (entry = readdir(dir)))
 		if (isdigit((unsigned char)entry->d_name[0]))
-			look_at_process(&processes, dirfd(dir), entry->d_name);
+			look_at_process(&processes, fd, entry->d_name);
 	ask_batch(&processes);
 	check_held(&processes);
 	free(processes.mounts.seen);

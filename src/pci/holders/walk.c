@@ -231,6 +231,8 @@ static void walk(struct holder_scan *scan, size_t target, int parent_fd, const c
 	if (r < 0)
 		return;
 	fd = dirfd(dir);
+	if (fd < 0)
+		return;
 	length = depth ? io_read_text_at(fd, "uevent", uevent, sizeof(uevent)) : -ENOENT;
 	holders_failed(scan, (int)length);
 	if (length >= 0) {
