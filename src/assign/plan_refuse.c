@@ -13,6 +13,7 @@
 #include "assign/plan.h"
 #include "base/auto.h"
 #include "base/text.h"
+#include "pci/holders/holders.h"
 
 static int refuse_missing(struct pt_plan *plan, const struct device_facts *device)
 {
@@ -176,15 +177,6 @@ static int refuse_vf_claims(struct pt_plan *plan, const struct facts *facts,
 
 /* ---- holders ---- */
 
-static void print_holder(FILE *out, const struct pt_holder *holder)
-{
-	(void)fprintf(out, "\n  %s %s", pt_holder_kind_name(holder->kind), holder->what);
-	if (holder->through && *holder->through)
-		(void)fprintf(out, " through %s", holder->through);
-	if (holder->advice && *holder->advice)
-		(void)fprintf(out, ": %s", holder->advice);
-}
-
 static int plan_refuse_held(struct pt_plan *plan, const struct device_facts *device)
 {
 	bool is_return = plan->request.verb == PT_REATTACH || plan->request.verb == PT_GIVE_BACK;
@@ -212,7 +204,7 @@ static int plan_refuse_held(struct pt_plan *plan, const struct device_facts *dev
 		/* --force overrides other holders; with a VFIO user the unbind would hang */
 		if (plan->request.is_forced && holder->kind != PT_HOLDER_GUEST)
 			continue;
-		print_holder(out, holder);
+		holder_print(out, holder);
 		count++;
 	}
 	if (fclose(out) != 0)

@@ -9,6 +9,7 @@
 #include "daemon/guests/guests.h"
 #include "daemon/guests/logs.h"
 #include "daemon/guests/monitor.h"
+#include "daemon/guests/usb_watch.h"
 #include "daemon/handlers/handlers.h"
 #include "daemon/host/device_faults.h"
 #include "daemon/host/fixed.h"
@@ -64,6 +65,8 @@ static int new_parts(struct daemon *daemon, struct pt_error *err)
 		r = node_events_new(daemon->context, daemon->events, &daemon->node_events, err);
 	if (!r && daemon->context->host->is_this_machine)
 		r = device_faults_new(daemon->context, &daemon->faults, err);
+	if (!r && daemon->context->host->is_this_machine)
+		r = usb_watch_new(daemon->guests, &daemon->usb_watch, err);
 	daemon->fixed = fixed_new();
 	return !r && !daemon->fixed ? pt_fail_memory(err) : r;
 }
@@ -105,6 +108,7 @@ void daemon_free(struct daemon *daemon)
 	clients_free(daemon->clients);
 	events_free(daemon->events);
 	node_events_free(daemon->node_events);
+	usb_watch_free(daemon->usb_watch);
 	device_faults_free(daemon->faults);
 	guests_free(daemon->guests);
 	calls_free(daemon->calls);

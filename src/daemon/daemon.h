@@ -18,6 +18,7 @@ struct daemon {
 	struct events *events;
 	struct node_events *node_events;
 	struct device_faults *faults; /* NULL for a made-up machine */
+	struct usb_watch *usb_watch;  /* the same */
 	struct fixed *fixed;
 	struct guests *guests;
 	struct server *server;

@@ -309,3 +309,21 @@ void guests_free(struct guests *guests)
 	free(guests->list);
 	free(guests);
 }
+
+struct domain **guests_list(struct guests *guests,
+			    bool (*is_wanted)(const struct domain *domain))
+{
+	struct domain *domain, **found;
+	size_t count = 0;
+
+	guests_lock(guests);
+	for (domain = domain_first(guests); domain; domain = domain_next(domain))
+		count++;
+	found = calloc(count + 1, sizeof(struct domain *));
+	count = 0;
+	for (domain = domain_first(guests); found && domain; domain = domain_next(domain))
+		if (is_wanted(domain))
+			found[count++] = domain_ref(domain);
+	guests_unlock(guests);
+	return found;
+}

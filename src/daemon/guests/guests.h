@@ -170,6 +170,12 @@ void domain_set_state(struct domain *domain, enum domain_state state, int reason
 
 /* ---- without the lock ---- */
 
+/*
+ * All that @is_wanted says, which is called with the lock; kept for the caller, who releases them
+ * and frees the list. NULL at its end, and without memory.
+ */
+struct domain **guests_list(struct guests *guests, bool (*is_wanted)(const struct domain *domain));
+
 void domain_release(struct domain *domain);
 
 /*

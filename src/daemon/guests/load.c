@@ -385,25 +385,6 @@ static int load_all(struct guests *guests, struct pt_host *host, struct pt_error
 
 /* ---- left to workers ---- */
 
-/* All that @is_wanted says, kept for us; ended by NULL. NULL without memory. */
-static struct domain **list_domains(struct guests *guests,
-				    bool (*is_wanted)(const struct domain *domain))
-{
-	struct domain *domain, **found;
-	size_t count = 0;
-
-	guests_lock(guests);
-	for (domain = domain_first(guests); domain; domain = domain_next(domain))
-		count++;
-	found = calloc(count + 1, sizeof(struct domain *));
-	count = 0;
-	for (domain = domain_first(guests); found && domain; domain = domain_next(domain))
-		if (is_wanted(domain))
-			found[count++] = domain_ref(domain);
-	guests_unlock(guests);
-	return found;
-}
-
 static bool is_reconnecting(const struct domain *domain)
 {
 	return domain->job;
@@ -417,7 +398,7 @@ static bool is_to_start(const struct domain *domain)
 /* Once the list is whole: from here on workers change it. */
 static int reconnect(struct guests *guests, struct pt_error *err)
 {
-	AUTO_FREE struct domain **found = list_domains(guests, is_reconnecting);
+	AUTO_FREE struct domain **found = guests_list(guests, is_reconnecting);
 	struct domain **at;
 
 	if (!found)
@@ -447,7 +428,7 @@ static int start_with_host(struct guests *guests, struct pt_host *host, struct p
 			    strerror(-r));
 		return 0;
 	}
-	found = list_domains(guests, is_to_start);
+	found = guests_list(guests, is_to_start);
 	if (!found)
 		return pt_fail_memory(err);
 	for (at = found; *at; at++)

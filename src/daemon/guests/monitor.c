@@ -92,7 +92,7 @@ static void do_removed(struct pt_host *host, struct domain *domain, struct guest
 
 	if (!domain_await_job(domain, guest, "the removal of a device"))
 		return;
-	r = unplug_finish(host, guest, alias, &err);
+	r = unplug_is_over(guest, alias) ? unplug_finish(host, guest, alias, &err) : -ENOENT;
 	domain_end_job(domain);
 	if (r == -ENOENT)
 		return; /* a part of a device, or one that was dealt with */

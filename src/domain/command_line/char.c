@@ -179,7 +179,7 @@ void line_redirdev(struct command_line *line, const xmlNode *node)
 
 	add_chardev(line, node);
 	add_chardev_of(line, object, node);
-	props_add_text(line, object, "bus", "usb.0");
+	line_usb_seat(line, object, node);
 	line_boot_order(line, object, node);
 	line_put(line, LINE_DEVICE, object);
 }

@@ -195,7 +195,7 @@ static void disk_add_device(struct command_line *line, const xmlNode *disk, size
 	if (buses[bus].add)
 		buses[bus].add(line, object, disk);
 	else
-		props_add_text(line, object, "bus", "usb.0");
+		line_usb_seat(line, object, disk);
 	if (node_child(disk, "source"))
 		props_add_format(line, object, "drive", "%s-format", line_alias(disk));
 	if (strcmp(buses[bus].bus, "virtio") == 0)

@@ -315,7 +315,7 @@ void line_sound(struct command_line *line, const xmlNode *node)
 	if (!models[i].has_codecs)
 		add_audio_of(line, object, node);
 	if (strcmp(models[i].model, "usb") == 0)
-		props_add_text(line, object, "bus", "usb.0");
+		line_usb_seat(line, object, node);
 	else
 		line_pci_address(line, object, node);
 	line_put(line, LINE_DEVICE, object);
@@ -361,11 +361,9 @@ void line_input(struct command_line *line, const xmlNode *node)
 		(void)text_format(driver, sizeof(driver), "usb-%s",
 				  strcmp(type, "keyboard") == 0 ? "kbd" : type);
 	object = line_device(line, driver, node);
-	if (strcmp(bus, "virtio") == 0) {
+	if (strcmp(bus, "virtio") == 0)
 		line_pci_address(line, object, node);
-	} else {
-		props_add_text(line, object, "bus", "usb.0");
-		props_add_text_of(line, object, "port", node, "address@port");
-	}
+	else
+		line_usb_seat(line, object, node);
 	line_put(line, LINE_DEVICE, object);
 }

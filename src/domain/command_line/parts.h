@@ -115,6 +115,11 @@ void line_controllers(struct command_line *line);		  /* pci.c */
 void line_pci_address(struct command_line *line, struct json_object *object, const xmlNode *node);
 void line_boot_order(struct command_line *line, struct json_object *object, const xmlNode *node);
 void line_hostdev(struct command_line *line, const xmlNode *node);
+void line_usb_seat(struct command_line *line, struct json_object *object,
+		   const xmlNode *node); /* usb.c */
+void line_usb_bus(struct command_line *line, struct json_object *object, const char *key,
+		  uint64_t index);
+void line_host_usb(struct command_line *line, const xmlNode *node);
 void line_disk(struct command_line *line, const xmlNode *node);	     /* disk.c */
 void line_interface(struct command_line *line, const xmlNode *node); /* net.c */
 void line_serial(struct command_line *line, const xmlNode *node);    /* char.c */

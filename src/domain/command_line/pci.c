@@ -148,9 +148,7 @@ static void add_usb(struct command_line *line, struct json_object *object, const
 		return;
 	/* a companion has the bus of its USB 2 controller, which has the same index */
 	(void)node_number(node, "index", 255, &index);
-	props_add_text(line, object, "masterbus", index ? NULL : "usb.0");
-	if (index)
-		props_add_format(line, object, "masterbus", "usb%llu.0", (unsigned long long)index);
+	line_usb_bus(line, object, "masterbus", index);
 	props_add_number_of(line, object, "firstport", node, "master@startport");
 }
 
@@ -269,6 +267,10 @@ void line_hostdev(struct command_line *line, const xmlNode *node)
 	char address[PT_ADDRESS_TEXT];
 	struct json_object *object;
 
+	if (node_has(node, "type", "usb")) {
+		line_host_usb(line, node);
+		return;
+	}
 	if (device_hostdev((xmlNode *)(uintptr_t)node, &hostdev, line->err) != 1) {
 		line_fail(line, EINVAL, node,
 			  "domain/devices/hostdev/source is not a valid "

@@ -11,6 +11,7 @@
 #include "base/io.h"
 #include "base/text.h"
 #include "domain/definition/device.h"
+#include "domain/definition/host_usb.h"
 #include "domain/confine/image_header.h"
 #include "domain/confine/own_user.h"
 #include "base/safe_path.h"
@@ -27,6 +28,7 @@ void named_files_free(struct named_files *files)
 		free(files->items[i].real);
 		free(files->items[i].untrusted);
 		free(files->items[i].own);
+		free(files->items[i].made);
 	}
 	free(files->items);
 }
@@ -150,6 +152,23 @@ static int add_vfio(struct named_files *files, const xmlNode *device)
 	return add_file(files, device, VFIO, element, NEED_NODE);
 }
 
+static int add_usb(struct named_files *files, const xmlNode *device)
+{
+	char path[HOST_USB_NODE], *own;
+	size_t count = files->count;
+	int r;
+
+	if (!host_usb_node(device, path))
+		return 0;
+	own = strdup(path);
+	r = own ? add_file(files, device, own, "domain/devices/hostdev", NEED_WRITE) : -ENOMEM;
+	if (r < 0 || files->count == count)
+		free(own);
+	else
+		files->items[count].made = own;
+	return r;
+}
+
 static int collect(struct named_files *files, const struct definition *live, const xmlNode *device)
 {
 	const xmlNode *at = node_child(node_child(definition_root(live), "devices"), NULL);
@@ -163,6 +182,8 @@ static int collect(struct named_files *files, const struct definition *live, con
 		r = named_files_add_device(files, at);
 		if (!r)
 			r = add_vfio(files, at);
+		if (!r)
+			r = add_usb(files, at);
 	}
 	return r;
 }

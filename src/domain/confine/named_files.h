@@ -21,6 +21,7 @@ enum need {
 struct named_file {
 	const char *path; /* as the definition says it, or the image above it: then it is @own */
 	char *own;
+	char *made;	 /* @path, where the definition says it in other words */
 	char *real;	 /* without symbolic links; NULL if it does not exist */
 	char *untrusted; /* why it is refused: safe_path.h */
 	char element[64];

@@ -65,6 +65,16 @@ static const char sounds[] = "  /etc/{pulse,pipewire,alsa}/{,**} r,\n"
 			     "  /run/user/[0-9]*/{pulse/native,pipewire-[0-9]*} rw,\n"
 			     "  owner /dev/shm/{pulse-shm-*,jack*,jack*/**} rwk,\n";
 
+/*
+ * libusb looks for devices before it takes the one that QEMU names, and listens for others
+ * (libusb_init(): there is no way to open one device without).
+ */
+static const char usb[] = "  /dev/ r,\n"
+			  "  /dev/bus/usb/{,[0-9]*/} r,\n"
+			  "  /etc/udev/udev.conf r,\n"
+			  "  /run/udev/data/* r,\n"
+			  "  network netlink raw,\n";
+
 /* Quoted, and with what is a pattern made plain; false for what can't be said. */
 static bool put_quoted(FILE *out, const char *text)
 {
@@ -96,11 +106,15 @@ static int put_rule(FILE *out, const char *path, const char *behind, const char 
 
 static int put_device(FILE *out, const xmlNode *device, struct pt_error *err)
 {
+	struct host_usb host_usb;
+
 	if (node_is(device, "interface") && !node_has(device, "type", "hostdev") &&
 	    !node_has(device, "type", "user"))
 		(void)fputs(networks, out);
 	if (device_is_sound(device))
 		(void)fputs(sounds, out);
+	if (device_host_usb((xmlNode *)(uintptr_t)device, &host_usb, NULL) == 1)
+		(void)fputs(usb, out);
 	if (node_is(device, "shmem") && node_attribute(device, "name")) {
 		char path[PATH_MAX];
 

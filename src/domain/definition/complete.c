@@ -94,12 +94,6 @@ static int number_controllers(xmlNode *devices, struct pt_error *err)
 	return 0;
 }
 
-static bool is_on_usb(const xmlNode *device)
-{
-	return node_has(device, "bus", "usb") || node_says(device, "target@bus", "usb") ||
-	       (node_is(device, "sound") && node_has(device, "model", "usb"));
-}
-
 static unsigned int seat_controller(const xmlNode *device)
 {
 	uint64_t number;
@@ -116,7 +110,7 @@ static int need_for(xmlNode *devices, const xmlNode *device, struct pt_error *er
 {
 	bool is_disk = node_is(device, "disk");
 
-	if (is_on_usb(device))
+	if (device_is_on_usb(device))
 		return need_controller(devices, "usb",
 				       node_is_i440fx(device) ? "piix3-uhci" : "qemu-xhci", 0, err);
 	if (is_disk && strcmp(disk_bus(device), "ide") == 0)
@@ -286,6 +280,8 @@ static int choose_seat(const struct topology *topology, xmlNode *device, struct 
 /* What QEMU can plug in and the guest notices. */
 static bool is_pluggable(const xmlNode *device)
 {
+	if (node_is(device, "hostdev") && device_is_on_usb(device))
+		return true;
 	if (node_is(device, "disk") &&
 	    (strcmp(disk_bus(device), "scsi") == 0 || strcmp(disk_bus(device), "usb") == 0))
 		return !node_has(device, "device", "cdrom");

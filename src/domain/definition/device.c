@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "domain/definition/check.h"
+#include "domain/definition/host_usb.h"
 #include "domain/definition/xml_node.h"
 
 /* ---- hostdevs ---- */
@@ -41,6 +42,13 @@ bool device_guest_address(const xmlNode *device, struct pt_address *ret_address)
 	return node_has(address, "type", "pci") && device_address(address, ret_address) == 0 &&
 	       (ret_address->domain || ret_address->bus || ret_address->device ||
 		ret_address->function);
+}
+
+bool device_is_on_usb(const xmlNode *device)
+{
+	return node_has(device, "bus", "usb") || node_says(device, "target@bus", "usb") ||
+	       (node_is(device, "sound") && node_has(device, "model", "usb")) ||
+	       (node_is(device, "hostdev") && node_has(device, "type", "usb"));
 }
 
 static const struct {
@@ -200,6 +208,7 @@ struct device_identity device_identity(const xmlNode *device)
 			identity.space = node_get(device, "source@namespace");
 		identity.is_nvme = hostdev.kind == HOSTDEV_NVME;
 	}
+	identity.is_usb = device_host_usb((xmlNode *)(uintptr_t)device, &identity.usb, NULL) == 1;
 	identity.has_address = device_guest_address(device, &identity.address);
 	for (size_t i = 0; i < sizeof(own_names) / sizeof(own_names[0]); i++)
 		if (node_is(device, own_names[i].name)) {
@@ -221,6 +230,8 @@ static bool same_text(const char *one, const char *other)
 
 static bool same_source(const struct device_identity *a, const struct device_identity *b)
 {
+	if (a->is_usb && b->is_usb)
+		return host_usb_is_same(&a->usb, &b->usb);
 	return a->has_source && b->has_source && pt_address_compare(&a->source, &b->source) == 0 &&
 	       !(a->is_nvme && b->is_nvme && !same_text(a->space, b->space));
 }
@@ -284,6 +295,7 @@ static bool is_meant(const xmlNode *device, const xmlNode *at)
 		"@bus",	       "source@network",
 	};
 	struct definition_hostdev wanted, found;
+	struct host_usb usb, other;
 
 	if (!same_name(device, at))
 		return false;
@@ -294,6 +306,10 @@ static bool is_meant(const xmlNode *device, const xmlNode *at)
 	    (device_hostdev((xmlNode *)(uintptr_t)at, &found, NULL) != 1 ||
 	     pt_address_compare(&wanted.address, &found.address) != 0))
 		return false;
+	if (device_host_usb((xmlNode *)(uintptr_t)device, &usb, NULL) == 1 &&
+	    (device_host_usb((xmlNode *)(uintptr_t)at, &other, NULL) != 1 ||
+	     !host_usb_is_same(&usb, &other)))
+		return false;
 	return !node_has(node_child(device, "address"), "type", "pci") || same_address(device, at);
 }
 
@@ -301,8 +317,9 @@ int definition_find_device(const struct definition *def, const struct definition
 			   xmlNode **ret_node, struct pt_error *err)
 {
 	xmlNode *root = definition_root(device), *found = NULL;
+	char address[PT_ADDRESS_TEXT], words[HOST_USB_WORDS];
 	struct definition_hostdev hostdev;
-	char address[PT_ADDRESS_TEXT];
+	struct host_usb usb;
 
 	for (xmlNode *at = first_device(def); at; at = node_next(at, NULL)) {
 		if (!is_meant(root, at))
@@ -321,6 +338,9 @@ int definition_find_device(const struct definition *def, const struct definition
 	if (device_hostdev(root, &hostdev, NULL) == 1)
 		return pt_fail(err, PT_INVALID, ENOENT, "host pci device %s not found in guest %s",
 			       pt_address_format(&hostdev.address, address), definition_name(def));
+	if (device_host_usb(root, &usb, NULL) == 1)
+		return pt_fail(err, PT_INVALID, ENOENT, "host usb device %s not found in guest %s",
+			       host_usb_words(&usb, words), definition_name(def));
 	return pt_fail(err, PT_INVALID, ENOENT, "guest %s has no such %s", definition_name(def),
 		       (const char *)root->name);
 }

@@ -4,6 +4,7 @@
 #define DOMAIN_DEFINITION_DEVICE_H
 
 #include "domain/definition/definition.h"
+#include "domain/definition/host_usb.h"
 
 /* 1 and *ret_hostdev when it is a PCI device of the host, 0 when it is something else. */
 int device_hostdev(xmlNode *device, struct definition_hostdev *ret_hostdev, struct pt_error *err);
@@ -14,6 +15,9 @@ int device_hostdev(xmlNode *device, struct definition_hostdev *ret_hostdev, stru
  */
 bool node_is_i440fx(const xmlNode *node);
 bool machine_is_i440fx(const char *machine); /* NULL: q35 */
+
+/* Does it sit on a USB bus of the guest? */
+bool device_is_on_usb(const xmlNode *device);
 
 /* An <audio> that plays on the host. */
 bool device_is_sound(const xmlNode *device);
@@ -31,7 +35,8 @@ struct device_identity {
 	const char *what, *own; /* among those of its name: "target", and its value */
 	const char *type;	/* of a controller: its own is among those of its type */
 	const char *space;	/* the namespace of a host's NVMe drive */
-	bool is_nvme, has_source, has_address;
+	bool is_nvme, is_usb, has_source, has_address;
+	struct host_usb usb; /* one of the host */
 	struct pt_address source, address; /* on the host, in the guest */
 };
 

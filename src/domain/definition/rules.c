@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "domain/definition/definition.h"
 #include "domain/definition/device.h"
+#include "domain/definition/host_usb.h"
 #include "domain/definition/iothreads.h"
 #include "domain/definition/units.h"
 #include "domain/definition/xml_node.h"
@@ -20,7 +21,8 @@ static const struct {
 	const char *type; /* NULL: any */
 	const char *path;
 } musts[] = {
-	{"hostdev", NULL, "source/address"},
+	{"hostdev", NULL, "source"},
+	{"hostdev", "pci", "source/address"},
 	{"interface", "hostdev", "source/address"},
 	{"interface", "bridge", "source"},
 	{"interface", "network", "source"},
@@ -56,6 +58,7 @@ static int check_device(const xmlNode *device, struct pt_error *err)
 {
 	const xmlNode *size = node_child(device, "size");
 	struct definition_hostdev hostdev;
+	struct host_usb usb;
 	uint64_t bytes;
 	int r;
 
@@ -70,6 +73,8 @@ static int check_device(const xmlNode *device, struct pt_error *err)
 			    xmlGetLineNo(device));
 	if (r == 0)
 		r = device_hostdev((xmlNode *)(uintptr_t)device, &hostdev, err);
+	if (r == 0)
+		r = device_host_usb((xmlNode *)(uintptr_t)device, &usb, err);
 	return r < 0 ? r : 0;
 }
 

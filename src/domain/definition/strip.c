@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "domain/definition/host_usb.h"
 #include "domain/definition/xml_node.h"
 
 static bool begins_with(const char *text, const char *start)
@@ -74,6 +75,7 @@ static const struct {
 } devices[] = {
 	{"interface", drop_interface}, {"disk", drop_disk},	    {"serial", drop_character},
 	{"console", drop_character},   {"channel", drop_character}, {"graphics", drop_graphics},
+	{"hostdev", host_usb_drop},
 };
 
 static void drop_device(xmlNode *device)

@@ -12,6 +12,9 @@
 /* One of the host: Linux makes domains above those of the firmware (VMD: 0x10000 and up). */
 #define HOST_ADDRESS "type=pci domain=%0-4294967295 bus=%0-255 slot=%0-31 function=%0-7"
 
+#define ROM	"bar=" ON_OFF " file=/ enabled=" YES_NO
+#define TEAMING "type!=transient|persistent persistent=~"
+
 /* Devices that sit on the guest's PCI bus, those with a boot order, and all with an alias. */
 #define ON_PCI                                                                                      \
 	"{hostdev,interface,disk,controller,sound,video,watchdog,memballoon,rng,shmem,input,iommu," \
@@ -31,22 +34,31 @@ const struct supported supported_devices[] = {
 	{"devices/" ON_PCI "/address[pci]", NULL, PCI_ADDRESS " multifunction=" ON_OFF, ONE},
 	{"devices/disk/address[drive]", NULL,
 	 "controller=#0-255 bus=#0-1 target=#0-255 unit=#0-16383", ONE},
-	{"devices/{input,controller,redirdev}/address[usb]", NULL, "bus=#0-255 port=~", ONE},
+	{"devices/{input,controller,redirdev,hostdev,disk,sound}/address[usb]", NULL,
+	 "bus=#0-255 port=~", ONE},
 	{"devices/redirdev/address", NULL, "*type!=usb", ONE},
 	{"devices/panic/address[isa]", NULL, "iobase=%0-65535", ONE},
 	{"devices/{console,channel}/address", NULL, "*type!=virtio-serial", ONE},
 	{"devices/{console,channel}/address[virtio-serial]", NULL,
 	 "controller=#0-255 bus=#0-0 port=#0-511", ONE},
 	{"devices/" BOOTABLE "/boot", NULL, "order!=#1-65535", ONE},
-	{"devices/{hostdev,interface}/rom", NULL, "bar=" ON_OFF " file=/ enabled=" YES_NO, ONE},
-	{"devices/{hostdev,interface}/teaming", NULL, "type!=transient|persistent persistent=~",
-	 ONE},
+	{"devices/hostdev[pci]/rom", NULL, ROM, ONE},
+	{"devices/interface/rom", NULL, ROM, ONE},
+	{"devices/hostdev[pci]/teaming", NULL, TEAMING, ONE},
+	{"devices/interface/teaming", NULL, TEAMING, ONE},
 
 	/* devices of the host */
-	{"devices/hostdev", NULL, "mode=subsystem *type!=pci managed=" YES_NO, MANY},
+	{"devices/hostdev", NULL, "mode=subsystem *type!=pci|usb managed=" YES_NO, MANY},
 	{"devices/hostdev/source", NULL, NULL, ONE},
-	{"devices/hostdev/source/address", NULL, HOST_ADDRESS, ONE},
-	{"devices/hostdev/driver", NULL, "name=vfio model=~", ONE},
+	{"devices/hostdev[pci]/source/address", NULL, HOST_ADDRESS, ONE},
+	{"devices/hostdev[pci]/driver", NULL, "name=vfio model=~", ONE},
+	/* a running guest's: missing and chosen */
+	{"devices/hostdev[usb]/source", NULL,
+	 "startupPolicy=mandatory|requisite|optional guestReset=off|uninitialized|all missing=" YES_NO,
+	 ONE},
+	{"devices/hostdev[usb]/source/{vendor,product}", NULL, "id!=%0-65535", ONE},
+	{"devices/hostdev[usb]/source/address", NULL,
+	 "type=usb bus!=#1-999 device=#1-999 port=~ chosen=yes", ONE},
 
 	/* networks */
 	{"devices/interface", NULL, "*type!=hostdev|user|bridge|network|ethernet", MANY},

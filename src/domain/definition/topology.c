@@ -26,6 +26,7 @@ static const struct {
 	enum placement placement;
 	struct pt_address preferred; /* on bus 0; slot 0: none */
 } places[] = {
+	{"hostdev", "@type", "usb", PLACE_NOWHERE, {0}},
 	{"hostdev", NULL, NULL, PLACE_PORT, {0}},
 	{"interface", "@type", "hostdev", PLACE_PORT, {0}},
 	{"interface", "model@type", "e1000", PLACE_ROOT, {0}},

@@ -82,3 +82,42 @@ int guest_read_status(struct guest *guest, char status[GUEST_STATUS], struct pt_
 	json_object_put(answer);
 	return r;
 }
+
+/* ---- devices ---- */
+
+#define PERIPHERALS "/machine/peripheral"
+
+bool guest_has_device(struct json_object *list, const char *alias)
+{
+	size_t i;
+
+	for (i = 0; i < json_object_array_length(list); i++) {
+		struct json_object *name = NULL;
+
+		(void)json_object_object_get_ex(json_object_array_get_idx(list, i), "name", &name);
+		if (name && !strcmp(json_object_get_string(name), alias))
+			return true;
+	}
+	return false;
+}
+
+int guest_list_devices(struct guest *guest, struct json_object **ret_list,
+			    struct pt_error *err)
+{
+	struct json_object *arguments = json_object_new_object(), *list = NULL;
+	int r;
+
+	if (!arguments ||
+	    json_object_object_add(arguments, "path", json_object_new_string(PERIPHERALS)) < 0) {
+		json_object_put(arguments);
+		return pt_fail_memory(err);
+	}
+	r = guest_call(guest, "qom-list", arguments, &list, err);
+	if (!r && !json_object_is_type(list, json_type_array)) {
+		json_object_put(list);
+		return pt_fail(err, PT_SYSTEM, EPROTO, "QEMU sent an invalid list of devices");
+	}
+	if (!r)
+		*ret_list = list;
+	return r;
+}

@@ -16,6 +16,7 @@
 #include "domain/confine/run_files.h"
 #include "domain/confine/profile.h"
 #include "domain/confine/files.h"
+#include "domain/resources/usb.h"
 #include "domain/resources/vf.h"
 #include "domain/confine/output.h"
 #include "domain/confine/own_user.h"
@@ -235,6 +236,7 @@ int guest_end(struct pt_host *host, struct guest *guest, struct pt_error *err)
 	guest->qmp = NULL;
 	companions_end(host, guest->record);
 	vf_settle(host, NULL, guest->record);
+	usb_settle(host, NULL, guest->record);
 	r = guest_give_back(host, &guest->owner, guest->live, err);
 	files_take_back(host, guest->record, 0);
 	view_unpin(&guest->pins);
@@ -257,6 +259,7 @@ int guest_forget(struct pt_host *host, struct store_live *record, struct pt_erro
 
 	companions_end(host, record);
 	vf_restore(host, record);
+	usb_settle(host, NULL, record);
 	(void)definition_parse(record->xml, DEFINITION_LIVE, &live, NULL);
 	r = guest_give_back(host, &owner, live, err);
 	files_take_back(host, record, 0);

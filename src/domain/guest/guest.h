@@ -124,6 +124,13 @@ int guest_read_status(struct guest *guest, char status[GUEST_STATUS], struct pt_
 int guest_call_all(struct guest *guest, struct json_object *commands, unsigned int timeout_ms,
 		   struct pt_error *err);
 
+/*
+ * QEMU's devices that have an alias, for guest_has_device(); the list is freed with
+ * json_object_put().
+ */
+int guest_list_devices(struct guest *guest, struct json_object **ret_list, struct pt_error *err);
+bool guest_has_device(struct json_object *list, const char *alias);
+
 /* Which ptys QEMU made for its consoles, into the live definition. */
 int guest_read_consoles(struct guest *guest, struct pt_error *err);
 
@@ -173,6 +180,13 @@ int guest_take(struct pt_host *host, const struct pt_owner *owner, const struct 
  */
 int guest_set_vfs(struct pt_host *host, struct guest *guest, const struct definition *live,
 		  const xmlNode *device, struct pt_error *err);
+
+/*
+ * Claim the host's USB devices that @live has (@device: only that one), as usb_choose() chose them,
+ * and save that: PT_IN_USE when another guest has one.
+ */
+int guest_take_usb(struct pt_host *host, struct guest *guest, const struct definition *live,
+		   const xmlNode *device, struct pt_error *err);
 
 /* Let its QEMU at what @live needs, and at nothing else. */
 int guest_confine(struct pt_host *host, struct guest *guest, const struct definition *live,

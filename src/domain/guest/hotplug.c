@@ -9,6 +9,7 @@
 #include "domain/guest/pending.h"
 #include "domain/definition/complete.h"
 #include "domain/confine/files.h"
+#include "domain/resources/usb.h"
 #include "domain/resources/vf.h"
 #include "domain/confine/limits.h"
 #include "domain/resources/bar_window.h"
@@ -29,9 +30,10 @@ struct attach {
 	bool is_unanswered; /* QEMU was told, and may have done it */
 };
 
+static const struct command_line_files no_files = {.commands.fd = -1, .events.fd = -1};
+
 static int prepare_attach(struct attach *attach, struct pt_error *err)
 {
-	static const struct command_line_files no_files = {.commands.fd = -1, .events.fd = -1};
 	struct guest *guest = attach->guest;
 	xmlNode *node = NULL;
 	int r;
@@ -45,6 +47,8 @@ static int prepare_attach(struct attach *attach, struct pt_error *err)
 		return r;
 	definition_remove_device(attach->changed, node);
 	r = definition_place_device(guest->live, attach->device, err);
+	if (!r)
+		r = usb_choose(attach->host, guest->live, definition_root(attach->device), err);
 	if (!r)
 		r = definition_add_device(attach->changed, attach->device, &node, err);
 	if (!r)
@@ -140,6 +144,7 @@ static void give_up(struct attach *attach)
 	struct pt_error err;
 
 	vf_settle(attach->host, attach->guest->live, attach->guest->record);
+	usb_settle(attach->host, attach->guest->live, attach->guest->record);
 	/* the live definition doesn't have it, so it is among what is unused */
 	if (attach->hostdev_count && guest_give_back_unused(attach->host, attach->guest, &err) < 0)
 		host_log(attach->host, PT_LOG_WARNING, "guest %s: %s", attach->guest->name,
@@ -181,6 +186,9 @@ static int attach_prepared(struct attach *attach, struct pt_error *err)
 	if (!r)
 		r = guest_save(attach->host, guest, err);
 	if (!r)
+		r = guest_take_usb(attach->host, guest, attach->changed,
+				   definition_find_alias(attach->changed, attach->alias), err);
+	if (!r)
 		r = files_lend(attach->host, guest->record, attach->files, &guest->user, err);
 	if (!r)
 		tell_if_narrow(attach);
@@ -214,4 +222,39 @@ int hotplug_attach(struct pt_host *host, struct guest *guest, struct definition 
 	json_object_put(attach.commands);
 	free(attach.hostdevs);
 	return r;
+}
+
+static int prepare_again(struct attach *attach, struct pt_error *err)
+{
+	xmlNode *node;
+	int r;
+
+	attach->changed = definition_copy(attach->guest->live);
+	if (!attach->changed)
+		return pt_fail_memory(err);
+	node = definition_find_alias(attach->changed, attach->alias);
+	r = usb_choose(attach->host, attach->changed, node, err);
+	if (r < 0 || node_says(node, "source@missing", "yes"))
+		return r;
+	r = definition_extract_device(attach->changed, node, &attach->device, err);
+	if (!r)
+		r = command_line_plug(attach->changed, node, &no_files, &attach->commands, err);
+	return r < 0 ? r : 1;
+}
+
+int hotplug_attach_usb(struct pt_host *host, struct guest *guest, const char *alias,
+		       struct pt_error *err)
+{
+	struct attach attach = {.host = host, .guest = guest, .alias = alias};
+	int r = prepare_again(&attach, err), plugged = 0;
+
+	/* it was gone once: that it is still gone is nothing new */
+	if (r == -ENODEV)
+		r = 0;
+	if (r == 1)
+		plugged = attach_prepared(&attach, err);
+	definition_free(attach.device);
+	definition_free(attach.changed);
+	json_object_put(attach.commands);
+	return plugged < 0 ? plugged : r;
 }

@@ -27,6 +27,15 @@ int hotplug_attach(struct pt_host *host, struct guest *guest, struct definition 
 int unplug_device(struct pt_host *host, struct guest *guest, const char *alias,
 		  unsigned int timeout_ms, struct pt_error *err);
 
+/*
+ * QEMU takes a USB device of the host out, at once and without the guest's consent, and it stays in
+ * the live definition, where it is noted as missing: the host has lost it.
+ */
+int unplug_withdraw(struct guest *guest, const char *alias, struct pt_error *err);
+
+/* QEMU reported that it has deleted it: false when that was such a withdrawal. */
+bool unplug_is_over(struct guest *guest, const char *alias);
+
 /* Whether the guest has a device with this alias: QEMU may report any; from any thread. */
 bool unplug_is_known(struct guest *guest, const char *alias);
 
@@ -44,6 +53,19 @@ int unplug_finish(struct pt_host *host, struct guest *guest, const char *alias,
 
 /* The guest refused: nothing is pending any more. */
 void unplug_forget(struct pt_host *host, struct guest *guest, const char *alias);
+
+/*
+ * USB devices of the host come and go: QEMU loses those that were unplugged, and gets those that
+ * were plugged in. What fails is logged; the call fails only if QEMU can't be asked.
+ */
+int hotplug_follow_usb(struct pt_host *host, struct guest *guest, struct pt_error *err);
+bool hotplug_has_usb(const struct definition *live);
+
+/*
+ * The host's USB device with @alias, which QEMU hasn't got: plug it in. 1, or 0: it is not there.
+ */
+int hotplug_attach_usb(struct pt_host *host, struct guest *guest, const char *alias,
+		       struct pt_error *err);
 
 /*
  * After a restart of the daemon: update the live definition to the devices that QEMU has, finish

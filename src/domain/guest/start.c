@@ -33,6 +33,7 @@
 #include "domain/resources/listeners.h"
 #include "domain/resources/recorder.h"
 #include "domain/resources/tpm.h"
+#include "domain/resources/usb.h"
 
 /* What is kept of what QEMU says before its start has failed. */
 #define OUTPUT_MAX ((size_t)1024 * 1024)
@@ -215,7 +216,9 @@ static int prepare_files(struct start *start, struct pt_error *err)
 	start->files.run_directory = start->folder;
 	start->files.is_paused = true;
 	prepare_smbios(start);
-	r = bar_window_choose(start->host, guest->live, start->hostdevs, start->hostdev_count,
+	r = usb_choose(start->host, guest->live, NULL, err);
+	if (!r)
+		r = bar_window_choose(start->host, guest->live, start->hostdevs, start->hostdev_count,
 			      &start->files.window, err);
 	if (!r)
 		r = resources_check_pages(start->host, guest->live, err);
@@ -467,6 +470,8 @@ static int start_run(struct start *start, const struct definition *def, struct p
 	r = prepare_files(start, err);
 	if (!r)
 		r = hold(start, err);
+	if (!r)
+		r = guest_take_usb(start->host, start->guest, start->guest->live, NULL, err);
 	if (!r)
 		r = files_lend(start->host, start->guest->record, 0, &start->guest->user, err);
 	if (!r)

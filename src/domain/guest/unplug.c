@@ -8,11 +8,11 @@
 #include "domain/command_line/command_line.h"
 #include "domain/guest/pending.h"
 #include "domain/confine/files.h"
+#include "domain/resources/usb.h"
 #include "domain/resources/vf.h"
 #include "domain/guest/hotplug.h"
+#include "domain/definition/host_usb.h"
 #include "domain/definition/xml_node.h"
-
-#define PERIPHERALS "/machine/peripheral"
 
 static void warn(struct pt_host *host, const struct guest *guest, const struct pt_error *err)
 {
@@ -139,6 +139,30 @@ int unplug_device(struct pt_host *host, struct guest *guest, const char *alias,
 	return asked < 0 ? asked : explain(guest, alias, answer, has_ended, timeout_ms, err);
 }
 
+int unplug_withdraw(struct guest *guest, const char *alias, struct pt_error *err)
+{
+	int r = unplug_ask(guest, alias, err);
+
+	return r == -ENOENT ? 0 : r;
+}
+
+/* QEMU's word of one that was withdrawn may be read late, when it has the next one by that alias. */
+bool unplug_is_over(struct guest *guest, const char *alias)
+{
+	struct json_object *list = NULL;
+	struct host_usb usb;
+	xmlNode *node = definition_find_alias(guest->live, alias);
+	bool is_over;
+
+	if (!node || device_host_usb(node, &usb, NULL) != 1)
+		return true;
+	if (usb.is_missing || guest_list_devices(guest, &list, NULL) < 0)
+		return false;
+	is_over = !guest_has_device(list, alias);
+	json_object_put(list);
+	return is_over;
+}
+
 void unplug_forget(struct pt_host *host, struct guest *guest, const char *alias)
 {
 	struct pt_error err;
@@ -196,6 +220,7 @@ int unplug_finish(struct pt_host *host, struct guest *guest, const char *alias,
 	(void)pthread_mutex_unlock(&guest->lock);
 	files_settle(host, guest->live, guest->user.common_uid, guest->record);
 	vf_settle(host, guest->live, guest->record);
+	usb_settle(host, guest->live, guest->record);
 	if (guest_save(host, guest, &failure) < 0)
 		warn(host, guest, &failure);
 	r = guest_give_back_unused(host, guest, err);
@@ -204,41 +229,6 @@ int unplug_finish(struct pt_host *host, struct guest *guest, const char *alias,
 }
 
 /* ---- after a restart of the daemon ---- */
-
-static bool has_peripheral(struct json_object *list, const char *alias)
-{
-	size_t i;
-
-	for (i = 0; i < json_object_array_length(list); i++) {
-		struct json_object *name = NULL;
-
-		(void)json_object_object_get_ex(json_object_array_get_idx(list, i), "name", &name);
-		if (name && !strcmp(json_object_get_string(name), alias))
-			return true;
-	}
-	return false;
-}
-
-static int list_peripherals(struct guest *guest, struct json_object **ret_list,
-			    struct pt_error *err)
-{
-	struct json_object *arguments = json_object_new_object(), *list = NULL;
-	int r;
-
-	if (!arguments ||
-	    json_object_object_add(arguments, "path", json_object_new_string(PERIPHERALS)) < 0) {
-		json_object_put(arguments);
-		return pt_fail_memory(err);
-	}
-	r = guest_call(guest, "qom-list", arguments, &list, err);
-	if (!r && !json_object_is_type(list, json_type_array)) {
-		json_object_put(list);
-		return pt_fail(err, PT_SYSTEM, EPROTO, "QEMU sent an invalid list of devices");
-	}
-	if (!r)
-		*ret_list = list;
-	return r;
-}
 
 /* The daemon died in the middle of plugging it in: what QEMU has decides what became of that. */
 static int settle_attach(struct guest *guest, const struct store_pending *pending,
@@ -287,7 +277,7 @@ static void settle_attaches(struct pt_host *host, struct guest *guest, struct js
 			i++;
 			continue;
 		}
-		if (!has_peripheral(list, pending->alias))
+		if (!guest_has_device(list, pending->alias))
 			drop_attach(host, guest, pending);
 		else if (settle_attach(guest, pending, &err) < 0)
 			warn(host, guest, &err);
@@ -304,7 +294,7 @@ static void settle_removals(struct guest *guest, struct json_object *list,
 	if (definition_hostdevs(guest->live, &hostdevs, &count, NULL) < 0)
 		return;
 	for (i = 0; i < count; i++) {
-		if (!hostdevs[i].alias || has_peripheral(list, hostdevs[i].alias))
+		if (!hostdevs[i].alias || guest_has_device(list, hostdevs[i].alias))
 			continue;
 		pending_remove(guest, hostdevs[i].alias);
 		removed(context, hostdevs[i].alias);
@@ -346,7 +336,7 @@ int hotplug_reconcile(struct pt_host *host, struct guest *guest,
 		      struct pt_error *err)
 {
 	struct json_object *list = NULL;
-	int r = list_peripherals(guest, &list, err);
+	int r = guest_list_devices(guest, &list, err);
 
 	if (r < 0)
 		return r;
@@ -356,9 +346,10 @@ int hotplug_reconcile(struct pt_host *host, struct guest *guest,
 	ask_again(host, guest);
 	files_settle(host, guest->live, guest->user.common_uid, guest->record);
 	vf_settle(host, guest->live, guest->record);
+	usb_settle(host, guest->live, guest->record);
 	r = guest_save(host, guest, err);
 	if (!r)
 		r = guest_give_back_unused(host, guest, err);
 	guest_confine_again(host, guest);
-	return r;
+	return r < 0 ? r : hotplug_follow_usb(host, guest, err);
 }

@@ -141,6 +141,34 @@ static struct json_object *vf_to_json(const struct store_vf *vf)
 	return NULL;
 }
 
+static struct json_object *usb_to_json(const struct store_usb *usb)
+{
+	struct json_object *object = json_object_new_object();
+	int r = json_set_text(object, "name", usb->name);
+
+	r |= json_set_number(object, "bus", usb->bus);
+	r |= json_set_number(object, "device", usb->device);
+	r |= json_set_number(object, "configuration", usb->configuration);
+	r |= json_set_number(object, "bound", usb->bound);
+	if (!r)
+		return object;
+	json_object_put(object);
+	return NULL;
+}
+
+static int set_usbs(struct json_object *object, const struct store_live *live)
+{
+	struct json_object *usbs;
+	int r = 0;
+
+	if (!live->usb_count)
+		return 0;
+	usbs = json_object_new_array();
+	for (size_t i = 0; i < live->usb_count; i++)
+		r |= json_append(usbs, usb_to_json(&live->usbs[i]));
+	return json_set(object, "usbs", usbs) | r;
+}
+
 static int set_lists(struct json_object *object, const struct store_live *live)
 {
 	struct json_object *pending = json_object_new_array();
@@ -158,7 +186,7 @@ static int set_lists(struct json_object *object, const struct store_live *live)
 	r |= json_set(object, "pending", pending);
 	r |= json_set(object, "files", files);
 	r |= json_set(object, "vfs", vfs);
-	return r;
+	return r | set_usbs(object, live);
 }
 
 static int set_process(struct json_object *object, const char *key,
@@ -335,6 +363,41 @@ static int parse_all_vfs(struct json_object *object, struct store_live *live, st
 	return r;
 }
 
+static int parse_usb(struct json_object *object, struct store_usb *usb, struct pt_error *err)
+{
+	int64_t bus = 0, device = 0, configuration = 0, bound = 0;
+	int r = json_get_text(object, "name", true, usb->name, sizeof(usb->name), err);
+
+	/* it becomes a part of a path */
+	if (!r && (usb->name[0] == '.' || strchr(usb->name, '/')))
+		r = pt_fail(err, PT_CORRUPT, EBADMSG, "\"usbs\" has no names of devices");
+	if (!r)
+		r = json_get_number(object, "bus", 1, 999, &bus, err);
+	if (!r)
+		r = json_get_number(object, "device", 1, 999, &device, err);
+	if (!r)
+		r = json_get_number(object, "configuration", 0, 255, &configuration, err);
+	if (!r)
+		r = json_get_number(object, "bound", 0, UINT32_MAX, &bound, err);
+	usb->bus = (unsigned int)bus;
+	usb->device = (unsigned int)device;
+	usb->configuration = (unsigned int)configuration;
+	usb->bound = (uint32_t)bound;
+	return r;
+}
+
+static int parse_all_usbs(struct json_object *object, struct store_live *live, struct pt_error *err)
+{
+	struct json_object *array;
+	size_t i;
+	int r = json_get_objects(object, "usbs", STORE_USB_MAX, &array, err);
+
+	for (i = 0; !r && array && i < json_object_array_length(array); i++)
+		r = parse_usb(json_object_array_get_idx(array, i), &live->usbs[i], err);
+	live->usb_count = i;
+	return r;
+}
+
 static int parse_process(struct json_object *object, const char *key,
 			 struct store_process *ret_process, struct pt_error *err)
 {
@@ -396,6 +459,8 @@ static int store_live_from_json(struct json_object *object, struct store_live *l
 		r = parse_all_files(object, live, err);
 	if (!r)
 		r = parse_all_vfs(object, live, err);
+	if (!r)
+		r = parse_all_usbs(object, live, err);
 	if (!r)
 		r = parse_process(object, "tpm", &live->tpm, err);
 	return r < 0 ? r : parse_process(object, "recorder", &live->recorder, err);

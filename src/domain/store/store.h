@@ -77,6 +77,17 @@ struct store_vf {
 
 #define STORE_VFS_MAX 64
 
+/* A USB device of the host that the guest has: nobody else gets it (resources/usb.h). */
+struct store_usb {
+	char name[64]; /* of sys/bus/usb/devices: "1-2.3" */
+	unsigned int bus, device;
+	unsigned int configuration; /* the one that was active before; 0: none */
+	uint32_t bound;		    /* a bit for each interface that had a driver before */
+};
+
+#define STORE_USB_MAX	     64
+#define STORE_USB_INTERFACES 32
+
 /* The maximum per guest. */
 #define STORE_FILES_MAX 1024
 
@@ -110,6 +121,8 @@ struct store_live {
 	size_t file_count;
 	struct store_vf vfs[STORE_VFS_MAX];
 	size_t vf_count;
+	struct store_usb usbs[STORE_USB_MAX];
+	size_t usb_count;
 	char *xml; /* the live definition; freed by the store */
 };
 

@@ -264,6 +264,32 @@ static int add_target(struct holder_scan *scan, const struct pt_address *address
 	return scan->targets && !scan->error ? 0 : pt_fail_memory(err);
 }
 
+/* Of no function: what is looked for in sysfs by it isn't there. */
+static const struct pt_address no_function = {
+	.domain = UINT32_MAX, .bus = 0xff, .device = 0x1f, .function = 7};
+
+static int add_usb_target(struct holder_scan *scan, const char *name,
+			  struct pt_holders **ret_holders, struct pt_error *err)
+{
+	if (!holders_exists(scan, "sys/bus/usb/devices/%s", name))
+		return pt_fail(err, PT_NO_DEVICE, ENODEV, "this host has no USB device %s", name);
+	*ret_holders = calloc(1, sizeof(**ret_holders));
+	if (!*ret_holders)
+		return pt_fail_memory(err);
+	HOLDERS_APPEND(
+		scan, scan->targets, scan->target_count,
+		{.address = no_function, .usb = name, .holders = *ret_holders, .prefix = ""});
+	return scan->targets && !scan->error ? 0 : pt_fail_memory(err);
+}
+
+static int scan_end(const struct holder_scan *scan, struct pt_error *err)
+{
+	return scan->error ? pt_fail(err, scan->error == -ENOMEM ? PT_NO_MEMORY : PT_SYSTEM,
+				     -scan->error, "looking for holders: %s",
+				     strerror(-scan->error))
+			   : 0;
+}
+
 int holders_read_many(struct pt_host *host, const struct pt_address *addresses, size_t count,
 		      struct pt_holders **ret_holders, struct pt_error *err)
 {
@@ -278,9 +304,7 @@ int holders_read_many(struct pt_host *host, const struct pt_address *addresses, 
 		r = add_target(&scan, &addresses[i], &lists[i], err);
 	if (!r) {
 		holders_run(&scan, count);
-		if (scan.error)
-			r = pt_fail(err, scan.error == -ENOMEM ? PT_NO_MEMORY : PT_SYSTEM,
-				    -scan.error, "looking for holders: %s", strerror(-scan.error));
+		r = scan_end(&scan, err);
 	}
 	for (i = 0; i < count; i++) {
 		if (r)
@@ -297,4 +321,32 @@ int pt_holders_read(struct pt_host *host, const struct pt_address *address,
 		    struct pt_holders **ret_holders, struct pt_error *err)
 {
 	return holders_read_many(host, address, 1, ret_holders, err);
+}
+
+int holders_read_usb(struct pt_host *host, const char *name, struct pt_holders **ret_holders,
+		     struct pt_error *err)
+{
+	struct holder_scan scan = {.host = host};
+	struct pt_holders *holders = NULL;
+	int r = add_usb_target(&scan, name, &holders, err);
+
+	if (!r) {
+		holders_run(&scan, 1);
+		r = scan_end(&scan, err);
+	}
+	holders_free_scan(&scan);
+	if (r < 0)
+		pt_holders_free(holders);
+	else
+		*ret_holders = holders;
+	return r;
+}
+
+void holder_print(FILE *out, const struct pt_holder *holder)
+{
+	(void)fprintf(out, "\n  %s %s", pt_holder_kind_name(holder->kind), holder->what);
+	if (holder->through && *holder->through)
+		(void)fprintf(out, " through %s", holder->through);
+	if (holder->advice && *holder->advice)
+		(void)fprintf(out, ": %s", holder->advice);
 }

@@ -51,9 +51,10 @@ struct pt_holders {
 	struct arena memory;
 };
 
-/* A function that is asked about: the one named, or a VF of it. */
+/* A function that is asked about: the one named, or a VF of it. Or a USB device. */
 struct holder_target {
-	struct pt_address address;
+	struct pt_address address; /* of no function for a USB device */
+	const char *usb;	   /* its name in sys/bus/usb/devices; NULL: a function */
 	struct pt_holders *holders; /* where findings go: a PF's, for its VFs too */
 	const char *prefix;	    /* "" or "VF 0000:01:10.0", before each "through" */
 	bool has_interface;

@@ -117,18 +117,23 @@ static void add_multipath(struct holder_scan *scan, size_t target, const char *p
 		add_char(scan, target, "nvme-generic", uevent);
 }
 
+static const char *base_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
 /* A USB device that usbip-host gives to another machine: no node of it is open here. */
 static void add_usbip(struct holder_scan *scan, size_t target, int fd, const char *name)
 {
 	char link[256];
 	ssize_t length = readlinkat(fd, "driver", link, sizeof(link) - 1);
-	const char *base;
 
 	if (length <= 0)
 		return;
 	link[length] = '\0';
-	base = strrchr(link, '/');
-	if (strcmp(base ? base + 1 : link, "usbip-host") != 0)
+	if (strcmp(base_of(link), "usbip-host") != 0)
 		return;
 	holders_add(scan, target, PT_HOLDER_STORAGE, 0,
 		    holders_text(scan, "USB device %s, exported by usbip-host", name),
@@ -141,13 +146,12 @@ static void classify(struct holder_scan *scan, size_t target, int fd, const char
 {
 	char subsystem[256] = "", word[256];
 	ssize_t length = readlinkat(fd, "subsystem", subsystem, sizeof(subsystem) - 1);
-	char *base;
+	const char *base;
 
 	if (length <= 0)
 		return;
 	subsystem[length] = '\0';
-	base = strrchr(subsystem, '/');
-	base = base ? base + 1 : subsystem;
+	base = base_of(subsystem);
 	if (!strcmp(base, "block")) {
 		if (text_find_value(uevent, "MAJOR", word, sizeof(word)))
 			add_block(scan, target, name, "");
@@ -162,13 +166,15 @@ static void classify(struct holder_scan *scan, size_t target, int fd, const char
 		return;
 	}
 	if (!strcmp(base, "usb"))
-		add_usbip(scan, target, fd, name);
+		add_usbip(scan, target, fd, base_of(name));
 	if (!strcmp(base, "infiniband"))
 		scan->targets[target].has_interface = true;
 	if (!strcmp(base, "virtio") && io_read_text_at(fd, "mount_tag", word, sizeof(word)) > 0)
 		HOLDERS_APPEND(scan, scan->shares, scan->share_count,
 			       {.target = target, .tag = holders_text(scan, "%s", word)});
-	add_char(scan, target, base, uevent);
+	/* what has an input device or a serial port open is told by its driver that it is gone */
+	if (!scan->targets[target].usb || !strcmp(base, "usb"))
+		add_char(scan, target, base, uevent);
 }
 
 static void add_vfio(struct holder_scan *scan, size_t target, const char *name, const char *through)
@@ -200,7 +206,7 @@ static void add_nested_group(struct holder_scan *scan, size_t target, int fd, co
 	if (length <= 0)
 		return;
 	link[length] = '\0';
-	group = strrchr(link, '/') ? strrchr(link, '/') + 1 : link;
+	group = base_of(link);
 	through = holders_chain(scan, scan->targets[target].prefix,
 				holders_text(scan, "%s > IOMMU group %s", name, group));
 	add_vfio(scan, target, holders_text(scan, "vfio/%s", group), through);
@@ -216,10 +222,11 @@ static bool is_directory(int fd, const struct dirent *entry)
 	return fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
 }
 
+/* @depth 0: the function itself, which is reached through a link, as nothing below it is. */
 static void walk(struct holder_scan *scan, size_t target, int parent_fd, const char *path,
 		 unsigned int depth)
 {
-	/* the function itself is reached through a link, nothing below it is */
+	bool is_device = depth || scan->targets[target].usb;
 	AUTO_DIR DIR *dir = NULL;
 	struct dirent *entry;
 	char uevent[4096];
@@ -233,7 +240,7 @@ static void walk(struct holder_scan *scan, size_t target, int parent_fd, const c
 	fd = dirfd(dir);
 	if (fd < 0)
 		return;
-	length = depth ? io_read_text_at(fd, "uevent", uevent, sizeof(uevent)) : -ENOENT;
+	length = is_device ? io_read_text_at(fd, "uevent", uevent, sizeof(uevent)) : -ENOENT;
 	holders_failed(scan, (int)length);
 	if (length >= 0) {
 		classify(scan, target, fd, path, uevent);
@@ -312,8 +319,14 @@ static void find_bars(struct holder_scan *scan, size_t target)
 
 void holders_walk(struct holder_scan *scan, size_t target)
 {
+	const char *usb = scan->targets[target].usb;
 	char path[SYSFS_PATH];
 
+	if (usb) {
+		walk(scan, target, scan->host->root_fd,
+		     holders_text(scan, "sys/bus/usb/devices/%s", usb), 0);
+		return;
+	}
 	if (sysfs_device_path(path, &scan->targets[target].address, "") < 0)
 		return;
 	walk(scan, target, scan->host->root_fd, path, 0);
