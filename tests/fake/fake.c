@@ -117,6 +117,22 @@ static int strike_all(const struct fake *fake)
 	return -fault_errno(what);
 }
 
+/* drivers/base/bus.c: drivers_probe_store(); each interface here is one for usb-storage. */
+static int write_usb_file(const struct fake *fake, const char *rest, const char *text)
+{
+	char path[TREE_PATH];
+
+	if (strcmp(rest, "drivers_probe") != 0) {
+		tree_write_text(fake, tree_path(fake, path, "sys/bus/usb/%s", rest), 0644, "%s",
+				text);
+		return 0;
+	}
+	if (access(tree_path(fake, path, "sys/bus/usb/devices/%s", text), F_OK) < 0)
+		return -ENODEV;
+	tree_path(fake, path, "sys/bus/usb/devices/%s/driver", text);
+	return symlink("../../drivers/usb-storage", path) < 0 && errno != EEXIST ? -errno : 0;
+}
+
 static int fake_write(struct pt_host *host, const char *path, const char *data, size_t size)
 {
 	const struct fake *fake = host->ops_context;
@@ -144,6 +160,8 @@ static int fake_write(struct pt_host *host, const char *path, const char *data, 
 		return write_driver_file(fake, rest + 20, text);
 	if (!strncmp(rest, "sys/bus/pci/", 12))
 		return write_bus_file(fake, rest + 12, real, text);
+	if (!strncmp(rest, "sys/bus/usb/", 12))
+		return write_usb_file(fake, rest + 12, text);
 	if (strncmp(rest, "sys/devices/", 12) != 0)
 		tree_die("writing %s is not part of the fake", rest);
 	/* DIRECTORY/0000:01:00.0/file or …/power/control: the last address is whose file it is */

@@ -21,7 +21,7 @@ SEES = {
     "domain/machine": ["base", "pci"],
     "domain/confine": ["base", "pci", "pci/holders", "assign", "domain/definition", "domain/store",
                        "domain/machine"],
-    "domain/resources": ["base", "pci", "assign", "qmp", "domain/definition",
+    "domain/resources": ["base", "pci", "pci/holders", "assign", "qmp", "domain/definition",
                          "domain/command_line", "domain/store", "domain/confine", "domain/machine"],
     "domain/guest": ["base", "pci", "assign", "qmp", "domain/definition", "domain/command_line",
                      "domain/store", "domain/confine", "domain/resources"],

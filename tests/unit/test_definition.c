@@ -201,8 +201,16 @@ static const struct {
 	 "domain/devices/interface/source isn't supported"},
 	{DEVICES(HOSTDEV(PCI("1", "0"), "<rom bar='on' tune='x'/>")), -EOPNOTSUPP,
 	 "domain/devices/hostdev/rom@tune isn't supported"},
-	{DEVICES("<hostdev mode='subsystem' type='usb'/>"), -EOPNOTSUPP,
-	 "domain/devices/hostdev@type='usb'"},
+	{DEVICES("<hostdev mode='subsystem' type='scsi'/>"), -EOPNOTSUPP,
+	 "domain/devices/hostdev@type='scsi'"},
+	{DEVICES("<hostdev type='usb'><source><vendor id='0x1234'/></source></hostdev>"), -EINVAL,
+	 "domain/devices/hostdev/source doesn't say which USB device it is (line 1)"},
+	{DEVICES("<hostdev type='usb'><source><address bus='1'/></source></hostdev>"), -EINVAL,
+	 "domain/devices/hostdev/source doesn't say which USB device it is (line 1)"},
+	{DEVICES("<hostdev type='usb'><source><vendor id='0x1'/><product id='0x2'/></source>"
+		 "</hostdev><hostdev type='usb'><source><vendor id='1'/><product id='2'/></source>"
+		 "</hostdev>"),
+	 -EINVAL, "have the same source address"},
 	{DOMAIN("<launchSecurity type='sev'/>"), -EOPNOTSUPP, "domain/launchSecurity"},
 	{DOMAIN("<domain/>"), -EOPNOTSUPP, "domain/domain isn't supported"},
 	{DOMAIN("<features><hyperv><magic state='on'/></hyperv></features>"), -EOPNOTSUPP,

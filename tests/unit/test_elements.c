@@ -77,6 +77,21 @@ static const struct {
 	{DEVICES(DISK("dev='sda' bus='scsi'", "<serial>S1</serial>")), "\"device_id\":\"S1\"",
 	 NULL},
 
+	/* USB devices of the host sit on the guest's controller, as those do that say where */
+	{DEVICES("<hostdev type='usb'><source guestReset='uninitialized'><address bus='1' device='3'/>"
+		 "</source><boot order='2'/></hostdev>"),
+	 "{\"driver\":\"usb-host\",\"id\":\"hostdev0\",\"hostdevice\":\"/dev/bus/usb/001/003\","
+	 "\"guest-reset\":true,\"guest-resets-all\":false,\"bus\":\"usb.0\",\"bootindex\":2}",
+	 NULL},
+	{DEVICES("<input type='tablet' bus='usb'/><redirdev bus='usb' type='spicevmc'>"
+		 "<address type='usb' bus='0' port='1'/></redirdev>"),
+	 "{\"driver\":\"usb-tablet\",\"id\":\"input0\",\"bus\":\"usb.0\",\"port\":\"2\"}", NULL},
+	{DEVICES("<controller type='usb' index='1' model='ich9-ehci1'/>"
+		 "<controller type='usb' index='1' model='ich9-uhci1'><master startport='0'/>"
+		 "</controller><input type='tablet' bus='usb'>"
+		 "<address type='usb' bus='1' port='3'/></input>"),
+	 "\"masterbus\":\"usb0.0\",\"firstport\":0", NULL},
+
 	/* threads by their own numbers; those that aren't named have the lowest that are left */
 	{GUEST("<iothreads>2</iothreads><iothreadids><iothread id='2'/></iothreadids>"),
 	 "{\"qom-type\":\"iothread\",\"id\":\"iothread2\"}' \\\n"

@@ -60,7 +60,7 @@ static void test_lists(void **state)
 
 	(void)state;
 	expect_list(xml, "hostdev", "mode", "subsystem ");
-	expect_list(xml, "hostdev", "subsysType", "pci ");
+	expect_list(xml, "hostdev", "subsysType", "pci usb ");
 	expect_list(xml, "hostdev", "pciBackend", "default vfio ");
 	/* each of those that come from the table, so that none is lost when a row is rewritten */
 	expect_list(xml, "disk", "diskDevice", "disk cdrom ");

@@ -310,8 +310,7 @@ void guests_free(struct guests *guests)
 	free(guests);
 }
 
-struct domain **guests_list(struct guests *guests,
-			    bool (*is_wanted)(const struct domain *domain))
+struct domain **guests_list(struct guests *guests, bool (*is_wanted)(const struct domain *domain))
 {
 	struct domain *domain, **found;
 	size_t count = 0;

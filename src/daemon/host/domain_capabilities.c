@@ -93,7 +93,7 @@ static const struct list lists[] = {
 	{"graphics", "type", "devices/graphics", "type", NULL},
 	{"video", "modelType", "devices/video/model", "type", NULL},
 	{"hostdev", "mode", "devices/hostdev", "mode", NULL},
-	{"hostdev", "startupPolicy", NULL, NULL, NULL},
+	{"hostdev", "startupPolicy", NULL, NULL, "default|mandatory|requisite|optional"},
 	{"hostdev", "subsysType", "devices/hostdev", "type", NULL},
 	{"hostdev", "capsType", NULL, NULL, NULL},
 	{"hostdev", "pciBackend", NULL, NULL, "default|vfio"},

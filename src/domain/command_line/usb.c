@@ -65,8 +65,8 @@ static uint64_t choose_port(const struct command_line *line, const xmlNode *node
 	}
 	for (const xmlNode *at = node_child(line->devices, NULL); at != node;
 	     at = node_next(at, NULL))
-		before += device_is_on_usb(at) && usb_bus(at) == bus &&
-			  !node_get(at, "address@port");
+		before +=
+			device_is_on_usb(at) && usb_bus(at) == bus && !node_get(at, "address@port");
 	for (port = 1; is_any && port <= ports; port++)
 		if (!is_said[port] && before-- == 0)
 			return port;

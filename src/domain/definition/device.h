@@ -36,7 +36,7 @@ struct device_identity {
 	const char *type;	/* of a controller: its own is among those of its type */
 	const char *space;	/* the namespace of a host's NVMe drive */
 	bool is_nvme, is_usb, has_source, has_address;
-	struct host_usb usb; /* one of the host */
+	struct host_usb usb;		   /* one of the host */
 	struct pt_address source, address; /* on the host, in the guest */
 };
 

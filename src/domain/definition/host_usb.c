@@ -104,9 +104,8 @@ const char *host_usb_words(const struct host_usb *usb, char words[HOST_USB_WORDS
 	if (usb->vendor < 0)
 		(void)text_copy(words, HOST_USB_WORDS, place);
 	else
-		(void)text_format(words, HOST_USB_WORDS, "%04x:%04x%s%s",
-				  (unsigned int)usb->vendor, (unsigned int)usb->product,
-				  *place ? " at " : "", place);
+		(void)text_format(words, HOST_USB_WORDS, "%04x:%04x%s%s", (unsigned int)usb->vendor,
+				  (unsigned int)usb->product, *place ? " at " : "", place);
 	return words;
 }
 

@@ -12,7 +12,8 @@ struct host_usb {
 	int vendor;	   /* -1: not said, and then @product isn't either */
 	int product;
 	unsigned int bus;    /* 0: not said */
-	unsigned int device; /* its number on the bus, which is another one each time it is plugged in; 0 */
+	unsigned int device; /* its number on the bus, which is another one each time it is plugged
+				in; 0 */
 	const char *port;    /* "1.2": where it is plugged in, which stays; NULL */
 	bool may_be_missing; /* startupPolicy: the guest starts without it */
 	bool is_missing;     /* of a running guest: the host has none that is meant */

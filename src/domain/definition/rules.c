@@ -21,8 +21,8 @@ static const struct {
 	const char *type; /* NULL: any */
 	const char *path;
 } musts[] = {
-	{"hostdev", NULL, "source"},
 	{"hostdev", "pci", "source/address"},
+	{"hostdev", NULL, "source"},
 	{"interface", "hostdev", "source/address"},
 	{"interface", "bridge", "source"},
 	{"interface", "network", "source"},

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "base/text.h"
 #include "domain/guest/guest.h"
 
@@ -101,14 +102,12 @@ bool guest_has_device(struct json_object *list, const char *alias)
 	return false;
 }
 
-int guest_list_devices(struct guest *guest, struct json_object **ret_list,
-			    struct pt_error *err)
+int guest_list_devices(struct guest *guest, struct json_object **ret_list, struct pt_error *err)
 {
 	struct json_object *arguments = json_object_new_object(), *list = NULL;
 	int r;
 
-	if (!arguments ||
-	    json_object_object_add(arguments, "path", json_object_new_string(PERIPHERALS)) < 0) {
+	if (json_set_text(arguments, "path", PERIPHERALS) < 0) {
 		json_object_put(arguments);
 		return pt_fail_memory(err);
 	}

@@ -218,8 +218,8 @@ static int prepare_files(struct start *start, struct pt_error *err)
 	prepare_smbios(start);
 	r = usb_choose(start->host, guest->live, NULL, err);
 	if (!r)
-		r = bar_window_choose(start->host, guest->live, start->hostdevs, start->hostdev_count,
-			      &start->files.window, err);
+		r = bar_window_choose(start->host, guest->live, start->hostdevs,
+				      start->hostdev_count, &start->files.window, err);
 	if (!r)
 		r = resources_check_pages(start->host, guest->live, err);
 	if (!r)

@@ -146,7 +146,8 @@ int unplug_withdraw(struct guest *guest, const char *alias, struct pt_error *err
 	return r == -ENOENT ? 0 : r;
 }
 
-/* QEMU's word of one that was withdrawn may be read late, when it has the next one by that alias. */
+/* QEMU's word of one that was withdrawn may be read late, when it has the next one by that alias.
+ */
 bool unplug_is_over(struct guest *guest, const char *alias)
 {
 	struct json_object *list = NULL;

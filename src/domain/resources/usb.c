@@ -187,9 +187,10 @@ static int choose_one(struct pt_host *host, const struct definition *live,
 		return pt_fail(err, PT_SYSTEM, -count, "/" DEVICES ": %s", strerror(-count));
 	if (!count && usb->may_be_missing) {
 		if (!usb->is_missing)
-			host_log(host, PT_LOG_NOTICE,
-				 "there is no USB device %s: guest %s gets it when it is plugged in",
-				 host_usb_words(usb, words), definition_name(live));
+			host_log(
+				host, PT_LOG_NOTICE,
+				"there is no USB device %s: guest %s gets it when it is plugged in",
+				host_usb_words(usb, words), definition_name(live));
 		return host_usb_choose(usb->node, 0, 0) < 0 ? pt_fail_memory(err) : 0;
 	}
 	if (!count)
@@ -384,8 +385,7 @@ static void return_to_drivers(struct pt_host *host, const struct store_usb *usb)
 	    device.device != usb->device)
 		return; /* it was unplugged: another one is there, or none */
 	if (usb->configuration && device.configuration != usb->configuration) {
-		(void)text_format(path, sizeof(path), DEVICES "/%s/bConfigurationValue",
-				  usb->name);
+		(void)text_format(path, sizeof(path), DEVICES "/%s/bConfigurationValue", usb->name);
 		(void)text_format(text, sizeof(text), "%u", usb->configuration);
 		write_usb(host, usb, path, text);
 	}
@@ -406,8 +406,7 @@ static bool is_named(const struct definition *live, const struct store_usb *usb)
 	if (!live || definition_host_usbs(live, usbs, HOST_USB_MAX, &count, NULL) < 0)
 		return false;
 	for (size_t i = 0; i < count; i++)
-		if (!usbs[i].is_missing && usbs[i].bus == usb->bus &&
-		    usbs[i].device == usb->device)
+		if (!usbs[i].is_missing && usbs[i].bus == usb->bus && usbs[i].device == usb->device)
 			return true;
 	return false;
 }

@@ -284,10 +284,10 @@ static int add_usb_target(struct holder_scan *scan, const char *name,
 
 static int scan_end(const struct holder_scan *scan, struct pt_error *err)
 {
-	return scan->error ? pt_fail(err, scan->error == -ENOMEM ? PT_NO_MEMORY : PT_SYSTEM,
-				     -scan->error, "looking for holders: %s",
-				     strerror(-scan->error))
-			   : 0;
+	return scan->error
+		       ? pt_fail(err, scan->error == -ENOMEM ? PT_NO_MEMORY : PT_SYSTEM,
+				 -scan->error, "looking for holders: %s", strerror(-scan->error))
+		       : 0;
 }
 
 int holders_read_many(struct pt_host *host, const struct pt_address *addresses, size_t count,

@@ -53,8 +53,8 @@ struct pt_holders {
 
 /* A function that is asked about: the one named, or a VF of it. Or a USB device. */
 struct holder_target {
-	struct pt_address address; /* of no function for a USB device */
-	const char *usb;	   /* its name in sys/bus/usb/devices; NULL: a function */
+	struct pt_address address;  /* of no function for a USB device */
+	const char *usb;	    /* its name in sys/bus/usb/devices; NULL: a function */
 	struct pt_holders *holders; /* where findings go: a PF's, for its VFs too */
 	const char *prefix;	    /* "" or "VF 0000:01:10.0", before each "through" */
 	bool has_interface;
