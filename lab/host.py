@@ -26,7 +26,7 @@ Result = namedtuple("Result", "status out err")
 UPPER_MIB = 8192
 DEADLINE = 240
 # An installed system starts ten times as many programs; alone it takes a minute.
-INSTALLED_DEADLINE = 600
+INSTALLED_DEADLINE = 1200
 FIRST_BOOT_DEADLINE = 1800
 # MiB. With memory above 4 GiB (from 2816 MiB on) the firmware puts the bridges' windows there too,
 # and QEMU 10.0 forgets the upper half of the addresses of igb's virtual functions.
