@@ -97,13 +97,27 @@ static int open_tap(struct pt_host *host, struct machine_tap *tap, int64_t udev_
 		    int *ret_fd, struct pt_error *err)
 {
 	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	char path[TREE_PATH];
 
-	(void)host;
 	(void)udev_until_ms;
 	(void)err;
+	/* one that stays, until it is removed */
+	if (tap->link) {
+		(void)text_copy(tap->name, sizeof(tap->name), "passthru0");
+		(void)mkdir(tree_path(host->ops_context, path, "sys/class/net/%s", tap->name),
+			    0755);
+	}
 	if (strchr(tap->name, '%'))
 		(void)text_copy(tap->name, sizeof(tap->name), "vnet0");
 	*ret_fd = fd;
+	return 0;
+}
+
+static int remove_macvtap(struct pt_host *host, const char *name)
+{
+	char path[TREE_PATH];
+
+	(void)rmdir(tree_path(host->ops_context, path, "sys/class/net/%s", name));
 	return 0;
 }
 
@@ -156,6 +170,7 @@ const struct machine_ops fake_machine_ops = {
 	.make_view = make_view,
 	.change_view = change_view,
 	.open_tap = open_tap,
+	.remove_macvtap = remove_macvtap,
 	.open_vhost = open_vhost,
 	.read_vf = read_vf,
 	.write_vf = write_vf,

@@ -138,6 +138,50 @@ def test_taps_on_a_bridge(world, daemon, guests, bridge, lab_machine):     # noq
         daemon.virsh("undefine", "d2")
 
 
+def macvtaps(daemon):       # noqa: F811
+    return sorted(link["ifname"] for link in json.loads(daemon.sh("ip -j link show type macvtap").out or "[]") if link)
+
+
+def test_macvtap(world, daemon, guests, lab_machine):       # noqa: F811
+    """On an interface of the host: frames of others on its link go both ways; the macvtap goes with the guest, also
+    when the daemon was killed before it."""
+    script = lab_machine.push(os.path.join(HERE, "vf_traffic.py"))
+    direct = INTERFACE % ("direct", "<mac address='%s'/>" % MACS[0], "dev='vt0' mode='%s'")
+    daemon.sh("modprobe -a macvtap vhost_net; ip link add vt0 type veth peer name vt1; ip link set vt1 up")
+    try:
+        before = world.snapshot()
+        g = guests.define("d1", direct % "bridge", words="net-echo=5 stay expect-none")
+        assert "vt0 is down" in daemon.virsh_fails("start", "d1") and macvtaps(daemon) == []
+        daemon.sh("ip link set vt0 up")
+        g.start()
+        g.wait("start=ok mac=" + MACS[0])
+        link = json.loads(daemon.sh("ip -d -j link show type macvtap").out)[0]
+        assert link["address"] == MACS[0] and link["linkinfo"]["info_data"]["mode"] == "bridge", link
+        assert "<target dev='%s'/>" % link["ifname"] in daemon.virsh("dumpxml", "d1")
+        assert "<target dev" not in daemon.virsh("dumpxml", "d1", "--inactive")
+        assert link["ifname"] in daemon.virsh("domiflist", "d1")
+        r = daemon.sh("%s vt1 %s 5" % (script, MACS[0]), check=False)
+        assert r.status == 0 and json.loads(r.out)["answered"] == 5, (r.out, r.err, g.serial())
+        # another guest by the same address on the same link
+        guests.define("d2", direct % "private")
+        assert "has the guest's MAC address already" in daemon.virsh_fails("start", "d2")
+        assert macvtaps(daemon) == [link["ifname"]]
+        # a daemon that dies, and with it what it had begun
+        daemon.sh("pkill -KILL passthrud; ip link add link vt0 name passthru77 type macvtap")
+        daemon.start()
+        guests.wait_for(lambda: macvtaps(daemon) == [link["ifname"]])
+        daemon.virsh("destroy", "d1")
+        assert macvtaps(daemon) == [] and world.snapshot() == before
+        g.start()
+        daemon.sh("pkill -KILL passthrud; kill -KILL %d" % g.pid())
+        daemon.start()
+        guests.wait_for(lambda: macvtaps(daemon) == [])
+        daemon.sh("ip link set vt0 down; ip link del vt0")
+        assert "No such device" in daemon.virsh_fails("start", "d1")
+    finally:
+        daemon.sh("ip link del vt0", check=False)
+
+
 def test_udev_is_slow(world, daemon, guests, bridge):     # noqa: F811
     """A tap gets its address when udev is through with it: until then udev may give it another one,
     and with that the bridge."""

@@ -92,6 +92,10 @@ static const struct {
 		 "<address type='usb' bus='1' port='3'/></input>"),
 	 "\"masterbus\":\"usb0.0\",\"firstport\":0", NULL},
 
+	{DEVICES("<interface type='direct'><mac address='52:54:00:00:00:01'/>"
+		 "<source dev='eth0' mode='bridge'/><model type='virtio'/></interface>"),
+	 "{\"type\":\"tap\",\"id\":\"hostnet0\"", NULL},
+
 	/* threads by their own numbers; those that aren't named have the lowest that are left */
 	{GUEST("<iothreads>2</iothreads><iothreadids><iothread id='2'/></iothreadids>"),
 	 "{\"qom-type\":\"iothread\",\"id\":\"iothread2\"}' \\\n"

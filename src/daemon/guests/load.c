@@ -24,6 +24,7 @@
 #include "daemon/guests/scope.h"
 #include "daemon/guests/start.h"
 #include "domain/confine/run_files.h"
+#include "domain/resources/macvtap.h"
 #include "domain/definition/defaults.h"
 #include "domain/guest/hotplug.h"
 
@@ -456,6 +457,7 @@ int guests_load(struct guests *guests, struct pt_error *err)
 	state_sweep(host, &state_definitions);
 	state_sweep(host, &state_live);
 	run_files_sweep(host);
+	macvtap_sweep(host);
 	r = logs_begin(guests);
 	if (r < 0)
 		return pt_fail(err, PT_SYSTEM, -r, "can't create a timer: %s", strerror(-r));

@@ -16,6 +16,9 @@ int device_hostdev(xmlNode *device, struct definition_hostdev *ret_hostdev, stru
 bool node_is_i440fx(const xmlNode *node);
 bool machine_is_i440fx(const char *machine); /* NULL: q35 */
 
+/* How passthrud names the macvtap of an <interface type='direct'>, with a number behind it. */
+#define MACVTAP_PREFIX "passthru"
+
 /* Does it sit on a USB bus of the guest? */
 bool device_is_on_usb(const xmlNode *device);
 

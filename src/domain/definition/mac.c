@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "domain/definition/mac.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -53,6 +54,16 @@ static int mac_add(xmlNode *interface, const char *mac)
 	if (made->prev)
 		(void)xmlAddPrevSibling(node_child(interface, NULL), made);
 	return 0;
+}
+
+bool mac_parse(const char *text, unsigned char ret_mac[6])
+{
+	int length = 0;
+
+	return text &&
+	       sscanf(text, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx%n", &ret_mac[0], &ret_mac[1],
+		      &ret_mac[2], &ret_mac[3], &ret_mac[4], &ret_mac[5], &length) == 6 &&
+	       !text[length];
 }
 
 int definition_complete_macs(struct definition *def, struct pt_error *err)

@@ -4,6 +4,9 @@
 
 #include "domain/definition/definition.h"
 
+/* "52:54:00:12:34:56"; false for anything else, NULL too. */
+bool mac_parse(const char *text, unsigned char ret_mac[6]);
+
 /*
  * A MAC address for each emulated interface that says none: QEMU's own default is the same in
  * every guest, and two on one bridge would have it. Made from the guest's UUID, so that it is

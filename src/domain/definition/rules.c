@@ -26,6 +26,7 @@ static const struct {
 	{"interface", "hostdev", "source/address"},
 	{"interface", "bridge", "source"},
 	{"interface", "network", "source"},
+	{"interface", "direct", "source"},
 	{"disk", NULL, "target"},
 	{"disk", "nvme", "source/address"},
 	{"channel", NULL, "target"},

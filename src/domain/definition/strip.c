@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "domain/definition/device.h"
 #include "domain/definition/host_usb.h"
 #include "domain/definition/xml_node.h"
 
@@ -34,7 +35,8 @@ static void drop_interface(xmlNode *device)
 		node_unset(node_child(device, "source"), "bridge");
 		node_unset(node_child(device, "source"), "portid");
 	}
-	if (begins_with(name, "vnet") || begins_with(name, "macvtap"))
+	if (begins_with(name, "vnet") || begins_with(name, "macvtap") ||
+	    (node_has(device, "type", "direct") && begins_with(name, MACVTAP_PREFIX)))
 		node_remove(target);
 }
 

@@ -61,7 +61,7 @@ const struct supported supported_devices[] = {
 	 "type=usb bus!=#1-999 device=#1-999 port=~ chosen=yes", ONE},
 
 	/* networks */
-	{"devices/interface", NULL, "*type!=hostdev|user|bridge|network|ethernet", MANY},
+	{"devices/interface", NULL, "*type!=hostdev|user|bridge|network|ethernet|direct", MANY},
 	{"devices/interface/mac", NULL, "address!=&mac", ONE},
 	{"devices/interface[hostdev]", NULL, "managed=" YES_NO, MANY},
 	{"devices/interface[hostdev]/source", NULL, NULL, ONE},
@@ -71,17 +71,21 @@ const struct supported supported_devices[] = {
 	{"devices/interface[hostdev]/model", NULL, "type!=~", ONE},
 	{"devices/interface[hostdev]/vlan", NULL, NULL, ONE},
 	{"devices/interface[hostdev]/vlan/tag", NULL, "id!=#0-4095", ONE},
-	{"devices/interface[user,bridge,network,ethernet]/model", NULL,
+	{"devices/interface[user,bridge,network,ethernet,direct]/model", NULL,
 	 "type!=virtio|virtio-net-pci|virtio-transitional|virtio-non-transitional|e1000|"
 	 "e1000-82544gc|e1000-82545em|e1000e|igb|rtl8139|vmxnet3|ne2k_pci|pcnet",
 	 ONE},
 	{"devices/interface[bridge]/source", NULL, "bridge!=~", ONE},
 	{"devices/interface[network]/source", NULL, "network!=~ bridge=~", ONE},
-	{"devices/interface[bridge,network,ethernet]/target", NULL, "dev!=~", ONE},
+	/* a macvtap: the guest's own device on the link of the host's */
+	{"devices/interface[direct]/source", NULL, "dev!=~ mode=vepa|bridge|private", ONE},
+	{"devices/interface[bridge,network,ethernet,direct]/target", NULL, "dev!=~", ONE},
 	{"devices/interface[ethernet]/target", NULL, "managed=no", ONE},
-	{"devices/interface[bridge,network,ethernet]/driver", NULL, "name=qemu|vhost", ONE},
-	{"devices/interface[user,bridge,network,ethernet]/mtu", NULL, "size!=#68-65535", ONE},
-	{"devices/interface[user,bridge,network,ethernet]/link", NULL, "state!=up|down", ONE},
+	{"devices/interface[bridge,network,ethernet,direct]/driver", NULL, "name=qemu|vhost", ONE},
+	{"devices/interface[user,bridge,network,ethernet,direct]/mtu", NULL, "size!=#68-65535",
+	 ONE},
+	{"devices/interface[user,bridge,network,ethernet,direct]/link", NULL, "state!=up|down",
+	 ONE},
 
 	/* storage */
 	{"devices/disk", NULL, "*type!=file|block|nvme device=disk|cdrom", MANY},

@@ -16,6 +16,7 @@
 #include "domain/confine/run_files.h"
 #include "domain/confine/profile.h"
 #include "domain/confine/files.h"
+#include "domain/resources/macvtap.h"
 #include "domain/resources/usb.h"
 #include "domain/resources/vf.h"
 #include "domain/confine/output.h"
@@ -237,6 +238,7 @@ int guest_end(struct pt_host *host, struct guest *guest, struct pt_error *err)
 	companions_end(host, guest->record);
 	vf_settle(host, NULL, guest->record);
 	usb_settle(host, NULL, guest->record);
+	macvtap_remove(host, guest->live, NULL);
 	r = guest_give_back(host, &guest->owner, guest->live, err);
 	files_take_back(host, guest->record, 0);
 	view_unpin(&guest->pins);
@@ -263,8 +265,10 @@ int guest_forget(struct pt_host *host, struct store_live *record, struct pt_erro
 	(void)definition_parse(record->xml, DEFINITION_LIVE, &live, NULL);
 	r = guest_give_back(host, &owner, live, err);
 	files_take_back(host, record, 0);
-	if (live)
+	if (live) {
+		macvtap_remove(host, live, NULL);
 		profile_remove(host, live);
+	}
 	run_files_remove(host, record->name);
 	return r < 0 ? r : store_remove_live(host, record->name, err);
 }

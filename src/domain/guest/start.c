@@ -31,6 +31,7 @@
 #include "domain/confine/limits.h"
 #include "domain/confine/spawn.h"
 #include "domain/resources/listeners.h"
+#include "domain/resources/macvtap.h"
 #include "domain/resources/recorder.h"
 #include "domain/resources/tpm.h"
 #include "domain/resources/usb.h"
@@ -439,6 +440,7 @@ static void undo(struct start *start)
 		return;
 	}
 	spawn_cancel(&start->spawn);
+	macvtap_remove(start->host, guest->live, NULL);
 	run_files_remove(start->host, guest->name);
 }
 

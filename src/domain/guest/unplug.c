@@ -8,6 +8,7 @@
 #include "domain/command_line/command_line.h"
 #include "domain/guest/pending.h"
 #include "domain/confine/files.h"
+#include "domain/resources/macvtap.h"
 #include "domain/resources/usb.h"
 #include "domain/resources/vf.h"
 #include "domain/guest/hotplug.h"
@@ -216,6 +217,7 @@ int unplug_finish(struct pt_host *host, struct guest *guest, const char *alias,
 		return pt_fail(err, PT_INVALID, ENOENT, "guest %s has no device %s", guest->name,
 			       alias);
 	drop_backends(host, guest, guest->live, node);
+	macvtap_remove(host, guest->live, node);
 	(void)pthread_mutex_lock(&guest->lock);
 	definition_remove_device(guest->live, node);
 	(void)pthread_mutex_unlock(&guest->lock);

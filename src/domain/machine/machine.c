@@ -66,6 +66,7 @@ static const struct machine_ops kernel = {
 	.make_view = machine_make_view,
 	.change_view = machine_change_view,
 	.open_tap = machine_open_tap,
+	.remove_macvtap = machine_remove_macvtap,
 	.open_vhost = open_vhost,
 	.read_vf = machine_read_vf,
 	.write_vf = machine_write_vf,

@@ -27,6 +27,14 @@ struct machine_tap {
 	bool has_mac;
 	unsigned char mac[6];
 	const char *bridge; /* to put it on; NULL: none */
+	/*
+	 * A macvtap on this interface instead, with @mode "vepa", "bridge" or "private"; NULL: a
+	 * tap. It stays when its descriptor is closed, until remove_macvtap(). @is_set_up, @bridge
+	 * and what udev may do don't apply: Documentation/networking/macvlan (iproute2,
+	 * ip-link(8)).
+	 */
+	const char *link;
+	const char *mode;
 };
 
 /* The settings of a virtual function (rtnetlink, IFLA_VF_MAC and IFLA_VF_VLAN). */
@@ -102,6 +110,8 @@ struct machine_ops {
 	/* PT_SYSTEM with what can't be done. udev is waited for until then (monotonic). */
 	int (*open_tap)(struct pt_host *host, struct machine_tap *tap, int64_t udev_until_ms,
 			int *ret_fd, struct pt_error *err);
+	/* 0 also when there is none; other kinds of interfaces aren't touched (-EPERM). */
+	int (*remove_macvtap)(struct pt_host *host, const char *name);
 	/* The kernel's half of virtio-net; a negative errno. */
 	int (*open_vhost)(struct pt_host *host);
 	/* Of virtual function @index of the interface @netdev. */
@@ -122,7 +132,10 @@ struct machine_ops {
 /* A host's: the kernel's own unless a test has put others there. */
 const struct machine_ops *machine_of(const struct pt_host *host);
 
-/* The kernel's own: selinux.c, tap.c, vf.c and view.c. */
+/* The kernel's own: macvtap.c, selinux.c, tap.c, vf.c and view.c. */
+int machine_open_macvtap(struct pt_host *host, struct machine_tap *tap, int *ret_fd,
+			 struct pt_error *err);
+int machine_remove_macvtap(struct pt_host *host, const char *name);
 int machine_read_label(struct pt_host *host, int fd, char *label, size_t size);
 int machine_write_label(struct pt_host *host, int fd, const char *label);
 int machine_ask_policy(struct pt_host *host, const char *question, char *answer, size_t size);

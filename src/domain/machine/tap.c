@@ -141,8 +141,11 @@ int machine_open_tap(struct pt_host *host, struct machine_tap *tap, int64_t udev
 		     int *ret_fd, struct pt_error *err)
 {
 	AUTO_CLOSE int fd = -1;
-	int r = open_named(host, tap, &fd, err);
+	int r;
 
+	if (tap->link)
+		return machine_open_macvtap(host, tap, ret_fd, err);
+	r = open_named(host, tap, &fd, err);
 	if (!r && !tap->is_set_up)
 		r = set_up(host, tap, udev_until_ms, err);
 	if (r < 0)

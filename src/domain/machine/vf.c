@@ -1,24 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
 
-#include <netlink/netlink.h>
-#include <netlink/route/link.h>
 #include <netlink/route/link/sriov.h>
 
 #include "base/auto.h"
 #include "domain/machine/machine.h"
+#include "domain/machine/netlink.h"
 
-AUTO_DEFINE(socket, struct nl_sock *, nl_socket_free)
-AUTO_DEFINE(link, struct rtnl_link *, rtnl_link_put)
 AUTO_DEFINE(vf, struct rtnl_link_vf *, rtnl_link_vf_put)
-AUTO_DEFINE(addr, struct nl_addr *, nl_addr_put)
 AUTO_DEFINE(vlans, nl_vf_vlans_t *, rtnl_link_vf_vlan_put)
-
-static int open_socket(struct nl_sock **ret_socket)
-{
-	*ret_socket = nl_socket_alloc();
-	return *ret_socket ? nl_connect(*ret_socket, NETLINK_ROUTE) : -NLE_NOMEM;
-}
 
 static int machine_vf_fail(const char *netdev, uint32_t index, int r, struct pt_error *err)
 {
@@ -34,7 +24,7 @@ int machine_read_vf(struct pt_host *host, const char *netdev, uint32_t index,
 	AUTO(auto_vf) struct rtnl_link_vf *vf = NULL;
 	AUTO(auto_vlans) nl_vf_vlans_t *vlans = NULL; /* counted for us */
 	struct nl_addr *mac = NULL;		      /* the vf's own */
-	int r = open_socket(&socket);
+	int r = netlink_open(&socket);
 
 	(void)host;
 	if (!r)
@@ -63,7 +53,7 @@ int machine_write_vf(struct pt_host *host, const char *netdev, uint32_t index, c
 	AUTO(auto_vf) struct rtnl_link_vf *vf = rtnl_link_vf_alloc();
 	AUTO(auto_addr) struct nl_addr *addr = NULL;
 	AUTO(auto_vlans) nl_vf_vlans_t *vlans = NULL;
-	int r = change && vf ? open_socket(&socket) : -NLE_NOMEM;
+	int r = change && vf ? netlink_open(&socket) : -NLE_NOMEM;
 
 	(void)host;
 	if (!r)

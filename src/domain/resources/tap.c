@@ -9,7 +9,9 @@
 #include "base/text.h"
 #include "domain/machine/machine.h"
 #include "domain/resources/bridge.h"
+#include "domain/resources/macvtap.h"
 #include "domain/resources/resources.h"
+#include "domain/definition/mac.h"
 #include "domain/definition/xml_node.h"
 
 /* So long udev may take to handle a guest's taps; it takes milliseconds where nothing is wrong. */
@@ -18,7 +20,7 @@
 static bool has_tap(const xmlNode *interface)
 {
 	return node_has(interface, "type", "bridge") || node_has(interface, "type", "network") ||
-	       node_has(interface, "type", "ethernet");
+	       node_has(interface, "type", "ethernet") || macvtap_is(interface);
 }
 
 /*
@@ -28,12 +30,8 @@ static bool has_tap(const xmlNode *interface)
  */
 static void choose_mac(const xmlNode *interface, struct machine_tap *tap)
 {
-	const char *text = node_get(interface, "mac@address");
-	unsigned char *mac = tap->mac;
-
-	tap->has_mac = text && sscanf(text, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx", &mac[0], &mac[1],
-				      &mac[2], &mac[3], &mac[4], &mac[5]) == 6;
-	mac[0] = 0xfe;
+	tap->has_mac = mac_parse(node_get(interface, "mac@address"), tap->mac);
+	tap->mac[0] = 0xfe;
 }
 
 /* The settings of our taps; a tap that another program manages (managed='no') already has them. */
@@ -41,6 +39,9 @@ static int tap_describe(const xmlNode *interface, struct machine_tap *tap, struc
 {
 	const char *name = node_get(interface, "target@dev");
 	uint64_t mtu = 0;
+
+	if (macvtap_is(interface))
+		return macvtap_describe(interface, tap, err);
 
 	/* the kernel fills in the number */
 	if (!text_copy(tap->name, sizeof(tap->name), name ? name : "vnet%d"))
