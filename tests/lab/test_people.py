@@ -66,3 +66,21 @@ def test_booted_by_its_place(daemon, guests):     # noqa: F811
     assert re.search(r'"virtio-net-pci".*"bootindex":1\b', line) and re.search(r'"virtio-blk-pci".*"bootindex":2\b', line)
     assert not re.search(r"^order=", line, re.M)
     daemon.virsh("destroy", "p4")
+
+
+def test_vsock(daemon, guests):     # noqa: F811
+    """Each guest has an address of its own, that the kernel knows it by."""
+    daemon.sh("modprobe vhost_vsock")
+    chosen = define_edited(guests, "p5", "<vsock model='virtio'><cid auto='yes'/></vsock>", "stay expect-none", {})
+    chosen.start()
+    cid = re.search(r"<cid auto='yes' address='(\d+)'/>", daemon.virsh("dumpxml", "p5"))[1]
+    assert "<cid auto='yes'/>" in daemon.virsh("dumpxml", "p5", "--inactive")
+    line = daemon.sh("tr '\\0' '\\n' </proc/%d/cmdline" % chosen.pid()).out
+    assert re.search(r'"vhost-vsock-pci".*"guest-cid":%s,"vhostfd":' % cid, line), line
+    said = "<vsock model='virtio'><cid auto='no' address='%s'/></vsock>"
+    guests.define("p6", devices=said % cid)
+    assert "another guest has the address " + cid in daemon.virsh_fails("start", "p6")
+    daemon.virsh("destroy", "p5")
+    daemon.virsh("start", "p6")
+    assert "1af4:1053" in daemon.sh("until grep -q 'guest: ' /tmp/serial-p6; do sleep 0.5; done; cat /tmp/serial-p6").out
+    daemon.virsh("destroy", "p6")

@@ -266,6 +266,9 @@ static const struct {
 	 -EOPNOTSUPP,
 	 "domain/devices/interface/source@mode='passthrough' isn't supported (line 1); supported: "
 	 "vepa|bridge|private"},
+	{DEVICES("<vsock><cid auto='no'/></vsock>"), -EINVAL,
+	 "domain/devices/vsock/cid says neither auto='yes' nor an address (line 1)"},
+	{DEVICES("<vsock><cid auto='no' address='2'/></vsock>"), -EINVAL, "vsock/cid@address"},
 	{DEVICES("<interface type='bridge'/>"), -EINVAL,
 	 "domain/devices/interface/source is missing"},
 	{DEVICES("<interface type='user'><mac address='52:54:00:00:00'/></interface>"), -EINVAL,

@@ -96,6 +96,10 @@ static const struct {
 		 "<source dev='eth0' mode='bridge'/><model type='virtio'/></interface>"),
 	 "{\"type\":\"tap\",\"id\":\"hostnet0\"", NULL},
 
+	{DEVICES("<vsock model='virtio'><cid auto='no' address='9'/></vsock>"),
+	 "{\"driver\":\"vhost-vsock-pci\",\"id\":\"vsock0\",\"guest-cid\":9,\"bus\":\"pci.1\"",
+	 NULL},
+
 	/* threads by their own numbers; those that aren't named have the lowest that are left */
 	{GUEST("<iothreads>2</iothreads><iothreadids><iothread id='2'/></iothreadids>"),
 	 "{\"qom-type\":\"iothread\",\"id\":\"iothread2\"}' \\\n"

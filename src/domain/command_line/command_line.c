@@ -42,7 +42,7 @@ static const struct {
 	{"sound", 2, line_sound},	{"rng", 2, line_rng},
 	{"watchdog", 2, line_watchdog}, {"memballoon", 2, line_memballoon},
 	{"shmem", 2, line_shmem},	{"panic", 2, line_panic},
-	{"redirdev", 2, line_redirdev},
+	{"redirdev", 2, line_redirdev}, {"vsock", 2, line_vsock},
 };
 
 bool line_add_device(struct command_line *line, const xmlNode *node, int round)

@@ -64,6 +64,7 @@ struct command_line_files {
 	size_t listener_count;
 	const struct command_line_smbios *smbios;
 	size_t smbios_count;
+	int vsock_fd;		   /* of /dev/vhost-vsock, with its address; 0: none */
 	int tpm_fd;		   /* QEMU's end of swtpm's socket pair; 0: none */
 	const char *run_directory; /* of this guest: sockets that the definition doesn't name */
 	bool is_paused;		   /* -S: wait for "cont" */

@@ -121,3 +121,17 @@ void line_panic(struct command_line *line, const xmlNode *node)
 		props_add_number_of(line, object, "ioport", node, "address@iobase");
 	line_put(line, LINE_DEVICE, object);
 }
+
+/* The kernel's half of it was opened before, with its address. */
+void line_vsock(struct command_line *line, const xmlNode *node)
+{
+	struct json_object *object = line_device(line, "vhost-vsock-pci", node);
+
+	if (!line->files->vsock_fd && !line->is_for_show)
+		line_fail(line, EOPNOTSUPP, node, "domain/devices/vsock: it wasn't opened");
+	props_add_number_of(line, object, "guest-cid", node, "cid@address");
+	if (line->files->vsock_fd)
+		props_add_format(line, object, "vhostfd", "%d", line->files->vsock_fd);
+	line_pci_address(line, object, node);
+	line_put(line, LINE_DEVICE, object);
+}

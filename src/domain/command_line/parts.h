@@ -139,5 +139,6 @@ void line_watchdog(struct command_line *line, const xmlNode *node);
 void line_memballoon(struct command_line *line, const xmlNode *node);
 void line_shmem(struct command_line *line, const xmlNode *node);
 void line_panic(struct command_line *line, const xmlNode *node);
+void line_vsock(struct command_line *line, const xmlNode *node);
 
 #endif

@@ -111,6 +111,8 @@ static int put_device(FILE *out, const xmlNode *device, struct pt_error *err)
 	if (node_is(device, "interface") && !node_has(device, "type", "hostdev") &&
 	    !node_has(device, "type", "user"))
 		(void)fputs(networks, out);
+	if (node_is(device, "vsock"))
+		(void)fputs("  /dev/vhost-vsock rw,\n", out);
 	if (device_is_sound(device))
 		(void)fputs(sounds, out);
 	if (device_host_usb((xmlNode *)(uintptr_t)device, &host_usb, NULL) == 1)

@@ -67,6 +67,7 @@ static const struct {
 	{"tpm", NULL, NULL, "tpm"},
 	{"panic", NULL, NULL, "panic"},
 	{"redirdev", NULL, NULL, "redir"},
+	{"vsock", NULL, NULL, "vsock"},
 };
 
 static bool is_taken(const xmlNode *devices, const xmlNode *device, const char *alias)

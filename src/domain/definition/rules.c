@@ -72,6 +72,12 @@ static int check_device(const xmlNode *device, struct pt_error *err)
 		r = pt_fail(err, PT_INVALID, EINVAL,
 			    "domain/devices/disk/source is missing (line %ld)",
 			    xmlGetLineNo(device));
+	if (r == 0 && node_is(device, "vsock") && !node_says(device, "cid@auto", "yes") &&
+	    !node_get(device, "cid@address"))
+		r = pt_fail(err, PT_INVALID, EINVAL,
+			    "domain/devices/vsock/cid says neither auto='yes' nor an address (line "
+			    "%ld)",
+			    xmlGetLineNo(device));
 	if (r == 0)
 		r = device_hostdev((xmlNode *)(uintptr_t)device, &hostdev, err);
 	if (r == 0)

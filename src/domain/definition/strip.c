@@ -71,13 +71,20 @@ static void drop_graphics(xmlNode *device)
 	node_unset(device, "tlsPort");
 }
 
+/* One that is chosen at each start. */
+static void drop_vsock(xmlNode *device)
+{
+	if (node_says(device, "cid@auto", "yes"))
+		node_unset(node_child(device, "cid"), "address");
+}
+
 static const struct {
 	const char *name;
 	void (*drop)(xmlNode *device);
 } devices[] = {
 	{"interface", drop_interface}, {"disk", drop_disk},	    {"serial", drop_character},
 	{"console", drop_character},   {"channel", drop_character}, {"graphics", drop_graphics},
-	{"hostdev", host_usb_drop},
+	{"hostdev", host_usb_drop},    {"vsock", drop_vsock},
 };
 
 static void drop_device(xmlNode *device)

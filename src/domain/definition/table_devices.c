@@ -18,11 +18,11 @@
 /* Devices that sit on the guest's PCI bus, those with a boot order, and all with an alias. */
 #define ON_PCI                                                                                      \
 	"{hostdev,interface,disk,controller,sound,video,watchdog,memballoon,rng,shmem,input,iommu," \
-	"panic}"
+	"panic,vsock}"
 #define BOOTABLE "{hostdev,interface,disk,redirdev}"
 #define ALIASED                                                                                     \
 	"{hostdev,interface,disk,controller,sound,video,watchdog,memballoon,rng,shmem,input,iommu," \
-	"panic,serial,console,channel,tpm,redirdev}"
+	"panic,serial,console,channel,tpm,redirdev,vsock}"
 #define CHARACTER "{serial,console,channel}"
 
 const struct supported supported_devices[] = {
@@ -219,6 +219,8 @@ const struct supported supported_devices[] = {
 	 " aw_bits=#39-64",
 	 ONE},
 	{"devices/panic", NULL, "model=isa|hyperv|pvpanic", MANY},
+	{"devices/vsock", NULL, "model=virtio", ONE},
+	{"devices/vsock/cid", NULL, "auto=" YES_NO " address=#3-4294967294", ONE},
 };
 
 const size_t supported_devices_count = sizeof(supported_devices) / sizeof(supported_devices[0]);

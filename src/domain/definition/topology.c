@@ -61,6 +61,7 @@ static const struct {
 	{"input", "@bus", "virtio", PLACE_PORT, {0}},
 	{"iommu", "@model", "virtio", PLACE_ROOT, {0}},
 	{"panic", "@model", "pvpanic", PLACE_ROOT, {0}},
+	{"vsock", NULL, NULL, PLACE_PORT, {0}},
 };
 
 bool device_is_primary_video(const xmlNode *video)

@@ -42,8 +42,11 @@
 /* From here on a start is announced as slow. */
 #define SLOW_MEMORY ((uint64_t)16 * 1024 * 1024 * 1024)
 
-/* Two monitors, a TPM, pipes and sockets are kept too, and a tap has its half in the kernel. */
-#define MAX_TAPS ((SPAWN_KEPT_MAX - 3 - RECORDER_MAX - LISTENERS_MAX) / 2)
+/*
+ * Two monitors, a TPM, a vsock, pipes and sockets are kept too, and a tap has its half in the
+ * kernel.
+ */
+#define MAX_TAPS ((SPAWN_KEPT_MAX - 4 - RECORDER_MAX - LISTENERS_MAX) / 2)
 
 struct start {
 	struct pt_host *host;
@@ -64,6 +67,7 @@ struct start {
 	struct spawn tpm;
 	int tpm_fd; /* QEMU's end of its socket pair with swtpm, and the other one */
 	int tpm_own_fd;
+	int vsock_fd;
 	struct smbios_value smbios[SMBIOS_MAX];
 	struct command_line_smbios words[SMBIOS_MAX];
 	struct listeners listeners;
@@ -90,6 +94,7 @@ static void start_free(struct start *start)
 	close_fd(&start->tpm.pidfd);
 	close_fd(&start->tpm_fd);
 	close_fd(&start->tpm_own_fd);
+	close_fd(&start->vsock_fd);
 	listeners_close(&start->listeners);
 	recorder_close(&start->recorder);
 	close_fd(&start->recording.pidfd);
@@ -229,6 +234,8 @@ static int prepare_files(struct start *start, struct pt_error *err)
 		r = resources_open_taps(start->host, guest->live, &start->taps, &start->tap_count,
 					err);
 	if (!r)
+		r = resources_open_vsock(start->host, guest->live, &start->vsock_fd, err);
+	if (!r)
 		r = resources_make_nvram(start->host, guest->live, guest->user.common_uid,
 					 guest->user.common_gid, err);
 	if (!r)
@@ -239,6 +246,7 @@ static int prepare_files(struct start *start, struct pt_error *err)
 		r = prepare_sockets(start, err);
 	if (r < 0)
 		return r;
+	start->files.vsock_fd = start->vsock_fd > 0 ? start->vsock_fd : 0;
 	start->files.taps = start->taps;
 	start->files.tap_count = start->tap_count;
 	start->files.outputs = start->recorder.outputs;
@@ -328,6 +336,8 @@ static int hold(struct start *start, struct pt_error *err)
 		if (start->taps[i].vhost_fd >= 0)
 			request.kept[request.kept_count++] = start->taps[i].vhost_fd;
 	}
+	if (start->vsock_fd >= 0)
+		request.kept[request.kept_count++] = start->vsock_fd;
 	for (i = 0; i < start->listeners.count; i++)
 		request.kept[request.kept_count++] = start->listeners.sockets[i].fd;
 	r = hold_tpm(start, &request, err);
@@ -391,6 +401,7 @@ static int converse(struct start *start, struct pt_error *err)
 	close_fd(&start->tpm_fd);
 	close_fd(&start->tpm_own_fd);
 	close_fd(&start->output_fd);
+	close_fd(&start->vsock_fd);
 	recorder_close(&start->recorder);
 	listeners_close(&start->listeners);
 	r = guest_connect(guest, patience, err);
@@ -509,7 +520,8 @@ int guest_start(struct pt_host *host, const struct definition *def,
 			      .tpm = SPAWN_NONE,
 			      .recording = SPAWN_NONE,
 			      .tpm_fd = -1,
-			      .tpm_own_fd = -1};
+			      .tpm_own_fd = -1,
+			      .vsock_fd = -1};
 	int r = start_run(&start, def, err);
 
 	if (r < 0 && start.log_fd >= 0)

@@ -4,7 +4,9 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/vhost.h>
 #include <netinet/in.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -40,6 +42,16 @@ static int open_vhost(struct pt_host *host)
 	return fd < 0 ? -errno : fd;
 }
 
+static int open_vsock(struct pt_host *host, uint32_t cid)
+{
+	AUTO_CLOSE int fd = openat(host->root_fd, "dev/vhost-vsock", O_RDWR | O_CLOEXEC);
+	uint64_t wanted = cid;
+
+	if (fd < 0 || ioctl(fd, VHOST_VSOCK_SET_GUEST_CID, &wanted) < 0)
+		return -errno;
+	return TAKE_FD(fd);
+}
+
 static bool is_port_free(struct pt_host *host, const char *address, uint16_t port)
 {
 	struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(port)};
@@ -68,6 +80,7 @@ static const struct machine_ops kernel = {
 	.open_tap = machine_open_tap,
 	.remove_macvtap = machine_remove_macvtap,
 	.open_vhost = open_vhost,
+	.open_vsock = open_vsock,
 	.read_vf = machine_read_vf,
 	.write_vf = machine_write_vf,
 	.is_port_free = is_port_free,

@@ -114,6 +114,8 @@ struct machine_ops {
 	int (*remove_macvtap)(struct pt_host *host, const char *name);
 	/* The kernel's half of virtio-net; a negative errno. */
 	int (*open_vhost)(struct pt_host *host);
+	/* That of virtio-vsock, by this address: -EADDRINUSE when another guest has it. */
+	int (*open_vsock)(struct pt_host *host, uint32_t cid);
 	/* Of virtual function @index of the interface @netdev. */
 	int (*read_vf)(struct pt_host *host, const char *netdev, uint32_t index,
 		       struct machine_vf *ret_vf, struct pt_error *err);

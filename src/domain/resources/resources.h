@@ -34,6 +34,13 @@ int resources_make_nvram(struct pt_host *host, const struct definition *live, ui
 int resources_open_taps(struct pt_host *host, struct definition *live,
 			struct command_line_tap **ret_taps, size_t *ret_count,
 			struct pt_error *err);
+/*
+ * The kernel's half of <vsock>, by its address; one that is chosen is noted in @live. *ret_fd is
+ * set only if there is one. PT_IN_USE EADDRINUSE: another guest has the address.
+ */
+int resources_open_vsock(struct pt_host *host, struct definition *live, int *ret_fd,
+			 struct pt_error *err);
+
 void resources_close_taps(struct command_line_tap *taps,
 			  size_t count); /* and frees; NULL is allowed */
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Macvtaps of guests: they are there as long as their guest is. */
+/* Macvtaps of guests, which are there as long as their guest is; and vsocks. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -138,6 +138,31 @@ static void test_sweeping(void **state)
 	guest_unref(guest);
 }
 
+#define VSOCK(cid) "<vsock model='virtio'><cid " cid "/></vsock>"
+
+static void test_vsock(void **state)
+{
+	AUTO_FREE char *kept = NULL;
+	struct guest *guest = NULL;
+	struct pt_error err;
+
+	(void)state;
+	/* another guest has the first one */
+	assert_int_equal(guest_begin(host, GUEST_XML(VSOCK("auto='yes'")), &guest, &err), 0);
+	assert_string_equal(definition_get(guest->live, "devices/vsock/cid@address"), "4");
+	assert_int_equal(definition_format(guest->live, 0, &kept, &err), 0);
+	assert_non_null(strstr(kept, "<cid auto='yes'/>"));
+	assert_int_equal(guest_signal(guest, SIGKILL), 0);
+	assert_true(guest_wait_end(guest, 5000));
+	assert_int_equal(guest_end(host, guest, &err), 0);
+	guest_unref(guest);
+
+	assert_int_equal(guest_begin(host, GUEST_XML(VSOCK("auto='no' address='3'")), &guest, &err),
+			 -EADDRINUSE);
+	assert_string_equal(err.message, "domain/devices/vsock/cid: another guest has the address "
+					 "3; with auto='yes' one is chosen");
+}
+
 static void test_addresses(void **state)
 {
 	unsigned char mac[6];
@@ -156,6 +181,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_as_long_as_its_guest, make, unmake),
 		cmocka_unit_test_setup_teardown(test_names_are_ours, make, unmake),
 		cmocka_unit_test_setup_teardown(test_sweeping, make, unmake),
+		cmocka_unit_test_setup_teardown(test_vsock, make, unmake),
 		cmocka_unit_test(test_addresses),
 	};
 
