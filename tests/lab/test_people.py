@@ -78,7 +78,7 @@ def test_vsock(daemon, guests):     # noqa: F811
     line = daemon.sh("tr '\\0' '\\n' </proc/%d/cmdline" % chosen.pid()).out
     assert re.search(r'"vhost-vsock-pci".*"guest-cid":%s,"vhostfd":' % cid, line), line
     said = "<vsock model='virtio'><cid auto='no' address='%s'/></vsock>"
-    guests.define("p6", devices=said % cid)
+    guests.define("p6", devices=said % cid, words="stay expect-none")
     assert "another guest has the address " + cid in daemon.virsh_fails("start", "p6")
     daemon.virsh("destroy", "p5")
     daemon.virsh("start", "p6")
