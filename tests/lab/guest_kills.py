@@ -185,8 +185,9 @@ def left_over():
     """Of guests, once none runs."""
     found = ["/run/passthru/guests/" + name for name in names("/guests") if not name.startswith(".")]
     for program in ("swtpm", "passthru-record"):
-        if subprocess.run(["pgrep", "-x", program], stdout=subprocess.DEVNULL).returncode == 0:
-            found.append("a " + program)
+        r = subprocess.run(["ps", "-o", "pid=,ppid=,stat=,etimes=,wchan=", "-C", program],
+                           stdout=subprocess.PIPE, text=True)
+        found += ["a %s: %s" % (program, " ".join(line.split())) for line in r.stdout.splitlines()]
     if HAS_PROFILES:
         with open(PROFILES) as f:
             found += [line.strip() for line in f if line.startswith("passthru-")]

@@ -14,6 +14,8 @@
 
 /* It has nothing to do at its end but to write and close its files. */
 #define END_MS 3000
+/* Killed, it ends as soon as it is given a processor; what isn't waited for stays a zombie. */
+#define KILLED_MS 30000
 
 int companion_hold(struct pt_host *host, const struct spawn_request *request, const char *what,
 		   struct store_process *ret_process, struct spawn *ret_spawn, struct pt_error *err)
@@ -51,7 +53,8 @@ static void send_signal(int pidfd, int number)
 		(void)syscall(SYS_pidfd_send_signal, pidfd, number, NULL, 0);
 }
 
-static void end_one(int pidfd, int64_t until_ms)
+static void end_one(struct pt_host *host, const struct store_process *process, int pidfd,
+		    int64_t until_ms)
 {
 	siginfo_t info;
 
@@ -59,7 +62,10 @@ static void end_one(int pidfd, int64_t until_ms)
 		return;
 	if (!has_ended(pidfd, until_ms)) {
 		send_signal(pidfd, SIGKILL);
-		(void)has_ended(pidfd, until_ms + END_MS);
+		if (!has_ended(pidfd, clock_now_ms() + KILLED_MS))
+			host_log(host, PT_LOG_WARNING,
+				 "process %d, which was beside a guest's QEMU, does not exit",
+				 (int)process->pid);
 	}
 	/* a child of this daemon, or of a previous one, which init reaps */
 	(void)waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG);
@@ -74,6 +80,6 @@ void companions_end(struct pt_host *host, const struct store_live *record)
 	/* QEMU can have stopped them */
 	send_signal(tpm, SIGCONT);
 	send_signal(recorder, SIGCONT);
-	end_one(tpm, until_ms);
-	end_one(recorder, until_ms);
+	end_one(host, &record->tpm, tpm, until_ms);
+	end_one(host, &record->recorder, recorder, until_ms);
 }
