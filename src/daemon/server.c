@@ -72,9 +72,9 @@ static void pause_accepting(struct server *server, int errnum)
 	(void)sd_event_source_set_enabled(server->pause, SD_EVENT_ONESHOT);
 }
 
-static int on_connection(sd_event_source *source, int fd, uint32_t revents, void *context)
+/* False when there is no other one to accept now. */
+static bool accept_one(struct listener *listener, int fd)
 {
-	struct listener *listener = context;
 	struct server *server = listener->server;
 	bool (*is_guest)(uid_t uid) = server->clients->context->config.is_guest;
 	const char *why = NULL;
@@ -83,12 +83,10 @@ static int on_connection(sd_event_source *source, int fd, uint32_t revents, void
 	struct pt_error err;
 	int client = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-	(void)source;
-	(void)revents;
 	if (client < 0) {
 		if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
 			pause_accepting(server, errno);
-		return 0;
+		return false;
 	}
 	(void)getsockopt(client, SOL_SOCKET, SO_PEERCRED, &peer, &size);
 	if (is_guest && is_guest(peer.uid))
@@ -99,11 +97,26 @@ static int on_connection(sd_event_source *source, int fd, uint32_t revents, void
 		log_rated(&server->turned_away, PT_LOG_NOTICE,
 			  "%s: a client of user %u was rejected", why, (unsigned int)peer.uid);
 		close(client);
-		return 0;
+		return true;
 	}
 	server->has_paused = false;
 	if (client_new(server->clients, client, listener->is_readonly, &err) < 0)
 		log_message(PT_LOG_WARNING, "%s", err.message);
+	return true;
+}
+
+/*
+ * As many at once as messages of a client: whoever comes after a crowd would otherwise wait for as
+ * many turns of all clients as the crowd has connections that aren't accepted yet.
+ */
+static int on_connection(sd_event_source *source, int fd, uint32_t revents, void *context)
+{
+	unsigned int count = 0;
+
+	(void)source;
+	(void)revents;
+	while (count < CLIENT_ROUND && accept_one(context, fd))
+		count++;
 	return 0;
 }
 

@@ -266,6 +266,29 @@ static void test_no_descriptors(void **state)
 	assert_true(has_come_to_rest);
 }
 
+/* Whoever comes after a crowd needn't wait for as many turns of the loop as it has connections. */
+static void test_a_crowd_is_accepted(void **state)
+{
+	enum { CROWD = 4 * CLIENT_ROUND };
+	int fds[CROWD];
+	unsigned int turns = 0;
+	char path[96];
+
+	(void)state;
+	(void)snprintf(path, sizeof(path), "%s/sock", fake_root(fake));
+	assert_int_equal(server_listen_at(daemon_->server, path, getgid(), NULL), 0);
+	for (size_t i = 0; i < CROWD; i++)
+		fds[i] = connect_to(path);
+	for (; daemon_->clients->count < CROWD; turns++)
+		turn();
+	/* as many of a kind at once as there are messages in a client's turn, and some for timers */
+	assert_in_range(turns, 4, 8);
+	for (size_t i = 0; i < CROWD; i++)
+		close(fds[i]);
+	while (daemon_->clients->count)
+		turn();
+}
+
 /* Its rights are right before anybody can connect, whatever the umask is, which stays as it was. */
 static void test_socket(void **state)
 {
@@ -306,7 +329,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_a_change_beside_readers), TEST(test_long_messages),
 		TEST(test_memory_of_a_user),	    TEST(test_room_for_root),
-		TEST(test_no_descriptors),	    TEST(test_socket),
+		TEST(test_no_descriptors),	    TEST(test_a_crowd_is_accepted),
+		TEST(test_socket),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,6 +13,7 @@
 #include "guest_machine.h"
 
 #include "base/io.h"
+#include "base/json.h"
 #include "domain/definition/host_usb.h"
 #include "domain/definition/xml_node.h"
 #include "domain/resources/usb.h"
@@ -350,6 +351,27 @@ static void test_comes_and_goes(void **state)
 	end(guest);
 }
 
+/* QEMU has it although its answer was waited for in vain. */
+static void test_answered_too_late(void **state)
+{
+	struct json_object *arguments = json_object_new_object();
+	struct guest *guest;
+	struct pt_error err;
+
+	(void)state;
+	guest = begin(GUEST_XML(SOURCE(" startupPolicy='optional'", STICK)));
+	assert_int_equal(json_set_text(arguments, "id", "hostdev0"), 0);
+	assert_int_equal(guest_call(guest, "device_add", arguments, NULL, &err), 0);
+	assert_non_null(strstr(devices(), "hostdev0"));
+	follow(guest);
+	assert_null(strstr(devices(), "hostdev0"));
+	plug_in("9-1", "1234\n", "abcd\n", 3);
+	follow(guest);
+	assert_string_equal(source_of(guest, "source/address@device"), "3");
+	assert_non_null(strstr(devices(), "hostdev0"));
+	end(guest);
+}
+
 /* By the port where it is; and what QEMU refuses is tried again the next time. */
 static void test_by_its_port(void **state)
 {
@@ -416,6 +438,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_back_to_its_drivers, make, unmake),
 		cmocka_unit_test_setup_teardown(test_not_let_go, make, unmake),
 		cmocka_unit_test_setup_teardown(test_comes_and_goes, make, unmake),
+		cmocka_unit_test_setup_teardown(test_answered_too_late, make, unmake),
 		cmocka_unit_test_setup_teardown(test_by_its_port, make, unmake),
 		cmocka_unit_test_setup_teardown(test_attached, make, unmake),
 	};

@@ -112,6 +112,9 @@ int hotplug_follow_usb(struct pt_host *host, struct guest *guest, struct pt_erro
 		if (!usb.is_missing && !usb_is_there(host, usb.node)) {
 			follow_removal(host, guest, &usb, is_in_qemu);
 			is_in_qemu = false;
+		} else if (usb.is_missing && is_in_qemu) {
+			/* an answer that came too late, or never: once more from the start */
+			is_in_qemu = unplug_withdraw(guest, alias, NULL) < 0;
 		}
 		if (!is_in_qemu)
 			follow_arrival(host, guest, alias);
