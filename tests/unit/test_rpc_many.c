@@ -281,7 +281,8 @@ static void test_a_crowd_is_accepted(void **state)
 		fds[i] = connect_to(path);
 	for (; daemon_->clients->count < CROWD; turns++)
 		turn();
-	/* as many of a kind at once as there are messages in a client's turn, and some for timers */
+	/* as many of a kind at once as there are messages in a client's turn, and some for timers
+	 */
 	assert_in_range(turns, 4, 8);
 	for (size_t i = 0; i < CROWD; i++)
 		close(fds[i]);
@@ -327,9 +328,12 @@ static int set_up_patiently(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_a_change_beside_readers), TEST(test_long_messages),
-		TEST(test_memory_of_a_user),	    TEST(test_room_for_root),
-		TEST(test_no_descriptors),	    TEST(test_a_crowd_is_accepted),
+		TEST(test_a_change_beside_readers),
+		TEST(test_long_messages),
+		TEST(test_memory_of_a_user),
+		TEST(test_room_for_root),
+		TEST(test_no_descriptors),
+		TEST(test_a_crowd_is_accepted),
 		TEST(test_socket),
 	};
 
