@@ -319,10 +319,12 @@ struct domain **guests_list(struct guests *guests, bool (*is_wanted)(const struc
 	for (domain = domain_first(guests); domain; domain = domain_next(domain))
 		count++;
 	found = calloc(count + 1, sizeof(struct domain *));
-	count = 0;
-	for (domain = domain_first(guests); found && domain; domain = domain_next(domain))
-		if (is_wanted(domain))
-			found[count++] = domain_ref(domain);
+	if (found) {
+		count = 0;
+		for (domain = domain_first(guests); domain; domain = domain_next(domain))
+			if (is_wanted(domain))
+				found[count++] = domain_ref(domain);
+	}
 	guests_unlock(guests);
 	return found;
 }
