@@ -55,6 +55,21 @@ ssize_t io_read_text_at(int dir_fd, const char *path, char *buffer, size_t size)
 	return len;
 }
 
+int io_read_link_word_at(int dir_fd, const char *path, char *buffer, size_t size)
+{
+	char target[4096];
+	ssize_t len = readlinkat(dir_fd, path, target, sizeof(target) - 1);
+
+	*buffer = '\0';
+	if (len < 0)
+		return -errno;
+	target[len] = '\0';
+	if (text_copy(buffer, size, text_base(target)))
+		return 0;
+	*buffer = '\0';
+	return -ENAMETOOLONG;
+}
+
 int io_read_all(int fd, size_t max, char **ret_data, size_t *ret_size)
 {
 	AUTO_FREE char *data = NULL;

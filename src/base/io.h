@@ -18,6 +18,12 @@ ssize_t io_read_at(int dir_fd, const char *path, void *buffer, size_t size);
  */
 ssize_t io_read_text_at(int dir_fd, const char *path, char *buffer, size_t size);
 
+/*
+ * The last word of what a link names, as sysfs tells a device's driver and subsystem. Returns 0 or
+ * a negative errno (-ENAMETOOLONG: it doesn't fit), and then @buffer is "".
+ */
+int io_read_link_word_at(int dir_fd, const char *path, char *buffer, size_t size);
+
 /* Read a whole file of at most @max bytes into new memory (freed by the caller), NUL added. */
 int io_read_all(int fd, size_t max, char **ret_data, size_t *ret_size);
 int io_read_all_at(int dir_fd, const char *path, size_t max, char **ret_data, size_t *ret_size);

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /*
  * Read all of @text as an unsigned number in @base (10 or 16; with 16 a leading
@@ -25,6 +26,14 @@ int text_vformat(char *buffer, size_t size, const char *format, va_list args)
 
 /* Copy, always terminated; false when it had to cut, which it does between two characters. */
 bool text_copy(char *buffer, size_t size, const char *text);
+
+/* What stands after the last '/' of a path. */
+static inline const char *text_base(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
 
 /* ---- UTF-8 ---- */
 

@@ -330,8 +330,7 @@ static int take_run_give_back(struct cli *cli, struct run *run)
 	const char *name;
 
 	assert(run->command[0]); /* run_parse() wants at least one word */
-	name = strrchr(run->command[0], '/');
-	name = name ? name + 1 : run->command[0];
+	name = text_base(run->command[0]);
 	if (pt_owner_of_process(cli->host, getpid(), name, &run->request.owner, &err) < 0)
 		return cli_fail(cli, &err);
 	/* from taking to giving back: in between a signal would end us with the devices taken */

@@ -19,21 +19,12 @@
 static void read_link_name(int dir_fd, const char *member, const char *link, char *name,
 			   size_t size)
 {
-	char path[512], target[1024];
-	const char *base;
-	ssize_t length;
+	char path[512];
 
 	*name = '\0';
-	if (dir_fd < 0 || text_format(path, sizeof(path), "%s/%s", member, link) < 0)
-		return;
-	length = readlinkat(dir_fd, path, target, sizeof(target) - 1);
-	if (length <= 0)
-		return;
-	target[length] = '\0';
-	base = strrchr(target, '/');
-	if (!text_copy(name, size, base ? base + 1 : target))
-		*name = '\0';
-	text_clean(name);
+	if (dir_fd >= 0 && text_format(path, sizeof(path), "%s/%s", member, link) >= 0 &&
+	    io_read_link_word_at(dir_fd, path, name, size) == 0)
+		text_clean(name);
 }
 
 static bool read_other(int dir_fd, const char *name, struct pt_group_other *ret_other)

@@ -32,19 +32,10 @@ ssize_t sysfs_read(struct pt_host *host, const struct pt_address *address, const
 int sysfs_read_link(struct pt_host *host, const struct pt_address *address, const char *name,
 		    char *buffer, size_t size)
 {
-	char path[SYSFS_PATH], target[4096];
-	const char *base;
-	ssize_t len;
+	char path[SYSFS_PATH];
 	int r = sysfs_device_path(path, address, name);
 
-	if (r < 0)
-		return r;
-	len = readlinkat(host->root_fd, path, target, sizeof(target) - 1);
-	if (len < 0)
-		return -errno;
-	target[len] = '\0';
-	base = strrchr(target, '/');
-	return text_copy(buffer, size, base ? base + 1 : target) ? 0 : -ENAMETOOLONG;
+	return r < 0 ? r : io_read_link_word_at(host->root_fd, path, buffer, size);
 }
 
 bool sysfs_has_device(struct pt_host *host, const struct pt_address *address)

@@ -4,6 +4,7 @@
 #define UNIT_GUEST_MACHINE_H
 
 #include <pwd.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -125,6 +126,18 @@ static inline int guest_begin(struct pt_host *host, const char *xml, struct gues
 
 	qmp_close(events);
 	return r;
+}
+
+/* Killed, waited for, and what is the host's given back. */
+static inline void guest_kill(struct pt_host *host, struct guest *guest)
+{
+	struct pt_error err;
+
+	assert_int_equal(guest_signal(guest, SIGKILL), 0);
+	assert_true(guest_wait_end(guest, 30000));
+	if (guest_end(host, guest, &err) < 0)
+		fail_msg("%s", err.message);
+	guest_unref(guest);
 }
 
 static inline int guest_attach(struct pt_host *host, struct guest *guest, const char *xml,

@@ -98,17 +98,6 @@ static void attach(struct guest *guest, const char *xml)
 		fail_msg("%s", err.message);
 }
 
-static void end(struct guest *guest)
-{
-	struct pt_error err;
-
-	assert_int_equal(guest_signal(guest, SIGKILL), 0);
-	assert_true(guest_wait_end(guest, 30000));
-	if (guest_end(host, guest, &err) < 0)
-		fail_msg("%s", err.message);
-	guest_unref(guest);
-}
-
 static size_t left_in(const char *path)
 {
 	AUTO_DIR DIR *dir = NULL;
@@ -131,7 +120,7 @@ static void test_start_and_end(void **state)
 	assert_true(is_claimed(NVME));
 	assert_int_equal(disk_owner(), guest_user().uid);
 	assert_true(has("hostdev0"));
-	end(guest);
+	guest_kill(host, guest);
 	assert_string_equal(driver_of(NVME), "nvme");
 	assert_false(is_claimed(NVME));
 	assert_int_equal(disk_owner(), before);
@@ -155,7 +144,7 @@ static void test_read_back(void **state)
 	assert_null(strstr(record->xml, "stray"));
 	node_remove(stray);
 	assert_int_equal(guest_save(host, guest, &err), 0);
-	end(guest);
+	guest_kill(host, guest);
 }
 
 static void test_qemu_that_refuses(void **state)
@@ -191,7 +180,7 @@ static void test_plugged_in_and_out(void **state)
 	assert_int_equal(unplug_finish(host, guest, "hostdev0", &err), 0);
 	assert_string_equal(driver_of(NVME), "nvme");
 	assert_int_equal(guest->record->pending_count, 0);
-	end(guest);
+	guest_kill(host, guest);
 }
 
 /* QEMU says that it has let go of a device, and closes it later: that is waited for, and logged
@@ -233,7 +222,7 @@ static void test_closed_late(void **state)
 	assert_in_range(entries, 1, 3);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 	close(log);
-	end(guest);
+	guest_kill(host, guest);
 }
 
 static void test_plugging_in_refused(void **state)
@@ -247,7 +236,7 @@ static void test_plugging_in_refused(void **state)
 	assert_string_equal(driver_of(NVME), "nvme");
 	assert_false(is_claimed(NVME));
 	assert_int_equal(guest->record->pending_count, 0);
-	end(guest);
+	guest_kill(host, guest);
 }
 
 /* A driver that hangs is no QEMU that hasn't answered: nothing of the device stays the guest's. */
@@ -262,7 +251,7 @@ static void test_plugging_in_a_stuck_device(void **state)
 	assert_int_equal(err.reason, PT_DRIVER_STUCK);
 	assert_int_equal(guest->record->pending_count, 0);
 	assert_false(has("hostdev0"));
-	end(guest);
+	guest_kill(host, guest);
 }
 
 static void test_found_again(void **state)
@@ -285,7 +274,7 @@ static void test_found_again(void **state)
 	}
 	assert_int_equal(guest_call(again, "query-status", NULL, NULL, &err), 0);
 	guest_unref(again);
-	end(guest);
+	guest_kill(host, guest);
 }
 
 /* What QEMU makes in its folder doesn't keep the guest from its next start. */
@@ -330,7 +319,7 @@ static void test_terminals_by_name(void **state)
 		serial = node_find(definition_root(guest->live), "devices/serial");
 		assert_non_null(serial);
 		assert_int_equal(!node_get(serial, "source@path"), is_lie);
-		end(guest);
+		guest_kill(host, guest);
 	}
 }
 
@@ -341,7 +330,7 @@ static void test_whatever_is_in_its_folder(void **state)
 	(void)state;
 	assert_int_equal(io_make_directories_at(host->root_fd, STORE_LIVE "/g.d/x/y", 0700), 0);
 	assert_int_equal(symlinkat("/", host->root_fd, STORE_LIVE "/g.d/x/link"), 0);
-	end(guest);
+	guest_kill(host, guest);
 	assert_int_equal(left_in(STORE_LIVE), 0);
 	end(begin(GUEST_XML("")));
 }
@@ -370,13 +359,13 @@ static void test_whose_folder(void **state)
 		       "/proc/self/fd/%d/" STORE_LIVE "/g.d/channel0", host->root_fd);
 	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
 	close(fd);
-	end(guest);
+	guest_kill(host, guest);
 	assert_int_equal(left_in(STORE_LIVE), 0);
 
 	guest = begin(WITH_ARGUMENT);
 	assert_int_equal(fstatat(host->root_fd, STORE_LIVE "/g.d", &st, 0), 0);
 	assert_int_equal(st.st_uid, user.uid);
-	end(guest);
+	guest_kill(host, guest);
 }
 
 /* ---- one that ends meanwhile ---- */
@@ -459,7 +448,7 @@ static void test_found_again_but_not_seen(void **state)
 	assert_int_equal(io_make_directories_at(host->root_fd, path, 0755), 0);
 	assert_int_equal(guest_adopt(host, record, &again, &err), -EISDIR);
 	assert_null(again);
-	end(guest);
+	guest_kill(host, guest);
 }
 
 /* Two processes beside QEMU: swtpm and the recorder. */
@@ -502,7 +491,7 @@ static void test_beside_leaves_no_zombie(void **state)
 	assert_int_equal(guest_signal(guest, SIGKILL), 0);
 	for (size_t i = 0; i < BESIDE; i++)
 		assert_int_equal(waitid(P_PID, (id_t)pids[i], &info, WEXITED | WNOWAIT), 0);
-	end(guest);
+	guest_kill(host, guest);
 	assert_gone(pids);
 
 	/* they failed while the guest ran */
@@ -511,7 +500,7 @@ static void test_beside_leaves_no_zombie(void **state)
 		assert_int_equal(kill(pids[i], SIGKILL), 0);
 		assert_int_equal(waitid(P_PID, (id_t)pids[i], &info, WEXITED | WNOWAIT), 0);
 	}
-	end(guest);
+	guest_kill(host, guest);
 	assert_gone(pids);
 }
 
@@ -524,7 +513,7 @@ static void test_beside_that_hangs(void **state)
 	(void)state;
 	for (size_t i = 0; i < BESIDE; i++)
 		assert_int_equal(kill(pids[i], SIGSTOP), 0);
-	end(guest);
+	guest_kill(host, guest);
 	assert_gone(pids);
 }
 

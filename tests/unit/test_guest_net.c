@@ -66,10 +66,7 @@ static void test_as_long_as_its_guest(void **state)
 	assert_true(is_there("passthru0"));
 	assert_string_equal(definition_get(guest->live, "devices/interface/target@dev"),
 			    "passthru0");
-	assert_int_equal(guest_signal(guest, SIGKILL), 0);
-	assert_true(guest_wait_end(guest, 5000));
-	assert_int_equal(guest_end(host, guest, &err), 0);
-	guest_unref(guest);
+	guest_kill(host, guest);
 	assert_false(is_there("passthru0"));
 	assert_true(is_there("eth0"));
 
@@ -102,10 +99,7 @@ static void test_names_are_ours(void **state)
 						       DIRECT("<target dev='passthru3'/>")),
 				     &guest, &err),
 			 0);
-	assert_int_equal(guest_signal(guest, SIGKILL), 0);
-	assert_true(guest_wait_end(guest, 5000));
-	assert_int_equal(guest_end(host, guest, &err), 0);
-	guest_unref(guest);
+	guest_kill(host, guest);
 }
 
 /* What a start left that was killed before its guest had a file. */
@@ -132,10 +126,7 @@ static void test_sweeping(void **state)
 	assert_int_equal(unlinkat(host->root_fd, "run/passthru/guests/x.json", 0), 0);
 	macvtap_sweep(host);
 	assert_false(is_there("passthru7"));
-	assert_int_equal(guest_signal(guest, SIGKILL), 0);
-	assert_true(guest_wait_end(guest, 5000));
-	assert_int_equal(guest_end(host, guest, &err), 0);
-	guest_unref(guest);
+	guest_kill(host, guest);
 }
 
 #define VSOCK(cid) "<vsock model='virtio'><cid " cid "/></vsock>"
@@ -152,10 +143,7 @@ static void test_vsock(void **state)
 	assert_string_equal(definition_get(guest->live, "devices/vsock/cid@address"), "4");
 	assert_int_equal(definition_format(guest->live, 0, &kept, &err), 0);
 	assert_non_null(strstr(kept, "<cid auto='yes'/>"));
-	assert_int_equal(guest_signal(guest, SIGKILL), 0);
-	assert_true(guest_wait_end(guest, 5000));
-	assert_int_equal(guest_end(host, guest, &err), 0);
-	guest_unref(guest);
+	guest_kill(host, guest);
 
 	assert_int_equal(guest_begin(host, GUEST_XML(VSOCK("auto='no' address='3'")), &guest, &err),
 			 -EADDRINUSE);

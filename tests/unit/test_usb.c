@@ -120,17 +120,6 @@ static const char *source_of(const struct guest *guest, const char *attribute)
 	return node_get(definition_find_alias(guest->live, "hostdev0"), attribute);
 }
 
-static void end(struct guest *guest)
-{
-	struct pt_error err;
-
-	assert_int_equal(guest_signal(guest, SIGKILL), 0);
-	assert_true(guest_wait_end(guest, 5000));
-	if (guest_end(host, guest, &err) < 0)
-		fail_msg("%s", err.message);
-	guest_unref(guest);
-}
-
 static struct guest *begin(const char *xml)
 {
 	struct guest *guest = NULL;
@@ -185,7 +174,7 @@ static void test_which_one(void **state)
 		(void)snprintf(xml, sizeof(xml), GUEST_XML("%s"), meant[i].devices);
 		r = guest_begin(host, xml, &guest, &err);
 		if (r == 0)
-			end(guest);
+			guest_kill(host, guest);
 		if ((r == 0) != !meant[i].words || (r < 0 && !strstr(err.message, meant[i].words)))
 			fail_msg("%s\n%s", meant[i].devices, r < 0 ? err.message : "it started");
 	}
@@ -214,7 +203,7 @@ static void test_what_it_says(void **state)
 	assert_int_equal(guest->record->usb_count, 1);
 	assert_string_equal(guest->record->usbs[0].name, "9-1");
 	assert_int_equal(guest->record->usbs[0].bound, 1);
-	end(guest);
+	guest_kill(host, guest);
 }
 
 /* ---- who has it ---- */
@@ -233,9 +222,9 @@ static void test_one_guest_at_a_time(void **state)
 	assert_int_equal(guest_begin(host, xml, &other, &err), -EBUSY);
 	assert_string_equal(err.message, "USB device 1234:abcd (bus 9 device 3) is in use by guest "
 					 "g; detach it there first");
-	end(guest);
+	guest_kill(host, guest);
 	assert_int_equal(guest_begin(host, xml, &other, &err), 0);
-	end(other);
+	guest_kill(host, other);
 }
 
 /* ---- giving back ---- */
@@ -259,7 +248,7 @@ static void test_back_to_its_drivers(void **state)
 	guest = begin(GUEST_XML(SOURCE("", STICK)));
 	put_driver("9-1", NULL);
 	put_attribute("9-1", "bConfigurationValue", "2\n");
-	end(guest);
+	guest_kill(host, guest);
 	assert_true(has_driver("9-1"));
 	assert_true(io_read_text_at(host->root_fd, DEVICES "/9-1/bConfigurationValue", text,
 				    sizeof(text)) > 0);
@@ -275,7 +264,7 @@ static void test_back_to_its_drivers(void **state)
 	guest = begin(GUEST_XML(SOURCE("", STICK)));
 	put_driver("9-1", NULL);
 	put_attribute("9-1", "devnum", "9\n");
-	end(guest);
+	guest_kill(host, guest);
 	assert_false(has_driver("9-1"));
 }
 
@@ -294,7 +283,7 @@ static void test_not_let_go(void **state)
 	put_driver("9-1", NULL);
 	usb_settle(host, guest->live, guest->record);
 	assert_int_equal(guest->record->usb_count, 0);
-	end(guest);
+	guest_kill(host, guest);
 }
 
 /* ---- coming and going ---- */
@@ -348,7 +337,7 @@ static void test_comes_and_goes(void **state)
 	follow(guest);
 	assert_string_equal(source_of(guest, "source/address@device"), "11");
 	assert_non_null(strstr(devices(), "hostdev0"));
-	end(guest);
+	guest_kill(host, guest);
 }
 
 /* QEMU has it although its answer was waited for in vain. */
@@ -369,7 +358,7 @@ static void test_answered_too_late(void **state)
 	follow(guest);
 	assert_string_equal(source_of(guest, "source/address@device"), "3");
 	assert_non_null(strstr(devices(), "hostdev0"));
-	end(guest);
+	guest_kill(host, guest);
 }
 
 /* By the port where it is; and what QEMU refuses is tried again the next time. */
@@ -405,7 +394,32 @@ static void test_by_its_port(void **state)
 	follow(guest);
 	assert_null(definition_find_alias(guest->live, "hostdev0"));
 	assert_int_equal(guest->record->usb_count, 0);
-	end(guest);
+	guest_kill(host, guest);
+}
+
+/* Too many are told when they are defined. */
+static void test_too_many(void **state)
+{
+	static const char one[] =
+		"<hostdev mode='subsystem' type='usb'><source><address bus='9' device='%zu'/>"
+		"</source></hostdev>";
+	AUTO_FREE char *devices = calloc(HOST_USB_MAX + 1, sizeof(one) + 8), *xml = NULL;
+	struct definition *definition;
+	struct pt_error err;
+
+	(void)state;
+	assert_non_null(devices);
+	for (size_t i = 1; i <= HOST_USB_MAX + 1; i++) {
+		(void)sprintf(devices + strlen(devices), one, i);
+		free(xml);
+		assert_true(asprintf(&xml, GUEST_XML("%s"), devices) > 0);
+		if (i > HOST_USB_MAX)
+			break;
+		assert_int_equal(definition_parse(xml, 0, &definition, &err), 0);
+		definition_free(definition);
+	}
+	assert_int_equal(definition_parse(xml, 0, &definition, &err), -EOPNOTSUPP);
+	assert_non_null(strstr(err.message, "at most 64 USB devices"));
 }
 
 static void test_attached(void **state)
@@ -419,14 +433,14 @@ static void test_attached(void **state)
 	assert_int_equal(guest_attach(host, guest, SOURCE("", STICK), &err), 0);
 	assert_non_null(strstr(devices(), "hostdev0"));
 	assert_int_equal(guest_attach(host, guest, SOURCE("", STICK), &err), -EEXIST);
-	end(guest);
+	guest_kill(host, guest);
 	guest = begin(GUEST_XML(""));
 	assert_int_equal(guest_attach(host, guest, SOURCE("", STICK), &err), -EINVAL);
 	assert_non_null(strstr(err.message,
 			       "the guest has no USB controller with index 0; add "
 			       "<controller type='usb' index='0' model='qemu-xhci'/>"));
 	assert_int_equal(guest->record->usb_count, 0);
-	end(guest);
+	guest_kill(host, guest);
 }
 
 int main(void)
@@ -440,6 +454,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_comes_and_goes, make, unmake),
 		cmocka_unit_test_setup_teardown(test_answered_too_late, make, unmake),
 		cmocka_unit_test_setup_teardown(test_by_its_port, make, unmake),
+		cmocka_unit_test_setup_teardown(test_too_many, make, unmake),
 		cmocka_unit_test_setup_teardown(test_attached, make, unmake),
 	};
 

@@ -1,21 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "daemon/guests/usb_watch.h"
 
-#include <errno.h>
-#include <libudev.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <unistd.h>
 
-#include "base/auto.h"
+#include "daemon/uevents.h"
 #include "domain/guest/hotplug.h"
 
 struct usb_watch {
 	struct guests *guests;
-	struct udev *udev;
-	struct udev_monitor *monitor;
-	sd_event_source *source;
+	struct uevent_monitor *monitor;
 };
 
 static void do_follow(struct pt_host *host, struct domain *domain, struct guest *guest,
@@ -71,48 +65,13 @@ void guests_follow_usb(struct guests *guests)
 /* ---- the monitor ---- */
 
 /* Whatever it is, guests are compared with what is there; so nothing is lost with a message. */
-static int on_uevent(sd_event_source *source, int fd, uint32_t revents, void *context)
+static void on_uevent(void *context, const char *action, const char *path)
 {
 	struct usb_watch *watch = context;
-	struct udev_device *device;
-	bool is_change = false, is_lost;
 
-	(void)source;
-	(void)fd;
-	(void)revents;
-	errno = 0;
-	device = udev_monitor_receive_device(watch->monitor);
-	is_lost = !device && errno == ENOBUFS;
-	if (device) {
-		const char *action = udev_device_get_action(device);
-
-		is_change = action && (!strcmp(action, "add") || !strcmp(action, "remove"));
-		udev_device_unref(device);
-	}
-	if (is_change || is_lost)
+	(void)path;
+	if (!action || !strcmp(action, "add") || !strcmp(action, "remove"))
 		guests_follow_usb(watch->guests);
-	return 0;
-}
-
-/* udev's messages come when it is through with a device; without udev the kernel's must do. */
-static int usb_watch_begin(struct usb_watch *watch)
-{
-	bool has_udev = access("/run/udev/control", F_OK) == 0;
-	int r;
-
-	watch->udev = udev_new();
-	watch->monitor = watch->udev ? udev_monitor_new_from_netlink(watch->udev,
-								     has_udev ? "udev" : "kernel")
-				     : NULL;
-	if (!watch->monitor)
-		return -ENOMEM;
-	r = udev_monitor_filter_add_match_subsystem_devtype(watch->monitor, "usb", "usb_device");
-	if (r >= 0)
-		r = udev_monitor_enable_receiving(watch->monitor);
-	return r < 0 ? r
-		     : sd_event_add_io(watch->guests->parts.context->loop, &watch->source,
-				       udev_monitor_get_fd(watch->monitor), EPOLLIN, on_uevent,
-				       watch);
 }
 
 int usb_watch_new(struct guests *guests, struct usb_watch **ret_watch, struct pt_error *err)
@@ -123,7 +82,8 @@ int usb_watch_new(struct guests *guests, struct usb_watch **ret_watch, struct pt
 	if (!watch)
 		return pt_fail_memory(err);
 	watch->guests = guests;
-	r = usb_watch_begin(watch);
+	r = uevent_monitor_new(guests->parts.context->loop, "usb", "usb_device", on_uevent, watch,
+			       &watch->monitor);
 	if (r < 0) {
 		usb_watch_free(watch);
 		return pt_fail(err, PT_SYSTEM, -r, "can't listen for USB devices: %s",
@@ -137,8 +97,6 @@ void usb_watch_free(struct usb_watch *watch)
 {
 	if (!watch)
 		return;
-	(void)sd_event_source_disable_unref(watch->source);
-	udev_monitor_unref(watch->monitor);
-	udev_unref(watch->udev);
+	uevent_monitor_free(watch->monitor);
 	free(watch);
 }

@@ -1,19 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "daemon/host/node_events.h"
 
-#include <libudev.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <unistd.h>
 
 #include "base/auto.h"
 #include "daemon/host/nodes.h"
 #include "daemon/log.h"
+#include "daemon/uevents.h"
 #include "rpc/protocol.h"
-
-/* Uevents wait here while the loop is busy: 500 functions appear at once with SR-IOV. */
-#define RECEIVE_BUFFER (8 * 1024 * 1024)
 
 struct known {
 	struct known *next;
@@ -25,9 +20,7 @@ struct node_events {
 	const struct context *context;
 	struct events *events;
 	bool is_begun;
-	struct udev *udev;
-	struct udev_monitor *monitor;
-	sd_event_source *source;
+	struct uevent_monitor *monitor;
 	struct known *known;
 };
 
@@ -167,48 +160,16 @@ static void look_again(struct node_events *events)
 	nodes_free(&nodes);
 }
 
-static int on_uevent(sd_event_source *source, int fd, uint32_t revents, void *context)
+static void on_uevent(void *context, const char *action, const char *path)
 {
 	struct node_events *events = context;
-	struct udev_device *device;
 
-	(void)source;
-	(void)fd;
-	(void)revents;
-	errno = 0;
-	device = udev_monitor_receive_device(events->monitor);
-	if (!device) {
-		if (errno == ENOBUFS) {
-			log_message(PT_LOG_NOTICE, "uevents were lost: reading all devices again");
-			look_again(events);
-		}
-		return 0;
+	if (action) {
+		node_events_handle(events, action, path);
+		return;
 	}
-	if (udev_device_get_action(device))
-		node_events_handle(events, udev_device_get_action(device),
-				   udev_device_get_syspath(device));
-	udev_device_unref(device);
-	return 0;
-}
-
-/* udev's messages come when it is through with a device; without udev the kernel's must do. */
-static int start_monitor(struct node_events *events)
-{
-	bool has_udev = access("/run/udev/control", F_OK) == 0;
-	int r;
-
-	events->udev = udev_new();
-	if (!events->udev)
-		return -ENOMEM;
-	events->monitor = udev_monitor_new_from_netlink(events->udev, has_udev ? "udev" : "kernel");
-	if (!events->monitor)
-		return -ENOMEM;
-	(void)udev_monitor_set_receive_buffer_size(events->monitor, RECEIVE_BUFFER);
-	r = udev_monitor_enable_receiving(events->monitor);
-	if (r < 0)
-		return r;
-	return sd_event_add_io(events->context->loop, &events->source,
-			       udev_monitor_get_fd(events->monitor), EPOLLIN, on_uevent, events);
+	log_message(PT_LOG_NOTICE, "uevents were lost: reading all devices again");
+	look_again(events);
 }
 
 /* ---- while there are subscribers ---- */
@@ -218,9 +179,7 @@ static void node_events_end(void *context)
 	struct node_events *events = context;
 
 	forget_all(events);
-	events->source = sd_event_source_disable_unref(events->source);
-	udev_monitor_unref(TAKE_POINTER(events->monitor));
-	udev_unref(TAKE_POINTER(events->udev));
+	uevent_monitor_free(TAKE_POINTER(events->monitor));
 	events->is_begun = false;
 }
 
@@ -232,7 +191,10 @@ static int node_events_begin(void *context)
 	int r;
 
 	/* subscribe first, then read: an event in between is reported twice instead of lost */
-	r = events->context->host->is_this_machine ? start_monitor(events) : 0;
+	r = events->context->host->is_this_machine
+		    ? uevent_monitor_new(events->context->loop, NULL, NULL, on_uevent, events,
+					 &events->monitor)
+		    : 0;
 	if (r >= 0)
 		r = nodes_read(events->context->host, NODES_ALL & ~(1u << NODE_SYSTEM), true,
 			       &nodes);

@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 
 #include "base/auto.h"
+#include "base/io.h"
 #include "base/text.h"
 #include "base/xml.h"
 #include "daemon/host/nodes.h"
@@ -340,19 +341,13 @@ static void write_capability(const struct writer *writer)
 
 static void write_driver(const struct writer *writer)
 {
-	char link[PATH_MAX], target[PATH_MAX];
-	const char *base;
-	ssize_t len;
+	char link[PATH_MAX], driver[NAME_MAX + 1];
 
-	if (text_format(link, sizeof(link), "%s/driver", writer->node->path + 1) < 0)
+	if (text_format(link, sizeof(link), "%s/driver", writer->node->path + 1) < 0 ||
+	    io_read_link_word_at(writer->host->root_fd, link, driver, sizeof(driver)) < 0)
 		return;
-	len = readlinkat(writer->host->root_fd, link, target, sizeof(target) - 1);
-	if (len < 0)
-		return;
-	target[len] = '\0';
-	base = strrchr(target, '/');
 	(void)fputs("  <driver>\n", writer->out);
-	xml_element(writer->out, 4, "name", base ? base + 1 : target);
+	xml_element(writer->out, 4, "name", driver);
 	(void)fputs("  </driver>\n", writer->out);
 }
 

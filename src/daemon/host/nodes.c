@@ -420,18 +420,10 @@ int node_of_name(struct pt_host *host, const char *name, struct nodes *ret_nodes
 /* The subsystem a folder below /sys belongs to; false when it is no device's. */
 static bool read_subsystem(struct pt_host *host, const char *path, char *subsystem, size_t size)
 {
-	char link[PATH_MAX], target[PATH_MAX];
-	const char *base;
-	ssize_t len;
+	char link[PATH_MAX];
 
-	if (text_format(link, sizeof(link), "%s/subsystem", path + 1) < 0)
-		return false;
-	len = readlinkat(host->root_fd, link, target, sizeof(target) - 1);
-	if (len < 0)
-		return false;
-	target[len] = '\0';
-	base = strrchr(target, '/');
-	return text_copy(subsystem, size, base ? base + 1 : target);
+	return text_format(link, sizeof(link), "%s/subsystem", path + 1) >= 0 &&
+	       io_read_link_word_at(host->root_fd, link, subsystem, size) == 0;
 }
 
 int node_of_path(struct pt_host *host, const char *path, struct nodes *ret_nodes)

@@ -56,7 +56,17 @@ int device_host_usb(xmlNode *device, struct host_usb *ret_usb, struct pt_error *
 	return 1;
 }
 
-int definition_host_usbs(const struct definition *def, struct host_usb *usbs, size_t max,
+int host_usb_check_count(size_t count, struct pt_error *err)
+{
+	if (count <= HOST_USB_MAX)
+		return 0;
+	return pt_fail(
+		err, PT_INVALID, EOPNOTSUPP,
+		"domain/devices/hostdev: a guest can have at most %d USB devices of the host",
+		HOST_USB_MAX);
+}
+
+int definition_host_usbs(const struct definition *def, struct host_usb usbs[HOST_USB_MAX],
 			 size_t *ret_count, struct pt_error *err)
 {
 	xmlNode *root = definition_root(def);
@@ -70,11 +80,8 @@ int definition_host_usbs(const struct definition *def, struct host_usb *usbs, si
 
 		if (r < 0)
 			return r;
-		if (r && *ret_count == max)
-			return pt_fail(err, PT_INVALID, EOPNOTSUPP,
-				       "domain/devices/hostdev: a guest can have at most %zu USB "
-				       "devices of the host",
-				       max);
+		if (r && host_usb_check_count(*ret_count + 1, err) < 0)
+			return -EOPNOTSUPP;
 		if (r)
 			usbs[(*ret_count)++] = usb;
 	}

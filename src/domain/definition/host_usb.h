@@ -23,12 +23,15 @@ struct host_usb {
 /* 1 and *ret_usb when @device is one; 0 when it is something else. EINVAL: nothing tells which. */
 int device_host_usb(xmlNode *device, struct host_usb *ret_usb, struct pt_error *err);
 
-/* Those of a guest, or of a device, in order: at most @max of them, their number in *ret_count. */
-int definition_host_usbs(const struct definition *def, struct host_usb *usbs, size_t max,
+/* A guest has no more of them: more than it has ports for, without hubs. */
+#define HOST_USB_MAX 64
+
+/* Those of a guest, or of a device, in order, their number in *ret_count. */
+int definition_host_usbs(const struct definition *def, struct host_usb usbs[HOST_USB_MAX],
 			 size_t *ret_count, struct pt_error *err);
 
-/* More than a guest has ports for, without hubs. */
-#define HOST_USB_MAX 64
+/* Fails where a guest would have more of them than HOST_USB_MAX. */
+int host_usb_check_count(size_t count, struct pt_error *err);
 
 /* Do both mean the same device, whatever is plugged in? */
 bool host_usb_is_same(const struct host_usb *a, const struct host_usb *b);

@@ -120,7 +120,7 @@ static int check_devices(const xmlNode *domain, struct pt_error *err)
 	const xmlNode *devices = node_child(domain, "devices");
 	bool has_order = node_find(domain, "os/boot");
 	AUTO_FREE struct device_identity *identities = NULL;
-	size_t count = 0;
+	size_t count = 0, usbs = 0;
 	int r = definition_check_count(devices, 0, err);
 
 	if (r < 0)
@@ -131,6 +131,8 @@ static int check_devices(const xmlNode *domain, struct pt_error *err)
 	for (const xmlNode *at = node_child(devices, NULL); at; at = node_next(at, NULL)) {
 		r = check_device(at, err);
 		identities[count] = device_identity(at);
+		if (r == 0 && identities[count].is_usb)
+			r = host_usb_check_count(++usbs, err);
 		if (r == 0)
 			r = check_unique(identities, count++, err);
 		if (r < 0)

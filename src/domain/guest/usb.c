@@ -74,16 +74,15 @@ static void follow_arrival(struct pt_host *host, struct guest *guest, const char
 }
 
 /* The definition is another tree after each of them that arrived. */
-static xmlNode *next_host_usb(struct guest *guest, size_t index, struct host_usb *ret_usb)
+static bool next_host_usb(struct guest *guest, size_t index, struct host_usb *ret_usb)
 {
 	struct host_usb usbs[HOST_USB_MAX];
 	size_t count = 0;
 
-	if (definition_host_usbs(guest->live, usbs, HOST_USB_MAX, &count, NULL) < 0 ||
-	    index >= count)
-		return NULL;
+	if (definition_host_usbs(guest->live, usbs, &count, NULL) < 0 || index >= count)
+		return false;
 	*ret_usb = usbs[index];
-	return usbs[index].node;
+	return true;
 }
 
 bool hotplug_has_usb(const struct definition *live)
@@ -91,7 +90,7 @@ bool hotplug_has_usb(const struct definition *live)
 	struct host_usb usbs[HOST_USB_MAX];
 	size_t count = 0;
 
-	return definition_host_usbs(live, usbs, HOST_USB_MAX, &count, NULL) == 0 && count;
+	return definition_host_usbs(live, usbs, &count, NULL) == 0 && count;
 }
 
 int hotplug_follow_usb(struct pt_host *host, struct guest *guest, struct pt_error *err)

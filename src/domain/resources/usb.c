@@ -134,7 +134,7 @@ static int check_unique(const struct definition *live, const struct host_usb *us
 	struct host_usb others[HOST_USB_MAX];
 	char words[HOST_USB_WORDS];
 	size_t count = 0;
-	int r = definition_host_usbs(live, others, HOST_USB_MAX, &count, err);
+	int r = definition_host_usbs(live, others, &count, err);
 
 	for (size_t i = 0; r == 0 && i < count; i++)
 		if (others[i].node != usb->node && !others[i].is_missing &&
@@ -221,7 +221,7 @@ int usb_choose(struct pt_host *host, const struct definition *live, xmlNode *dev
 		r = device_host_usb(device, &usbs[0], err);
 		return r == 1 ? choose_one(host, live, &usbs[0], err) : r;
 	}
-	r = definition_host_usbs(live, usbs, HOST_USB_MAX, &count, err);
+	r = definition_host_usbs(live, usbs, &count, err);
 	for (size_t i = 0; r == 0 && i < count; i++)
 		r = choose_one(host, live, &usbs[i], err);
 	return r;
@@ -254,16 +254,11 @@ bool usb_is_there(struct pt_host *host, const xmlNode *device)
 static void read_driver(struct pt_host *host, const struct store_usb *usb, unsigned int number,
 			char interface[128], char driver[64])
 {
-	char path[256], link[256] = "";
-	const char *slash;
-	ssize_t length;
+	char path[256];
 
-	*driver = '\0';
 	(void)text_format(interface, 128, "%s:%u.%u", usb->name, usb->configuration, number);
 	(void)text_format(path, sizeof(path), DEVICES "/%s/driver", interface);
-	length = readlinkat(host->root_fd, path, link, sizeof(link) - 1);
-	slash = length > 0 ? strrchr(link, '/') : NULL;
-	(void)text_copy(driver, 64, slash ? slash + 1 : "");
+	(void)io_read_link_word_at(host->root_fd, path, driver, 64); /* "": none */
 }
 
 static struct store_usb claim_of(struct pt_host *host, const struct usb_device *device)
@@ -341,7 +336,7 @@ int usb_claim(struct pt_host *host, const struct definition *live, const xmlNode
 {
 	struct host_usb usbs[HOST_USB_MAX];
 	size_t count = 0;
-	int r = definition_host_usbs(live, usbs, HOST_USB_MAX, &count, err);
+	int r = definition_host_usbs(live, usbs, &count, err);
 
 	for (size_t i = 0; r == 0 && i < count; i++)
 		if (!device || device == usbs[i].node)
@@ -403,7 +398,7 @@ static bool is_named(const struct definition *live, const struct store_usb *usb)
 	struct host_usb usbs[HOST_USB_MAX];
 	size_t count = 0;
 
-	if (!live || definition_host_usbs(live, usbs, HOST_USB_MAX, &count, NULL) < 0)
+	if (!live || definition_host_usbs(live, usbs, &count, NULL) < 0)
 		return false;
 	for (size_t i = 0; i < count; i++)
 		if (!usbs[i].is_missing && usbs[i].bus == usb->bus && usbs[i].device == usb->device)

@@ -109,13 +109,6 @@ static bool is_name_only(const struct process *process, const char *table, const
 	return flags && strtoul(flags + strlen("flags:"), NULL, 8) & O_PATH;
 }
 
-static const char *base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
-}
-
 /*
  * A file that is registered with an io_uring stays open without a descriptor; fdinfo lists them:
  * "UserFiles:\t1" and "    0: /dev/nvme0n1", of older kernels just "    0: nvme0n1".
@@ -142,7 +135,7 @@ static void look_at_ring(struct holder_scan *scan, struct process *process, cons
 		for (i = 0; i < scan->node_count; i++)
 			if (name[0] == '/' ? !strncmp(name, "/dev/", 5) &&
 						     !strcmp(name + 5, scan->nodes[i].name)
-					   : !strcmp(name, base_name(scan->nodes[i].name)))
+					   : !strcmp(name, text_base(scan->nodes[i].name)))
 				holders_add_user(scan, process, &scan->nodes[i]);
 		line = strchr(line + 1, '\n');
 	}

@@ -158,23 +158,14 @@ bool holders_read_file(struct holder_scan *scan, char *buffer, size_t size, cons
 
 bool holders_read_link(struct holder_scan *scan, char *buffer, size_t size, const char *format, ...)
 {
-	char path[HOLDERS_PATH], target[HOLDERS_PATH];
-	const char *base;
+	char path[HOLDERS_PATH];
 	va_list args;
-	ssize_t length;
 	bool fits;
 
 	va_start(args, format);
 	fits = format_path(path, format, args);
 	va_end(args);
-	if (!fits)
-		return false;
-	length = readlinkat(scan->host->root_fd, path, target, sizeof(target) - 1);
-	if (length < 0)
-		return false;
-	target[length] = '\0';
-	base = strrchr(target, '/');
-	return text_copy(buffer, size, base ? base + 1 : target);
+	return fits && io_read_link_word_at(scan->host->root_fd, path, buffer, size) == 0;
 }
 
 bool holders_exists(struct holder_scan *scan, const char *format, ...)

@@ -117,23 +117,13 @@ static void add_multipath(struct holder_scan *scan, size_t target, const char *p
 		add_char(scan, target, "nvme-generic", uevent);
 }
 
-static const char *base_of(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
-}
-
 /* A USB device that usbip-host gives to another machine: no node of it is open here. */
 static void add_usbip(struct holder_scan *scan, size_t target, int fd, const char *name)
 {
-	char link[256];
-	ssize_t length = readlinkat(fd, "driver", link, sizeof(link) - 1);
+	char driver[64];
 
-	if (length <= 0)
-		return;
-	link[length] = '\0';
-	if (strcmp(base_of(link), "usbip-host") != 0)
+	if (io_read_link_word_at(fd, "driver", driver, sizeof(driver)) < 0 ||
+	    strcmp(driver, "usbip-host") != 0)
 		return;
 	holders_add(scan, target, PT_HOLDER_STORAGE, 0,
 		    holders_text(scan, "USB device %s, exported by usbip-host", name),
@@ -144,14 +134,10 @@ static void add_usbip(struct holder_scan *scan, size_t target, int fd, const cha
 static void classify(struct holder_scan *scan, size_t target, int fd, const char *name,
 		     const char *uevent)
 {
-	char subsystem[256] = "", word[256];
-	ssize_t length = readlinkat(fd, "subsystem", subsystem, sizeof(subsystem) - 1);
-	const char *base;
+	char base[64], word[256];
 
-	if (length <= 0)
+	if (io_read_link_word_at(fd, "subsystem", base, sizeof(base)) < 0)
 		return;
-	subsystem[length] = '\0';
-	base = base_of(subsystem);
 	if (!strcmp(base, "block")) {
 		if (text_find_value(uevent, "MAJOR", word, sizeof(word)))
 			add_block(scan, target, name, "");
@@ -166,7 +152,7 @@ static void classify(struct holder_scan *scan, size_t target, int fd, const char
 		return;
 	}
 	if (!strcmp(base, "usb"))
-		add_usbip(scan, target, fd, base_of(name));
+		add_usbip(scan, target, fd, text_base(name));
 	if (!strcmp(base, "infiniband"))
 		scan->targets[target].has_interface = true;
 	if (!strcmp(base, "virtio") && io_read_text_at(fd, "mount_tag", word, sizeof(word)) > 0)
@@ -206,7 +192,7 @@ static void add_nested_group(struct holder_scan *scan, size_t target, int fd, co
 	if (length <= 0)
 		return;
 	link[length] = '\0';
-	group = base_of(link);
+	group = text_base(link);
 	through = holders_chain(scan, scan->targets[target].prefix,
 				holders_text(scan, "%s > IOMMU group %s", name, group));
 	add_vfio(scan, target, holders_text(scan, "vfio/%s", group), through);
