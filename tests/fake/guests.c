@@ -94,9 +94,8 @@ static int change_view(struct pt_host *host, pid_t pid, int pidfd,
 /* ---- networks ---- */
 
 static int open_tap(struct pt_host *host, struct machine_tap *tap, int64_t udev_until_ms,
-		    int *ret_fd, struct pt_error *err)
+		    int *ret_fds, struct pt_error *err)
 {
-	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	char path[TREE_PATH];
 
 	(void)udev_until_ms;
@@ -109,7 +108,8 @@ static int open_tap(struct pt_host *host, struct machine_tap *tap, int64_t udev_
 	}
 	if (strchr(tap->name, '%'))
 		(void)text_copy(tap->name, sizeof(tap->name), "vnet0");
-	*ret_fd = fd;
+	for (unsigned int i = 0; i < machine_tap_queues(tap); i++)
+		ret_fds[i] = open("/dev/null", O_RDWR | O_CLOEXEC);
 	return 0;
 }
 

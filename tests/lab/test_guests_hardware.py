@@ -89,6 +89,7 @@ NETWORK = """<network>
 """
 MACS = ["52:54:00:77:01:0a", "52:54:00:77:01:0b"]
 INTERFACE = "<interface type='%s'>%s<source %s/><model type='virtio'/></interface>"
+QUEUES = "<driver queues='3'/>"
 
 
 @pytest.fixture
@@ -105,18 +106,23 @@ def bridge(daemon):     # noqa: F811
               "/etc/libvirt/qemu/networks/down.xml")
 
 
+def queues(daemon, name):       # noqa: F811
+    return len(daemon.sh("ls -d /sys/class/net/%s/queues/rx-*" % name).out.split())
+
+
 def test_taps_on_a_bridge(world, daemon, guests, bridge, lab_machine):     # noqa: F811
     """By the bridge's name and by that of libvirt's network: frames go both ways, and the taps
     go with the guest."""
     script = lab_machine.push(os.path.join(HERE, "vf_traffic.py"))
     g = guests.define(
-        "d1", INTERFACE % ("bridge", "<mac address='%s'/>" % MACS[0], "bridge='br9'") +
+        "d1", INTERFACE % ("bridge", "<mac address='%s'/>" % MACS[0] + QUEUES, "bridge='br9'") +
         INTERFACE % ("network", "<mac address='%s'/>" % MACS[1], "network='lab'"),
         words="net-echo=5 expect-none")
     g.start()
     ports = {p["ifname"]: p["address"]
              for p in json.loads(daemon.sh("ip -j link show master br9").out)}
     assert sorted(ports.values()) == ["fe" + m[2:] for m in MACS], ports
+    assert {mac: queues(daemon, name) for name, mac in ports.items()} == {"fe" + MACS[0][2:]: 3, "fe" + MACS[1][2:]: 1}
     live = daemon.virsh("dumpxml", "d1")
     assert "<source network='lab' bridge='br9'/>" in live
     assert all("<target dev='%s'/>" % name in live for name in ports)
@@ -146,7 +152,7 @@ def test_macvtap(world, daemon, guests, lab_machine):       # noqa: F811
     """On an interface of the host: frames of others on its link go both ways; the macvtap goes with the guest, also
     when the daemon was killed before it."""
     script = lab_machine.push(os.path.join(HERE, "vf_traffic.py"))
-    direct = INTERFACE % ("direct", "<mac address='%s'/>" % MACS[0], "dev='vt0' mode='%s'")
+    direct = INTERFACE % ("direct", "<mac address='%s'/>" % MACS[0] + QUEUES, "dev='vt0' mode='%s'")
     daemon.sh("modprobe -a macvtap vhost_net; ip link add vt0 type veth peer name vt1; ip link set vt1 up")
     try:
         before = world.snapshot()
@@ -156,6 +162,7 @@ def test_macvtap(world, daemon, guests, lab_machine):       # noqa: F811
         g.start()
         g.wait("start=ok mac=" + MACS[0])
         link = json.loads(daemon.sh("ip -d -j link show type macvtap").out)[0]
+        assert len(daemon.sh("ls -l /proc/%d/fd | grep '/dev/tap%d$'" % (g.pid(), link["ifindex"])).out.splitlines()) == 3
         assert link["address"] == MACS[0] and link["linkinfo"]["info_data"]["mode"] == "bridge", link
         assert "<target dev='%s'/>" % link["ifname"] in daemon.virsh("dumpxml", "d1")
         assert "<target dev" not in daemon.virsh("dumpxml", "d1", "--inactive")

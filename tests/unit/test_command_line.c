@@ -59,7 +59,8 @@ static void whole_lines(void **state)
 
 static void files_of_the_start(void **state)
 {
-	const struct command_line_tap tap = {.alias = "net0", .fd = 9, .vhost_fd = 11};
+	const struct command_line_tap tap = {
+		.alias = "net0", .fds = {9}, .vhost_fds = {11}, .count = 1, .has_vhost = true};
 	const struct command_line_output outputs[] = {
 		{.alias = "serial0", .fd = 13}, {.alias = "serial0", .is_log = true, .fd = 14}};
 	const struct command_line_output listener = {.alias = "channel1", .fd = 15};
@@ -502,7 +503,7 @@ static void settling(void **state)
 /* A tap has to be opened for it first; what it leaves behind is known without. */
 static void plugging_a_tap(void **state)
 {
-	const struct command_line_tap tap = {.alias = "net0", .fd = 9, .vhost_fd = -1};
+	const struct command_line_tap tap = {.alias = "net0", .fds = {9}, .count = 1};
 	const struct command_line_files files = {
 		.commands.fd = -1, .events.fd = -1, .taps = &tap, .tap_count = 1};
 	AUTO(auto_definition) struct definition *def = parse_golden("lab.xml");

@@ -96,6 +96,27 @@ static const struct {
 		 "<source dev='eth0' mode='bridge'/><model type='virtio'/></interface>"),
 	 "{\"type\":\"tap\",\"id\":\"hostnet0\"", NULL},
 
+	/* queues: two vectors of each, and two */
+	{DEVICES("<interface type='bridge'><mac address='52:54:00:00:00:01'/><source bridge='b'/>"
+		 "<model type='virtio'/><driver queues='4' rx_queue_size='1024' packed='on'/>"
+		 "</interface>"),
+	 "\"mq\":true,\"vectors\":10,\"rx_queue_size\":1024", NULL},
+	{DEVICES("<interface type='bridge'><mac address='52:54:00:00:00:01'/><source bridge='b'/>"
+		 "<model type='virtio'/><driver queues='4'/></interface>"),
+	 "\"downscript\":\"no\",\"queues\":4}", NULL},
+	{DEVICES("<interface type='bridge'><mac address='52:54:00:00:00:01'/><source bridge='b'/>"
+		 "<model type='virtio'/><driver queues='1'/></interface>"),
+	 "\"queues\":1}", "\"mq\""},
+	/* what any virtio device may be told */
+	{DEVICES(DISK("dev='vda'", "<driver name='qemu' iommu='on' ats='on' event_idx='off'/>")),
+	 "\"event_idx\":false,\"iommu_platform\":true,\"ats\":true", NULL},
+	{DEVICES("<rng model='virtio'><backend model='random'/><driver packed='on' "
+		 "page_per_vq='off'/></rng>"),
+	 "\"packed\":true,\"page-per-vq\":false", NULL},
+	{DEVICES("<controller type='scsi' index='0' model='virtio-scsi'><driver ioeventfd='on'/>"
+		 "</controller>"),
+	 "\"ioeventfd\":true", NULL},
+
 	{DEVICES("<vsock model='virtio'><cid auto='no' address='9'/></vsock>"),
 	 "{\"driver\":\"vhost-vsock-pci\",\"id\":\"vsock0\",\"guest-cid\":9,\"bus\":\"pci.1\"",
 	 NULL},
@@ -241,6 +262,11 @@ static const struct {
 	{DEVICES("<tpm model='tpm-crb'><backend type='emulator' version='2.0'><profile "
 		 "name='custom:small'/></backend></tpm>"),
 	 "only default-v1 is supported"},
+	{DEVICES("<interface type='bridge'><source bridge='b'/><model type='e1000'/>"
+		 "<driver queues='2'/></interface>"),
+	 "interface/driver@queues is for virtio devices"},
+	{DEVICES(DISK("dev='sda' bus='sata'", "<driver name='qemu' queues='2'/>")),
+	 "disk/driver@queues is for virtio devices"},
 	{DEVICES("<controller type='pci' index='1' model='pci-bridge'/>"), "No more available PCI"},
 	{DEVICES(DISK("dev='hda' bus='ide'", "")), "IDE controllers are unsupported"},
 	{PC("<controller type='pci' index='1' model='pcie-root-port'/>"),

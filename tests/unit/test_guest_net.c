@@ -56,14 +56,59 @@ static void make_net(const char *name)
 	assert_int_equal(mkdirat(host->root_fd, path, 0755), 0);
 }
 
+/* QEMU has so many of them, under the numbers that it was told. */
+static void assert_descriptors(const struct guest *guest, const char *key, size_t count)
+{
+	char path[64], line[16384], *at;
+	ssize_t length;
+	size_t found = 0;
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)guest->owner.pid);
+	length = io_read_at(AT_FDCWD, path, line, sizeof(line) - 1);
+	assert_true(length > 0);
+	for (ssize_t i = 0; i < length; i++)
+		line[i] = line[i] ? line[i] : ' ';
+	line[length] = '\0';
+	(void)snprintf(path, sizeof(path), "\"%s\":\"", key);
+	at = strstr(line, path);
+	assert_non_null(at);
+	at += strlen(path) - 1;
+	do {
+		fd = (int)strtol(at + 1, &at, 10);
+		(void)snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)guest->owner.pid, fd);
+		assert_int_equal(faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW), 0);
+		found++;
+	} while (*at == ':');
+	assert_int_equal(found, count);
+}
+
+static void test_too_many_queues(void **state)
+{
+	struct guest *guest;
+	struct pt_error err;
+
+	(void)state;
+	assert_int_equal(guest_begin(host,
+				     GUEST_XML(DIRECT("<driver queues='64'/>")
+						       DIRECT("<driver queues='64'/>")
+							       DIRECT("<driver queues='64'/>")),
+				     &guest, &err),
+			 -EOPNOTSUPP);
+	assert_non_null(strstr(err.message, "have 192 queues; together they can have at most"));
+	assert_false(is_there("passthru0"));
+}
+
 static void test_as_long_as_its_guest(void **state)
 {
 	struct guest *guest = NULL;
 	struct pt_error err;
 
 	(void)state;
-	assert_int_equal(guest_begin(host, GUEST_XML(DIRECT("")), &guest, &err), 0);
+	assert_int_equal(guest_begin(host, GUEST_XML(DIRECT("<driver queues='3'/>")), &guest, &err),
+			 0);
 	assert_true(is_there("passthru0"));
+	assert_descriptors(guest, "fds", 3);
 	assert_string_equal(definition_get(guest->live, "devices/interface/target@dev"),
 			    "passthru0");
 	guest_kill(host, guest);
@@ -166,6 +211,7 @@ static void test_addresses(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_too_many_queues, make, unmake),
 		cmocka_unit_test_setup_teardown(test_as_long_as_its_guest, make, unmake),
 		cmocka_unit_test_setup_teardown(test_names_are_ours, make, unmake),
 		cmocka_unit_test_setup_teardown(test_sweeping, make, unmake),

@@ -16,11 +16,16 @@ struct command_line_socket {
 	const char *path; /* NULL and fd -1: not wanted */
 };
 
+/* Queues of one interface. */
+#define COMMAND_LINE_QUEUES_MAX 64
+
 /* A tap that was opened for an interface: <interface type='bridge'> or 'ethernet'. */
 struct command_line_tap {
 	const char *alias; /* "net0" */
-	int fd;
-	int vhost_fd; /* of /dev/vhost-net, -1: none */
+	int fds[COMMAND_LINE_QUEUES_MAX];
+	int vhost_fds[COMMAND_LINE_QUEUES_MAX]; /* of /dev/vhost-net */
+	size_t count;				/* of @fds, a queue each */
+	bool has_vhost;				/* and as many of @vhost_fds */
 };
 
 /*

@@ -83,6 +83,7 @@ static void add_format(struct command_line *line, const xmlNode *disk, bool is_r
 
 static void add_queues(struct command_line *line, struct json_object *object, const xmlNode *disk)
 {
+	line_virtio_driver(line, object, disk, strcmp(disk_bus(disk), "virtio") == 0);
 	props_add_number_of(line, object, "num-queues", disk, "driver@queues");
 	props_add_number_of(line, object, "queue-size", disk, "driver@queue_size");
 	if (node_get(disk, "driver@iothread"))
@@ -198,8 +199,7 @@ static void disk_add_device(struct command_line *line, const xmlNode *disk, size
 		line_usb_seat(line, object, disk);
 	if (node_child(disk, "source"))
 		props_add_format(line, object, "drive", "%s-format", line_alias(disk));
-	if (strcmp(buses[bus].bus, "virtio") == 0)
-		add_queues(line, object, disk);
+	add_queues(line, object, disk);
 	line_boot_order(line, object, disk);
 	props_add_text_of(line, object, "serial", disk, "serial");
 	if (wwn && strcmp(buses[bus].bus, "sata") != 0 && strcmp(buses[bus].bus, "scsi") != 0 &&

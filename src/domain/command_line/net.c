@@ -13,6 +13,20 @@ static const struct command_line_tap *find_tap(const struct command_line *line, 
 	return NULL;
 }
 
+/* "fd": "9", or "fds": "9:10:11" with a descriptor for each queue. */
+static void add_descriptors(struct command_line *line, struct json_object *object, const char *key,
+			    const int *fds, size_t count)
+{
+	char text[COMMAND_LINE_QUEUES_MAX * 12] = "", name[16];
+	size_t length = 0;
+
+	for (size_t i = 0; i < count; i++)
+		length += (size_t)text_format(text + length, sizeof(text) - length, "%s%d",
+					      i ? ":" : "", fds[i]);
+	(void)text_format(name, sizeof(name), "%s%s", key, count > 1 ? "s" : "");
+	props_add_text(line, object, name, text);
+}
+
 /*
  * A tap that was opened before QEMU started, as QEMU has no right to. Without monitors nothing is
  * started: it is domxml-to-native, which shows where the tap would stand.
@@ -22,10 +36,10 @@ static void add_tap(struct command_line *line, struct json_object *object, const
 	const struct command_line_tap *tap = find_tap(line, line_alias(node));
 
 	if (tap) {
-		props_add_format(line, object, "fd", "%d", tap->fd);
-		if (tap->vhost_fd >= 0) {
+		add_descriptors(line, object, "fd", tap->fds, tap->count);
+		if (tap->has_vhost) {
 			props_add_bool(line, object, "vhost", true);
-			props_add_format(line, object, "vhostfd", "%d", tap->vhost_fd);
+			add_descriptors(line, object, "vhostfd", tap->vhost_fds, tap->count);
 		}
 		return;
 	}
@@ -36,6 +50,7 @@ static void add_tap(struct command_line *line, struct json_object *object, const
 	props_add_text_of(line, object, "ifname", node, "target@dev");
 	props_add_text(line, object, "script", "no");
 	props_add_text(line, object, "downscript", "no");
+	props_add_number_of(line, object, "queues", node, "driver@queues");
 	if (node_says(node, "driver@name", "vhost"))
 		props_add_bool(line, object, "vhost", true);
 }
@@ -49,6 +64,24 @@ static void add_backend(struct command_line *line, const xmlNode *node)
 	if (!is_user)
 		add_tap(line, object, node);
 	line_put(line, LINE_NETDEV, object);
+}
+
+/* Two of each queue, one for the link and one for what controls them. */
+static void add_queues(struct command_line *line, struct json_object *object, const xmlNode *node)
+{
+	uint64_t queues = 1;
+
+	if (!node_get(node, "driver@queues"))
+		return;
+	if (node_number(node_child(node, "driver"), "queues", COMMAND_LINE_QUEUES_MAX, &queues) <
+	    0) /* not after the table's check */
+		line_fail(line, EINVAL, node,
+			  "domain/devices/interface/driver@queues is not a "
+			  "number of queues");
+	if (queues < 2)
+		return;
+	props_add_bool(line, object, "mq", true);
+	props_add_int(line, object, "vectors", 2 * queues + 2);
 }
 
 void line_interface(struct command_line *line, const xmlNode *node)
@@ -67,6 +100,10 @@ void line_interface(struct command_line *line, const xmlNode *node)
 	props_add_text_of(line, object, "mac", node, "mac@address");
 	if (node_says(node, "teaming@type", "persistent"))
 		props_add_bool(line, object, "failover", true);
+	line_virtio_driver(line, object, node, is_virtio);
+	add_queues(line, object, node);
+	props_add_number_of(line, object, "rx_queue_size", node, "driver@rx_queue_size");
+	props_add_number_of(line, object, "tx_queue_size", node, "driver@tx_queue_size");
 	if (node_get(node, "mtu@size") && is_virtio)
 		props_add_number_of(line, object, "host_mtu", node, "mtu@size");
 	else if (node_get(node, "mtu@size"))

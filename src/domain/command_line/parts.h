@@ -85,6 +85,13 @@ void props_add_bool_of(struct command_line *line, struct json_object *object, co
 void props_add_text_of(struct command_line *line, struct json_object *object, const char *key,
 		       const xmlNode *node, const char *path);
 
+/*
+ * What <driver> says of any virtio device; of another one it is refused, and so are options that
+ * only some virtio devices have, and that the caller adds: queues, sizes of queues, iothread.
+ */
+void line_virtio_driver(struct command_line *line, struct json_object *object, const xmlNode *node,
+			bool is_virtio);
+
 enum line_what { LINE_DEVICE, LINE_OBJECT, LINE_BLOCKDEV, LINE_NETDEV, LINE_AUDIODEV };
 
 /* {"execute": @name, "arguments": @arguments} to the commands; takes @arguments. */

@@ -23,6 +23,10 @@
 #define ALIASED                                                                                     \
 	"{hostdev,interface,disk,controller,sound,video,watchdog,memballoon,rng,shmem,input,iommu," \
 	"panic,serial,console,channel,tpm,redirdev,vsock}"
+/* What <driver> says of any virtio device. */
+#define VIRTIO                                                                                     \
+	"ioeventfd=" ON_OFF " event_idx=" ON_OFF " iommu=" ON_OFF " ats=" ON_OFF " packed=" ON_OFF \
+	" page_per_vq=" ON_OFF
 #define CHARACTER "{serial,console,channel}"
 
 const struct supported supported_devices[] = {
@@ -81,7 +85,10 @@ const struct supported supported_devices[] = {
 	{"devices/interface[direct]/source", NULL, "dev!=~ mode=vepa|bridge|private", ONE},
 	{"devices/interface[bridge,network,ethernet,direct]/target", NULL, "dev!=~", ONE},
 	{"devices/interface[ethernet]/target", NULL, "managed=no", ONE},
-	{"devices/interface[bridge,network,ethernet,direct]/driver", NULL, "name=qemu|vhost", ONE},
+	{"devices/interface[bridge,network,ethernet,direct]/driver", NULL,
+	 "name=qemu|vhost queues=#1-64", ONE},
+	{"devices/interface[user,bridge,network,ethernet,direct]/driver", NULL,
+	 "rx_queue_size=256|512|1024 tx_queue_size=256|512|1024 " VIRTIO, ONE},
 	{"devices/interface[user,bridge,network,ethernet,direct]/mtu", NULL, "size!=#68-65535",
 	 ONE},
 	{"devices/interface[user,bridge,network,ethernet,direct]/link", NULL, "state!=up|down",
@@ -93,7 +100,7 @@ const struct supported supported_devices[] = {
 	 "name=qemu type=raw|qcow2 cache=default|none|writeback|writethrough|directsync|unsafe "
 	 "io=threads|native|io_uring discard=ignore|unmap detect_zeroes=off|on|unmap "
 	 "error_policy=stop|report|ignore|enospace rerror_policy=stop|report|ignore "
-	 "iothread=#1-4294967295 queues=#1-1024 queue_size=#2-1024",
+	 "iothread=#1-4294967295 queues=#1-1024 queue_size=#2-1024 " VIRTIO,
 	 ONE},
 	{"devices/disk[file]/source", NULL, "file!=/", ONE},
 	{"devices/disk[block]/source", NULL, "dev!=/", ONE},
@@ -126,7 +133,8 @@ const struct supported supported_devices[] = {
 	 MANY},
 	{"devices/controller[usb]/master", NULL, "startport!=#0-15", ONE},
 	{"devices/controller[scsi]", NULL, "model=auto|virtio-scsi", MANY},
-	{"devices/controller[scsi]/driver", NULL, "queues=#1-1024 iothread=#1-4294967295", ONE},
+	{"devices/controller[scsi]/driver", NULL, "queues=#1-1024 iothread=#1-4294967295 " VIRTIO,
+	 ONE},
 	{"devices/controller[virtio-serial]", NULL, "ports=#1-511 vectors=#0-2048", MANY},
 
 	/* character devices; the life cycle gives a pty its path in the live copy */
@@ -202,6 +210,7 @@ const struct supported supported_devices[] = {
 	 "name=~ source=~ remove_disabled=check|fips-host", ONE},
 	{"devices/tpm/backend[passthrough]/device", NULL, "path!=/", ONE},
 	{"devices/rng", NULL, "model!=virtio", MANY},
+	{"devices/{rng,memballoon,vsock}/driver", NULL, VIRTIO, ONE},
 	{"devices/rng/rate", NULL, "bytes!=#1-4294967295 period=#1-4294967295", ONE},
 	{"devices/rng/backend", NULL, "*model!=random|builtin", ONE},
 	{"devices/rng/backend[random]", "/", NULL, ONE},

@@ -43,10 +43,10 @@
 #define SLOW_MEMORY ((uint64_t)16 * 1024 * 1024 * 1024)
 
 /*
- * Two monitors, a TPM, a vsock, pipes and sockets are kept too, and a tap has its half in the
- * kernel.
+ * Two monitors, a TPM, a vsock, pipes and sockets are kept too, and each queue of a tap has its
+ * half in the kernel.
  */
-#define MAX_TAPS ((SPAWN_KEPT_MAX - 4 - RECORDER_MAX - LISTENERS_MAX) / 2)
+#define QUEUES_MAX ((SPAWN_KEPT_MAX - 4 - RECORDER_MAX - LISTENERS_MAX) / 2)
 
 struct start {
 	struct pt_host *host;
@@ -309,6 +309,32 @@ static int release(struct start *start, struct pt_error *err)
 	return r < 0 ? r : spawn_release(&start->spawn, err);
 }
 
+static void keep(struct spawn_request *request, const int *fds, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		request->kept[request->kept_count++] = fds[i];
+}
+
+static int keep_taps(struct start *start, struct spawn_request *request, struct pt_error *err)
+{
+	size_t queues = 0;
+
+	for (size_t i = 0; i < start->tap_count; i++)
+		queues += start->taps[i].count;
+	if (queues > QUEUES_MAX)
+		return pt_fail(err, PT_INVALID, EOPNOTSUPP,
+			       "the guest's interfaces have %zu queues; together they can have at "
+			       "most %d (domain/devices/interface/driver@queues)",
+			       queues, QUEUES_MAX);
+	for (size_t i = 0; i < start->tap_count; i++) {
+		const struct command_line_tap *tap = &start->taps[i];
+
+		keep(request, tap->fds, tap->count);
+		keep(request, tap->vhost_fds, tap->has_vhost ? tap->count : 0);
+	}
+	return 0;
+}
+
 static int hold(struct start *start, struct pt_error *err)
 {
 	struct guest *guest = start->guest;
@@ -327,15 +353,9 @@ static int hold(struct start *start, struct pt_error *err)
 	size_t i;
 	int r, pidfd;
 
-	/* a tap and its half in the kernel each */
-	if (start->tap_count > MAX_TAPS)
-		return pt_fail(err, PT_INVALID, EOPNOTSUPP, "more than %d interfaces on bridges",
-			       MAX_TAPS);
-	for (i = 0; i < start->tap_count; i++) {
-		request.kept[request.kept_count++] = start->taps[i].fd;
-		if (start->taps[i].vhost_fd >= 0)
-			request.kept[request.kept_count++] = start->taps[i].vhost_fd;
-	}
+	r = keep_taps(start, &request, err);
+	if (r < 0)
+		return r;
 	if (start->vsock_fd >= 0)
 		request.kept[request.kept_count++] = start->vsock_fd;
 	for (i = 0; i < start->listeners.count; i++)

@@ -19,9 +19,13 @@
 #include "base/error.h"
 #include "pci/host.h"
 
+/* Of one tap (MAX_TAP_QUEUES of drivers/net/tun.c is 256; guests have few processors). */
+#define MACHINE_QUEUES_MAX 64
+
 /* A tap to create or open, and its settings: Documentation/networking/tuntap.rst. */
 struct machine_tap {
 	char name[IFNAMSIZ]; /* "vnet%d" lets the kernel choose; the name it has afterwards */
+	unsigned int queues; /* descriptors of it, each a queue of its own; 0: one */
 	bool is_set_up;	     /* the other settings are made elsewhere */
 	unsigned int mtu;    /* 0: as it is */
 	bool has_mac;
@@ -107,9 +111,12 @@ struct machine_ops {
 	 */
 	int (*change_view)(struct pt_host *host, pid_t pid, int pidfd,
 			   const struct machine_view_change *change, struct pt_error *err);
-	/* PT_SYSTEM with what can't be done. udev is waited for until then (monotonic). */
+	/*
+	 * As many descriptors as it has queues. PT_SYSTEM with what can't be done. udev is waited
+	 * for until then (monotonic).
+	 */
 	int (*open_tap)(struct pt_host *host, struct machine_tap *tap, int64_t udev_until_ms,
-			int *ret_fd, struct pt_error *err);
+			int *ret_fds, struct pt_error *err);
 	/* 0 also when there is none; other kinds of interfaces aren't touched (-EPERM). */
 	int (*remove_macvtap)(struct pt_host *host, const char *name);
 	/* The kernel's half of virtio-net; a negative errno. */
@@ -131,11 +138,16 @@ struct machine_ops {
 	int (*ask_policy)(struct pt_host *host, const char *question, char *answer, size_t size);
 };
 
+static inline unsigned int machine_tap_queues(const struct machine_tap *tap)
+{
+	return tap->queues > 1 ? tap->queues : 1;
+}
+
 /* A host's: the kernel's own unless a test has put others there. */
 const struct machine_ops *machine_of(const struct pt_host *host);
 
 /* The kernel's own: macvtap.c, selinux.c, tap.c, vf.c and view.c. */
-int machine_open_macvtap(struct pt_host *host, struct machine_tap *tap, int *ret_fd,
+int machine_open_macvtap(struct pt_host *host, struct machine_tap *tap, int *ret_fds,
 			 struct pt_error *err);
 int machine_remove_macvtap(struct pt_host *host, const char *name);
 int machine_read_label(struct pt_host *host, int fd, char *label, size_t size);
@@ -145,7 +157,7 @@ int machine_make_view(struct pt_host *host, const struct machine_view *view);
 int machine_change_view(struct pt_host *host, pid_t pid, int pidfd,
 			const struct machine_view_change *change, struct pt_error *err);
 int machine_open_tap(struct pt_host *host, struct machine_tap *tap, int64_t udev_until_ms,
-		     int *ret_fd, struct pt_error *err);
+		     int *ret_fds, struct pt_error *err);
 int machine_read_vf(struct pt_host *host, const char *netdev, uint32_t index,
 		    struct machine_vf *ret_vf, struct pt_error *err);
 int machine_write_vf(struct pt_host *host, const char *netdev, uint32_t index, const char *mac,

@@ -5,6 +5,7 @@
 #include <linux/if_tun.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 #include <netlink/route/link/macvtap.h>
 
@@ -72,13 +73,15 @@ static int bring_up(struct nl_sock *socket, struct rtnl_link *link)
 	return rtnl_link_change(socket, link, change, 0);
 }
 
-static int open_node(struct pt_host *host, struct rtnl_link *link, int *ret_fd,
+static int open_node(struct pt_host *host, struct rtnl_link *link, bool is_one_of_many, int *ret_fd,
 		     struct pt_error *err)
 {
 	struct ifreq request = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};
 	AUTO_CLOSE int fd = -1;
 	char path[32];
 
+	if (is_one_of_many)
+		request.ifr_flags |= IFF_MULTI_QUEUE;
 	(void)text_format(path, sizeof(path), "dev/tap%d", rtnl_link_get_ifindex(link));
 	fd = openat(host->root_fd, path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0 || ioctl(fd, TUNSETIFF, &request) < 0)
@@ -88,7 +91,20 @@ static int open_node(struct pt_host *host, struct rtnl_link *link, int *ret_fd,
 	return 0;
 }
 
-int machine_open_macvtap(struct pt_host *host, struct machine_tap *tap, int *ret_fd,
+static int open_queues(struct pt_host *host, struct rtnl_link *link, unsigned int queues,
+		       int *ret_fds, struct pt_error *err)
+{
+	unsigned int opened = 0;
+	int r = 0;
+
+	for (; r == 0 && opened < queues; opened += r == 0)
+		r = open_node(host, link, queues > 1, &ret_fds[opened], err);
+	while (r < 0 && opened)
+		close(ret_fds[--opened]);
+	return r;
+}
+
+int machine_open_macvtap(struct pt_host *host, struct machine_tap *tap, int *ret_fds,
 			 struct pt_error *err)
 {
 	AUTO(auto_socket) struct nl_sock *socket = NULL;
@@ -129,7 +145,8 @@ int machine_open_macvtap(struct pt_host *host, struct machine_tap *tap, int *ret
 			    "address already",
 			    tap->link);
 	else
-		r = r < 0 ? fail_on(tap->link, r, err) : open_node(host, link, ret_fd, err);
+		r = r < 0 ? fail_on(tap->link, r, err)
+			  : open_queues(host, link, machine_tap_queues(tap), ret_fds, err);
 	if (r < 0)
 		(void)rtnl_link_delete(socket, link);
 	return r;

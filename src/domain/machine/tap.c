@@ -23,6 +23,8 @@ static int open_named(struct pt_host *host, struct machine_tap *tap, int *ret_fd
 	AUTO_CLOSE int fd = openat(host->root_fd, "dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
 	struct ifreq request = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};
 
+	if (tap->queues > 1)
+		request.ifr_flags |= IFF_MULTI_QUEUE;
 	if (fd < 0)
 		return pt_fail(
 			err, PT_SYSTEM, errno,
@@ -138,18 +140,19 @@ static int set_up(struct pt_host *host, const struct machine_tap *tap, int64_t u
 }
 
 int machine_open_tap(struct pt_host *host, struct machine_tap *tap, int64_t udev_until_ms,
-		     int *ret_fd, struct pt_error *err)
+		     int *ret_fds, struct pt_error *err)
 {
-	AUTO_CLOSE int fd = -1;
-	int r;
+	unsigned int queues = machine_tap_queues(tap), opened = 0;
+	int r = 0;
 
 	if (tap->link)
-		return machine_open_macvtap(host, tap, ret_fd, err);
-	r = open_named(host, tap, &fd, err);
+		return machine_open_macvtap(host, tap, ret_fds, err);
+	/* the first has chosen the name for the others */
+	for (; r == 0 && opened < queues; opened += r == 0)
+		r = open_named(host, tap, &ret_fds[opened], err);
 	if (!r && !tap->is_set_up)
 		r = set_up(host, tap, udev_until_ms, err);
-	if (r < 0)
-		return r;
-	*ret_fd = TAKE_FD(fd);
-	return 0;
+	while (r < 0 && opened)
+		close(ret_fds[--opened]);
+	return r;
 }

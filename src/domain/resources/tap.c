@@ -17,6 +17,12 @@
 /* So long udev may take to handle a guest's taps; it takes milliseconds where nothing is wrong. */
 #define UDEV_MS 5000
 
+static void close_all(const int *fds, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		close(fds[i]);
+}
+
 static bool has_tap(const xmlNode *interface)
 {
 	return node_has(interface, "type", "bridge") || node_has(interface, "type", "network") ||
@@ -38,8 +44,11 @@ static void choose_mac(const xmlNode *interface, struct machine_tap *tap)
 static int tap_describe(const xmlNode *interface, struct machine_tap *tap, struct pt_error *err)
 {
 	const char *name = node_get(interface, "target@dev");
-	uint64_t mtu = 0;
+	uint64_t mtu = 0, queues;
 
+	if (node_number(node_child(interface, "driver"), "queues", MACHINE_QUEUES_MAX, &queues) ==
+	    0)
+		tap->queues = (unsigned int)queues;
 	if (macvtap_is(interface))
 		return macvtap_describe(interface, tap, err);
 
@@ -66,15 +75,28 @@ static int remember_name(xmlNode *interface, const char *name)
 	return target ? node_set(target, "dev", name) : -ENOMEM;
 }
 
-/* The kernel's own half of virtio-net, unless another one is asked for; without it QEMU's does. */
-static int open_vhost(struct pt_host *host, const xmlNode *interface)
+/*
+ * The kernel's own half of virtio-net, of each queue, unless another one is asked for; without it
+ * QEMU's does. 0 or a negative errno.
+ */
+static int open_vhost(struct pt_host *host, const xmlNode *interface, struct command_line_tap *tap)
 {
 	const char *model = node_get(interface, "model@type");
 
 	if (node_says(interface, "driver@name", "qemu") ||
 	    (model && strncmp(model, "virtio", 6) != 0))
 		return -ENOENT;
-	return machine_of(host)->open_vhost(host);
+	for (size_t i = 0; i < tap->count; i++) {
+		int fd = machine_of(host)->open_vhost(host);
+
+		if (fd < 0) {
+			close_all(tap->vhost_fds, i);
+			return fd;
+		}
+		tap->vhost_fds[i] = fd;
+	}
+	tap->has_vhost = true;
+	return 0;
 }
 
 /* A network's bridge stands in the live copy, where libvirt has it too. */
@@ -96,35 +118,31 @@ static int add_tap(struct pt_host *host, xmlNode *interface, int64_t udev_until_
 		   struct command_line_tap *tap, struct pt_error *err)
 {
 	struct machine_tap wanted = {.name = ""};
-	AUTO_CLOSE int fd = -1;
 	int r = settle_bridge(host, interface, err);
 
 	if (r == 0)
 		r = tap_describe(interface, &wanted, err);
 	if (r == 0)
-		r = machine_of(host)->open_tap(host, &wanted, udev_until_ms, &fd, err);
+		r = machine_of(host)->open_tap(host, &wanted, udev_until_ms, tap->fds, err);
 	if (r < 0)
 		return r;
+	tap->alias = node_get(interface, "alias@name");
+	tap->count = machine_tap_queues(&wanted);
 	if (remember_name(interface, wanted.name) < 0)
 		return pt_fail_memory(err);
-	*tap = (struct command_line_tap){
-		.alias = node_get(interface, "alias@name"),
-		.fd = TAKE_FD(fd),
-		.vhost_fd = open_vhost(host, interface),
-	};
-	if (tap->vhost_fd < 0 && node_says(interface, "driver@name", "vhost"))
-		return pt_fail(err, PT_SYSTEM, -tap->vhost_fd,
+	r = open_vhost(host, interface, tap);
+	if (r < 0 && node_says(interface, "driver@name", "vhost"))
+		return pt_fail(err, PT_SYSTEM, -r,
 			       "domain/devices/interface/driver@name='vhost': /dev/vhost-net: %s",
-			       strerror(-tap->vhost_fd));
+			       strerror(-r));
 	return 0;
 }
 
 void resources_close_taps(struct command_line_tap *taps, size_t count)
 {
 	for (size_t i = 0; taps && i < count; i++) {
-		close(taps[i].fd);
-		if (taps[i].vhost_fd >= 0)
-			close(taps[i].vhost_fd);
+		close_all(taps[i].fds, taps[i].count);
+		close_all(taps[i].vhost_fds, taps[i].has_vhost ? taps[i].count : 0);
 	}
 	free(taps);
 }
@@ -141,14 +159,12 @@ int resources_open_taps(struct pt_host *host, struct definition *live,
 	if (!taps)
 		return pt_fail_memory(err);
 	for (xmlNode *at = node_child(devices, "interface"); at; at = node_next(at, "interface")) {
-		struct command_line_tap tap = {.fd = -1, .vhost_fd = -1};
 		int r;
 
 		if (!has_tap(at))
 			continue;
-		r = add_tap(host, at, udev_until_ms, &tap, err);
-		if (tap.fd >= 0)
-			taps[count++] = tap;
+		r = add_tap(host, at, udev_until_ms, &taps[count], err);
+		count += taps[count].count > 0;
 		if (r < 0) {
 			resources_close_taps(taps, count);
 			return r;
