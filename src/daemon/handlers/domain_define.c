@@ -15,6 +15,7 @@
 #include "domain/definition/complete.h"
 #include "domain/store/devices.h"
 #include "domain/resources/tpm.h"
+#include "domain/resources/volume.h"
 
 #define DEFINE_VALIDATE 1u
 
@@ -361,6 +362,8 @@ static int to_native(struct pt_host *host, struct call *call)
 	    define_parse(host, call, args->xml, &definition) < 0)
 		return -1;
 	r = definition_make_live(definition, 1, &live, &err);
+	if (!r)
+		r = volumes_settle(host, live, &err);
 	if (!r)
 		r = command_line_build(live, &files, &argv, &err);
 	if (!r)

@@ -48,6 +48,13 @@ static void add_storage(struct command_line *line, const xmlNode *disk, bool is_
 			props_add_text(line, object, "device",
 				       pt_address_format(&nvme.address, address));
 		props_add_number_of(line, object, "namespace", disk, "source@namespace");
+	} else if (node_has(disk, "type", "volume")) {
+		/* the file that it is is known at the start (domain/resources/volume.h) */
+		if (!line->is_for_show)
+			line_fail(line, EOPNOTSUPP, disk,
+				  "domain/devices/disk/source: its volume wasn't found");
+		object = line_object(line, "driver", "file");
+		props_add_text_of(line, object, "filename", disk, "source@volume");
 	} else {
 		bool is_block = node_has(disk, "type", "block");
 

@@ -289,10 +289,10 @@ const char *device_conflict(const struct device_identity *a, const struct device
 static bool is_meant(const xmlNode *device, const xmlNode *at)
 {
 	static const char *const tells[] = {
-		"@type",       "@model",	   "alias@name",    "mac@address", "target@dev",
-		"target@name", "target@port",	   "source@bridge", "source@file", "source@dev",
-		"source@path", "source@namespace", "@index",	    "@name",	   "backend@model",
-		"@bus",	       "source@network",
+		"@type",	 "@model",	"alias@name",	    "mac@address", "target@dev",
+		"target@name",	 "target@port", "source@bridge",    "source@file", "source@dev",
+		"source@volume", "source@path", "source@namespace", "@index",	   "@name",
+		"backend@model", "@bus",	"source@network",
 	};
 	struct definition_hostdev wanted, found;
 	struct host_usb usb, other;

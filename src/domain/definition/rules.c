@@ -55,6 +55,24 @@ static int check_musts(const xmlNode *device, struct pt_error *err)
 	return 0;
 }
 
+/* Both become parts of paths. */
+static int check_volume(const xmlNode *disk, struct pt_error *err)
+{
+	static const char *const names[] = {"source@pool", "source@volume"};
+
+	for (size_t i = 0; i < 2; i++) {
+		const char *name = node_get(disk, names[i]);
+
+		if (name && (!*name || *name == '.' || strchr(name, '/')))
+			return pt_fail(
+				err, PT_INVALID, EINVAL,
+				"domain/devices/disk/%s='%s' is no name: it is empty, begins "
+				"with a dot or has a slash (line %ld)",
+				names[i], name, xmlGetLineNo(disk));
+	}
+	return 0;
+}
+
 static int check_device(const xmlNode *device, struct pt_error *err)
 {
 	const xmlNode *size = node_child(device, "size");
@@ -66,12 +84,13 @@ static int check_device(const xmlNode *device, struct pt_error *err)
 	r = check_musts(device, err);
 	if (r == 0 && size)
 		r = size_of_node(size, &bytes, err);
-	if (r == 0 && node_is(device, "disk") &&
-	    (node_has(device, "type", "file") || node_has(device, "type", "block")) &&
+	if (r == 0 && node_is(device, "disk") && !node_has(device, "type", "nvme") &&
 	    !node_child(device, "source") && !node_has(device, "device", "cdrom"))
 		r = pt_fail(err, PT_INVALID, EINVAL,
 			    "domain/devices/disk/source is missing (line %ld)",
 			    xmlGetLineNo(device));
+	if (r == 0 && node_is(device, "disk"))
+		r = check_volume(device, err);
 	if (r == 0 && node_is(device, "vsock") && !node_says(device, "cid@auto", "yes") &&
 	    !node_get(device, "cid@address"))
 		r = pt_fail(err, PT_INVALID, EINVAL,

@@ -95,7 +95,7 @@ const struct supported supported_devices[] = {
 	 ONE},
 
 	/* storage */
-	{"devices/disk", NULL, "*type!=file|block|nvme device=disk|cdrom", MANY},
+	{"devices/disk", NULL, "*type!=file|block|nvme|volume device=disk|cdrom", MANY},
 	{"devices/disk/driver", NULL,
 	 "name=qemu type=raw|qcow2 cache=default|none|writeback|writethrough|directsync|unsafe "
 	 "io=threads|native|io_uring discard=ignore|unmap detect_zeroes=off|on|unmap "
@@ -104,6 +104,7 @@ const struct supported supported_devices[] = {
 	 ONE},
 	{"devices/disk[file]/source", NULL, "file!=/", ONE},
 	{"devices/disk[block]/source", NULL, "dev!=/", ONE},
+	{"devices/disk[volume]/source", NULL, "pool!=? volume!=?", ONE},
 	{"devices/disk[nvme]/source", NULL, "type!=pci managed=" YES_NO " namespace!=#1-4294967294",
 	 ONE},
 	{"devices/disk[nvme]/source/address", NULL, HOST_ADDRESS, ONE},

@@ -10,6 +10,7 @@
 #include "domain/definition/complete.h"
 #include "domain/confine/files.h"
 #include "domain/resources/usb.h"
+#include "domain/resources/volume.h"
 #include "domain/resources/vf.h"
 #include "domain/confine/limits.h"
 #include "domain/resources/bar_window.h"
@@ -41,6 +42,9 @@ static int prepare_attach(struct attach *attach, struct pt_error *err)
 	attach->changed = definition_copy(guest->live);
 	if (!attach->changed)
 		return pt_fail_memory(err);
+	r = volumes_settle(attach->host, attach->device, err);
+	if (r < 0)
+		return r;
 	/* first whether it is there already: that says more than that there is no place for it */
 	r = definition_add_device(attach->changed, attach->device, &node, err);
 	if (r < 0)

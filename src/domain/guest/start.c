@@ -35,6 +35,7 @@
 #include "domain/resources/recorder.h"
 #include "domain/resources/tpm.h"
 #include "domain/resources/usb.h"
+#include "domain/resources/volume.h"
 
 /* What is kept of what QEMU says before its start has failed. */
 #define OUTPUT_MAX ((size_t)1024 * 1024)
@@ -222,7 +223,9 @@ static int prepare_files(struct start *start, struct pt_error *err)
 	start->files.run_directory = start->folder;
 	start->files.is_paused = true;
 	prepare_smbios(start);
-	r = usb_choose(start->host, guest->live, NULL, err);
+	r = volumes_settle(start->host, guest->live, err);
+	if (!r)
+		r = usb_choose(start->host, guest->live, NULL, err);
 	if (!r)
 		r = bar_window_choose(start->host, guest->live, start->hostdevs,
 				      start->hostdev_count, &start->files.window, err);

@@ -10,14 +10,10 @@
 #include <unistd.h>
 
 #include "base/auto.h"
-#include "base/io.h"
 #include "base/text.h"
-#include "domain/definition/tree.h"
-#include "domain/resources/bridge.h"
 #include "domain/definition/xml_node.h"
-
-/* A network with many fixed leases is some KiB. */
-#define NETWORK_MAX ((size_t)1024 * 1024)
+#include "domain/resources/bridge.h"
+#include "domain/resources/libvirt_file.h"
 
 static int fail_unknown(const char *path, const char *network, int errnum, struct pt_error *err)
 {
@@ -33,12 +29,10 @@ static int read_bridge(const char *text, const char *path, char bridge[IF_NAMESI
 {
 	AUTO(auto_doc) xmlDoc *doc = NULL;
 	const char *name, *mode;
-	int r = tree_parse(text, &doc, err);
+	int r = libvirt_file_parse(path, text, &doc, err);
 
-	if (r < 0) {
-		pt_error_prefix(err, "%s: ", path);
+	if (r < 0)
 		return r;
-	}
 	name = node_get(xmlDocGetRootElement(doc), "bridge@name");
 	mode = node_get(xmlDocGetRootElement(doc), "forward@mode");
 	if (name && text_copy(bridge, IF_NAMESIZE, name))
@@ -54,12 +48,9 @@ int bridge_find(struct pt_host *host, const char *network, char bridge[IF_NAMESI
 		struct pt_error *err)
 {
 	AUTO_FREE char *text = NULL;
-	char path[512];
-	size_t size;
-	int r = text_format(path, sizeof(path), LIVE_NETWORKS "/%s.xml", network);
+	char path[LIBVIRT_FILE_PATH];
+	int r = libvirt_file_read(host, LIVE_NETWORKS, network, path, &text);
 
-	if (r >= 0)
-		r = io_read_all_at(host->root_fd, path + 1, NETWORK_MAX, &text, &size);
 	if (r < 0)
 		return fail_unknown(path, network, -r, err);
 	r = read_bridge(text, path, bridge, err);
