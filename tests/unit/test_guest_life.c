@@ -296,7 +296,7 @@ static void test_lending_is_logged(void **state)
 	if (geteuid() != 0)
 		skip(); /* nothing is lent */
 	pt_host_set_log(host, count_lending, &told);
-	end(begin(GUEST_XML("")));
+	guest_kill(host, begin(GUEST_XML("")));
 	assert_int_equal(told, 2);
 	pt_host_set_log(host, NULL, NULL);
 }
@@ -332,7 +332,7 @@ static void test_whatever_is_in_its_folder(void **state)
 	assert_int_equal(symlinkat("/", host->root_fd, STORE_LIVE "/g.d/x/link"), 0);
 	guest_kill(host, guest);
 	assert_int_equal(left_in(STORE_LIVE), 0);
-	end(begin(GUEST_XML("")));
+	guest_kill(host, begin(GUEST_XML("")));
 }
 
 /*
@@ -526,7 +526,7 @@ static void test_beside_a_start_that_fails(void **state)
 	pid_t pids[BESIDE];
 
 	(void)state;
-	end(begin_with_beside(pids));
+	guest_kill(host, begin_with_beside(pids));
 	fake_guests_fault(fake, "cont", "exit");
 	assert_true(guest_begin(host, WITH_BESIDE, &guest, &err) < 0);
 	assert_int_equal(waitid(P_ALL, 0, &info, WEXITED | WNOHANG), -1);

@@ -256,7 +256,7 @@ static void test_back_to_its_drivers(void **state)
 
 	/* one that had none before stays without */
 	put_driver("9-1", NULL);
-	end(begin(GUEST_XML(SOURCE("", STICK))));
+	guest_kill(host, begin(GUEST_XML(SOURCE("", STICK))));
 	assert_false(has_driver("9-1"));
 
 	/* another one is plugged in there meanwhile, which nobody took from a driver */

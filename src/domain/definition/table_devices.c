@@ -214,7 +214,7 @@ const struct supported supported_devices[] = {
 	{"devices/{rng,memballoon,vsock}/driver", NULL, VIRTIO, ONE},
 	{"devices/rng/rate", NULL, "bytes!=#1-4294967295 period=#1-4294967295", ONE},
 	{"devices/rng/backend", NULL, "*model!=random|builtin", ONE},
-	{"devices/rng/backend[random]", "/", NULL, ONE},
+	{"devices/rng/backend[random]", "^", NULL, ONE},
 	{"devices/watchdog", NULL,
 	 "model!=itco|i6300esb action=reset|shutdown|poweroff|pause|none|inject-nmi", MANY},
 	{"devices/memballoon", NULL,
