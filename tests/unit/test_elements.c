@@ -142,6 +142,15 @@ static const struct {
 	 "{\"driver\":\"pci-bridge\",\"id\":\"pci.2\",\"chassis_nr\":2,\"bus\":\"pci.1\",\"addr\":"
 	 "\"0x0\"}",
 	 NULL},
+	{DEVICES("<controller type='pci' index='1' model='pcie-expander-bus'/>"
+		 "<controller type='pci' index='2' model='pcie-root-port'><address type='pci' "
+		 "bus='1' slot='0'/></controller><hostdev mode='subsystem' type='pci'><source>"
+		 "<address bus='1'/></source><address type='pci' bus='2' slot='0'/></hostdev>"),
+	 "{\"driver\":\"pxb-pcie\",\"id\":\"pci.1\",\"bus_nr\":254,\"bus\":\"pcie.0\"", NULL},
+	{GUEST("<cpu mode='host-model'><numa><cell id='0' cpus='0' memory='1048576'/></numa></cpu>"
+	       "<devices><controller type='pci' index='1' model='pcie-expander-bus'><target "
+	       "busNr='180'><node>0</node></target></controller></devices>"),
+	 "\"bus_nr\":180,\"numa_node\":0", NULL},
 	{DEVICES("<interface type='user'><mac address='52:54:00:00:00:01'/><model type='vmxnet3'/>"
 		 "<address type='pci' domain='0' bus='0' slot='0' function='0'/></interface>"),
 	 "{\"driver\":\"vmxnet3\"", "\"addr\":\"0x0.0x0\""},
@@ -267,6 +276,18 @@ static const struct {
 	 "interface/driver@queues is for virtio devices"},
 	{DEVICES(DISK("dev='sda' bus='sata'", "<driver name='qemu' queues='2'/>")),
 	 "disk/driver@queues is for virtio devices"},
+	{DEVICES("<controller type='pci' index='1' model='pcie-expander-bus'><target busNr='9'>"
+		 "<node>1</node></target></controller>"),
+	 "the guest has no NUMA cell 1"},
+	{DEVICES("<controller type='pci' index='1' model='pcie-expander-bus'><target busNr='9'/>"
+		 "</controller><controller type='pci' index='2' model='pcie-expander-bus'>"
+		 "<target busNr='9'/></controller>"),
+	 "two expander buses have this number"},
+	{DEVICES("<controller type='pci' index='1' model='pcie-expander-bus'/><rng model='virtio'>"
+		 "<backend model='random'/><address type='pci' bus='1' slot='0'/></rng>"),
+	 "a device of this kind can't be at 0000:01:00.0"},
+	{PC("<controller type='pci' index='1' model='pcie-expander-bus'/>"),
+	 "model='pcie-expander-bus' can't be in the machine pc"},
 	{DEVICES("<controller type='pci' index='1' model='pci-bridge'/>"), "No more available PCI"},
 	{DEVICES(DISK("dev='hda' bus='ide'", "")), "IDE controllers are unsupported"},
 	{PC("<controller type='pci' index='1' model='pcie-root-port'/>"),

@@ -101,6 +101,7 @@ static const struct {
 	{"pcie-to-pci-bridge", "pcie-pci-bridge"},
 	{"dmi-to-pci-bridge", "i82801b11-bridge"},
 	{"pci-bridge", "pci-bridge"},
+	{"pcie-expander-bus", "pxb-pcie"},
 	{"qemu-xhci", "qemu-xhci"},
 	{"piix3-uhci", "piix3-usb-uhci"},
 	{"piix4-uhci", "piix4-usb-uhci"},
@@ -152,6 +153,26 @@ static void add_usb(struct command_line *line, struct json_object *object, const
 	props_add_number_of(line, object, "firstport", node, "master@startport");
 }
 
+static void add_expander(struct command_line *line, struct json_object *object, const xmlNode *node)
+{
+	const char *text = node_get(node, "target/node");
+	const xmlNode *cell = node_find(line->root, "cpu/numa/cell");
+	uint64_t wanted = 0;
+
+	props_add_number_of(line, object, "bus_nr", node, "target@busNr");
+	if (!text)
+		return;
+	(void)text_parse_number(text, 10, 127, &wanted);
+	for (uint64_t i = 0; cell && i < wanted; i++)
+		cell = node_next(cell, "cell");
+	if (!cell)
+		line_fail(line, EINVAL, node,
+			  "domain/devices/controller/target/node: the guest has no NUMA cell %s "
+			  "(domain/cpu/numa/cell)",
+			  text);
+	props_add_int(line, object, "numa_node", wanted);
+}
+
 static void add_controller(struct command_line *line, const xmlNode *node)
 {
 	const char *driver = controller_driver(node);
@@ -169,6 +190,8 @@ static void add_controller(struct command_line *line, const xmlNode *node)
 			props_add_number_of(line, object, "chassis_nr", node, "target@chassisNr");
 		else
 			props_add_number_of(line, object, "chassis_nr", node, "@index");
+	} else if (node_has(node, "model", "pcie-expander-bus")) {
+		add_expander(line, object, node);
 	} else if (node_has(node, "type", "pci")) {
 		props_add_number_of(line, object, "port", node, "target@port");
 		props_add_number_of(line, object, "chassis", node, "target@chassis");

@@ -8,6 +8,7 @@
 #include "domain/definition/alias.h"
 #include "domain/definition/check.h"
 #include "domain/definition/defaults.h"
+#include "domain/definition/expander.h"
 #include "domain/definition/device.h"
 #include "domain/definition/mac.h"
 #include "domain/definition/topology.h"
@@ -165,14 +166,18 @@ static int add_audio(xmlNode *devices, struct pt_error *err)
 }
 
 /*
- * Root ports first: they share slots, and others go behind them; then what makes more buses, those
- * that are nearer to the root before those behind them.
+ * Expanders and root ports first: those share slots, and others go behind them; then what makes
+ * more buses, those that are nearer to the root before those behind them.
  */
 static int place_all(struct topology *topology, struct pt_error *err)
 {
-	static const char *const first[] = {
-		"pcie-root-port",    "pcie-switch-upstream-port", "pcie-switch-downstream-port",
-		"dmi-to-pci-bridge", "pcie-to-pci-bridge",	  "pci-bridge"};
+	static const char *const first[] = {"pcie-expander-bus",
+					    "pcie-root-port",
+					    "pcie-switch-upstream-port",
+					    "pcie-switch-downstream-port",
+					    "dmi-to-pci-bridge",
+					    "pcie-to-pci-bridge",
+					    "pci-bridge"};
 	const size_t rounds = sizeof(first) / sizeof(first[0]);
 	int r = 0;
 
@@ -210,6 +215,8 @@ int definition_complete(struct definition *def, struct pt_error *err)
 	       topology_count_free(topology) < DEFINITION_FREE_PORTS)
 		if (topology_add_port(topology, NULL) < 0)
 			break;
+	if (r == 0)
+		r = expanders_number(devices, err);
 	return r < 0 ? r : definition_check_count(devices, 0, err);
 }
 

@@ -121,14 +121,15 @@ const struct supported supported_devices[] = {
 	 MANY},
 	{"devices/controller[pci]", NULL,
 	 "model!=pcie-root|pci-root|pcie-root-port|pcie-to-pci-bridge|pcie-switch-upstream-port|"
-	 "pcie-switch-downstream-port|dmi-to-pci-bridge|pci-bridge",
+	 "pcie-switch-downstream-port|dmi-to-pci-bridge|pci-bridge|pcie-expander-bus",
 	 MANY},
 	{"devices/controller[pci]/model", NULL,
 	 "name!=pcie-root-port|ioh3420|x3130-upstream|xio3130-downstream|pcie-pci-bridge|"
-	 "i82801b11-bridge|pci-bridge",
+	 "i82801b11-bridge|pci-bridge|pxb-pcie",
 	 ONE},
 	{"devices/controller[pci]/target", NULL,
-	 "chassisNr=#1-255 chassis=#0-255 port=%0-255 hotplug=" ON_OFF, ONE},
+	 "chassisNr=#1-255 chassis=#0-255 port=%0-255 busNr=#1-254 hotplug=" ON_OFF, ONE},
+	{"devices/controller[pci]/target/node", "#0-127", NULL, ONE},
 	{"devices/controller[usb]", NULL,
 	 "model=qemu-xhci|nec-xhci|piix3-uhci|piix4-uhci|ehci|pci-ohci|ich9-ehci1|ich9-uhci1|ich9-uhci2|ich9-uhci3|none ports=#1-15",
 	 MANY},

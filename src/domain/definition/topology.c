@@ -33,6 +33,7 @@ static const struct {
 	{"interface", "model@type", "rtl8139", PLACE_ROOT, {0}},
 	{"interface", NULL, NULL, PLACE_PORT, {0}},
 	{"controller", "@model", "pcie-root-port", PLACE_ROOT, {0}},
+	{"controller", "@model", "pcie-expander-bus", PLACE_ROOT, {0}},
 	{"controller", "@model", "pcie-switch-downstream-port", PLACE_SWITCH, {0}},
 	{"controller", "@model", "pcie-switch-upstream-port", PLACE_PORT, {0}},
 	{"controller", "@model", "pcie-to-pci-bridge", PLACE_PORT, {0}},
@@ -154,6 +155,7 @@ static enum bus_kind kind_of(const xmlNode *controller)
 		{"pcie-to-pci-bridge", BUS_BRIDGE},
 		{"pci-bridge", BUS_BRIDGE},
 		{"dmi-to-pci-bridge", BUS_DMI},
+		{"pcie-expander-bus", BUS_EXPANDER},
 	};
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
@@ -217,6 +219,9 @@ static bool may_sit(const struct topology *topology, const xmlNode *device,
 		return true;
 	case BUS_UPSTREAM:
 		return device_placement(device) == PLACE_SWITCH;
+	case BUS_EXPANDER:
+		return node_has(device, "model", "pcie-root-port") ||
+		       node_has(device, "model", "dmi-to-pci-bridge");
 	default:
 		return false;
 	}

@@ -18,6 +18,7 @@ enum bus_kind {
 	BUS_BRIDGE,   /* behind a bridge to conventional PCI: slots 1 … 31 */
 	BUS_DMI,      /* behind a dmi-to-pci-bridge: slots 0 … 31 */
 	BUS_UPSTREAM, /* in a switch, for its downstream ports */
+	BUS_EXPANDER, /* a root beside pcie.0: root ports only, slots 0 … 31 */
 };
 
 struct topology {
