@@ -6,6 +6,7 @@
 #include "base/auto.h"
 #include "daemon/call.h"
 #include "daemon/events.h"
+#include "daemon/guests/emulators.h"
 #include "daemon/guests/guests.h"
 #include "daemon/guests/logs.h"
 #include "daemon/guests/monitor.h"
@@ -22,7 +23,7 @@
 static void serve(struct daemon *daemon)
 {
 	calls_serve(daemon->calls, handlers_connect, daemon->events);
-	calls_serve(daemon->calls, handlers_host, NULL);
+	calls_serve(daemon->calls, handlers_host, daemon->emulators);
 	calls_serve(daemon->calls, handlers_nodedev, daemon->fixed);
 	calls_serve(daemon->calls, handlers_nodedev_change, NULL);
 	calls_serve(daemon->calls, handlers_domain, daemon->guests);
@@ -59,7 +60,11 @@ static int new_parts(struct daemon *daemon, struct pt_error *err)
 				     .pool = daemon->pool,
 				     .mailbox = daemon->mailbox,
 				     .events = daemon->events};
-	int r = guests_new(&parts, &daemon->guests, err);
+	int r = emulators_new(daemon->context, &daemon->emulators, err);
+
+	parts.emulators = daemon->emulators;
+	if (!r)
+		r = guests_new(&parts, &daemon->guests, err);
 
 	if (!r)
 		r = node_events_new(daemon->context, daemon->events, &daemon->node_events, err);
@@ -111,6 +116,7 @@ void daemon_free(struct daemon *daemon)
 	usb_watch_free(daemon->usb_watch);
 	device_faults_free(daemon->faults);
 	guests_free(daemon->guests);
+	emulators_free(daemon->emulators);
 	calls_free(daemon->calls);
 	fixed_free(daemon->fixed);
 	context_free(daemon->context);

@@ -20,6 +20,7 @@ struct daemon {
 	struct device_faults *faults; /* NULL for a made-up machine */
 	struct usb_watch *usb_watch;  /* the same */
 	struct fixed *fixed;
+	struct emulators *emulators;
 	struct guests *guests;
 	struct server *server;
 };

@@ -41,6 +41,13 @@ static size_t device_count;
 static const char *root, *name = "guest";
 static bool is_running, is_pausing_at_shutdown;
 
+/* As QEMU 10.0 has them, but few. */
+static const char machines[] =
+	"[{\"name\": \"pc-q35-10.0\", \"alias\": \"q35\", \"cpu-max\": 4096, \"deprecated\": false}, "
+	"{\"name\": \"pc-q35-9.2\", \"cpu-max\": 4096, \"deprecated\": false}, "
+	"{\"name\": \"pc-q35-4.2\", \"cpu-max\": 288, \"deprecated\": true}, "
+	"{\"name\": \"pc-i440fx-10.0\", \"alias\": \"pc\", \"cpu-max\": 255, \"deprecated\": false}]";
+
 /* ---- what it writes down ---- */
 
 static void path_of(char path[4096], const char *kind, const char *file)
@@ -266,6 +273,8 @@ static bool answer(struct monitor *monitor, const char *command, struct json_obj
 				    : "{\"status\": \"paused\", \"running\": false}");
 	} else if (!strcmp(command, "query-chardev")) {
 		list_consoles(monitor, id, fault);
+	} else if (!strcmp(command, "query-machines")) {
+		say_done(monitor, id, machines);
 	} else if (!strncmp(command, "query-", 6)) {
 		say_done(monitor, id, "[]");
 	} else if (!strcmp(command, "quit")) {
@@ -347,10 +356,15 @@ static void obey(struct monitor *monitor, struct json_object *message)
 
 static void greet(struct monitor *monitor)
 {
-	monitor->fd = accept(monitor->listen_fd, NULL, NULL);
 	json_tokener_reset(monitor->tokener);
 	say(monitor, "{\"QMP\": {\"version\": {\"qemu\": {\"micro\": 0, \"minor\": 0, "
 		     "\"major\": 10}, \"package\": \"\"}, \"capabilities\": []}}");
+}
+
+static void meet(struct monitor *monitor)
+{
+	monitor->fd = accept(monitor->listen_fd, NULL, NULL);
+	greet(monitor);
 }
 
 static void hear(struct monitor *monitor)
@@ -360,6 +374,8 @@ static void hear(struct monitor *monitor)
 	ssize_t at = 0;
 
 	if (n <= 0) {
+		if (monitor->listen_fd < 0)
+			exit(0); /* it was only asked */
 		close(monitor->fd);
 		monitor->fd = -1;
 		monitor->is_open = false;
@@ -408,7 +424,7 @@ static void serve(void)
 			if (monitors[i].fd >= 0)
 				hear(&monitors[i]);
 			else
-				greet(&monitors[i]);
+				meet(&monitors[i]);
 		}
 	}
 }
@@ -444,6 +460,8 @@ static void take_argument(const char *option, char *value)
 		monitors[0].listen_fd = atoi(fd + 3);
 	} else if (!strcmp(option, "-chardev") && fd && strstr(value, "charevents")) {
 		monitors[1].listen_fd = atoi(fd + 3);
+	} else if (!strcmp(option, "-chardev") && fd && strstr(value, "charquestion")) {
+		monitors[0].fd = atoi(fd + 3);
 	} else if (!strcmp(option, "-chardev") && strncmp(value, "pty,", 4) == 0) {
 		add_console(value);
 	} else if (!strcmp(option, "-action")) {
@@ -518,6 +536,8 @@ int main(int argc, char **argv)
 	for (int i = 1; i + 1 < argc; i++)
 		if (argv[i][0] == '-')
 			take_argument(argv[i], argv[i + 1]);
+	if (monitors[0].fd >= 0)
+		greet(&monitors[0]);
 	serve();
 	return 0;
 }

@@ -106,6 +106,7 @@ struct guests_parts {
 	struct pool *pool;
 	struct mailbox *mailbox;
 	struct events *events;
+	struct emulators *emulators;
 };
 
 struct domain_list;

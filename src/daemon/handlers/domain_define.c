@@ -3,8 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "daemon/handlers/handlers.h"
 #include "daemon/guests/domain_events.h"
+#include "daemon/guests/emulators.h"
 #include "daemon/guests/end.h"
 #include "daemon/guests/start.h"
 #include "daemon/handlers/domain_call.h"
@@ -44,6 +46,8 @@ static int define_parse(struct pt_host *host, struct call *call, const char *xml
 		r = definition_complete(definition, &err);
 	if (!r)
 		r = definition_choose_firmware(host, definition, &err);
+	if (!r)
+		r = emulators_pin_machine(guests_of(call)->parts.emulators, host, definition, &err);
 	if (!r)
 		r = command_line_check(definition, &err);
 	if (r < 0)
@@ -136,6 +140,18 @@ static int write_definition(struct pt_host *host, struct domain *domain,
 	return r < 0 ? r : store_write_definition(host, domain->name, xml, err);
 }
 
+/* A definition that was stored before machines were pinned is told which one it has now. */
+static void tell_machine(const char *name, const struct definition *before,
+			 const struct definition *now)
+{
+	const char *old = before ? definition_get(before, "os/type@machine") : NULL;
+	const char *machine = definition_get(now, "os/type@machine");
+
+	if (before && machine && !text_equal(old, machine))
+		log_message(PT_LOG_NOTICE, "guest %s: its machine was %s and is %s from now on",
+			    name, old ? old : "q35", machine);
+}
+
 static int define(struct pt_host *host, struct call *call, const char *xml)
 {
 	AUTO(auto_definition) struct definition *definition = NULL;
@@ -161,6 +177,7 @@ static int define(struct pt_host *host, struct call *call, const char *xml)
 		r = domain_describe(domain, call->result);
 		guests_unlock(domain->guests);
 		log_message(PT_LOG_NOTICE, "guest %s defined", domain->name);
+		tell_machine(domain->name, before, domain->definition);
 		domain_event_lifecycle(domain, DOMAIN_EVENT_DEFINED,
 				       before ? DOMAIN_EVENT_DEFINED_UPDATED
 					      : DOMAIN_EVENT_DEFINED_ADDED);

@@ -1,22 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Facts about the host. */
 #include <fcntl.h>
-#include <pthread.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/utsname.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/auto.h"
-#include "base/clock.h"
 #include "base/io.h"
 #include "base/text.h"
 #include "daemon/handlers/handlers.h"
 #include "daemon/call.h"
+#include "daemon/guests/emulators.h"
 #include "daemon/host/domain_capabilities.h"
 #include "daemon/handlers/domain_fault.h"
 #include "daemon/host/facts.h"
@@ -41,13 +37,48 @@ static int get_hostname(struct pt_host *host, struct call *call)
 
 static int get_capabilities(struct pt_host *host, struct call *call)
 {
-	return call_answer_text(call, capabilities_xml(host));
+	struct emulator emulator;
+	struct pt_error err;
+	char *xml;
+
+	/* where it can't be asked, its machines stay unknown */
+	if (emulators_get(call->context, host, EMULATOR, &emulator, &err) < 0)
+		host_log(host, PT_LOG_DEBUG, "capabilities: %s", err.message);
+	xml = capabilities_xml(host, &emulator);
+	emulator_free(&emulator);
+	return call_answer_text(call, xml);
 }
 
 /* What was asked for, or our own choice. */
 static const char *choose(const rpc_optional_string wanted, const char *own)
 {
 	return wanted && **wanted ? *wanted : own;
+}
+
+/* Everybody may ask, so only the host's own emulator is run for an answer. */
+static int answer_domain_capabilities(struct pt_host *host, struct call *call,
+				      struct domain_kind *kind)
+{
+	struct emulator emulator = {0};
+	const struct emulator_machine *machine;
+	struct pt_error err;
+	char *xml;
+
+	if (strcmp(kind->emulator, EMULATOR) != 0 ||
+	    emulators_get(call->context, host, EMULATOR, &emulator, &err) < 0)
+		return call_answer_text(call, domain_capabilities_xml(host, kind));
+	machine = emulator_find(&emulator, kind->machine);
+	if (!machine) {
+		emulator_free(&emulator);
+		return fault_set(&call->fault, FAULT_INVALID_ARG, FAULT_FROM_QEMU,
+				 "the machine '%.100s' is not supported by emulator '%s'",
+				 kind->machine, kind->emulator);
+	}
+	kind->machine = machine->name;
+	kind->vcpus_max = machine->cpus_max;
+	xml = domain_capabilities_xml(host, kind);
+	emulator_free(&emulator);
+	return call_answer_text(call, xml);
 }
 
 static int get_domain_capabilities(struct pt_host *host, struct call *call)
@@ -78,7 +109,7 @@ static int get_domain_capabilities(struct pt_host *host, struct call *call)
 	if (strcmp(type, "qemu") != 0 && !(kind.is_kvm && has_kvm))
 		return fault_set(&call->fault, FAULT_INVALID_ARG, FAULT_FROM_QEMU,
 				 "the virttype '%.100s' is not supported on this host", type);
-	return call_answer_text(call, domain_capabilities_xml(host, &kind));
+	return answer_domain_capabilities(host, call, &kind);
 }
 
 static int get_sysinfo(struct pt_host *host, struct call *call)
@@ -269,113 +300,24 @@ static int get_cpu_map(struct pt_host *host, struct call *call)
 
 /* ---- QEMU ---- */
 
-/* The first line that a command prints, "" when it can't be run. */
-static void first_line(char *const argv[], char *line, size_t size)
-{
-	static char *environment[] = {"LC_ALL=C", "PATH=/usr/local/bin:/usr/bin:/bin", NULL};
-	posix_spawn_file_actions_t actions;
-	AUTO_FILE FILE *out = NULL;
-	int pipe_fds[2], status;
-	pid_t pid;
-
-	*line = '\0';
-	if (pipe2(pipe_fds, O_CLOEXEC) < 0)
-		return;
-	(void)posix_spawn_file_actions_init(&actions);
-	(void)posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-	(void)posix_spawn_file_actions_adddup2(&actions, pipe_fds[1], 1);
-	if (posix_spawnp(&pid, argv[0], &actions, NULL, argv, environment) != 0)
-		pid = -1;
-	(void)posix_spawn_file_actions_destroy(&actions);
-	close(pipe_fds[1]);
-	out = fdopen(pipe_fds[0], "r");
-	if (!out)
-		close(pipe_fds[0]);
-	else if (pid > 0 && !fgets(line, (int)size, out))
-		*line = '\0';
-	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-}
-
-/* Its version, 0 when it can't be run. */
-static uint64_t ask_version(char *program)
-{
-	char *argv[] = {program, (char *)(uintptr_t)"--version", NULL};
-	unsigned int major, minor, micro = 0;
-	char line[256];
-
-	first_line(argv, line, sizeof(line));
-	if (sscanf(line, "QEMU emulator version %u.%u.%u", &major, &minor, &micro) < 2)
-		return 0;
-	return major * 1000000ull + minor * 1000ull + micro;
-}
-
-/*
- * Everybody may ask, and each answer is a process of root's: so QEMU is asked once, and again when
- * its file is another one, for it can be upgraded under a running daemon. One that can't be run is
- * tried again after a while.
- */
-#define ASK_AGAIN_MS 10000
-
-static uint64_t read_version(const char *name)
-{
-	static const char *const folders[] = {"/usr/local/bin", "/usr/bin", "/bin"};
-	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-	static struct stat asked;
-	static int64_t asked_ms;
-	static uint64_t version;
-	char program[128];
-	struct stat now = {0};
-	bool is_same;
-	uint64_t answer;
-	size_t i;
-
-	for (i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
-		(void)text_format(program, sizeof(program), "%s/%s", folders[i], name);
-		if (stat(program, &now) == 0 && access(program, X_OK) == 0)
-			break;
-	}
-	if (i == sizeof(folders) / sizeof(folders[0]))
-		return 0;
-	(void)pthread_mutex_lock(&lock);
-	is_same = (version || clock_now_ms() - asked_ms < ASK_AGAIN_MS) &&
-		  now.st_dev == asked.st_dev && now.st_ino == asked.st_ino &&
-		  now.st_size == asked.st_size && now.st_ctim.tv_sec == asked.st_ctim.tv_sec &&
-		  now.st_ctim.tv_nsec == asked.st_ctim.tv_nsec;
-	answer = version;
-	(void)pthread_mutex_unlock(&lock);
-	if (is_same)
-		return answer;
-	answer = ask_version(program);
-	(void)pthread_mutex_lock(&lock);
-	asked = now;
-	asked_ms = clock_now_ms();
-	version = answer;
-	(void)pthread_mutex_unlock(&lock);
-	return answer;
-}
-
 static int get_version(struct pt_host *host, struct call *call)
 {
 	struct rpc_long *result = call->result;
-	struct utsname name = {0};
-	char program[96];
+	struct emulator emulator;
+	struct pt_error err;
 
-	(void)host;
-	(void)uname(&name);
-	(void)text_format(program, sizeof(program), "qemu-system-%s", name.machine);
-	result->number = read_version(program);
-	if (!result->number)
+	if (emulators_get(call->context, host, EMULATOR, &emulator, &err) < 0)
 		return fault_set(&call->fault, FAULT_INTERNAL, FAULT_FROM_QEMU,
-				 "Cannot find suitable emulator for %s: %s can't be run",
-				 name.machine, program);
+				 "Cannot find suitable emulator for x86_64: %s", err.message);
+	result->number = emulator.version;
+	emulator_free(&emulator);
 	return 0;
 }
 
 const struct handler handlers_host[] = {
 	{RPC_CONNECT_GET_VERSION, get_version, HANDLER_SLOW},
 	{RPC_NODE_GET_INFO, node_get_info, HANDLER_QUICK},
-	{RPC_CONNECT_GET_CAPABILITIES, get_capabilities, HANDLER_QUICK},
+	{RPC_CONNECT_GET_CAPABILITIES, get_capabilities, HANDLER_SLOW},
 	{RPC_CONNECT_GET_DOMAIN_CAPABILITIES, get_domain_capabilities, HANDLER_SLOW},
 	{RPC_CONNECT_GET_HOSTNAME, get_hostname, HANDLER_QUICK},
 	{RPC_CONNECT_GET_SYSINFO, get_sysinfo, HANDLER_QUICK},

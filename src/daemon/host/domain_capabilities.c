@@ -13,7 +13,7 @@
 #include "domain/definition/rows.h"
 #include "domain/definition/firmware.h"
 
-#define VCPUS_MAX 1024 /* as the table of definitions has it */
+#define VCPUS_MAX 1024u /* as the table of definitions has it */
 
 /* ---- what the table of definitions has ---- */
 
@@ -208,7 +208,8 @@ char *domain_capabilities_xml(struct pt_host *host, const struct domain_kind *ki
 	xml_element(out, 2, "domain", kind->is_kvm ? "kvm" : "qemu");
 	xml_element(out, 2, "machine", kind->machine);
 	xml_element(out, 2, "arch", "x86_64");
-	(void)fprintf(out, "  <vcpu max='%d'/>\n  <iothreads supported='yes'/>\n", VCPUS_MAX);
+	(void)fprintf(out, "  <vcpu max='%u'/>\n  <iothreads supported='yes'/>\n",
+		      kind->vcpus_max && kind->vcpus_max < VCPUS_MAX ? kind->vcpus_max : VCPUS_MAX);
 	write_os(host, out);
 	write_cpu(kind, out);
 	(void)fputs("  <memoryBacking supported='yes'>\n", out);

@@ -11,6 +11,7 @@ struct domain_kind {
 	const char *emulator;
 	const char *machine;
 	bool is_kvm;
+	unsigned int vcpus_max; /* of the machine; 0: unknown */
 };
 
 /*

@@ -254,15 +254,38 @@ static void write_cells(struct pt_host *host, FILE *out)
 	(void)fputs("      </cells>\n    </topology>\n", out);
 }
 
+/* Those that guests can have here, and by which name they stay the same. */
+static void write_machines(const struct emulator *emulator, FILE *out)
+{
+	if (!emulator->machine_count)
+		(void)fputs("      <machine>q35</machine>\n", out);
+	for (size_t i = 0; i < emulator->machine_count; i++) {
+		const struct emulator_machine *machine = &emulator->machines[i];
+		const char *deprecated = machine->is_deprecated ? " deprecated='yes'" : "";
+
+		if (strncmp(machine->name, "pc-q35-", 7) != 0 &&
+		    strncmp(machine->name, "pc-i440fx-", 10) != 0)
+			continue;
+		(void)fprintf(out, "      <machine maxCpus='%u'%s>%s</machine>\n",
+			      machine->cpus_max, deprecated, machine->name);
+		if (*machine->alias)
+			(void)fprintf(out,
+				      "      <machine canonical='%s' maxCpus='%u'%s>%s</machine>\n",
+				      machine->name, machine->cpus_max, deprecated, machine->alias);
+	}
+}
+
 /* What kinds of guests there can be: clients that make definitions won't without one. */
-static void write_guests(struct pt_host *host, const char *arch, FILE *out)
+static void write_guests(struct pt_host *host, const char *arch, const struct emulator *emulator,
+			 FILE *out)
 {
 	if (strcmp(arch, "x86_64") != 0 || faccessat(host->root_fd, EMULATOR + 1, X_OK, 0) < 0)
 		return;
 	(void)fputs("  <guest>\n    <os_type>hvm</os_type>\n    <arch name='x86_64'>\n"
-		    "      <wordsize>64</wordsize>\n      <emulator>" EMULATOR "</emulator>\n"
-		    "      <machine>q35</machine>\n      <domain type='qemu'/>\n",
+		    "      <wordsize>64</wordsize>\n      <emulator>" EMULATOR "</emulator>\n",
 		    out);
+	write_machines(emulator, out);
+	(void)fputs("      <domain type='qemu'/>\n", out);
 	if (faccessat(host->root_fd, "dev/kvm", F_OK, 0) == 0)
 		(void)fputs("      <domain type='kvm'/>\n", out);
 	(void)fputs("    </arch>\n    <features>\n      <acpi default='on' toggle='yes'/>\n"
@@ -288,7 +311,7 @@ static void write_model(struct pt_host *host, FILE *out)
 	(void)fputs("    </secmodel>\n", out);
 }
 
-char *capabilities_xml(struct pt_host *host)
+char *capabilities_xml(struct pt_host *host, const struct emulator *emulator)
 {
 	AUTO_FREE char *xml = NULL;
 	struct utsname name = {0};
@@ -316,7 +339,7 @@ char *capabilities_xml(struct pt_host *host)
 	write_cells(host, out);
 	write_model(host, out);
 	(void)fputs("  </host>\n", out);
-	write_guests(host, name.machine, out);
+	write_guests(host, name.machine, emulator, out);
 	(void)fputs("</capabilities>\n", out);
 	cpus_free(&cpus);
 	return fclose(out) == 0 ? TAKE_POINTER(xml) : NULL;

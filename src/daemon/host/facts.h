@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "domain/resources/emulator.h"
 #include "pci/host.h"
 
 /* The emulator of guests whose definition names none. */
@@ -38,10 +39,11 @@ size_t numa_nodes_read(struct pt_host *host, unsigned int *ret_nodes, size_t max
 bool iommu_is_used(struct pt_host *host);
 
 /*
- * Documents of virsh capabilities and virsh sysinfo; malloc()ed, NULL: no memory. The second is
- * "" on a machine whose firmware provides no data.
+ * Documents of virsh capabilities and virsh sysinfo; malloc()ed, NULL: no memory. @emulator has
+ * the machines, or none where it couldn't be asked. The second is "" on a machine whose firmware
+ * provides no data.
  */
-char *capabilities_xml(struct pt_host *host);
+char *capabilities_xml(struct pt_host *host, const struct emulator *emulator);
 char *sysinfo_xml(struct pt_host *host);
 
 #endif
