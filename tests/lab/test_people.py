@@ -40,6 +40,28 @@ def test_sizes_are_kib(daemon, guests):     # noqa: F811
     assert re.search(r"Max memory: +131072 KiB", daemon.virsh("dominfo", "p2"))
 
 
+def test_machine_is_kept(daemon, guests):     # noqa: F811
+    """An alias is another machine after an upgrade of QEMU; so guests have the name behind it."""
+    own = re.search(r"q35 .*alias of (pc-q35-[0-9.]+)", daemon.sh("qemu-system-x86_64 -machine help").out)[1]
+    g = guests.define("p5", words="stay expect-none")
+    assert "machine='%s'" % own in daemon.virsh("dumpxml", "p5")
+    g.start()
+    assert b"\0-machine\0" + own.encode() in daemon.lab.run(["cat", "/proc/%d/cmdline" % g.pid()], text=False).out
+    assert re.search("<machine canonical='%s' maxCpus='[0-9]+'>q35</machine>" % own, daemon.virsh("capabilities"))
+    assert "<machine>%s</machine>" % own in daemon.virsh("domcapabilities")
+    words = daemon.sh("virsh dumpxml p5 --inactive | sed s/%s/pc-q35-77.7/ >/tmp/p5.xml; virsh define /tmp/p5.xml 2>&1"
+                      % own, check=False).out
+    assert "does not support machine type 'pc-q35-77.7'" in words and "<type machine='%s'>" % own in words, words
+    # one that was stored before
+    daemon.virsh("destroy", "p5")
+    daemon.stop()
+    daemon.sh("sed -i s/%s/q35/ /etc/passthru/guests/p5.xml" % own)
+    daemon.start()
+    assert "machine='q35'" in daemon.virsh("dumpxml", "p5")
+    daemon.sh("virsh dumpxml p5 >/tmp/p5.xml; virsh define /tmp/p5.xml")
+    assert "machine='%s'" % own in daemon.virsh("dumpxml", "p5")
+
+
 def test_schedulers(daemon, guests):     # noqa: F811
     """Real-time for its processor, idle for QEMU itself."""
     sched = "<cputune><vcpusched vcpus='0' scheduler='fifo' priority='3'/><emulatorsched scheduler='batch'/></cputune>"
