@@ -12,6 +12,7 @@
 #include "base/auto.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "domain/confine/output.h"
 #include "domain/confine/spawn.h"
 #include "qmp/qmp.h"
 
@@ -83,10 +84,24 @@ static int converse(int fd, struct emulator *emulator, struct pt_error *err)
 	return read_machines(answer, emulator, err);
 }
 
+/* What it said on its way out is worth more than that its connection broke. */
+static void add_words(int said_fd, const char *program, struct pt_error *err)
+{
+	char text[512];
+	ssize_t n = read(said_fd, text, sizeof(text) - 1);
+
+	pt_error_prefix(err, "%s: ", program);
+	if (n <= 0)
+		return;
+	text[n] = '\0';
+	text_clean(text);
+	pt_error_append(err, ": %s", text);
+}
+
 int emulator_ask(struct pt_host *host, const char *program, const struct confine_user *user,
 		 struct emulator *ret_emulator, struct pt_error *err)
 {
-	AUTO_CLOSE int output_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	AUTO_CLOSE int said_fd = -1, output_fd = -1;
 	char path[PATH_MAX], chardev[64];
 	char *argv[] = {path,
 			(char[]){"-S"},
@@ -105,14 +120,16 @@ int emulator_ask(struct pt_host *host, const char *program, const struct confine
 			(char[]){"chardev=charquestion,mode=control"},
 			NULL};
 	char *environment[] = {(char[]){"LC_ALL=C"}, NULL};
-	struct spawn_request request = {
-		.argv = argv, .environment = environment, .user = user, .output_fd = output_fd};
+	struct spawn_request request = {.argv = argv, .environment = environment, .user = user};
 	struct spawn spawn = SPAWN_NONE;
 	int sockets[2], r;
 
 	*ret_emulator = (struct emulator){0};
-	if (output_fd < 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) < 0)
-		return pt_fail(err, PT_SYSTEM, errno, "can't ask %s: %s", program, strerror(errno));
+	r = output_open(&said_fd, &output_fd);
+	if (r < 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) < 0)
+		return pt_fail(err, PT_SYSTEM, r < 0 ? -r : errno, "can't ask %s: %s", program,
+			       strerror(r < 0 ? -r : errno));
+	request.output_fd = output_fd;
 	(void)text_format(chardev, sizeof(chardev), "socket,id=charquestion,fd=%d", sockets[1]);
 	request.kept[request.kept_count++] = sockets[1];
 	r = text_copy(path, sizeof(path), program)
@@ -126,6 +143,8 @@ int emulator_ask(struct pt_host *host, const char *program, const struct confine
 	else
 		r = converse(sockets[0], ret_emulator, err);
 	spawn_cancel(&spawn);
+	if (r < 0)
+		add_words(said_fd, program, err);
 	return r;
 }
 
