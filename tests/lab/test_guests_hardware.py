@@ -106,8 +106,9 @@ def bridge(daemon):     # noqa: F811
               "/etc/libvirt/qemu/networks/down.xml")
 
 
-def queues(daemon, name):       # noqa: F811
-    return len(daemon.sh("ls -d /sys/class/net/%s/queues/rx-*" % name).out.split())
+def nodes(daemon, guest, name):       # noqa: F811
+    """QEMU's descriptors of a node."""
+    return daemon.sh("ls -l /proc/%d/fd | grep -e '-> %s$'" % (guest.pid(), name)).out.splitlines()
 
 
 def test_taps_on_a_bridge(world, daemon, guests, bridge, lab_machine):     # noqa: F811
@@ -122,7 +123,8 @@ def test_taps_on_a_bridge(world, daemon, guests, bridge, lab_machine):     # noq
     ports = {p["ifname"]: p["address"]
              for p in json.loads(daemon.sh("ip -j link show master br9").out)}
     assert sorted(ports.values()) == ["fe" + m[2:] for m in MACS], ports
-    assert {mac: queues(daemon, name) for name, mac in ports.items()} == {"fe" + MACS[0][2:]: 3, "fe" + MACS[1][2:]: 1}
+    # this guest's driver uses one, and the others wait for a driver that does
+    assert len(nodes(daemon, g, "/dev/net/tun")) == 4 and len(nodes(daemon, g, "/dev/vhost-net")) == 4
     live = daemon.virsh("dumpxml", "d1")
     assert "<source network='lab' bridge='br9'/>" in live
     assert all("<target dev='%s'/>" % name in live for name in ports)
@@ -162,7 +164,7 @@ def test_macvtap(world, daemon, guests, lab_machine):       # noqa: F811
         g.start()
         g.wait("start=ok mac=" + MACS[0])
         link = json.loads(daemon.sh("ip -d -j link show type macvtap").out)[0]
-        assert len(daemon.sh("ls -l /proc/%d/fd | grep '/dev/tap%d$'" % (g.pid(), link["ifindex"])).out.splitlines()) == 3
+        assert len(nodes(daemon, g, "/dev/tap%d" % link["ifindex"])) == 3
         assert link["address"] == MACS[0] and link["linkinfo"]["info_data"]["mode"] == "bridge", link
         assert "<target dev='%s'/>" % link["ifname"] in daemon.virsh("dumpxml", "d1")
         assert "<target dev" not in daemon.virsh("dumpxml", "d1", "--inactive")
