@@ -30,7 +30,7 @@ KEEP = 20000
 
 # One version everywhere: each has other ideas. These are in Debian 12, Debian 13 and Ubuntu 24.04.
 FORMAT, TIDY = "clang-format-19", "clang-tidy-19"
-TREES = ("include", "src", "tests", "examples", "bench", "lab")
+TREES = ("include", "src", "tests", "examples", "bench", "lab", "man")
 
 
 def files(*suffixes):

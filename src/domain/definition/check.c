@@ -108,6 +108,14 @@ static const struct {
 	{"wwn", is_wwn, "16 hexadecimal digits", EINVAL},
 };
 
+const char *definition_kind_words(const char *kind, size_t length)
+{
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (strncmp(kinds[i].name, kind, length) == 0 && !kinds[i].name[length])
+			return kinds[i].what;
+	return "";
+}
+
 /* A value and its kind, and where it stands, for messages. */
 struct value {
 	const char *text;

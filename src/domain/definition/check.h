@@ -4,6 +4,7 @@
 #define DOMAIN_DEFINITION_CHECK_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include <libxml/tree.h>
 
@@ -19,5 +20,8 @@ int definition_check_rules(const xmlNode *root, struct pt_error *err);
 
 /* Fails when <devices> (NULL: there is none) has no room for @more of them. */
 int definition_check_count(const xmlNode *devices, unsigned int more, struct pt_error *err);
+
+/* Words for a kind of values, "mac": "a MAC address"; "" for none. */
+const char *definition_kind_words(const char *kind, size_t length);
 
 #endif
