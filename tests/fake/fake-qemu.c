@@ -40,6 +40,7 @@ static char *devices[DEVICES_MAX];
 static size_t device_count;
 static const char *root, *name = "guest";
 static bool is_running, is_pausing_at_shutdown;
+static int64_t memory = 64 * 1024 * 1024, wanted_memory;
 
 /* As QEMU 10.0 has them, but few. */
 static const char machines[] =
@@ -247,11 +248,15 @@ static void shut_down(void)
 	tell_event("STOP", "{}");
 }
 
+static void balloon(int64_t bytes);
+
 static void set_running(bool will_run)
 {
 	if (will_run != is_running)
 		tell_event(will_run ? "RESUME" : "STOP", "{}");
 	is_running = will_run;
+	if (will_run && wanted_memory)
+		balloon(wanted_memory);
 }
 
 /* False: what it answers is what all others do. */
@@ -271,6 +276,9 @@ static bool answer(struct monitor *monitor, const char *command, struct json_obj
 		say_done(monitor, id,
 			 is_running ? "{\"status\": \"running\", \"running\": true}"
 				    : "{\"status\": \"paused\", \"running\": false}");
+	} else if (!strcmp(command, "query-balloon")) {
+		(void)snprintf(status, sizeof(status), "{\"actual\": %ld}", memory);
+		say_done(monitor, id, status);
 	} else if (!strcmp(command, "query-chardev")) {
 		list_consoles(monitor, id, fault);
 	} else if (!strcmp(command, "query-machines")) {
@@ -290,12 +298,27 @@ static bool answer(struct monitor *monitor, const char *command, struct json_obj
 	return true;
 }
 
+/* The guest gives back what it is asked for at once, once it runs. */
+static void balloon(int64_t bytes)
+{
+	char data[64];
+
+	wanted_memory = bytes;
+	if (!is_running || memory == bytes)
+		return;
+	memory = bytes;
+	(void)snprintf(data, sizeof(data), "{\"actual\": %ld}", memory);
+	tell_event("BALLOON_CHANGE", data);
+}
+
 static void take_effect(const char *command, struct json_object *arguments)
 {
 	if (!strcmp(command, "device_add"))
 		add_device(text_of(arguments, "id"));
 	else if (!strcmp(command, "cont") || !strcmp(command, "stop"))
 		set_running(!strcmp(command, "cont"));
+	else if (!strcmp(command, "balloon"))
+		balloon(json_object_get_int64(json_object_object_get(arguments, "value")));
 	else if (!strcmp(command, "system_reset"))
 		tell_event("RESET", "{\"guest\": false, \"reason\": \"host-qmp-system-reset\"}");
 	else if (!strcmp(command, "set-action"))

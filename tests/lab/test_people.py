@@ -62,6 +62,20 @@ def test_machine_is_kept(daemon, guests):     # noqa: F811
     assert "machine='%s'" % own in daemon.virsh("dumpxml", "p5")
 
 
+def test_memory_it_has(daemon, guests):     # noqa: F811
+    """What the guest gave back, and not what it was asked for: the test guest has no driver for it."""
+    g = define_edited(guests, "p6", "", "stay expect-none", {
+        "model='none'": "model='virtio'", "</vcpu>": "</vcpu><currentMemory unit='MiB'>48</currentMemory>"})
+    assert re.search("Used memory: +49152 KiB", daemon.virsh("dominfo", "p6"))
+    g.start()
+    assert re.search("Used memory: +65536 KiB", daemon.virsh("dominfo", "p6"))
+    assert "<currentMemory unit='KiB'>65536<" in daemon.virsh("dumpxml", "p6")
+    assert "<currentMemory unit='KiB'>49152<" in daemon.virsh("dumpxml", "p6", "--inactive")
+    daemon.stop()
+    daemon.start()
+    assert "<currentMemory unit='KiB'>65536<" in daemon.virsh("dumpxml", "p6")
+
+
 def test_schedulers(daemon, guests):     # noqa: F811
     """Real-time for its processor, idle for QEMU itself."""
     sched = "<cputune><vcpusched vcpus='0' scheduler='fifo' priority='3'/><emulatorsched scheduler='batch'/></cputune>"

@@ -9,14 +9,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/io.h"
 #include "daemon/guests/load.h"
@@ -161,6 +156,47 @@ static void test_stops_by_itself(void **state)
 	assert_int_equal(state_of_guest(), DOMAIN_PAUSED);
 	assert_int_equal(guest_call(guest, "cont", NULL, NULL, NULL), 0);
 	assert_int_equal(state_of_guest(), DOMAIN_RUNNING);
+	leave(&peer);
+}
+
+static uint64_t memory_mib(void)
+{
+	settle();
+	return definition_memory_now(find("g")->guest->live) >> 20;
+}
+
+static void set_memory(int64_t bytes)
+{
+	struct json_object *to = json_object_new_object();
+
+	assert_int_equal(json_set_number(to, "value", bytes), 0);
+	assert_int_equal(guest_call(find("g")->guest, "balloon", to, NULL, NULL), 0);
+}
+
+/* What it has is what its balloon's driver gave back, and not what it was asked for. */
+static void test_memory_it_has(void **state)
+{
+	struct peer peer = join_open(false);
+	struct rpc_text_flags args = {
+		text("<domain type='qemu'><name>g</name><uuid>" GUEST_UUID "</uuid><memory "
+		     "unit='MiB'>64</memory><currentMemory unit='MiB'>32</currentMemory><os><type "
+		     "arch='x86_64' machine='q35'>hvm</type></os><devices><emulator>"
+		     "/usr/bin/qemu-system-x86_64</emulator><memballoon model='virtio'/></devices>"
+		     "</domain>"),
+		1};
+	rpc_domain domain;
+
+	(void)state;
+	forget(RPC_DOMAIN_CREATE_XML, ask(&peer, RPC_DOMAIN_CREATE_XML, &args));
+	domain = the_guest();
+	assert_int_equal(memory_mib(), 64); /* paused, it has given nothing back yet */
+	(void)ask(&peer, RPC_DOMAIN_RESUME, &domain);
+	assert_int_equal(memory_mib(), 32);
+	set_memory(INT64_C(48) << 20);
+	assert_int_equal(memory_mib(), 48);
+	set_memory(INT64_C(1) << 40);
+	assert_int_equal(memory_mib(), 64);
+	(void)ask(&peer, RPC_DOMAIN_DESTROY, &domain);
 	leave(&peer);
 }
 
@@ -545,6 +581,7 @@ int main(void)
 		TEST(test_created_and_destroyed),
 		TEST(test_events_that_come_late),
 		TEST(test_stops_by_itself),
+		TEST(test_memory_it_has),
 		TEST(test_reasons_of_a_stop),
 		TEST(test_work_of_one_guest),
 		TEST(test_floods),

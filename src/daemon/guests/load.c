@@ -100,6 +100,7 @@ static int read_state(struct domain *domain, struct guest *guest, struct pt_erro
 
 	if (r < 0)
 		return r;
+	(void)guest_read_memory(guest, NULL);
 	is_running = !strcmp(status, "running");
 	is_rebooting = reboot_resume(domain, guest, status);
 	guests_lock(domain->guests);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* QMP commands that were made elsewhere (command_line.h). */
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -82,6 +83,39 @@ int guest_read_status(struct guest *guest, char status[GUEST_STATUS], struct pt_
 		r = pt_fail(err, PT_SYSTEM, EPROTO, "QEMU's answer to query-status has no status");
 	json_object_put(answer);
 	return r;
+}
+
+/* QEMU's word, within what the definition allows. */
+static int take_memory(struct guest *guest, uint64_t bytes, struct pt_error *err)
+{
+	uint64_t memory = definition_memory(guest->live);
+	char text[32];
+	int r;
+
+	if (bytes > memory)
+		bytes = memory;
+	(void)text_format(text, sizeof(text), "%" PRIu64, bytes / 1024);
+	(void)pthread_mutex_lock(&guest->lock);
+	r = definition_set(guest->live, "currentMemory@unit", "KiB", err);
+	if (!r)
+		r = definition_set(guest->live, "currentMemory", text, err);
+	(void)pthread_mutex_unlock(&guest->lock);
+	return r;
+}
+
+int guest_read_memory(struct guest *guest, struct pt_error *err)
+{
+	struct json_object *answer = NULL;
+	int64_t bytes = 0;
+	int r;
+
+	if (!text_equal(definition_get(guest->live, "devices/memballoon@model"), "virtio"))
+		return 0;
+	r = guest_call(guest, "query-balloon", NULL, &answer, err);
+	if (!r)
+		r = json_get_number(answer, "actual", 1, INT64_MAX, &bytes, err);
+	json_object_put(answer);
+	return r < 0 || !bytes ? r : take_memory(guest, (uint64_t)bytes, err);
 }
 
 /* ---- devices ---- */

@@ -118,6 +118,12 @@ int guest_call(struct guest *guest, const char *command, struct json_object *arg
 int guest_read_status(struct guest *guest, char status[GUEST_STATUS], struct pt_error *err);
 
 /*
+ * With the guest's job: how much of its memory the guest has, as its balloon's driver left it, goes
+ * to its live definition (currentMemory). Nothing is asked of a guest without a balloon.
+ */
+int guest_read_memory(struct guest *guest, struct pt_error *err);
+
+/*
  * Call all of {"execute": …, "arguments": …} in order; when one fails, those before it are undone
  * in the reverse order, unless QEMU didn't answer at all.
  */

@@ -434,6 +434,9 @@ static int converse(struct start *start, struct pt_error *err)
 		r = guest_read_consoles(guest, err);
 	if (!r)
 		r = settle(guest, err);
+	/* all of it, until its driver gives some back */
+	if (!r && definition_memory_now(guest->live) != definition_memory(guest->live))
+		(void)guest_read_memory(guest, NULL);
 	if (!r)
 		r = resources_pin(start->host, guest->live, guest->qmp, guest->owner.pid, err);
 	if (!r && !start->options->is_paused)
