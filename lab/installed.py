@@ -36,10 +36,16 @@ PACKAGES = (
     "libjson-c5 libtirpc3 libnl-route-3-200 libxml2 libsystemd0 libudev1 libvirt0 libasan8 libubsan1").split()
 # SELinux's policy is installed beside AppArmor; what a lab is under is on the kernel's command line.
 MORE = {"trixie": "selinux-policy-default selinux-utils policycoreutils".split()}
+LABELS = "setfiles -m -F /etc/selinux/default/contexts/files/file_contexts"
 SELINUX = """
 printf 'SELINUX=permissive\nSELINUXTYPE=default\n' >"$1/etc/selinux/config"
-chroot "$1" setfiles -m -F /etc/selinux/default/contexts/files/file_contexts /
-"""
+chroot "$1" %s /
+# The package would have it done by the first boot with SELinux, and after each one without: five minutes of emulation.
+rm -f "$1/.autorelabel"
+chroot "$1" systemctl mask selinux-autorelabel-mark.service
+""" % LABELS
+# The last that the first boot does: what it has made has labels too.
+FINISH = "! command -v setfiles || %s /etc /var /root" % LABELS
 SERVICES = ("lab-agent.service", "lab-ready.service", "lab-unstick.service")
 # No terminals that anyone sits at, and nothing that wakes up in the middle of a test.
 MASKED = ("getty@tty1.service", "serial-getty@ttyS0.service", "apt-daily.timer", "apt-daily-upgrade.timer",
@@ -66,7 +72,7 @@ def _tree():
 
 def _digest(suite):
     """What the disk is made of; with anything else of it, it is another disk."""
-    h = hashlib.sha256(repr((RECIPE, suite, PACKAGES, MORE.get(suite), SELINUX, SERVICES, MASKED, NOT_UNPACKED, DISK_MIB)).encode())
+    h = hashlib.sha256(repr((RECIPE, suite, PACKAGES, MORE.get(suite), SELINUX, FINISH, SERVICES, MASKED, NOT_UNPACKED, DISK_MIB)).encode())
     names = [os.path.join(where, name) for where, _, files in os.walk(_tree()) for name in files]
     for path in sorted(names) + [os.path.join(source_dir(), "inside/unstick.py")]:
         with open(path, "rb") as f:
