@@ -260,7 +260,7 @@ def test_a_virtual_function_of_the_unit(world, installed, guests):
     """The daemon sets its MAC address and VLAN, and sets them back."""
     at_pf = worlds.DEVICES + "/" + IGB
     netdev = world.sh("ls %s/net" % at_pf).strip()
-    world.sh("echo 0 >%s/sriov_drivers_autoprobe; echo 2 >%s/sriov_numvfs" % (at_pf, at_pf))
+    world.sh("echo 0 >%s/sriov_drivers_autoprobe; echo 2 >%s/sriov_numvfs; ip link set %s up" % (at_pf, at_pf, netdev))
 
     def vf():
         return re.search(r"vf 1 +(.*)", world.sh("ip link show dev %s" % netdev))[1]
@@ -274,7 +274,8 @@ def test_a_virtual_function_of_the_unit(world, installed, guests):
         installed.virsh("destroy", "d6")
         assert vf() == before
     finally:
-        world.sh("echo 0 >%s/sriov_numvfs; echo 1 >%s/sriov_drivers_autoprobe" % (at_pf, at_pf))
+        world.sh("ip link set %s down; echo 0 >%s/sriov_numvfs; echo 1 >%s/sriov_drivers_autoprobe" % (
+            netdev, at_pf, at_pf))
 
 
 def test_no_guest_makes_namespaces(installed, guests):

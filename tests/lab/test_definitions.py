@@ -184,6 +184,12 @@ def test_mac_and_vlan_of_a_vf(world, daemon, guests):     # noqa: F811
         assert VF_MAC not in before and "vlan" not in before
         guests.define("d1", vf_interface(address), words="stay")
         daemon.sh(": >/tmp/serial-d1")
+        # what isn't in force isn't promised
+        world.sh("ip link set %s down" % netdev)
+        words = daemon.virsh_fails("start", "d1")
+        assert "because the PF is not online" in words and "ip link set %s up" % netdev in words, words
+        assert vf() == before and world.driver(address) is None
+        world.sh("ip link set %s up" % netdev)
         daemon.virsh("start", "d1")
         assert VF_MAC in vf() and "vlan 42" in vf() and vf(0) == other
         daemon.virsh("destroy", "d1")
@@ -205,7 +211,7 @@ def test_mac_and_vlan_of_a_vf(world, daemon, guests):     # noqa: F811
         guests.define("d3", vf_interface(EDU), words="stay")
         assert "is not an SR-IOV virtual function" in daemon.virsh_fails("start", "d3")
     finally:
-        world.sh("echo 0 >%s/sriov_numvfs; echo 1 >%s/sriov_drivers_autoprobe" % (at_pf, at_pf))
+        world.sh("ip link set %s down; echo 0 >%s/sriov_numvfs; echo 1 >%s/sriov_drivers_autoprobe" % (netdev, at_pf, at_pf))
 
 
 def test_a_node_that_is_denied(world, daemon, guests):     # noqa: F811

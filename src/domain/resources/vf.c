@@ -82,6 +82,28 @@ static int find_place(struct pt_host *host, const struct pt_address *address,
 	return 0;
 }
 
+/*
+ * Its functions have no link then, and drivers take their settings for nothing. A host whose
+ * interfaces can't be asked is taken at its word.
+ */
+static int check_up(struct pt_host *host, const struct place *place,
+		    const struct pt_address *address, struct pt_error *err)
+{
+	char path[64 + IFNAMSIZ], text[32], name[PT_ADDRESS_TEXT];
+	uint64_t flags;
+
+	if (text_format(path, sizeof(path), "sys/class/net/%s/flags", place->netdev) < 0 ||
+	    io_read_text_at(host->root_fd, path, text, sizeof(text)) < 0 ||
+	    text_parse_number(text, 16, UINT32_MAX, &flags) < 0 || (flags & IFF_UP))
+		return 0;
+	return pt_fail(err, PT_UNSUITABLE, ENETDOWN,
+		       "Unable to configure VF %u of PF '%s' because the PF is not online: the MAC "
+		       "address and VLAN of %s would not be in force. To bring it up:\n"
+		       "  ip link set %s up",
+		       place->index, place->netdev, pt_address_format(address, name),
+		       place->netdev);
+}
+
 /* ---- asking and telling the kernel ---- */
 
 static int read_vf(struct pt_host *host, const struct place *place, struct store_vf *ret_vf,
@@ -144,6 +166,8 @@ int vf_record(struct pt_host *host, const struct definition *live, const xmlNode
 		struct place place;
 
 		r = find_place(host, &was.address, &place, err);
+		if (!r)
+			r = check_up(host, &place, &was.address, err);
 		if (!r)
 			r = read_vf(host, &place, &was, err);
 		if (r < 0 || vf_is_listed(record, &was.address))

@@ -15,7 +15,7 @@
 /*
  * Add to @record the current settings of @device (hot-plug), or of all devices of @live (NULL),
  * if the definition changes them. PT_UNSUITABLE if a device is not a virtual function, or its
- * physical function has no network interface on the host.
+ * physical function has no network interface on the host, or one that is down (ENETDOWN).
  */
 int vf_record(struct pt_host *host, const struct definition *live, const xmlNode *device,
 	      struct store_live *record, struct pt_error *err);
