@@ -16,43 +16,7 @@
 #include "base/io.h"
 #include "daemon/guests/load.h"
 #include "daemon/guests/reboot.h"
-#include "unit/guest_machine.h"
-#include "unit/rpc_peer.h"
-
-#define QUIET_USEC 20000
-
-static char user_name[64];
-
-static void prepare(struct fake *machine, struct context_config *config)
-{
-	struct confine_user user = guest_user();
-
-	guest_machine_prepare(machine);
-	(void)snprintf(user_name, sizeof(user_name), "%s", user.name);
-	config->machine = &fake_machine_ops;
-	config->guest_user = user_name;
-	config->unplug_ms = LONG_MS;
-	config->patience_usec = LONG_MS * 1000;
-}
-
-static int set_up_guests(void **state)
-{
-	prepare_machine = prepare;
-	return set_up(state);
-}
-
-static int tear_down_guests(void **state)
-{
-	fake_guests_kill(fake);
-	return tear_down(state);
-}
-
-/* Until nothing is under way, and nothing comes of what was. */
-static void settle(void)
-{
-	while (sd_event_run(daemon_->context->loop, QUIET_USEC) > 0 || !pool_is_idle(daemon_->pool))
-		;
-}
+#include "unit/guest_peer.h"
 
 /* Its QEMU waits when it has shut down, and is reset then. */
 #define RESTARTED                                                                                  \
@@ -60,21 +24,6 @@ static void settle(void)
 	"</memory><os><type arch='x86_64' machine='q35'>hvm</type></os><on_poweroff>restart"       \
 	"</on_poweroff><devices><emulator>/usr/bin/qemu-system-x86_64</emulator></devices>"        \
 	"</domain>"
-
-static char *text(const char *string)
-{
-	return (char *)(uintptr_t)string;
-}
-
-static struct domain *find(const char *name)
-{
-	struct domain *domain;
-
-	guests_lock(daemon_->guests);
-	domain = domain_find_name(daemon_->guests, name);
-	guests_unlock(daemon_->guests);
-	return domain;
-}
 
 static bool runs(const char *name)
 {
@@ -88,14 +37,6 @@ static void create(struct peer *peer, const char *xml)
 	struct rpc_text_flags args = {text(xml), 0};
 
 	forget(RPC_DOMAIN_CREATE_XML, ask(peer, RPC_DOMAIN_CREATE_XML, &args));
-}
-
-static rpc_domain the_guest(void)
-{
-	rpc_domain domain = {.name = text("g"), .id = -1};
-
-	memcpy(domain.uuid, find("g")->uuid, 16);
-	return domain;
 }
 
 /* ---- its life ---- */

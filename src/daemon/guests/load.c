@@ -15,6 +15,7 @@
 #include "base/io.h"
 #include "base/text.h"
 #include "base/auto.h"
+#include "daemon/guests/both.h"
 #include "daemon/guests/domain_events.h"
 #include "daemon/guests/end.h"
 #include "daemon/guests/logs.h"
@@ -81,6 +82,7 @@ static void do_forget(struct pt_host *host, struct domain *domain, struct guest 
 			    "guest %s has ended: its devices were returned to the "
 			    "host",
 			    domain->name);
+	both_recover(host, domain);
 	guests_lock(domain->guests);
 	domain_drop_if_unused(domain);
 	guests_unlock(domain->guests);
@@ -151,6 +153,8 @@ static void do_reconnect(struct pt_host *host, struct domain *domain, struct gue
 		r = read_state(domain, guest, &err);
 	if (!r)
 		r = hotplug_reconcile(host, guest, tell_removed, domain, &err);
+	if (!r)
+		both_recover(host, domain);
 	if (r < 0)
 		log_message(PT_LOG_WARNING, "guest %s: %s", domain->name, err.message);
 	else

@@ -12,6 +12,7 @@
 #include "domain/guest/hotplug.h"
 #include "domain/definition/complete.h"
 #include "domain/resources/volume.h"
+#include "domain/store/both.h"
 #include "domain/store/devices.h"
 #include "domain/definition/xml_node.h"
 
@@ -27,6 +28,7 @@ struct change {
 	unsigned int flags;
 	const char *xml;   /* of the device; NULL when it is named by alias */
 	const char *alias; /* NULL when it is given as XML */
+	bool is_attach;
 	/* the definition as it will be, and was */
 	struct definition *config;
 	char *text_before;
@@ -65,6 +67,29 @@ static int domain_devices_write_text(const struct change *change,
 	return r < 0 ? r : store_write_definition(change->host, change->domain->name, text, err);
 }
 
+/* So that a later daemon makes it both or neither, if this one is killed. */
+static int note_both(const struct change *change, const char *after, struct pt_error *err)
+{
+	const struct store_both both = {.is_attach = change->is_attach,
+					.device = (char *)(uintptr_t)change->xml,
+					.alias = (char *)(uintptr_t)change->alias,
+					.before = change->text_before,
+					.after = (char *)(uintptr_t)after};
+
+	return change->flags & AFFECT_LIVE
+		       ? store_write_both(change->host, change->domain->name, &both, err)
+		       : 0;
+}
+
+static void forget_both(const struct change *change)
+{
+	struct pt_error err;
+
+	if ((change->flags & AFFECT_LIVE) &&
+	    store_remove_both(change->host, change->domain->name, &err) < 0)
+		log_message(PT_LOG_WARNING, "guest %s: %s", change->domain->name, err.message);
+}
+
 /*
  * Write the changed definition before the running guest is changed: a file is easy to restore, a
  * device is not.
@@ -79,7 +104,11 @@ static int write_config(struct change *change)
 	if (!r)
 		r = definition_format(change->config, DEFINITION_SECURE, &text, &err);
 	if (!r)
+		r = note_both(change, text, &err);
+	if (!r)
 		r = domain_devices_write_text(change, change->config, text, &err);
+	if (r < 0)
+		forget_both(change);
 	return r < 0 ? domain_devices_fail(change, &err) : 0;
 }
 
@@ -93,6 +122,7 @@ static void keep_config(struct change *change)
 	before = domain_set_definition(change->domain, change->config);
 	change->config = before;
 	guests_unlock(change->domain->guests);
+	forget_both(change);
 	domain_event_lifecycle(change->domain, DOMAIN_EVENT_DEFINED, DOMAIN_EVENT_DEFINED_UPDATED);
 }
 
@@ -104,6 +134,8 @@ static void restore_config(const struct change *change)
 							     change->text_before, &err) < 0)
 		log_message(PT_LOG_WARNING, "guest %s: can't restore its definition: %s",
 			    change->domain->name, err.message);
+	else if (change->text_before)
+		forget_both(change);
 }
 
 /* ---- attach ---- */
@@ -157,6 +189,7 @@ static int attach_live(struct change *change)
 
 static int do_attach(struct change *change)
 {
+	change->is_attach = true;
 	if (add_to_config(change) < 0 || (change->config && write_config(change) < 0))
 		return -1;
 	if (attach_live(change) < 0) {
