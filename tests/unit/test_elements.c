@@ -274,6 +274,14 @@ static const struct {
 	{DEVICES("<interface type='bridge'><source bridge='b'/><model type='e1000'/>"
 		 "<driver queues='2'/></interface>"),
 	 "interface/driver@queues is for virtio devices"},
+	{DEVICES("<interface type='bridge'><mac address='52:54:00:00:00:01'/><source bridge='b'/>"
+		 "<driver queues='64'/></interface><interface type='bridge'><mac "
+		 "address='52:54:00:00:00:02'/><source bridge='b'/><driver queues='64'/></interface>"
+		 "<interface type='bridge'><mac address='52:54:00:00:00:03'/><source bridge='b'/>"
+		 "</interface>"),
+	 "have 129 queues; together they can have at most 128"},
+	{DEVICES("<vsock model='virtio'><cid auto='no' address='9'/><driver ioeventfd='on'/></vsock>"),
+	 "driver@ioeventfd isn't supported"},
 	{DEVICES(DISK("dev='sda' bus='sata'", "<driver name='qemu' queues='2'/>")),
 	 "disk/driver@queues is for virtio devices"},
 	{DEVICES("<controller type='pci' index='1' model='pcie-expander-bus'><target busNr='9'>"

@@ -46,7 +46,7 @@ static int make(void **state)
 	write_file(POOLS "broken.xml", "<pool type='dir'>");
 	write_file(
 		"run/libvirt/storage/short.xml",
-		"<pool type='dir'><name>short</name><target><path>/srv/images</path></target></pool>");
+		"<poolstate><pool type='dir'><name>short</name><target><path>/srv/images</path></target></pool></poolstate>");
 	write_file("srv/images/a b.qcow2", "x");
 	write_file("dev/vg/root", "x");
 	return 0;

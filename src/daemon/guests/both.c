@@ -5,14 +5,12 @@
 #include <string.h>
 
 #include "daemon/log.h"
-#include "domain/resources/volume.h"
 #include "domain/store/both.h"
 #include "domain/definition/defaults.h"
 #include "domain/store/devices.h"
 #include "domain/store/store.h"
 
-static bool guest_has_it(struct pt_host *host, const struct guest *guest,
-			 const struct store_both *both)
+static bool guest_has_it(const struct guest *guest, const struct store_both *both)
 {
 	AUTO(auto_definition) struct definition *device = NULL;
 	xmlNode *node;
@@ -20,7 +18,6 @@ static bool guest_has_it(struct pt_host *host, const struct guest *guest,
 	if (both->alias)
 		return definition_find_alias(guest->live, both->alias) != NULL;
 	return definition_parse_device(both->device, 0, &device, NULL) == 0 &&
-	       volumes_settle(host, device, NULL) == 0 &&
 	       definition_find_device(guest->live, device, &node, NULL) == 0;
 }
 
@@ -67,7 +64,7 @@ void both_recover(struct pt_host *host, struct domain *domain)
 	if (r == -ENOENT)
 		return;
 	if (!r && is_as_left(host, domain, &both) &&
-	    (!domain->guest || guest_has_it(host, domain->guest, &both) != both.is_attach))
+	    (!domain->guest || guest_has_it(domain->guest, &both) != both.is_attach))
 		r = write_back(host, domain, both.before, &err);
 	if (!r)
 		r = store_remove_both(host, domain->name, &err);

@@ -78,7 +78,6 @@ struct domain {
 	bool is_autostart;
 	struct guest *guest; /* NULL when it doesn't run */
 	bool is_starting;
-	bool is_memory_asked;	 /* work is on its way that reads how much its guest has */
 	bool is_start_cancelled; /* by a destroy meanwhile */
 	struct guest *starting;	 /* only to end it; NULL before it has a process */
 	enum domain_state state;

@@ -182,27 +182,12 @@ static void do_read_state(struct pt_host *host, struct domain *domain, struct gu
 	domain_end_job(domain);
 }
 
-/* True when it was another one before. */
-static bool set_memory_asked(struct domain *domain, bool is_asked)
-{
-	bool was;
-
-	guests_lock(domain->guests);
-	was = domain->is_memory_asked;
-	domain->is_memory_asked = is_asked;
-	guests_unlock(domain->guests);
-	return was != is_asked;
-}
-
 static void do_read_memory(struct pt_host *host, struct domain *domain, struct guest *guest,
 			   const char *alias)
 {
-	bool has_job = domain_await_job(domain, guest, "reading the balloon");
-
 	(void)host;
 	(void)alias;
-	(void)set_memory_asked(domain, false);
-	if (!has_job)
+	if (!domain_await_job(domain, guest, "reading the balloon"))
 		return;
 	(void)guest_read_memory(guest, NULL);
 	domain_end_job(domain);
@@ -310,13 +295,11 @@ static void on_unplug_error(struct monitor *monitor, const struct qmp_event *eve
 	domain_event_device(monitor->domain, DEVICE_EVENT_REMOVAL_FAILED, alias);
 }
 
-/* However often it is told, one asks at a time. */
+/* However often it is told, one works and one waits (work.c). */
 static void on_balloon(struct monitor *monitor, const struct qmp_event *event)
 {
 	(void)event;
-	if (set_memory_asked(monitor->domain, true))
-		guests_work(monitor->domain->guests, do_read_memory, monitor->domain,
-			    monitor->guest, NULL);
+	guests_work(monitor->domain->guests, do_read_memory, monitor->domain, monitor->guest, NULL);
 }
 
 static const struct {

@@ -11,7 +11,6 @@
 #include "daemon/log.h"
 #include "domain/guest/hotplug.h"
 #include "domain/definition/complete.h"
-#include "domain/resources/volume.h"
 #include "domain/store/both.h"
 #include "domain/store/devices.h"
 #include "domain/definition/xml_node.h"
@@ -217,9 +216,6 @@ static int domain_devices_find(const struct change *change, const struct definit
 				 "no device found with alias %.100s", change->alias);
 	}
 	r = definition_parse_device(change->xml, 0, &device, &err);
-	/* a running guest has the file that it is */
-	if (!r && change->domain->guest && def == change->domain->guest->live)
-		r = volumes_settle(change->host, device, &err);
 	if (!r)
 		r = definition_find_device(def, device, ret_node, &err);
 	return r < 0 ? domain_devices_fail(change, &err) : 0;

@@ -10,9 +10,6 @@
 #include "domain/resources/emulator.h"
 #include "pci/host.h"
 
-/* The emulator of guests whose definition names none. */
-#define EMULATOR "/usr/bin/qemu-system-x86_64"
-
 struct cpu {
 	unsigned int number, package, core;
 };

@@ -16,8 +16,9 @@ struct command_line_socket {
 	const char *path; /* NULL and fd -1: not wanted */
 };
 
-/* Queues of one interface. */
-#define COMMAND_LINE_QUEUES_MAX 64
+/* Queues of one interface, and of all of a guest's; command_line_check() refuses more. */
+#define COMMAND_LINE_QUEUES_MAX	    64
+#define COMMAND_LINE_ALL_QUEUES_MAX 128
 
 /* A tap that was opened for an interface: <interface type='bridge'> or 'ethernet'. */
 struct command_line_tap {

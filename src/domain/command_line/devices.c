@@ -44,7 +44,7 @@ void line_rng(struct command_line *line, const xmlNode *node)
 		props_add_text(line, source, "filename", path ? path : "/dev/urandom");
 	line_put(line, LINE_OBJECT, source);
 	props_add_format(line, object, "rng", "obj%s", line_alias(node));
-	line_virtio_driver(line, object, node, true);
+	line_virtio_driver(line, object, node);
 	props_add_number_of(line, object, "max-bytes", node, "rate@bytes");
 	if (node_child(node, "rate"))
 		props_add_int(line, object, "period", 1000);
@@ -81,7 +81,7 @@ void line_memballoon(struct command_line *line, const xmlNode *node)
 	if (node_has(node, "model", "none"))
 		return;
 	object = line_device(line, "virtio-balloon-pci", node);
-	line_virtio_driver(line, object, node, true);
+	line_virtio_driver(line, object, node);
 	props_add_bool_of(line, object, "deflate-on-oom", node, "@autodeflate");
 	props_add_bool_of(line, object, "free-page-reporting", node, "@freePageReporting");
 	line_pci_address(line, object, node);
@@ -134,7 +134,7 @@ void line_vsock(struct command_line *line, const xmlNode *node)
 	props_add_number_of(line, object, "guest-cid", node, "cid@address");
 	if (line->files->vsock_fd)
 		props_add_format(line, object, "vhostfd", "%d", line->files->vsock_fd);
-	line_virtio_driver(line, object, node, true);
+	line_virtio_driver(line, object, node);
 	line_pci_address(line, object, node);
 	line_put(line, LINE_DEVICE, object);
 }

@@ -90,7 +90,9 @@ static void add_format(struct command_line *line, const xmlNode *disk, bool is_r
 
 static void add_queues(struct command_line *line, struct json_object *object, const xmlNode *disk)
 {
-	line_virtio_driver(line, object, disk, strcmp(disk_bus(disk), "virtio") == 0);
+	if (strcmp(disk_bus(disk), "virtio") != 0)
+		return;
+	line_virtio_driver(line, object, disk);
 	props_add_number_of(line, object, "num-queues", disk, "driver@queues");
 	props_add_number_of(line, object, "queue-size", disk, "driver@queue_size");
 	if (node_get(disk, "driver@iothread"))

@@ -100,10 +100,12 @@ void line_interface(struct command_line *line, const xmlNode *node)
 	props_add_text_of(line, object, "mac", node, "mac@address");
 	if (node_says(node, "teaming@type", "persistent"))
 		props_add_bool(line, object, "failover", true);
-	line_virtio_driver(line, object, node, is_virtio);
-	add_queues(line, object, node);
-	props_add_number_of(line, object, "rx_queue_size", node, "driver@rx_queue_size");
-	props_add_number_of(line, object, "tx_queue_size", node, "driver@tx_queue_size");
+	if (is_virtio) {
+		line_virtio_driver(line, object, node);
+		add_queues(line, object, node);
+		props_add_number_of(line, object, "rx_queue_size", node, "driver@rx_queue_size");
+		props_add_number_of(line, object, "tx_queue_size", node, "driver@tx_queue_size");
+	}
 	if (node_get(node, "mtu@size") && is_virtio)
 		props_add_number_of(line, object, "host_mtu", node, "mtu@size");
 	else if (node_get(node, "mtu@size"))

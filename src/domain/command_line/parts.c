@@ -203,38 +203,18 @@ void props_add_text_of(struct command_line *line, struct json_object *object, co
 	props_add_text(line, object, key, node_get(node, path));
 }
 
-void line_virtio_driver(struct command_line *line, struct json_object *object, const xmlNode *node,
-			bool is_virtio)
+void line_virtio_driver(struct command_line *line, struct json_object *object, const xmlNode *node)
 {
 	static const struct {
-		const char *name;
-		const char *key; /* NULL: the device's own */
+		const char *name, *key;
 	} options[] = {
-		{"ioeventfd", "ioeventfd"},
-		{"event_idx", "event_idx"},
-		{"iommu", "iommu_platform"},
-		{"ats", "ats"},
-		{"packed", "packed"},
-		{"page_per_vq", "page-per-vq"},
-		{"queues", NULL},
-		{"queue_size", NULL},
-		{"rx_queue_size", NULL},
-		{"tx_queue_size", NULL},
-		{"iothread", NULL},
+		{"driver@ioeventfd", "ioeventfd"},  {"driver@event_idx", "event_idx"},
+		{"driver@iommu", "iommu_platform"}, {"driver@ats", "ats"},
+		{"driver@packed", "packed"},	    {"driver@page_per_vq", "page-per-vq"},
 	};
-	const xmlNode *driver = node_child(node, "driver");
 
-	for (size_t i = 0; driver && i < sizeof(options) / sizeof(*options); i++) {
-		const char *value = node_attribute(driver, options[i].name);
-
-		if (value && !is_virtio)
-			line_fail(
-				line, EOPNOTSUPP, node,
-				"domain/devices/%s/driver@%s is for virtio devices, and this is none",
-				(const char *)node->name, options[i].name);
-		else if (value && options[i].key)
-			props_add_bool(line, object, options[i].key, strcmp(value, "on") == 0);
-	}
+	for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++)
+		props_add_bool_of(line, object, options[i].key, node, options[i].name);
 }
 
 struct json_object *line_object(struct command_line *line, const char *key, const char *value)

@@ -85,12 +85,12 @@ void props_add_bool_of(struct command_line *line, struct json_object *object, co
 void props_add_text_of(struct command_line *line, struct json_object *object, const char *key,
 		       const xmlNode *node, const char *path);
 
-/*
- * What <driver> says of any virtio device; of another one it is refused, and so are options that
- * only some virtio devices have, and that the caller adds: queues, sizes of queues, iothread.
+/* What <driver> says of any virtio device: ioeventfd, event_idx, iommu, ats, packed, page_per_vq.
  */
-void line_virtio_driver(struct command_line *line, struct json_object *object, const xmlNode *node,
-			bool is_virtio);
+void line_virtio_driver(struct command_line *line, struct json_object *object, const xmlNode *node);
+
+/* What a device says that it can't be, and that isn't in its arguments then (trial.c). */
+int command_line_check_device(const xmlNode *device, struct pt_error *err);
 
 enum line_what { LINE_DEVICE, LINE_OBJECT, LINE_BLOCKDEV, LINE_NETDEV, LINE_AUDIODEV };
 

@@ -201,7 +201,7 @@ static void add_controller(struct command_line *line, const xmlNode *node)
 	} else if (node_has(node, "type", "usb")) {
 		add_usb(line, object, node);
 	} else if (node_has(node, "type", "scsi")) {
-		line_virtio_driver(line, object, node, true);
+		line_virtio_driver(line, object, node);
 		props_add_number_of(line, object, "num_queues", node, "driver@queues");
 		if (node_get(node, "driver@iothread"))
 			props_add_format(line, object, "iothread", "iothread%s",

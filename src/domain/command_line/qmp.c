@@ -109,8 +109,12 @@ int command_line_plug(const struct definition *live, const xmlNode *node,
 		      const struct command_line_files *files, struct json_object **ret_commands,
 		      struct pt_error *err)
 {
-	struct command_line line = line_begin(live, files, err);
+	int r = command_line_check_device(node, err);
+	struct command_line line;
 
+	if (r < 0)
+		return r;
+	line = line_begin(live, files, err);
 	return plug(&line, node, ret_commands);
 }
 

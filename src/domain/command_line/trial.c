@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What a start would refuse and the definition alone shows: refused when it is defined. */
+#include <inttypes.h>
 #include <string.h>
 
 #include "assign/lock.h"
@@ -7,6 +8,7 @@
 #include "base/json.h"
 #include "domain/command_line/parts.h"
 #include "domain/definition/complete.h"
+#include "domain/definition/alias.h"
 #include "domain/definition/device.h"
 
 /* The whole command line, and what is said by QMP before the guest runs. */
@@ -99,6 +101,68 @@ static int check_inherited(const struct definition *def, struct pt_error *err)
 	return 0;
 }
 
+/* Of another device they would be lost. A guest that was defined before this was known starts. */
+static int check_virtio(const xmlNode *device, struct pt_error *err)
+{
+	static const char *const options[] = {"queues",	       "queue_size", "rx_queue_size",
+					      "tx_queue_size", "iothread",   "ioeventfd",
+					      "event_idx",     "iommu",	     "ats",
+					      "packed",	       "page_per_vq"};
+	const xmlNode *driver = node_child(device, "driver");
+	const char *model = node_get(device, "model@type");
+	bool is_virtio = node_is(device, "disk") ? strcmp(disk_bus(device), "virtio") == 0
+						 : !model || strncmp(model, "virtio", 6) == 0;
+
+	if (!driver || is_virtio || !(node_is(device, "disk") || node_is(device, "interface")))
+		return 0;
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
+		if (node_attribute(driver, options[i]))
+			return pt_fail(
+				err, PT_INVALID, EOPNOTSUPP,
+				"domain/devices/%s/driver@%s is for virtio devices, and this "
+				"is none (line %ld)",
+				(const char *)device->name, options[i], xmlGetLineNo(device));
+	return 0;
+}
+
+/* Each queue is a descriptor, and so is its half in the kernel. */
+static int check_queues(const struct definition *def, struct pt_error *err)
+{
+	const xmlNode *at = node_find(definition_root(def), "devices/interface");
+	uint64_t all = 0;
+
+	for (; at; at = node_next(at, "interface")) {
+		uint64_t queues = 1;
+
+		if (node_has(at, "type", "hostdev") || node_has(at, "type", "user"))
+			continue;
+		(void)node_number(node_child(at, "driver"), "queues", COMMAND_LINE_QUEUES_MAX,
+				  &queues);
+		all += queues ? queues : 1;
+	}
+	if (all <= COMMAND_LINE_ALL_QUEUES_MAX)
+		return 0;
+	return pt_fail(err, PT_INVALID, EOPNOTSUPP,
+		       "the guest's interfaces have %" PRIu64 " queues; together they can have at "
+		       "most %d (domain/devices/interface/driver@queues)",
+		       all, COMMAND_LINE_ALL_QUEUES_MAX);
+}
+
+int command_line_check_device(const xmlNode *device, struct pt_error *err)
+{
+	return check_virtio(device, err);
+}
+
+static int check_devices(const struct definition *def, struct pt_error *err)
+{
+	const xmlNode *at = node_child(node_child(definition_root(def), "devices"), NULL);
+	int r = check_queues(def, err);
+
+	for (; at && !r; at = node_next(at, NULL))
+		r = command_line_check_device(at, err);
+	return r;
+}
+
 int command_line_check(const struct definition *def, struct pt_error *err)
 {
 	int r = check_hostdevs(def, err);
@@ -107,5 +171,7 @@ int command_line_check(const struct definition *def, struct pt_error *err)
 		r = check_pins(def, err);
 	if (!r)
 		r = check_inherited(def, err);
+	if (!r)
+		r = check_devices(def, err);
 	return r < 0 ? r : check_command_line(def, err);
 }

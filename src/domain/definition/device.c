@@ -289,16 +289,20 @@ const char *device_conflict(const struct device_identity *a, const struct device
 static bool is_meant(const xmlNode *device, const xmlNode *at)
 {
 	static const char *const tells[] = {
-		"@type",	 "@model",	"alias@name",	    "mac@address", "target@dev",
-		"target@name",	 "target@port", "source@bridge",    "source@file", "source@dev",
-		"source@volume", "source@path", "source@namespace", "@index",	   "@name",
-		"backend@model", "@bus",	"source@network",
+		"@type",       "@model",	   "alias@name",    "mac@address", "target@dev",
+		"target@name", "target@port",	   "source@bridge", "source@file", "source@dev",
+		"source@path", "source@namespace", "@index",	    "@name",	   "backend@model",
+		"@bus",	       "source@network",
 	};
 	struct definition_hostdev wanted, found;
 	struct host_usb usb, other;
 
 	if (!same_name(device, at))
 		return false;
+	/* a running guest has the file that a volume is: the target tells */
+	if (node_is(device, "disk") && node_get(device, "target@dev") &&
+	    (node_has(device, "type", "volume") || node_has(at, "type", "volume")))
+		return same(device, at, "target@dev");
 	for (size_t i = 0; i < sizeof(tells) / sizeof(tells[0]); i++)
 		if (node_get(device, tells[i]) && !same(device, at, tells[i]))
 			return false;

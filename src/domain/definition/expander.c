@@ -5,45 +5,51 @@
 #include "domain/definition/topology.h"
 #include "domain/definition/xml_node.h"
 
+/* What each PCI controller sits on, by index; its own number where it is a root. */
+struct parents {
+	bool is_there[BUSES];
+	uint8_t of[BUSES];
+};
+
 static bool is_expander(const xmlNode *controller)
 {
 	return node_has(controller, "model", "pcie-expander-bus");
 }
 
-static const xmlNode *find(const xmlNode *devices, uint64_t wanted)
+static struct parents read_parents(const xmlNode *devices)
 {
+	struct parents parents = {0};
+
 	for (const xmlNode *at = node_child(devices, "controller"); at;
 	     at = node_next(at, "controller")) {
+		struct pt_address address;
 		uint64_t index;
 
-		if (node_has(at, "type", "pci") && node_number(at, "index", 255, &index) == 0 &&
-		    index == wanted)
-			return at;
+		if (!node_has(at, "type", "pci") || node_number(at, "index", BUSES - 1, &index) < 0)
+			continue;
+		parents.is_there[index] = true;
+		parents.of[index] = device_guest_address(at, &address) && !is_expander(at)
+					    ? address.bus
+					    : (uint8_t)index;
 	}
-	return NULL;
+	return parents;
 }
 
-/* The expander that a bus is behind, NULL for pcie.0's; no circle is longer than all buses. */
-static const xmlNode *root_of(const xmlNode *devices, const xmlNode *controller)
+/* Is the bus this expander's, or behind it? No way up is longer than all buses. */
+static bool is_behind(const struct parents *parents, unsigned int bus, unsigned int expander)
 {
-	struct pt_address address;
-
-	for (int i = 0; i < BUSES && controller && !is_expander(controller); i++) {
-		if (!device_guest_address(controller, &address) || !address.bus)
-			return NULL;
-		controller = find(devices, address.bus);
-	}
-	return controller && is_expander(controller) ? controller : NULL;
+	for (int i = 0; i < BUSES && bus != expander && parents->of[bus] != bus; i++)
+		bus = parents->of[bus];
+	return bus == expander;
 }
 
 /* Its own bus, and those behind it. */
-static unsigned int count_buses(const xmlNode *devices, const xmlNode *expander)
+static unsigned int count_buses(const struct parents *parents, unsigned int expander)
 {
 	unsigned int count = 0;
 
-	for (const xmlNode *at = node_child(devices, "controller"); at;
-	     at = node_next(at, "controller"))
-		count += node_has(at, "type", "pci") && root_of(devices, at) == expander;
+	for (unsigned int bus = 0; bus < BUSES; bus++)
+		count += parents->is_there[bus] && is_behind(parents, bus, expander);
 	return count;
 }
 
@@ -78,6 +84,7 @@ static int read_numbers(const xmlNode *devices, unsigned int *ret_lowest, struct
 
 int expanders_number(xmlNode *devices, struct pt_error *err)
 {
+	struct parents parents = read_parents(devices);
 	unsigned int lowest;
 	int r = read_numbers(devices, &lowest, err);
 
@@ -85,10 +92,12 @@ int expanders_number(xmlNode *devices, struct pt_error *err)
 	     at = node_next(at, "controller")) {
 		xmlNode *target = node_child(at, "target");
 		unsigned int count;
+		uint64_t index;
 
-		if (!is_expander(at) || node_attribute(target, "busNr"))
+		if (!is_expander(at) || node_attribute(target, "busNr") ||
+		    node_number(at, "index", BUSES - 1, &index) < 0)
 			continue;
-		count = count_buses(devices, at);
+		count = count_buses(&parents, (unsigned int)index);
 		if (lowest <= count)
 			return fail_number(at, EBUSY, "no number is left for its buses", err);
 		lowest -= count;

@@ -23,11 +23,10 @@
 #define ALIASED                                                                                     \
 	"{hostdev,interface,disk,controller,sound,video,watchdog,memballoon,rng,shmem,input,iommu," \
 	"panic,serial,console,channel,tpm,redirdev,vsock}"
-/* What <driver> says of any virtio device. */
-#define VIRTIO                                                                                     \
-	"ioeventfd=" ON_OFF " event_idx=" ON_OFF " iommu=" ON_OFF " ats=" ON_OFF " packed=" ON_OFF \
-	" page_per_vq=" ON_OFF
-#define CHARACTER "{serial,console,channel}"
+/* What <driver> says of any virtio device, and of those with queues of their own. */
+#define VIRTIO_BUS "iommu=" ON_OFF " ats=" ON_OFF " packed=" ON_OFF " page_per_vq=" ON_OFF
+#define VIRTIO	   "ioeventfd=" ON_OFF " event_idx=" ON_OFF " " VIRTIO_BUS
+#define CHARACTER  "{serial,console,channel}"
 
 const struct supported supported_devices[] = {
 	{"devices/emulator", "/", NULL, ONE},
@@ -212,7 +211,7 @@ const struct supported supported_devices[] = {
 	 "name=~ source=~ remove_disabled=check|fips-host", ONE},
 	{"devices/tpm/backend[passthrough]/device", NULL, "path!=/", ONE},
 	{"devices/rng", NULL, "model!=virtio", MANY},
-	{"devices/{rng,memballoon,vsock}/driver", NULL, VIRTIO, ONE},
+	{"devices/{rng,memballoon,vsock}/driver", NULL, VIRTIO_BUS, ONE},
 	{"devices/rng/rate", NULL, "bytes!=#1-4294967295 period=#1-4294967295", ONE},
 	{"devices/rng/backend", NULL, "*model!=random|builtin", ONE},
 	{"devices/rng/backend[random]", "^", NULL, ONE},

@@ -267,6 +267,23 @@ static int add_missing_buses(struct topology *topology, struct pt_error *err)
 	return 0;
 }
 
+/* What is behind an expander is near its memory: devices go there only by their addresses. */
+static void keep_for_addresses(struct topology *topology)
+{
+	for (const xmlNode *at = node_child(topology->devices, "controller"); at;
+	     at = node_next(at, "controller")) {
+		struct pt_address address;
+		uint64_t index;
+
+		if (!node_has(at, "type", "pci") || node_number(at, "index", 255, &index) < 0 ||
+		    !device_guest_address(at, &address) ||
+		    topology->buses[address.bus].kind != BUS_EXPANDER)
+			continue;
+		topology->buses[index].has_hotplug = false;
+		topology->buses[index].is_placed = false;
+	}
+}
+
 int topology_read(struct topology *topology, xmlNode *devices, bool may_add, struct pt_error *err)
 {
 	int r;
@@ -277,6 +294,7 @@ int topology_read(struct topology *topology, xmlNode *devices, bool may_add, str
 		r = add_missing_buses(topology, err);
 	if (r < 0)
 		return r;
+	keep_for_addresses(topology);
 	for (const xmlNode *at = node_child(devices, NULL); at; at = node_next(at, NULL)) {
 		struct pt_address address;
 

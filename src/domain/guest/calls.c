@@ -94,6 +94,8 @@ static int take_memory(struct guest *guest, uint64_t bytes, struct pt_error *err
 
 	if (bytes > memory)
 		bytes = memory;
+	if (bytes < 1024)
+		bytes = 1024;
 	(void)text_format(text, sizeof(text), "%" PRIu64, bytes / 1024);
 	(void)pthread_mutex_lock(&guest->lock);
 	r = definition_set(guest->live, "currentMemory@unit", "KiB", err);

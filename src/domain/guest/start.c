@@ -43,11 +43,9 @@
 /* From here on a start is announced as slow. */
 #define SLOW_MEMORY ((uint64_t)16 * 1024 * 1024 * 1024)
 
-/*
- * Two monitors, a TPM, a vsock, pipes and sockets are kept too, and each queue of a tap has its
- * half in the kernel.
- */
-#define QUEUES_MAX ((SPAWN_KEPT_MAX - 4 - RECORDER_MAX - LISTENERS_MAX) / 2)
+/* Two monitors, a TPM, a vsock, pipes and sockets, and two descriptors of each queue of a tap. */
+_Static_assert(4 + RECORDER_MAX + LISTENERS_MAX + 2 * COMMAND_LINE_ALL_QUEUES_MAX <= SPAWN_KEPT_MAX,
+	       "a guest's QEMU inherits more than it can");
 
 struct start {
 	struct pt_host *host;
@@ -318,24 +316,15 @@ static void keep(struct spawn_request *request, const int *fds, size_t count)
 		request->kept[request->kept_count++] = fds[i];
 }
 
-static int keep_taps(struct start *start, struct spawn_request *request, struct pt_error *err)
+/* As many as there are in what command_line_check() takes; resources_open_taps() looks again. */
+static void keep_taps(struct start *start, struct spawn_request *request)
 {
-	size_t queues = 0;
-
-	for (size_t i = 0; i < start->tap_count; i++)
-		queues += start->taps[i].count;
-	if (queues > QUEUES_MAX)
-		return pt_fail(err, PT_INVALID, EOPNOTSUPP,
-			       "the guest's interfaces have %zu queues; together they can have at "
-			       "most %d (domain/devices/interface/driver@queues)",
-			       queues, QUEUES_MAX);
 	for (size_t i = 0; i < start->tap_count; i++) {
 		const struct command_line_tap *tap = &start->taps[i];
 
 		keep(request, tap->fds, tap->count);
 		keep(request, tap->vhost_fds, tap->has_vhost ? tap->count : 0);
 	}
-	return 0;
 }
 
 static int hold(struct start *start, struct pt_error *err)
@@ -356,9 +345,7 @@ static int hold(struct start *start, struct pt_error *err)
 	size_t i;
 	int r, pidfd;
 
-	r = keep_taps(start, &request, err);
-	if (r < 0)
-		return r;
+	keep_taps(start, &request);
 	if (start->vsock_fd >= 0)
 		request.kept[request.kept_count++] = start->vsock_fd;
 	for (i = 0; i < start->listeners.count; i++)

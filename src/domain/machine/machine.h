@@ -19,13 +19,10 @@
 #include "base/error.h"
 #include "pci/host.h"
 
-/* Of one tap (MAX_TAP_QUEUES of drivers/net/tun.c is 256; guests have few processors). */
-#define MACHINE_QUEUES_MAX 64
-
 /* A tap to create or open, and its settings: Documentation/networking/tuntap.rst. */
 struct machine_tap {
 	char name[IFNAMSIZ]; /* "vnet%d" lets the kernel choose; the name it has afterwards */
-	unsigned int queues; /* descriptors of it, each a queue of its own; 0: one */
+	unsigned int queues; /* descriptors of it, a queue each; 0: one */
 	bool is_set_up;	     /* the other settings are made elsewhere */
 	unsigned int mtu;    /* 0: as it is */
 	bool has_mac;

@@ -2,6 +2,7 @@
 #include "domain/resources/emulator.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,6 +35,14 @@ static bool is_word(const char *text)
 				  "-._+")];
 }
 
+/* Of those that guests can have, and with no alias that is another kind's. */
+static bool is_pc(const char *name, const char *alias)
+{
+	if (strncmp(name, "pc-q35-", 7) == 0)
+		return !*alias || strcmp(alias, "q35") == 0;
+	return strncmp(name, "pc-i440fx-", 10) == 0 && (!*alias || strcmp(alias, "pc") == 0);
+}
+
 /* One with another name, which we couldn't ask for, is left out. */
 static bool read_machine(struct json_object *object, struct emulator_machine *ret_machine)
 {
@@ -48,7 +57,7 @@ static bool read_machine(struct json_object *object, struct emulator_machine *re
 	    json_get_bool(object, "deprecated", &ret_machine->is_deprecated, NULL) < 0)
 		return false;
 	ret_machine->cpus_max = (unsigned int)cpus;
-	return is_word(ret_machine->name) && is_word(ret_machine->alias);
+	return is_word(ret_machine->name) && is_pc(ret_machine->name, ret_machine->alias);
 }
 
 static int read_machines(struct json_object *answer, struct emulator *emulator,
@@ -57,16 +66,18 @@ static int read_machines(struct json_object *answer, struct emulator *emulator,
 	size_t count =
 		json_object_is_type(answer, json_type_array) ? json_object_array_length(answer) : 0;
 
-	if (!count || count > MACHINES_MAX)
+	if (count > MACHINES_MAX)
 		return pt_fail(err, PT_SYSTEM, EPROTO, "query-machines: %zu machines", count);
-	emulator->machines = calloc(count, sizeof(*emulator->machines));
+	emulator->machines = calloc(count + 1, sizeof(*emulator->machines));
 	if (!emulator->machines)
 		return pt_fail_memory(err);
 	for (size_t i = 0; i < count; i++)
 		emulator->machine_count +=
 			read_machine(json_object_array_get_idx(answer, i),
 				     &emulator->machines[emulator->machine_count]);
-	return 0;
+	return emulator->machine_count
+		       ? 0
+		       : pt_fail(err, PT_SYSTEM, EPROTO, "query-machines: no machine of a PC");
 }
 
 /* @fd is taken. */
@@ -102,7 +113,7 @@ int emulator_ask(struct pt_host *host, const char *program, const struct confine
 		 struct emulator *ret_emulator, struct pt_error *err)
 {
 	AUTO_CLOSE int said_fd = -1, output_fd = -1;
-	char path[PATH_MAX], chardev[64];
+	char path[PATH_MAX], folder[PATH_MAX], chardev[64];
 	char *argv[] = {path,
 			(char[]){"-S"},
 			(char[]){"-no-user-config"},
@@ -132,6 +143,12 @@ int emulator_ask(struct pt_host *host, const char *program, const struct confine
 	request.output_fd = output_fd;
 	(void)text_format(chardev, sizeof(chardev), "socket,id=charquestion,fd=%d", sockets[1]);
 	request.kept[request.kept_count++] = sockets[1];
+	/* a view has /usr; a program elsewhere is in the directory that is its own */
+	if (strncmp(program, "/usr/", 5) != 0 && strrchr(program, '/') > program) {
+		(void)text_format(folder, sizeof(folder), "%.*s",
+				  (int)(strrchr(program, '/') - program), program);
+		request.own = folder;
+	}
 	r = text_copy(path, sizeof(path), program)
 		    ? spawn_begin(host, &request, &spawn, err)
 		    : pt_fail(err, PT_INVALID, ENAMETOOLONG, "can't ask %.100s…", program);
@@ -142,6 +159,9 @@ int emulator_ask(struct pt_host *host, const char *program, const struct confine
 		close(sockets[0]);
 	else
 		r = converse(sockets[0], ret_emulator, err);
+	/* and what it may have started, being a program that starts QEMU */
+	if (spawn.pid > 0)
+		(void)kill(-spawn.pid, SIGKILL);
 	spawn_cancel(&spawn);
 	if (r < 0)
 		add_words(said_fd, program, err);

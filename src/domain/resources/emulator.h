@@ -9,6 +9,9 @@
 #include "domain/confine/confine.h"
 #include "domain/definition/definition.h"
 
+/* That of guests whose definition names none. */
+#define EMULATOR "/usr/bin/qemu-system-x86_64"
+
 #define EMULATOR_NAME 48
 
 struct emulator_machine {

@@ -40,15 +40,22 @@ static void choose_mac(const xmlNode *interface, struct machine_tap *tap)
 	tap->mac[0] = 0xfe;
 }
 
+static unsigned int queues_of(const xmlNode *interface)
+{
+	uint64_t queues = 1;
+
+	(void)node_number(node_child(interface, "driver"), "queues", COMMAND_LINE_QUEUES_MAX,
+			  &queues);
+	return queues ? (unsigned int)queues : 1;
+}
+
 /* The settings of our taps; a tap that another program manages (managed='no') already has them. */
 static int tap_describe(const xmlNode *interface, struct machine_tap *tap, struct pt_error *err)
 {
 	const char *name = node_get(interface, "target@dev");
-	uint64_t mtu = 0, queues;
+	uint64_t mtu = 0;
 
-	if (node_number(node_child(interface, "driver"), "queues", MACHINE_QUEUES_MAX, &queues) ==
-	    0)
-		tap->queues = (unsigned int)queues;
+	tap->queues = queues_of(interface);
 	if (macvtap_is(interface))
 		return macvtap_describe(interface, tap, err);
 
@@ -114,6 +121,14 @@ static int settle_bridge(struct pt_host *host, xmlNode *interface, struct pt_err
 	return node_set(source, "bridge", bridge) < 0 ? pt_fail_memory(err) : 0;
 }
 
+static int fail_queues(struct pt_error *err)
+{
+	return pt_fail(err, PT_INVALID, EOPNOTSUPP,
+		       "the guest's interfaces can have at most %d queues together "
+		       "(domain/devices/interface/driver@queues)",
+		       COMMAND_LINE_ALL_QUEUES_MAX);
+}
+
 static int add_tap(struct pt_host *host, xmlNode *interface, int64_t udev_until_ms,
 		   struct command_line_tap *tap, struct pt_error *err)
 {
@@ -153,7 +168,7 @@ int resources_open_taps(struct pt_host *host, struct definition *live,
 	xmlNode *devices = node_child(definition_root(live), "devices");
 	int64_t udev_until_ms = clock_now_ms() + UDEV_MS;
 	struct command_line_tap *taps;
-	size_t count = 0;
+	size_t count = 0, queues = 0;
 
 	taps = calloc(xmlChildElementCount(devices) + 1, sizeof(*taps));
 	if (!taps)
@@ -163,7 +178,11 @@ int resources_open_taps(struct pt_host *host, struct definition *live,
 
 		if (!has_tap(at))
 			continue;
-		r = add_tap(host, at, udev_until_ms, &taps[count], err);
+		/* a definition of before may not have seen command_line_check() */
+		queues += queues_of(at);
+		r = queues <= COMMAND_LINE_ALL_QUEUES_MAX ? 0 : fail_queues(err);
+		if (!r)
+			r = add_tap(host, at, udev_until_ms, &taps[count], err);
 		count += taps[count].count > 0;
 		if (r < 0) {
 			resources_close_taps(taps, count);

@@ -61,11 +61,12 @@ static int read_pool(const char *path, const char *text, struct volume *volume,
 {
 	AUTO(auto_doc) xmlDoc *doc = NULL;
 	int r = libvirt_file_parse(path, text, &doc, err);
-	const xmlNode *pool = r < 0 ? NULL : xmlDocGetRootElement(doc);
+	const xmlNode *root = r < 0 ? NULL : xmlDocGetRootElement(doc);
+	const xmlNode *pool = root && node_is(root, "poolstate") ? node_child(root, "pool") : root;
 	const char *directory = pool ? node_get(pool, "target/path") : NULL;
 
 	if (!r)
-		r = find_kind(path, node_get(pool, "@type"), &volume->kind, err);
+		r = find_kind(path, pool ? node_get(pool, "@type") : NULL, &volume->kind, err);
 	if (r < 0)
 		return r;
 	if (!directory || *directory != '/' ||
@@ -125,7 +126,9 @@ int volumes_settle(struct pt_host *host, struct definition *live, struct pt_erro
 	int r = 0;
 
 	for (; at && r == 0; at = is_guest ? node_next(at, "disk") : NULL)
-		if (node_is(at, "disk") && node_has(at, "type", "volume"))
+		/* a drive may be empty */
+		if (node_is(at, "disk") && node_has(at, "type", "volume") &&
+		    node_child(at, "source"))
 			r = settle(host, at, err);
 	return r;
 }
