@@ -386,6 +386,8 @@ static void greet(struct monitor *monitor)
 
 static void meet(struct monitor *monitor)
 {
+	if (monitor->listen_fd < 0)
+		return;
 	monitor->fd = accept(monitor->listen_fd, NULL, NULL);
 	greet(monitor);
 }

@@ -81,7 +81,8 @@ static struct kept *find(struct shelf *shelf, const struct stat *file)
 	for (size_t i = 0; i < shelf->count; i++)
 		if (shelf->kept[i].asked_ms && is_same_file(&shelf->kept[i].file, file))
 			return &shelf->kept[i];
-	return &shelf->kept[shelf->next++ % shelf->count];
+	shelf->next = shelf->next + 1 < shelf->count ? shelf->next + 1 : 0;
+	return &shelf->kept[shelf->next];
 }
 
 static void ask(struct emulators *emulators, struct pt_host *host, const char *program,
