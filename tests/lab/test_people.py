@@ -76,6 +76,26 @@ def test_memory_it_has(daemon, guests):     # noqa: F811
     assert "<currentMemory unit='KiB'>65536<" in daemon.virsh("dumpxml", "p6")
 
 
+def test_volume_of_a_pool(daemon, guests):     # noqa: F811
+    """Of libvirt's, by name: lent as any file, and taken out by what virsh calls it."""
+    disk = "<disk type='volume'><source pool='lab' volume='%s'/><target dev='vda' bus='virtio'/></disk>"
+    daemon.sh("mkdir -p /etc/libvirt/storage /srv/pool; truncate -s 1M '/srv/pool/a-b.img'; cat >/etc/libvirt/storage/lab.xml "
+              "<<'END'\n<pool type='dir'><name>lab</name><target><path>/srv/pool</path></target></pool>\nEND")
+    try:
+        g = guests.define("p7", disk % "a-b.img", words="stay expect-none")
+        assert "<source pool='lab' volume='a-b.img'/>" in daemon.virsh("dumpxml", "p7")
+        g.start()
+        assert g.access("/srv/pool/a-b.img") == "rw-" and "/srv/pool/a-b.img" in daemon.virsh("domblklist", "p7")
+        g.wait("guest: waiting")
+        daemon.virsh("detach-disk", "p7", "vda", "--persistent")
+        assert "<disk" not in daemon.virsh("dumpxml", "p7") + daemon.virsh("dumpxml", "p7", "--inactive")
+        assert g.access("/srv/pool/a-b.img") == ""
+        guests.define("p8", disk % "none")
+        assert "no storage vol with matching name 'none' in the pool 'lab'" in daemon.virsh_fails("start", "p8")
+    finally:
+        daemon.sh("rm -rf /etc/libvirt/storage/lab.xml /srv/pool")
+
+
 def test_schedulers(daemon, guests):     # noqa: F811
     """Real-time for its processor, idle for QEMU itself."""
     sched = "<cputune><vcpusched vcpus='0' scheduler='fifo' priority='3'/><emulatorsched scheduler='batch'/></cputune>"
