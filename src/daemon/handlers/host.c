@@ -16,6 +16,7 @@
 #include "daemon/host/domain_capabilities.h"
 #include "daemon/handlers/domain_fault.h"
 #include "daemon/host/facts.h"
+#include "domain/definition/check.h"
 
 /* A C string as the protocol sends arrays of char: an int each. */
 static void copy_characters(int *to, size_t size, const char *text)
@@ -97,8 +98,7 @@ static int get_domain_capabilities(struct pt_host *host, struct call *call)
 		return fault_set(&call->fault, FAULT_INVALID_ARG, FAULT_FROM_QEMU,
 				 "unable to find any emulator to serve '%.100s' architecture",
 				 arch);
-	if (strcmp(kind.machine, "q35") != 0 && strncmp(kind.machine, "pc-q35-", 7) != 0 &&
-	    strcmp(kind.machine, "pc") != 0 && strncmp(kind.machine, "pc-i440fx-", 10) != 0)
+	if (!definition_is_machine(kind.machine))
 		return fault_set(&call->fault, FAULT_INVALID_ARG, FAULT_FROM_QEMU,
 				 "the machine '%.100s' is not supported: only q35, pc and their "
 				 "versions are",

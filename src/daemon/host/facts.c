@@ -263,9 +263,6 @@ static void write_machines(const struct emulator *emulator, FILE *out)
 		const struct emulator_machine *machine = &emulator->machines[i];
 		const char *deprecated = machine->is_deprecated ? " deprecated='yes'" : "";
 
-		if (strncmp(machine->name, "pc-q35-", 7) != 0 &&
-		    strncmp(machine->name, "pc-i440fx-", 10) != 0)
-			continue;
 		(void)fprintf(out, "      <machine maxCpus='%u'%s>%s</machine>\n",
 			      machine->cpus_max, deprecated, machine->name);
 		if (*machine->alias)

@@ -81,7 +81,7 @@ static int check_pins(const struct definition *def, struct pt_error *err)
 /* What QEMU inherits is bounded. */
 static int check_inherited(const struct definition *def, struct pt_error *err)
 {
-	const xmlNode *at = node_child(node_child(definition_root(def), "devices"), NULL);
+	const xmlNode *at = definition_first_device(def);
 	size_t files = 0, sockets = 0;
 
 	for (; at; at = node_next(at, NULL)) {
@@ -102,7 +102,7 @@ static int check_inherited(const struct definition *def, struct pt_error *err)
 }
 
 /* Of another device they would be lost. A guest that was defined before this was known starts. */
-static int check_virtio(const xmlNode *device, struct pt_error *err)
+int command_line_check_device(const xmlNode *device, struct pt_error *err)
 {
 	static const char *const options[] = {"queues",	       "queue_size", "rx_queue_size",
 					      "tx_queue_size", "iothread",   "ioeventfd",
@@ -148,14 +148,9 @@ static int check_queues(const struct definition *def, struct pt_error *err)
 		       all, COMMAND_LINE_ALL_QUEUES_MAX);
 }
 
-int command_line_check_device(const xmlNode *device, struct pt_error *err)
-{
-	return check_virtio(device, err);
-}
-
 static int check_devices(const struct definition *def, struct pt_error *err)
 {
-	const xmlNode *at = node_child(node_child(definition_root(def), "devices"), NULL);
+	const xmlNode *at = definition_first_device(def);
 	int r = check_queues(def, err);
 
 	for (; at && !r; at = node_next(at, NULL))

@@ -56,7 +56,7 @@ static bool is_cpuset(const char *text)
 	       text[len - 1] != ',' && text[len - 1] != '-' && text[len - 1] != '^';
 }
 
-static bool is_machine(const char *text)
+bool definition_is_machine(const char *text)
 {
 	return strcmp(text, "q35") == 0 || strcmp(text, "pc") == 0 ||
 	       ((strncmp(text, "pc-q35-", 7) == 0 || strncmp(text, "pc-i440fx-", 10) == 0) &&
@@ -102,7 +102,7 @@ static const struct {
 	{"uuid", is_uuid, "a UUID", EINVAL},
 	{"genid", is_genid, "a UUID", EINVAL},
 	{"cpuset", is_cpuset, "a list such as 0-3,8", EINVAL},
-	{"machine", is_machine, "q35, pc or one of their versions", EOPNOTSUPP},
+	{"machine", definition_is_machine, "q35, pc or one of their versions", EOPNOTSUPP},
 	{"port", is_port, "a port", EINVAL},
 	{"time", is_time, "a time such as 2030-01-31T23:59:59", EINVAL},
 	{"wwn", is_wwn, "16 hexadecimal digits", EINVAL},

@@ -21,6 +21,9 @@ int definition_check_rules(const xmlNode *root, struct pt_error *err);
 /* Fails when <devices> (NULL: there is none) has no room for @more of them. */
 int definition_check_count(const xmlNode *devices, unsigned int more, struct pt_error *err);
 
+/* The name of a machine that guests can have: q35, pc or one of their versions. */
+bool definition_is_machine(const char *text);
+
 /* Words for a kind of values, "mac": "a MAC address"; "" for none. */
 const char *definition_kind_words(const char *kind, size_t length);
 

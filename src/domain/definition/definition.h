@@ -94,6 +94,9 @@ const char *definition_get(const struct definition *def, const char *path);
 int definition_set(struct definition *def, const char *path, const char *value,
 		   struct pt_error *err);
 
+/* Of a guest, or a device that stands alone; the next one is node_next(…, NULL). */
+xmlNode *definition_first_device(const struct definition *def);
+
 /* The <domain> element (or the device's), if a path is not sufficient. */
 xmlNode *definition_root(const struct definition *def);
 

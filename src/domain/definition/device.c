@@ -89,19 +89,24 @@ int device_hostdev(xmlNode *device, struct definition_hostdev *ret_hostdev, stru
 	return 1;
 }
 
+xmlNode *definition_first_device(const struct definition *def)
+{
+	xmlNode *root = definition_root(def);
+
+	return node_is(root, "domain") ? node_child(node_child(root, "devices"), NULL) : root;
+}
+
 int definition_hostdevs(const struct definition *def, struct definition_hostdev **ret_hostdevs,
 			size_t *ret_count, struct pt_error *err)
 {
 	AUTO_FREE struct definition_hostdev *found = NULL;
-	xmlNode *root = definition_root(def), *devices = node_child(root, "devices");
-	bool is_guest = node_is(root, "domain");
-	xmlNode *at = is_guest ? node_child(devices, NULL) : root;
-	size_t room = is_guest && devices ? xmlChildElementCount(devices) : 1, count = 0;
+	xmlNode *devices = node_child(definition_root(def), "devices");
+	size_t room = devices ? xmlChildElementCount(devices) : 1, count = 0;
 
 	found = calloc(room + 1, sizeof(*found));
 	if (!found)
 		return pt_fail_memory(err);
-	for (; at; at = is_guest ? node_next(at, NULL) : NULL) {
+	for (xmlNode *at = definition_first_device(def); at; at = node_next(at, NULL)) {
 		int r = device_hostdev(at, &found[count], err);
 
 		if (r < 0)
@@ -115,14 +120,9 @@ int definition_hostdevs(const struct definition *def, struct definition_hostdev 
 
 /* ---- finding ---- */
 
-static xmlNode *first_device(const struct definition *def)
-{
-	return node_child(node_child(definition_root(def), "devices"), NULL);
-}
-
 xmlNode *definition_find_alias(const struct definition *def, const char *alias)
 {
-	for (xmlNode *at = first_device(def); at; at = node_next(at, NULL))
+	for (xmlNode *at = definition_first_device(def); at; at = node_next(at, NULL))
 		if (node_says(at, "alias@name", alias))
 			return at;
 	return NULL;
@@ -130,7 +130,7 @@ xmlNode *definition_find_alias(const struct definition *def, const char *alias)
 
 xmlNode *definition_find_hostdev(const struct definition *def, const struct pt_address *address)
 {
-	for (xmlNode *at = first_device(def); at; at = node_next(at, NULL)) {
+	for (xmlNode *at = definition_first_device(def); at; at = node_next(at, NULL)) {
 		struct definition_hostdev hostdev;
 
 		if (device_hostdev(at, &hostdev, NULL) == 1 &&
@@ -325,7 +325,7 @@ int definition_find_device(const struct definition *def, const struct definition
 	struct definition_hostdev hostdev;
 	struct host_usb usb;
 
-	for (xmlNode *at = first_device(def); at; at = node_next(at, NULL)) {
+	for (xmlNode *at = definition_first_device(def); at; at = node_next(at, NULL)) {
 		if (!is_meant(root, at))
 			continue;
 		if (found)

@@ -69,12 +69,8 @@ int host_usb_check_count(size_t count, struct pt_error *err)
 int definition_host_usbs(const struct definition *def, struct host_usb usbs[HOST_USB_MAX],
 			 size_t *ret_count, struct pt_error *err)
 {
-	xmlNode *root = definition_root(def);
-	bool is_guest = node_is(root, "domain");
-	xmlNode *at = is_guest ? node_child(node_child(root, "devices"), NULL) : root;
-
 	*ret_count = 0;
-	for (; at; at = is_guest ? node_next(at, NULL) : NULL) {
+	for (xmlNode *at = definition_first_device(def); at; at = node_next(at, NULL)) {
 		struct host_usb usb;
 		int r = device_host_usb(at, &usb, err);
 

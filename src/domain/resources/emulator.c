@@ -2,8 +2,8 @@
 #include "domain/resources/emulator.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +15,8 @@
 #include "base/text.h"
 #include "domain/confine/output.h"
 #include "domain/confine/spawn.h"
+#include "domain/definition/check.h"
+#include "domain/definition/device.h"
 #include "qmp/qmp.h"
 
 /* From the process to its answer; emulated, on a busy machine, it takes seconds. */
@@ -29,18 +31,11 @@ void emulator_free(struct emulator *emulator)
 
 /* ---- asking ---- */
 
-static bool is_word(const char *text)
-{
-	return !text[strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-				  "-._+")];
-}
-
-/* Of those that guests can have, and with no alias that is another kind's. */
+/* A version that guests can have, and with no alias that is another kind's. */
 static bool is_pc(const char *name, const char *alias)
 {
-	if (strncmp(name, "pc-q35-", 7) == 0)
-		return !*alias || strcmp(alias, "q35") == 0;
-	return strncmp(name, "pc-i440fx-", 10) == 0 && (!*alias || strcmp(alias, "pc") == 0);
+	return definition_is_machine(name) && strncmp(name, "pc-", 3) == 0 &&
+	       (!*alias || strcmp(alias, machine_is_i440fx(name) ? "pc" : "q35") == 0);
 }
 
 /* One with another name, which we couldn't ask for, is left out. */
@@ -57,7 +52,7 @@ static bool read_machine(struct json_object *object, struct emulator_machine *re
 	    json_get_bool(object, "deprecated", &ret_machine->is_deprecated, NULL) < 0)
 		return false;
 	ret_machine->cpus_max = (unsigned int)cpus;
-	return is_word(ret_machine->name) && is_pc(ret_machine->name, ret_machine->alias);
+	return is_pc(ret_machine->name, ret_machine->alias);
 }
 
 static int read_machines(struct json_object *answer, struct emulator *emulator,

@@ -120,12 +120,9 @@ static int settle(struct pt_host *host, xmlNode *disk, struct pt_error *err)
 
 int volumes_settle(struct pt_host *host, struct definition *live, struct pt_error *err)
 {
-	xmlNode *root = definition_root(live);
-	bool is_guest = node_is(root, "domain");
-	xmlNode *at = is_guest ? node_child(node_child(root, "devices"), "disk") : root;
 	int r = 0;
 
-	for (; at && r == 0; at = is_guest ? node_next(at, "disk") : NULL)
+	for (xmlNode *at = definition_first_device(live); at && r == 0; at = node_next(at, NULL))
 		/* a drive may be empty */
 		if (node_is(at, "disk") && node_has(at, "type", "volume") &&
 		    node_child(at, "source"))
