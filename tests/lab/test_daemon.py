@@ -34,7 +34,10 @@ class Daemon:
         return r
 
     def start(self, *options):
+        """With the user that guests run as, as systemd-sysusers makes it where passthrud is installed."""
         self.sh("""
+            getent passwd passthru-qemu >/dev/null ||
+                useradd --system --no-create-home --shell /usr/sbin/nologin passthru-qemu
             PATH=/lab/bin:$PATH passthrud --libvirt-socket -v %s >/dev/null 2>/tmp/passthrud.log &
             echo $! >/tmp/passthrud.pid
             for i in $(seq 100); do

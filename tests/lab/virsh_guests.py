@@ -45,8 +45,6 @@ FIRST_UID = 1879113728
 def daemon(lab_machine):
     lab_machine.push(os.path.join(worlds.BUILD, "src/daemon/passthrud"))
     d = Daemon(lab_machine)
-    d.sh("getent passwd passthru-qemu >/dev/null || "
-         "useradd --system --no-create-home --shell /usr/sbin/nologin passthru-qemu")
     d.start()
     yield d
     d.stop()

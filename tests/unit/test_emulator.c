@@ -26,7 +26,8 @@ static struct emulators *emulators;
 
 static void install(const char *text)
 {
-	assert_int_equal(io_replace_at(host->root_fd, PROGRAM + 1, text, strlen(text), 0755), 0);
+	assert_int_equal(
+		io_replace_at(host->root_fd, io_relative(PROGRAM), text, strlen(text), 0755), 0);
 }
 
 static int make(void **state)
@@ -149,7 +150,7 @@ static void test_no_emulator(void **state)
 	struct pt_error err;
 
 	(void)state;
-	assert_int_equal(unlinkat(host->root_fd, PROGRAM + 1, 0), 0);
+	assert_int_equal(unlinkat(host->root_fd, io_relative(PROGRAM), 0), 0);
 	assert_int_equal(emulators_pin_machine(emulators, host, def, &err), 0);
 	assert_string_equal(definition_get(def, "os/type@machine"), "q35");
 }

@@ -216,7 +216,7 @@ static int note(const struct judged *judged, const char *before, const char *lab
  */
 static const char *choose(const struct judged *judged)
 {
-	const char *candidates[2];
+	const char *candidates[2] = {NULL};
 	size_t count = 0;
 
 	if (is_own(judged))

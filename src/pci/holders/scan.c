@@ -222,7 +222,7 @@ const char *const *holders_list(struct holder_scan *scan, const char *format, ..
 		if (entry->d_name[0] != '.')
 			HOLDERS_APPEND(scan, names, count,
 				       copy(scan, &scan->memory, entry->d_name));
-	if (!count)
+	if (!names)
 		return nothing;
 	qsort(names, count, sizeof(*names), holders_compare_names);
 	HOLDERS_APPEND(scan, names, count, NULL);
