@@ -544,6 +544,22 @@ static int serve_as_recorder(int argc, char **argv)
 	return 0;
 }
 
+/* virtiofsd: as long as QEMU has the other end of the one connection that it accepts. */
+static int serve_as_virtiofsd(int argc, char **argv)
+{
+	static const char listener[] = "--fd=";
+	char byte;
+	int fd;
+
+	for (int i = 1; i < argc; i++)
+		if (strncmp(argv[i], listener, sizeof(listener) - 1) == 0) {
+			fd = accept(atoi(argv[i] + sizeof(listener) - 1), NULL, NULL);
+			while (read(fd, &byte, 1) > 0)
+				;
+		}
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	root = getenv("FAKE_ROOT");
@@ -551,6 +567,8 @@ int main(int argc, char **argv)
 		return 2;
 	if (strstr(argv[0], "swtpm"))
 		return serve_as_tpm(argc, argv);
+	if (strstr(argv[0], "virtiofsd"))
+		return serve_as_virtiofsd(argc, argv);
 	if (strcmp(argv[0], "passthru-record") == 0)
 		return serve_as_recorder(argc, argv);
 	(void)signal(SIGTERM, on_term);

@@ -80,14 +80,20 @@ static int make_view(struct pt_host *host, const struct machine_view *view)
 	return 0;
 }
 
+/* What was shown is to be read in fake/views. */
 static int change_view(struct pt_host *host, pid_t pid, int pidfd,
 		       const struct machine_view_change *change, struct pt_error *err)
 {
-	(void)host;
+	char path[TREE_PATH];
+	FILE *file = fopen(tree_path(host->ops_context, path, "fake/views"), "ae");
+
 	(void)pid;
 	(void)pidfd;
-	(void)change;
 	(void)err;
+	for (size_t i = 0; file && i < change->mount_count; i++)
+		(void)fprintf(file, "%s\n", change->mounts[i].path);
+	if (file)
+		(void)fclose(file);
 	return 0;
 }
 

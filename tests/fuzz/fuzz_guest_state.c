@@ -18,10 +18,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	}
 	/* it becomes part of paths, and of what is signalled */
-	if (store_check_name(live->name, &err) < 0 || live->pid <= 0 || live->tpm.pid < 0 ||
-	    live->recorder.pid < 0 || !live->xml || live->pending_count > STORE_PENDING_MAX ||
-	    live->vf_count > STORE_VFS_MAX || live->file_count > STORE_FILES_MAX)
+	if (store_check_name(live->name, &err) < 0 || live->pid <= 0 || !live->xml ||
+	    live->pending_count > STORE_PENDING_MAX || live->vf_count > STORE_VFS_MAX ||
+	    live->file_count > STORE_FILES_MAX)
 		abort();
+	for (size_t i = 0; i < STORE_COMPANIONS; i++)
+		if (live->companions[i].pid < 0)
+			abort();
 	for (size_t i = 0; i < live->file_count; i++)
 		if (live->files[i].path[0] != '/')
 			abort();

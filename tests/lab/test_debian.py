@@ -2,11 +2,14 @@
 """Installed Debian systems, with systemd as process 1: passthrud under its own unit, and guests of its in
 scopes of systemd's and under profiles of the distribution's AppArmor."""
 
+import os
 import re
 import threading
 
 import pytest
 
+import guests as linux_guests
+import kernel as kernels
 import worlds
 from test_daemon import Daemon
 from test_guests_confine import OPEN, PROFILES, define_edited, group_node
@@ -83,10 +86,11 @@ def booted(request):
 
 
 @pytest.fixture(scope="module", params=VERSIONS)
-def installed(request, booted):
+def installed(request, booted, tmp_path_factory):
     """The daemon of one of them, enabled as its manual says."""
     daemon = Unit(booted[request.param][0])
     daemon.profile = request.param
+    daemon.scratch = tmp_path_factory.mktemp("installed")
     daemon.sh(SANITIZED + "systemctl enable --now " + SOCKETS)
     return daemon
 
@@ -278,13 +282,71 @@ def test_a_virtual_function_of_the_unit(world, installed, guests):
             netdev, at_pf, at_pf))
 
 
+SHARE = """<filesystem type='mount' accessmode='passthrough'><driver type='virtiofs' queue='512'/>
+<binary><cache mode='none'/></binary><source dir='/srv/share'/><target dir='virtiofs'/></filesystem>
+"""
+SHARE_9P = """<filesystem type='mount' accessmode='mapped'><source dir='/srv/9p'/><target dir='9p'/></filesystem>
+"""
+
+
+def shares(installed, guests, kernel):
+    """A guest with the distribution's kernel, which mounts both and says what it can do there."""
+    initrd = os.path.join(str(installed.scratch), "share.cpio")
+    with open(initrd, "wb") as f:
+        f.write(linux_guests.linux_initrd(kernel, linux_guests.SHARE_MODULES, "share"))
+    installed.lab.push(kernel.image, "guest/vmlinux")
+    installed.lab.push(initrd, "guest/share.cpio")
+    khz = re.search(r"tsc: Detected (\d+)\.(\d+) MHz", installed.sh("journalctl -b -k --no-pager").out)
+    # without ACPI the kernel takes the slots of root ports for empty ones
+    words = linux_guests.LINUX_CMDLINE + " pcie_ports=compat" + (" tsc_early_khz=%s%s" % khz.groups() if khz else "")
+    return define_edited(guests, "d7", SHARE + SHARE_9P, words, {
+        "/lab/guest/payload.elf": "/lab/guest/vmlinux", "</kernel>": "</kernel><initrd>/lab/guest/share.cpio</initrd>",
+        "<memory unit='MiB'>64</memory>": "<memory unit='MiB'>160</memory><memoryBacking><access mode='shared'/></memoryBacking>"})
+
+
+def test_shared_directories(world, installed, guests):
+    """By virtiofs and by 9p: the guest's root is root in the one, and can leave nothing in it that would make
+    somebody of the host more than he is."""
+    if installed.profile == "debian12":     # which has no virtiofsd
+        installed.sh("mkdir -p /srv/share")
+        define_edited(guests, "d7", SHARE, "", {"<os>": "<memoryBacking><access mode='shared'/></memoryBacking><os>"})
+        assert "install the package virtiofsd" in installed.virsh_fails("start", "d7")
+        return
+    installed.sh("mkdir -p /srv/share /srv/9p; echo of the host | tee /srv/share/from-host >/srv/9p/from-host; "
+                 "chgrp passthru-qemu /srv/9p; chmod 2775 /srv/9p")
+    try:
+        g = shares(installed, guests, kernels.find())
+        g.start()
+        pids = [int(pid) for pid in installed.sh("pgrep virtiofsd").out.split()]
+        of_guest = "/proc/%d/cgroup" % g.pid()
+        assert installed.sh("cat /proc/%d/cgroup" % pids[0]).out == installed.sh("cat " + of_guest).out
+        # the process that serves sees nothing but the directory, and not the network
+        inside = pids[-1]
+        assert installed.sh("ls /proc/%d/root/" % inside).out.split() == ["from-host"]
+        assert installed.sh("nsenter -t %d -n ip -o link" % inside).out.count("\n") == 1
+        caps = re.search(r"^CapEff:\t(\w+)$", installed.sh("cat /proc/%d/status" % inside).out, re.M)[1]
+        assert not int(caps, 16) & (1 << 27 | 1 << 31 | 1 << 21), caps       # MKNOD, SETFCAP, SYS_ADMIN
+        g.wait("guest: all ok", 400)
+        said = g.serial()
+        assert "guest: virtiofs reads of the host" in said and "guest: 9p reads of the host" in said, said
+        assert "guest: virtiofs gives away yes set-user-ID no makes nodes no sees above 0" in said, said
+        assert "guest: 9p gives away yes set-user-ID yes makes nodes yes sees above 0" in said, said    # in its mind
+        assert installed.sh("cat /srv/share/from-guest; stat -c '%u %g' /srv/share/from-guest").out == "of the guest\n1234 1235\n"
+        assert installed.sh("find /srv/share /srv/9p -perm /6000 -type f -o -type c").out == ""
+        installed.virsh("destroy", "d7")
+        assert installed.sh("pgrep virtiofsd", check=False).out == ""
+    finally:
+        installed.sh("rm -rf /srv/share /srv/9p")
+
+
 def test_no_guest_makes_namespaces(installed, guests):
     """Nor does anything else that the unit starts: the kernel has more to attack in one."""
     g = guests.define("d5", words="stay expect-none")
     g.start()
     unit = installed.sh("cat /proc/%s/status" % installed.property("MainPID")).out
     assert re.search(r"^Seccomp:\t2$", unit, re.M), unit
-    assert installed.property("RestrictNamespaces") == "mnt"
+    # processes and networks: virtiofsd's
+    assert set(installed.property("RestrictNamespaces").split()) == {"mnt", "net", "pid"}
     # QEMU's filter is beside the unit's
     qemu = installed.sh("cat /proc/%d/status" % g.pid()).out
     assert int(re.search(r"^Seccomp_filters:\t(\d+)$", qemu, re.M)[1]) > \

@@ -183,8 +183,7 @@ static const struct {
 	const char *says;
 } refused[] = {
 	/* not supported, by path */
-	{DEVICES("<filesystem type='mount'/>"), -EOPNOTSUPP,
-	 "domain/devices/filesystem isn't supported (line 1)"},
+	{DEVICES("<smartcard/>"), -EOPNOTSUPP, "domain/devices/smartcard isn't supported (line 1)"},
 	{DEVICES("\n<disk type='network'><target dev='vda'/></disk>"), -EOPNOTSUPP,
 	 "domain/devices/disk@type='network' isn't supported (line 2); supported: file|block|nvme"},
 	{DEVICES("<disk type='file' snapshot='no'><source file='/a'/><target dev='vda'/></disk>"),
@@ -517,8 +516,8 @@ static void devices_alone(void **state)
 	struct pt_error err = {0};
 
 	(void)state;
-	assert_int_equal(definition_parse_device("<filesystem/>", 0, &device, &err), -EOPNOTSUPP);
-	assert_non_null(strstr(err.message, "domain/devices/filesystem isn't supported"));
+	assert_int_equal(definition_parse_device("<smartcard/>", 0, &device, &err), -EOPNOTSUPP);
+	assert_non_null(strstr(err.message, "domain/devices/smartcard isn't supported"));
 	assert_int_equal(definition_parse_device("<domain type='kvm'/>", 0, &device, &err),
 			 -EOPNOTSUPP);
 	assert_int_equal(definition_parse_device("<hostdev type='pci'/>", 0, &device, &err),

@@ -11,6 +11,12 @@
 #define OS		"<os><type>hvm</type></os>"
 #define GUEST(inside)	DOMAIN(OS inside)
 #define DEVICES(inside) GUEST("<devices>" inside "</devices>")
+#define SHARED(inside)                                                                             \
+	GUEST("<memoryBacking><access mode='shared'/></memoryBacking><devices>" inside "</devices>")
+#define FILESYSTEM(more, inside)                                                                   \
+	SHARED("<filesystem " more "><target dir='t'/>" inside "</filesystem>")
+#define VIRTIOFS   "<driver type='virtiofs'/>"
+#define SOURCE_DIR "<source dir='/s'/>"
 #define DISK(target, more)                                                                         \
 	"<disk type='file' device='disk'><source file='/d'/><target " target "/>" more "</disk>"
 
@@ -116,6 +122,46 @@ static const struct {
 	{DEVICES("<controller type='scsi' index='0' model='virtio-scsi'><driver ioeventfd='on'/>"
 		 "</controller>"),
 	 "\"ioeventfd\":true", NULL},
+
+	/* directories of the host's */
+	{SHARED("<filesystem><driver type='virtiofs' queue='512' packed='on'/><source dir='/s'/>"
+		"<target dir='a tag'/></filesystem>"),
+	 "{\"driver\":\"vhost-user-fs-pci\",\"id\":\"fs0\",\"chardev\":\"chr-vu-fs0\",\"queue-size\":512,"
+	 "\"tag\":\"a tag\",\"packed\":true,\"bus\":\"pci.1\"",
+	 "fsdev"},
+	{SHARED("<filesystem type='mount'><driver type='virtiofs'/><source socket='/run/fs'/><target "
+		"dir='t'/></filesystem>"),
+	 "-chardev socket,id=chr-vu-fs0,path=/run/fs", "queue-size"},
+	{SHARED(""), "{\"qom-type\":\"memory-backend-memfd\",\"id\":\"pc.ram\",\"share\":true",
+	 NULL},
+	{DEVICES("<filesystem type='mount'><source dir='/s,t'/><target dir='t'/><readonly/>"
+		 "</filesystem>"),
+	 "-fsdev local,security_model=passthrough,id=fsdev-fs0,path=/s,,t,readonly=on",
+	 "vhost-user"},
+	{DEVICES("<filesystem type='mount' accessmode='mapped' fmode='0640' dmode='750' multidevs="
+		 "'remap'><driver type='path' wrpolicy='immediate' iommu='on'/><source dir='/s'/>"
+		 "<target dir='t'/></filesystem>"),
+	 "security_model=mapped,multidevs=remap,fmode=00640,dmode=0750,writeout=immediate", NULL},
+	{DEVICES("<filesystem accessmode='squash'><source dir='/s'/><target dir='t'/></filesystem>"),
+	 "security_model=none", NULL},
+
+	/* a GPU of the host draws */
+	{DEVICES("<graphics type='spice'><listen type='none'/><gl enable='yes' "
+		 "rendernode='/dev/dri/renderD128'/></graphics><video><model type='virtio'>"
+		 "<acceleration accel3d='yes'/></model></video>"),
+	 "-spice port=0,disable-ticketing=on,seamless-migration=on,gl=on,rendernode=/dev/dri/renderD128",
+	 "addr="},
+	{DEVICES("<graphics type='spice'><listen type='none'/></graphics>"), "-spice port=0,",
+	 "gl=on"},
+	{DEVICES("<graphics type='vnc'/><graphics type='egl-headless'/><video><model type='virtio'>"
+		 "<acceleration accel3d='yes'/></model></video><video><model type='virtio'>"
+		 "<acceleration accel3d='yes'/></model></video>"),
+	 "{\"driver\":\"virtio-gpu-gl-pci\",\"id\":\"video1\"", NULL},
+	{DEVICES("<graphics type='egl-headless'><gl rendernode='/dev/dri/renderD129'/></graphics>"),
+	 "-display egl-headless,rendernode=/dev/dri/renderD129", NULL},
+	{DEVICES("<graphics type='spice'><gl enable='no'/></graphics><video><model type='virtio'>"
+		 "<acceleration accel3d='no'/></model></video>"),
+	 "\"virtio-vga\"", "gl=on"},
 
 	{DEVICES("<vsock model='virtio'><cid auto='no' address='9'/></vsock>"),
 	 "{\"driver\":\"vhost-vsock-pci\",\"id\":\"vsock0\",\"guest-cid\":9,\"bus\":\"pci.1\"",
@@ -280,6 +326,40 @@ static const struct {
 		 "<interface type='bridge'><mac address='52:54:00:00:00:03'/><source bridge='b'/>"
 		 "</interface>"),
 	 "have 129 queues; together they can have at most 128"},
+	{DEVICES("<graphics type='spice'><gl enable='yes'/></graphics>"),
+	 "only to clients of this host; add <listen type='none'/>"},
+	{DEVICES("<graphics type='egl-headless'/><video><model type='qxl'><acceleration "
+		 "accel3d='yes'/></model></video>"),
+	 "needs a model of type='virtio'"},
+	{DEVICES("<graphics type='vnc'/><video><model type='virtio'><acceleration accel3d='yes'/>"
+		 "</model></video>"),
+	 "needs a GPU of the host: add <graphics type='egl-headless'/>"},
+	{DEVICES("<graphics type='egl-headless' port='5900'/>"), "graphics@port isn't supported"},
+	{DEVICES("<filesystem>" VIRTIOFS SOURCE_DIR "<target dir='t'/></filesystem>"),
+	 "the guest's memory itself, which is private; share it: <memoryBacking>"},
+	{GUEST("<memoryBacking><access mode='shared'/></memoryBacking><cpu><numa><cell id='0' cpus='0' "
+	       "memory='524288'/><cell id='1' cpus='1' memory='524288' memAccess='private'/></numa></cpu>"
+	       "<vcpu>2</vcpu><devices><filesystem>" VIRTIOFS SOURCE_DIR
+	       "<target dir='t'/></filesystem></devices>"),
+	 "which is private"},
+	{FILESYSTEM("", VIRTIOFS), "filesystem/source is missing"},
+	{FILESYSTEM("", VIRTIOFS "<source/>"), "filesystem/source@dir: is missing"},
+	{SHARED("<filesystem>" SOURCE_DIR "<target dir=''/></filesystem>"),
+	 "mounts the directory by"},
+	{SHARED("<filesystem>" SOURCE_DIR "<target dir='12345678901234567890123456789012'/>"
+		"</filesystem>"),
+	 "31 with 9p"},
+	{SHARED("<filesystem>" SOURCE_DIR "<target dir='t'/></filesystem><filesystem>" SOURCE_DIR
+		"<target dir='t'/></filesystem>"),
+	 "have the same target"},
+	{FILESYSTEM("accessmode='mapped'", VIRTIOFS SOURCE_DIR), "virtiofs has only passthrough"},
+	{FILESYSTEM("fmode='600'", VIRTIOFS SOURCE_DIR), "@fmode: virtiofs has no such thing"},
+	{FILESYSTEM("fmode='600'", SOURCE_DIR), "fmode and dmode need accessmode='mapped'"},
+	{FILESYSTEM("accessmode='mapped' dmode='689'", SOURCE_DIR), "dmode '689' is not an octal"},
+	{FILESYSTEM("", "<binary xattr='on'/>" SOURCE_DIR), "only with <driver type='virtiofs'/>"},
+	{FILESYSTEM("", "<source socket='/s'/>"), "it goes with <driver type='virtiofs'/>"},
+	{FILESYSTEM("", VIRTIOFS "<source socket='/s'/><readonly/>"), "has its options already"},
+	{FILESYSTEM("", VIRTIOFS SOURCE_DIR "<idmap/>"), "filesystem/idmap isn't supported"},
 	{DEVICES("<vsock model='virtio'><cid auto='no' address='9'/><driver ioeventfd='on'/></vsock>"),
 	 "driver@ioeventfd isn't supported"},
 	{DEVICES(DISK("dev='sda' bus='sata'", "<driver name='qemu' queues='2'/>")),

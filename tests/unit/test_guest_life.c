@@ -451,12 +451,16 @@ static void test_found_again_but_not_seen(void **state)
 	guest_kill(host, guest);
 }
 
-/* Two processes beside QEMU: swtpm and the recorder. */
-enum { BESIDE = 2 };
+/* Three processes beside QEMU: swtpm, the recorder, and a virtiofsd. */
+enum { BESIDE = 3 };
 
 #define WITH_BESIDE                                                                                \
-	GUEST_XML("<tpm model='tpm-crb'><backend type='emulator' version='2.0'/></tpm>"            \
-		  "<serial type='file'><source path='/srv/out'/></serial>")
+	"<domain type='qemu'><name>g</name><uuid>" GUEST_UUID "</uuid><memory unit='MiB'>64"       \
+	"</memory><memoryBacking><access mode='shared'/></memoryBacking><os><type "                \
+	"machine='q35'>hvm</type></os><devices><tpm model='tpm-crb'><backend type='emulator' "     \
+	"version='2.0'/></tpm><serial type='file'><source path='/srv/out'/></serial><filesystem>"  \
+	"<driver type='virtiofs'/><source dir='/srv'/><target dir='t'/></filesystem></devices>"    \
+	"</domain>"
 
 static struct guest *begin_with_beside(pid_t ret_pids[BESIDE])
 {
@@ -464,9 +468,12 @@ static struct guest *begin_with_beside(pid_t ret_pids[BESIDE])
 
 	assert_int_equal(io_make_directories_at(host->root_fd, "usr/bin", 0755), 0);
 	assert_int_equal(io_replace_at(host->root_fd, "usr/bin/swtpm", "", 0, 0755), 0);
+	assert_int_equal(io_make_directories_at(host->root_fd, "usr/libexec", 0755), 0);
+	assert_int_equal(io_replace_at(host->root_fd, "usr/libexec/virtiofsd", "", 0, 0755), 0);
 	guest = begin(WITH_BESIDE);
-	ret_pids[0] = guest->record->tpm.pid;
-	ret_pids[1] = guest->record->recorder.pid;
+	ret_pids[0] = guest->record->companions[STORE_TPM].pid;
+	ret_pids[1] = guest->record->companions[STORE_RECORDER].pid;
+	ret_pids[2] = guest->record->companions[STORE_FILESYSTEM].pid;
 	for (size_t i = 0; i < BESIDE; i++) {
 		assert_true(ret_pids[i] > 0);
 		assert_int_equal(kill(ret_pids[i], 0), 0);

@@ -175,8 +175,8 @@ static int ask(struct manager *manager, const char *more, struct pt_error *err)
 	assert_non_null(record);
 	(void)strcpy(record->name, "my guest");
 	record->pid = 4711;
-	record->tpm.pid = manager->tpm;
-	record->recorder.pid = manager->tpm ? 4713 : 0;
+	record->companions[STORE_TPM].pid = manager->tpm;
+	record->companions[STORE_RECORDER].pid = manager->tpm ? 4713 : 0;
 	files[0].st = (struct stat){.st_mode = S_IFCHR | 0600, .st_rdev = makedev(240, 7)};
 	files[1].st = (struct stat){.st_mode = S_IFBLK | 0600, .st_rdev = makedev(8, 16)};
 	files[2].st = (struct stat){.st_mode = S_IFREG | 0600};

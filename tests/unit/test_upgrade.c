@@ -136,7 +136,7 @@ static void test_live(void **state)
 	assert_int_equal(live->pid, 4321);
 	assert_int_equal(live->start_time, 987654321);
 	assert_int_equal(live->phase, STORE_RUNNING);
-	assert_int_equal(live->tpm.pid, 4320);
+	assert_int_equal(live->companions[STORE_TPM].pid, 4320);
 	assert_non_null(strstr(live->xml, "<title>Spielkiste 游戏</title>\n"));
 	assert_int_equal(live->pending_count, 2);
 	assert_int_equal(live->pending[0].change, STORE_DETACHING);

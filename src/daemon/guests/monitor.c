@@ -26,8 +26,6 @@ struct companion {
 	sd_event_source *check;
 };
 
-enum { COMPANIONS = 2 };
-
 struct monitor {
 	struct letter letter;
 	struct monitor *next;
@@ -36,7 +34,7 @@ struct monitor {
 	struct qmp *events;
 	sd_event_source *io;
 	sd_event_source *end;
-	struct companion companions[COMPANIONS];
+	struct companion companions[STORE_COMPANIONS];
 	struct log_reader *log;
 };
 
@@ -44,7 +42,7 @@ static void monitor_free(struct monitor *monitor)
 {
 	(void)sd_event_source_disable_unref(monitor->io);
 	(void)sd_event_source_disable_unref(monitor->end);
-	for (size_t i = 0; i < COMPANIONS; i++) {
+	for (size_t i = 0; i < STORE_COMPANIONS; i++) {
 		(void)sd_event_source_disable_unref(monitor->companions[i].end);
 		(void)sd_event_source_disable_unref(monitor->companions[i].check);
 	}
@@ -455,23 +453,28 @@ static int watch_companion(const struct context *context, struct companion *comp
 	return r;
 }
 
+static const char *const losses[] = {
+	[STORE_TPM] =
+		"its TPM has failed, because swtpm has ended (see the guest's log). Shut down "
+		"the guest and start it again to restore the TPM",
+	[STORE_RECORDER] =
+		"what it says on its serial ports and consoles is not written to their files any "
+		"more, because its recorder has ended (see the guest's log). Shut down the guest "
+		"and start it again to have it written",
+	[STORE_FILESYSTEM] =
+		"a directory that it shares with the host has failed, because virtiofsd has ended "
+		"(see the guest's log). Shut down the guest and start it again to restore it",
+};
+
 static int watch_companions(const struct context *context, struct monitor *monitor)
 {
-	const struct store_live *record = monitor->guest->record;
-	const struct companion companions[COMPANIONS] = {
-		{.process = &record->tpm,
-		 .loss = "its TPM has failed, because swtpm has ended (see the guest's log). Shut "
-			 "down the guest and start it again to restore the TPM"},
-		{.process = &record->recorder,
-		 .loss = "what it says on its serial ports and consoles is not written to their "
-			 "files any more, because its recorder has ended (see the guest's log). "
-			 "Shut down the guest and start it again to have it written"},
-	};
 	int r = 0;
 
-	for (size_t i = 0; i < COMPANIONS && r >= 0; i++) {
-		monitor->companions[i] = companions[i];
-		monitor->companions[i].monitor = monitor;
+	for (size_t i = 0; i < STORE_COMPANIONS && r >= 0; i++) {
+		monitor->companions[i] = (struct companion){
+			.monitor = monitor,
+			.process = &monitor->guest->record->companions[i],
+			.loss = losses[i < STORE_FILESYSTEM ? i : STORE_FILESYSTEM]};
 		r = watch_companion(context, &monitor->companions[i]);
 	}
 	return r;

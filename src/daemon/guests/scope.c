@@ -96,14 +96,13 @@ static int add_device_policy(sd_bus_message *call, const struct reach *reach)
 
 static int add_processes(sd_bus_message *call, const struct store_live *record)
 {
-	const pid_t pids[] = {record->pid, record->tpm.pid, record->recorder.pid};
-	uint32_t listed[3];
-	size_t count = 0;
+	uint32_t listed[1 + STORE_COMPANIONS] = {(uint32_t)record->pid};
+	size_t count = 1;
 	int r = sd_bus_message_open_container(call, 'r', "sv");
 
-	for (size_t i = 0; i < 3; i++)
-		if (pids[i])
-			listed[count++] = (uint32_t)pids[i];
+	for (size_t i = 0; i < STORE_COMPANIONS; i++)
+		if (record->companions[i].pid)
+			listed[count++] = (uint32_t)record->companions[i].pid;
 	if (r >= 0)
 		r = sd_bus_message_append(call, "s", "PIDs");
 	if (r >= 0)

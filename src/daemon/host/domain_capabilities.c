@@ -99,7 +99,7 @@ static const struct list lists[] = {
 	{"hostdev", "pciBackend", NULL, NULL, "default|vfio"},
 	{"rng", "model", "devices/rng", "model", NULL},
 	{"rng", "backendModel", "devices/rng/backend", "model", NULL},
-	{"filesystem", NULL, NULL, NULL, NULL},
+	{"filesystem", "driverType", "devices/filesystem/driver", "type", NULL},
 	{"tpm", "model", "devices/tpm", "model", NULL},
 	{"tpm", "backendModel", "devices/tpm/backend", "type", NULL},
 	{"tpm", "backendVersion", "devices/tpm/backend[emulator]", "version", NULL},

@@ -33,16 +33,27 @@ static const struct {
 	int round;
 	void (*add)(struct command_line *line, const xmlNode *node);
 } devices[] = {
-	{"iommu", 0, line_iommu},	{"audio", 1, line_audio},
-	{"graphics", 1, line_graphics}, {"serial", 2, line_serial},
-	{"console", 2, line_console},	{"channel", 2, line_channel},
-	{"disk", 2, line_disk},		{"interface", 2, line_interface},
-	{"hostdev", 2, line_hostdev},	{"tpm", 2, line_tpm},
-	{"input", 2, line_input},	{"video", 2, line_video},
-	{"sound", 2, line_sound},	{"rng", 2, line_rng},
-	{"watchdog", 2, line_watchdog}, {"memballoon", 2, line_memballoon},
-	{"shmem", 2, line_shmem},	{"panic", 2, line_panic},
-	{"redirdev", 2, line_redirdev}, {"vsock", 2, line_vsock},
+	{"iommu", 0, line_iommu},
+	{"audio", 1, line_audio},
+	{"graphics", 1, line_graphics},
+	{"serial", 2, line_serial},
+	{"console", 2, line_console},
+	{"channel", 2, line_channel},
+	{"disk", 2, line_disk},
+	{"interface", 2, line_interface},
+	{"hostdev", 2, line_hostdev},
+	{"tpm", 2, line_tpm},
+	{"input", 2, line_input},
+	{"video", 2, line_video},
+	{"sound", 2, line_sound},
+	{"rng", 2, line_rng},
+	{"watchdog", 2, line_watchdog},
+	{"memballoon", 2, line_memballoon},
+	{"shmem", 2, line_shmem},
+	{"panic", 2, line_panic},
+	{"redirdev", 2, line_redirdev},
+	{"vsock", 2, line_vsock},
+	{"filesystem", 2, line_filesystem},
 };
 
 bool line_add_device(struct command_line *line, const xmlNode *node, int round)

@@ -31,7 +31,7 @@ struct command_line_tap {
 
 /*
  * What QEMU inherits for the character device @alias: its end of a pipe in the place of a file
- * (domain/resources/recorder.h), or a socket (listeners.h).
+ * (domain/resources/recorder.h), or a socket (listeners.h, virtiofs.h).
  */
 struct command_line_output {
 	const char *alias; /* "serial0" */
@@ -68,6 +68,8 @@ struct command_line_files {
 	size_t output_count;
 	const struct command_line_output *listeners; /* without one QEMU makes the socket itself */
 	size_t listener_count;
+	const struct command_line_output *filesystems; /* connected to a virtiofsd each */
+	size_t filesystem_count;
 	const struct command_line_smbios *smbios;
 	size_t smbios_count;
 	int vsock_fd;		   /* of /dev/vhost-vsock, with its address; 0: none */

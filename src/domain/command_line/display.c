@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "domain/command_line/parts.h"
+#include "domain/definition/graphics.h"
 #include "domain/definition/topology.h"
 
 /* ---- graphics ---- */
@@ -16,13 +17,6 @@ static const char *listen_address(const xmlNode *node)
 	if (!address)
 		address = node_get(node, "@listen");
 	return address ? address : "127.0.0.1";
-}
-
-static const char *listen_socket(const xmlNode *node)
-{
-	const char *path = node_get(node, "@socket");
-
-	return path ? path : node_get(node, "listen@socket");
 }
 
 /* 0: not chosen (resources_choose_ports()). */
@@ -41,7 +35,7 @@ static void add_vnc(struct command_line *line, const xmlNode *node)
 	} shares[] = {{"allow-exclusive", "allow-exclusive"},
 		      {"force-shared", "force-shared"},
 		      {"ignore", "ignore"}};
-	const char *socket = listen_socket(node), *policy = node_get(node, "@sharePolicy");
+	const char *socket = graphics_socket(node), *policy = node_get(node, "@sharePolicy");
 	unsigned int port = port_of(node);
 	struct option_text option;
 	char place[512];
@@ -49,7 +43,7 @@ static void add_vnc(struct command_line *line, const xmlNode *node)
 
 	if (socket)
 		r = text_format(place, sizeof(place), "unix:%s", socket);
-	else if (node_says(node, "listen@type", "none"))
+	else if (graphics_is_silent(node))
 		r = text_format(place, sizeof(place), "none");
 	else
 		r = text_format(place, sizeof(place),
@@ -64,7 +58,7 @@ static void add_vnc(struct command_line *line, const xmlNode *node)
 	option_begin(&option, line, place);
 	option_add(&option, "id", "vnc0");
 	/* QEMU counts displays up from :0 to the first that is free, and says which (query-vnc) */
-	if (!socket && !port && !node_says(node, "listen@type", "none"))
+	if (!socket && !port && !graphics_is_silent(node))
 		option_add(&option, "to", "99");
 	if (node_get(node, "@passwd"))
 		option_add(&option, "password", "on");
@@ -89,17 +83,20 @@ static void add_spice(struct command_line *line, const xmlNode *node)
 		{"streaming@mode", "streaming-video"},
 		{"mouse@mode", "agent-mouse"},
 	};
-	const char *socket = listen_socket(node);
+	const char *socket = graphics_socket(node);
+	bool is_silent = graphics_is_silent(node);
 	unsigned int port = port_of(node);
 	struct option_text option;
 
-	if (!socket && !port && !line->is_for_show)
+	if (!socket && !port && !is_silent && !line->is_for_show)
 		line_fail(line, EINVAL, node,
 			  "domain/devices/graphics@port is missing for spice, and none was chosen");
 	option_begin(&option, line, "");
 	if (socket) {
 		option_add(&option, "unix", "on");
 		option_add(&option, "addr", socket);
+	} else if (is_silent) {
+		option_add_number(&option, "port", 0);
 	} else {
 		option_add_number(&option, "port", port);
 		option_add(&option, "addr", listen_address(node));
@@ -118,15 +115,38 @@ static void add_spice(struct command_line *line, const xmlNode *node)
 	if (node_says(node, "filetransfer@enable", "no"))
 		option_add(&option, "disable-agent-file-xfer", "on");
 	option_add(&option, "seamless-migration", "on");
+	if (graphics_has_gl(node)) {
+		/* ui/spice-core.c: pictures go to the client as descriptors */
+		if (!socket && !is_silent)
+			line_fail(
+				line, EOPNOTSUPP, node,
+				"domain/devices/graphics/gl: SPICE shows what a GPU draws only to "
+				"clients of this host; add <listen type='none'/> or <listen "
+				"type='socket'/>, or use <graphics type='egl-headless'/> beside");
+		option_add(&option, "gl", "on");
+		option_add(&option, "rendernode", node_get(node, "gl@rendernode"));
+	}
 	option_end(&option, "-spice");
+}
+
+/* It is drawn, for other displays to show. */
+static void add_headless(struct command_line *line, const xmlNode *node)
+{
+	struct option_text option;
+
+	option_begin(&option, line, "egl-headless");
+	option_add(&option, "rendernode", node_get(node, "gl@rendernode"));
+	option_end(&option, "-display");
 }
 
 void line_graphics(struct command_line *line, const xmlNode *node)
 {
 	if (node_has(node, "type", "vnc"))
 		add_vnc(line, node);
-	else
+	else if (node_has(node, "type", "spice"))
 		add_spice(line, node);
+	else
+		add_headless(line, node);
 }
 
 /* ---- video ---- */
@@ -171,6 +191,25 @@ static void add_memory(struct command_line *line, struct json_object *object, co
 				      sizes[i].unit ? kib / sizes[i].unit : kib * 1024);
 }
 
+static const char *driver_of_video(struct command_line *line, const xmlNode *node, size_t index)
+{
+	bool is_primary = device_is_primary_video(node);
+
+	if (!node_says(node, "model/acceleration@accel3d", "yes"))
+		return is_primary ? videos[index].primary : videos[index].other;
+	if (!node_says(node, "model@type", "virtio"))
+		line_fail(line, EOPNOTSUPP, node,
+			  "domain/devices/video/model/acceleration@accel3d='yes' needs a model of "
+			  "type='virtio'");
+	if (!graphics_have_gl(line->devices))
+		line_fail(
+			line, EOPNOTSUPP, node,
+			"domain/devices/video/model/acceleration@accel3d='yes' needs a GPU of the "
+			"host: add <graphics type='egl-headless'/>, or <gl enable='yes'/> to "
+			"<graphics type='spice'>");
+	return is_primary ? "virtio-vga-gl" : "virtio-gpu-gl-pci";
+}
+
 void line_video(struct command_line *line, const xmlNode *node)
 {
 	const xmlNode *model = node_child(node, "model");
@@ -182,8 +221,7 @@ void line_video(struct command_line *line, const xmlNode *node)
 		return;
 	while (i < 5 && strcmp(type, videos[i].type) != 0)
 		i++;
-	object = line_device(
-		line, device_is_primary_video(node) ? videos[i].primary : videos[i].other, node);
+	object = line_device(line, driver_of_video(line, node, i), node);
 	add_memory(line, object, type, model);
 	if (strcmp(type, "virtio") == 0 || strcmp(type, "qxl") == 0)
 		props_add_number_of(line, object, "max_outputs", model, "@heads");

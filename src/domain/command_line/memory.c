@@ -66,6 +66,25 @@ static void add_pages(struct command_line *line, struct json_object *object, con
 		props_add_int(line, object, "hugetlbsize", size);
 }
 
+/* @cell: NULL for all of the memory. */
+static const char *access_of(const struct command_line *line, const xmlNode *cell)
+{
+	const char *access = node_attribute(cell, "memAccess");
+
+	return access ? access : node_get(line->root, "memoryBacking/access@mode");
+}
+
+bool line_memory_is_shared(const struct command_line *line)
+{
+	const xmlNode *cell = node_find(line->root, "cpu/numa/cell");
+
+	if (!cell)
+		return text_equal(access_of(line, NULL), "shared");
+	while (cell && text_equal(access_of(line, cell), "shared"))
+		cell = node_next(cell, "cell");
+	return !cell;
+}
+
 /*
  * Huge pages by memfd: no mount point, and no file that QEMU's user would need a right to. They
  * are asked for at once (prealloc), or the guest would die of a missing one in the middle.
@@ -75,19 +94,19 @@ static void add_backend(struct command_line *line, const char *id, uint64_t size
 {
 	const xmlNode *backing = node_child(line->root, "memoryBacking");
 	const xmlNode *pages = node_child(backing, "hugepages");
-	const char *access = node_attribute(cell, "memAccess");
-	bool is_memfd = pages || node_says(backing, "source@type", "memfd");
+	const char *access = access_of(line, cell);
+	/* what another process maps, too, has a descriptor */
+	bool is_memfd =
+		pages || node_says(backing, "source@type", "memfd") || text_equal(access, "shared");
 	struct json_object *object = line_object(
 		line, "qom-type", is_memfd ? "memory-backend-memfd" : "memory-backend-ram");
 
-	if (!access)
-		access = node_get(backing, "access@mode");
 	props_add_text(line, object, "id", id);
 	if (pages)
 		add_pages(line, object, pages);
 	/* QEMU's memfds are shared unless told otherwise; a guest's memory is private by default */
 	if (is_memfd || access)
-		props_add_bool(line, object, "share", access && strcmp(access, "shared") == 0);
+		props_add_bool(line, object, "share", text_equal(access, "shared"));
 	if (pages || node_says(backing, "allocation@mode", "immediate"))
 		props_add_bool(line, object, "prealloc", true);
 	if (node_get(backing, "allocation@threads"))

@@ -115,6 +115,7 @@ int cpuset_parse(const char *text, bool ret_set[CPUSET_MAX]);
 
 void line_machine(struct command_line *line);			  /* machine.c */
 void line_memory(struct command_line *line);			  /* memory.c */
+bool line_memory_is_shared(const struct command_line *line);	  /* with another process */
 const char *line_memory_backend(const struct command_line *line); /* "pc.ram", NULL with NUMA */
 void line_cpu(struct command_line *line);			  /* cpu.c */
 void line_system(struct command_line *line);			  /* system.c */
@@ -147,5 +148,6 @@ void line_memballoon(struct command_line *line, const xmlNode *node);
 void line_shmem(struct command_line *line, const xmlNode *node);
 void line_panic(struct command_line *line, const xmlNode *node);
 void line_vsock(struct command_line *line, const xmlNode *node);
+void line_filesystem(struct command_line *line, const xmlNode *node); /* filesystem.c */
 
 #endif

@@ -82,11 +82,16 @@ static int check_pins(const struct definition *def, struct pt_error *err)
 static int check_inherited(const struct definition *def, struct pt_error *err)
 {
 	const xmlNode *at = definition_first_device(def);
-	size_t files = 0, sockets = 0;
+	size_t files = 0, sockets = 0, filesystems = 0;
 
 	for (; at; at = node_next(at, NULL)) {
 		files += device_count_outputs(at);
 		sockets += device_has_unnamed_socket(at);
+		filesystems += node_is(at, "filesystem");
+		if (filesystems > COMMAND_LINE_INHERITED_MAX)
+			return pt_fail(err, PT_INVALID, EOPNOTSUPP,
+				       "domain/devices: more than %d filesystems (line %ld)",
+				       COMMAND_LINE_INHERITED_MAX, xmlGetLineNo(at));
 		if (files > COMMAND_LINE_INHERITED_MAX)
 			return pt_fail(err, PT_INVALID, EOPNOTSUPP,
 				       "domain/devices: serial ports, consoles and channels with "

@@ -127,6 +127,8 @@ static void try_file(int root_fd, const struct named_file *file, struct finding 
 	int mode = file->need == NEED_READ ? R_OK : R_OK | W_OK;
 	char *path = file->real, *slash;
 
+	if (file->is_tree)
+		mode |= X_OK;
 	finding->errnum = 0;
 	if (faccessat(root_fd, io_relative(file->path), mode, 0) == 0)
 		return;
@@ -331,6 +333,28 @@ static int judge_common(struct pt_host *host, const struct named_file *file,
 	return 0;
 }
 
+/* QEMU has whatever is in it, by whatever way it finds: that isn't permitted file by file. */
+static void judge_tree(const struct named_file *file, const struct finding *own,
+		       const struct confine_user *user, int *result, struct pt_error *err)
+{
+	const char *modes = file->need == NEED_READ ? "rX" : "rwX";
+	char text[2000];
+
+	if (!S_ISDIR(file->st.st_mode)) {
+		(void)text_format(text, sizeof(text), "%.600s is no directory", file->path);
+		judge_refuse(file, result, err, text);
+	} else if (own->errnum) {
+		(void)text_format(
+			text, sizeof(text),
+			"%.600s: QEMU runs as user %u, in the group of %s, which can't use the "
+			"directory: %s; permit it and all that is in it to that group (setfacl -R "
+			"-m g:%s:%s %.300s), or let virtiofsd serve it: <driver type='virtiofs'/>",
+			file->path, user->uid, user->name, strerror(own->errnum), user->name, modes,
+			file->path);
+		judge_refuse(file, result, err, text);
+	}
+}
+
 /* @common: what the user that guests have in common found; NULL where that one wasn't asked. */
 static int judge(struct pt_host *host, const struct named_file *file, const struct finding *own,
 		 const struct finding *common, const struct confine_user *user,
@@ -340,6 +364,8 @@ static int judge(struct pt_host *host, const struct named_file *file, const stru
 		judge_refuse(file, result, err, file->untrusted);
 	else if (file->errnum)
 		refuse_missing(file, user, result, err);
+	else if (file->is_tree)
+		judge_tree(file, own, user, result, err);
 	else if (confine_is_own(user))
 		return judge_own(host, file, own, common, user, record, result, err);
 	else

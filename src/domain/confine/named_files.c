@@ -11,6 +11,8 @@
 #include "base/io.h"
 #include "base/text.h"
 #include "domain/definition/device.h"
+#include "domain/definition/filesystem.h"
+#include "domain/definition/graphics.h"
 #include "domain/definition/host_usb.h"
 #include "domain/confine/image_header.h"
 #include "domain/confine/own_user.h"
@@ -73,6 +75,8 @@ static const struct {
 	{"interface", NULL, "rom@file", NEED_READ, false},
 	{"tpm", NULL, "backend/device@path", NEED_WRITE, false},
 	{"rng", NULL, "backend", NEED_READ, false},
+	{"graphics", NULL, "gl@rendernode", NEED_WRITE, false},
+	{"filesystem", NULL, "source@dir", NEED_WRITE, false},
 };
 
 /* A QEMU that was started by a passthrud without recorders has these files itself. */
@@ -83,14 +87,19 @@ static bool has_outputs(const struct named_files *files)
 
 static bool is_read_only(const xmlNode *device)
 {
-	return node_is(device, "disk") &&
-	       (node_has(device, "device", "cdrom") || node_child(device, "readonly"));
+	return (node_is(device, "disk") && node_has(device, "device", "cdrom")) ||
+	       ((node_is(device, "disk") || node_is(device, "filesystem")) &&
+		node_child(device, "readonly"));
 }
 
 static int named_files_add_device(struct named_files *files, const xmlNode *device)
 {
 	int r = 0;
 
+	/* virtiofsd has it, and QEMU doesn't; nobody has it */
+	if ((node_is(device, "filesystem") && filesystem_is_virtiofs(device)) ||
+	    (node_is(device, "graphics") && !graphics_has_gl(device)))
+		return 0;
 	for (size_t i = 0; r == 0 && i < sizeof(of_devices) / sizeof(of_devices[0]); i++) {
 		size_t count = files->count;
 		char element[64];
@@ -105,8 +114,11 @@ static int named_files_add_device(struct named_files *files, const xmlNode *devi
 			     is_read_only(device) ? NEED_READ : of_devices[i].need);
 		if (!r && files->count > count && node_says(device, "driver@type", "qcow2"))
 			files->items[count].is_image = true;
-		if (!r && files->count > count && node_child(device, "shareable"))
+		if (!r && files->count > count &&
+		    (node_child(device, "shareable") || node_is(device, "graphics")))
 			files->items[count].is_shared = true;
+		if (!r && files->count > count && node_is(device, "filesystem"))
+			files->items[count].is_tree = true;
 	}
 	return r;
 }

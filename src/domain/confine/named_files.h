@@ -29,7 +29,8 @@ struct named_file {
 	enum need need;
 	bool is_image;	/* qcow2, which may lie on another file */
 	bool is_mapped; /* into memory: a kernel, an initial RAM disk */
-	bool is_shared; /* a <shareable/> disk: other guests write to it, too */
+	bool is_shared; /* a <shareable/> disk, a GPU: other guests write to it, too */
+	bool is_tree;	/* a directory with all that is in it, which isn't lent */
 	int errnum;	/* why it can't be opened */
 	struct stat st;
 };

@@ -16,6 +16,7 @@
 #include "base/safe_path.h"
 #include "domain/store/store.h"
 #include "domain/definition/device.h"
+#include "domain/definition/graphics.h"
 #include "domain/definition/xml_node.h"
 
 /*
@@ -104,6 +105,11 @@ static int put_rule(FILE *out, const char *path, const char *behind, const char 
 	return 0;
 }
 
+/* What Mesa looks for: docs.mesa3d.org/drirc.html, and GPUs by their devices. */
+static const char gl[] = "  /dev/dri/ r,\n"
+			 "  /sys/dev/char/{,**} r,\n"
+			 "  /etc/{drirc,glvnd/{,**}} r,\n";
+
 static int put_device(FILE *out, const xmlNode *device, struct pt_error *err)
 {
 	struct host_usb host_usb;
@@ -115,6 +121,8 @@ static int put_device(FILE *out, const xmlNode *device, struct pt_error *err)
 		(void)fputs("  /dev/vhost-vsock rw,\n", out);
 	if (device_is_sound(device))
 		(void)fputs(sounds, out);
+	if (node_is(device, "graphics") && graphics_has_gl(device))
+		(void)fputs(gl, out);
 	if (device_host_usb((xmlNode *)(uintptr_t)device, &host_usb, NULL) == 1)
 		(void)fputs(usb, out);
 	if (node_is(device, "shmem") && node_attribute(device, "name")) {

@@ -97,6 +97,8 @@ static int add_sockets(struct pt_host *host, struct reach *reach, const struct d
 	for (; device && r == 0; device = node_next(device, NULL)) {
 		if (node_has(device, "type", "unix"))
 			r = add_named(host, reach, node_get(device, "source@path"), err);
+		if (r == 0 && node_is(device, "filesystem"))
+			r = add_named(host, reach, node_get(device, "source@socket"), err);
 		if (r == 0 && node_is(device, "graphics"))
 			r = add_named(host, reach, node_attribute(device, "socket"), err);
 		if (r == 0 && node_is(device, "graphics"))

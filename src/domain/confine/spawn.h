@@ -13,7 +13,7 @@
 #include "base/error.h"
 #include "domain/confine/confine.h"
 
-#define SPAWN_KEPT_MAX 300
+#define SPAWN_KEPT_MAX 320
 
 struct spawn_request {
 	const char *program; /* NULL: argv[0] */

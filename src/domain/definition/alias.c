@@ -68,6 +68,7 @@ static const struct {
 	{"panic", NULL, NULL, "panic"},
 	{"redirdev", NULL, NULL, "redir"},
 	{"vsock", NULL, NULL, "vsock"},
+	{"filesystem", NULL, NULL, "fs"},
 };
 
 static bool is_taken(const xmlNode *devices, const xmlNode *device, const char *alias)

@@ -293,7 +293,8 @@ static bool is_pluggable(const xmlNode *device)
 	    (strcmp(disk_bus(device), "scsi") == 0 || strcmp(disk_bus(device), "usb") == 0))
 		return !node_has(device, "device", "cdrom");
 	return device_placement(device) == PLACE_PORT && !node_is(device, "controller") &&
-	       !node_is(device, "video") && !node_is(device, "sound") && !node_is(device, "vsock");
+	       !node_is(device, "video") && !node_is(device, "sound") &&
+	       !node_is(device, "vsock") && !node_is(device, "filesystem");
 }
 
 int definition_place_device(const struct definition *live, struct definition *device,

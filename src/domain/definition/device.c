@@ -171,6 +171,7 @@ static const struct {
 	{"disk", "target@dev", "target"},
 	{"audio", "@id", "id"},
 	{"shmem", "@name", "name"},
+	{"filesystem", "target@dir", "target"},
 	{"controller", "@index", "type and index"},
 };
 
@@ -292,7 +293,7 @@ static bool is_meant(const xmlNode *device, const xmlNode *at)
 		"@type",       "@model",	   "alias@name",    "mac@address", "target@dev",
 		"target@name", "target@port",	   "source@bridge", "source@file", "source@dev",
 		"source@path", "source@namespace", "@index",	    "@name",	   "backend@model",
-		"@bus",	       "source@network",
+		"@bus",	       "source@network",   "target@dir",
 	};
 	struct definition_hostdev wanted, found;
 	struct host_usb usb, other;

@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "domain/definition/definition.h"
 #include "domain/definition/device.h"
+#include "domain/definition/filesystem.h"
 #include "domain/definition/host_usb.h"
 #include "domain/definition/iothreads.h"
 #include "domain/definition/units.h"
@@ -37,6 +38,8 @@ static const struct {
 	{"input", "evdev", "source"},
 	{"tpm", NULL, "backend"},
 	{"rng", NULL, "backend"},
+	{"filesystem", NULL, "source"},
+	{"filesystem", NULL, "target"},
 	{"shmem", NULL, "model"},
 	{"shmem", NULL, "size"},
 };
@@ -97,6 +100,8 @@ static int check_device(const xmlNode *device, struct pt_error *err)
 			    "domain/devices/vsock/cid says neither auto='yes' nor an address (line "
 			    "%ld)",
 			    xmlGetLineNo(device));
+	if (r == 0 && node_is(device, "filesystem"))
+		r = filesystem_check(device, err);
 	if (r == 0)
 		r = device_hostdev((xmlNode *)(uintptr_t)device, &hostdev, err);
 	if (r == 0)

@@ -18,11 +18,11 @@
 /* Devices that sit on the guest's PCI bus, those with a boot order, and all with an alias. */
 #define ON_PCI                                                                                      \
 	"{hostdev,interface,disk,controller,sound,video,watchdog,memballoon,rng,shmem,input,iommu," \
-	"panic,vsock}"
+	"panic,vsock,filesystem}"
 #define BOOTABLE "{hostdev,interface,disk,redirdev}"
 #define ALIASED                                                                                     \
 	"{hostdev,interface,disk,controller,sound,video,watchdog,memballoon,rng,shmem,input,iommu," \
-	"panic,serial,console,channel,tpm,redirdev,vsock}"
+	"panic,serial,console,channel,tpm,redirdev,vsock,filesystem}"
 /* What <driver> says of any virtio device, and of those with queues of their own. */
 #define VIRTIO_BUS "iommu=" ON_OFF " ats=" ON_OFF " packed=" ON_OFF " page_per_vq=" ON_OFF
 #define VIRTIO	   "ioeventfd=" ON_OFF " event_idx=" ON_OFF " " VIRTIO_BUS
@@ -115,6 +115,23 @@ const struct supported supported_devices[] = {
 	{"devices/disk/blockio", NULL,
 	 "logical_block_size=#512-2097152 physical_block_size=#512-2097152", ONE},
 
+	/* directories of the host's */
+	{"devices/filesystem", NULL,
+	 "type=mount accessmode=passthrough|mapped|squash fmode=#0-7777 dmode=#0-7777 "
+	 "multidevs=default|remap|forbid|warn",
+	 MANY},
+	{"devices/filesystem/driver", NULL, "*type!=path|virtiofs " VIRTIO_BUS, ONE},
+	{"devices/filesystem/driver[path]", NULL, "wrpolicy=immediate", ONE},
+	{"devices/filesystem/driver[virtiofs]", NULL, "queue=#1-1024", ONE},
+	{"devices/filesystem/source", NULL, "dir=/ socket=/", ONE},
+	{"devices/filesystem/target", NULL, "dir!=?", ONE},
+	{"devices/filesystem/readonly", NULL, NULL, ONE},
+	{"devices/filesystem/binary", NULL, "path=/ xattr=" ON_OFF, ONE},
+	{"devices/filesystem/binary/cache", NULL, "mode!=none|auto|always|metadata", ONE},
+	{"devices/filesystem/binary/sandbox", NULL, "mode!=namespace|chroot", ONE},
+	{"devices/filesystem/binary/thread_pool", NULL, "size!=#0-1024", ONE},
+	{"devices/filesystem/binary/openfiles", NULL, "max!=#1-4294967295", ONE},
+
 	/* controllers */
 	{"devices/controller", NULL, "*type!=pci|usb|ide|sata|scsi|virtio-serial index=#0-255",
 	 MANY},
@@ -152,14 +169,14 @@ const struct supported supported_devices[] = {
 	{"devices/channel/target", NULL, "type!=virtio name=~ state=connected|disconnected", ONE},
 
 	/* what people look at and touch */
-	{"devices/graphics", NULL, "*type!=vnc|spice", MANY},
-	{"devices/graphics", NULL,
+	{"devices/graphics", NULL, "*type!=vnc|spice|egl-headless", MANY},
+	{"devices/graphics[vnc,spice]", NULL,
 	 "port=&port autoport=" YES_NO " listen=~ keymap=~ passwd=? passwdValidTo=&time", MANY},
 	{"devices/graphics[vnc]", NULL, "socket=/ sharePolicy=allow-exclusive|force-shared|ignore",
 	 MANY},
-	{"devices/graphics/listen", NULL, "*type!=address|none|socket", ONE},
-	{"devices/graphics/listen[address]", NULL, "address=~", ONE},
-	{"devices/graphics/listen[socket]", NULL, "socket=/", ONE},
+	{"devices/graphics[vnc,spice]/listen", NULL, "*type!=address|none|socket", ONE},
+	{"devices/graphics[vnc,spice]/listen[address]", NULL, "address=~", ONE},
+	{"devices/graphics[vnc,spice]/listen[socket]", NULL, "socket=/", ONE},
 	{"devices/graphics[spice]/image", NULL, "compression!=auto_glz|auto_lz|quic|glz|lz|off",
 	 ONE},
 	{"devices/graphics[spice]/{jpeg,zlib}", NULL, "compression!=auto|never|always", ONE},
@@ -168,13 +185,15 @@ const struct supported supported_devices[] = {
 	{"devices/graphics[spice]/clipboard", NULL, "copypaste!=" YES_NO, ONE},
 	{"devices/graphics[spice]/mouse", NULL, "mode!=server|client", ONE},
 	{"devices/graphics[spice]/filetransfer", NULL, "enable!=" YES_NO, ONE},
-	{"devices/graphics[spice]/gl", NULL, "enable!=no", ONE},
+	{"devices/graphics[spice]/gl", NULL, "enable!=" YES_NO, ONE},
+	/* a running guest's: the one that was chosen */
+	{"devices/graphics[spice,egl-headless]/gl", NULL, "rendernode=/", ONE},
 	{"devices/video", NULL, NULL, MANY},
 	{"devices/video/model", NULL,
 	 "type!=vga|qxl|virtio|cirrus|bochs|ramfb|none primary=" YES_NO
 	 " heads=#1-16 vram=#1024-4194304 vram64=#0-4194304 ram=#1024-4194304 vgamem=#1024-524288",
 	 ONE},
-	{"devices/video/model/acceleration", NULL, "accel3d!=no", ONE},
+	{"devices/video/model/acceleration", NULL, "accel3d!=" YES_NO, ONE},
 	{"devices/video/model/resolution", NULL, "x!=#1-65535 y!=#1-65535", ONE},
 	{"devices/input", NULL, "*type!=tablet|mouse|keyboard|evdev bus=usb|virtio|ps2", MANY},
 	{"devices/input[evdev]/source", NULL,

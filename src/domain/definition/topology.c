@@ -63,6 +63,7 @@ static const struct {
 	{"iommu", "@model", "virtio", PLACE_ROOT, {0}},
 	{"panic", "@model", "pvpanic", PLACE_ROOT, {0}},
 	{"vsock", NULL, NULL, PLACE_PORT, {0}},
+	{"filesystem", NULL, NULL, PLACE_PORT, {0}},
 };
 
 bool device_is_primary_video(const xmlNode *video)

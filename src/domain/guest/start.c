@@ -35,6 +35,7 @@
 #include "domain/resources/recorder.h"
 #include "domain/resources/tpm.h"
 #include "domain/resources/usb.h"
+#include "domain/resources/virtiofs.h"
 #include "domain/resources/volume.h"
 
 /* What is kept of what QEMU says before its start has failed. */
@@ -44,7 +45,9 @@
 #define SLOW_MEMORY ((uint64_t)16 * 1024 * 1024 * 1024)
 
 /* Two monitors, a TPM, a vsock, pipes and sockets, and two descriptors of each queue of a tap. */
-_Static_assert(4 + RECORDER_MAX + LISTENERS_MAX + 2 * COMMAND_LINE_ALL_QUEUES_MAX <= SPAWN_KEPT_MAX,
+_Static_assert(4 + RECORDER_MAX + LISTENERS_MAX + STORE_FILESYSTEMS_MAX +
+			       2 * COMMAND_LINE_ALL_QUEUES_MAX <=
+		       SPAWN_KEPT_MAX,
 	       "a guest's QEMU inherits more than it can");
 
 struct start {
@@ -63,7 +66,7 @@ struct start {
 	long long log_start;
 	int output_fd; /* QEMU's end of its pipe */
 	struct spawn spawn;
-	struct spawn tpm;
+	struct companions companions;
 	int tpm_fd; /* QEMU's end of its socket pair with swtpm, and the other one */
 	int tpm_own_fd;
 	int vsock_fd;
@@ -71,7 +74,7 @@ struct start {
 	struct command_line_smbios words[SMBIOS_MAX];
 	struct listeners listeners;
 	struct recorder recorder;
-	struct spawn recording;
+	struct virtiofs virtiofs;
 	struct qmp *events;
 };
 
@@ -90,13 +93,13 @@ static void start_free(struct start *start)
 	close_fd(&start->output_fd);
 	close_fd(&start->spawn.status_fd);
 	close_fd(&start->spawn.barrier_fd);
-	close_fd(&start->tpm.pidfd);
 	close_fd(&start->tpm_fd);
 	close_fd(&start->tpm_own_fd);
 	close_fd(&start->vsock_fd);
 	listeners_close(&start->listeners);
 	recorder_close(&start->recorder);
-	close_fd(&start->recording.pidfd);
+	virtiofs_close(&start->virtiofs);
+	companions_close(&start->companions);
 	free(start->hostdevs);
 	resources_close_taps(start->taps, start->tap_count);
 	command_line_free(start->argv);
@@ -171,6 +174,8 @@ static int prepare_sockets(struct start *start, struct pt_error *err)
 	if (!r)
 		r = listeners_open(start->host, guest->live, &start->listeners, err);
 	if (!r)
+		r = virtiofs_prepare(start->host, guest->live, &start->virtiofs, err);
+	if (!r)
 		r = prepare_tpm(start, err);
 	label_sockets(start->host, guest->live, false);
 	return r;
@@ -204,6 +209,22 @@ static int label_folder(const struct start *start, struct pt_error *err)
 		     : 0;
 }
 
+/* What QEMU inherits, in the words of its command line. */
+static void name_inherited(struct start *start)
+{
+	struct command_line_files *files = &start->files;
+
+	files->vsock_fd = start->vsock_fd > 0 ? start->vsock_fd : 0;
+	files->taps = start->taps;
+	files->tap_count = start->tap_count;
+	files->outputs = start->recorder.outputs;
+	files->output_count = start->recorder.count;
+	files->listeners = start->listeners.sockets;
+	files->listener_count = start->listeners.count;
+	files->filesystems = start->virtiofs.sockets;
+	files->filesystem_count = start->virtiofs.count;
+}
+
 static int prepare_files(struct start *start, struct pt_error *err)
 {
 	struct guest *guest = start->guest;
@@ -232,6 +253,9 @@ static int prepare_files(struct start *start, struct pt_error *err)
 	if (!r)
 		r = resources_choose_ports(start->host, guest->live, err);
 	if (!r)
+		r = resources_choose_render_node(start->host, guest->live, start->hostdevs,
+						 start->hostdev_count, err);
+	if (!r)
 		r = resources_open_taps(start->host, guest->live, &start->taps, &start->tap_count,
 					err);
 	if (!r)
@@ -247,13 +271,7 @@ static int prepare_files(struct start *start, struct pt_error *err)
 		r = prepare_sockets(start, err);
 	if (r < 0)
 		return r;
-	start->files.vsock_fd = start->vsock_fd > 0 ? start->vsock_fd : 0;
-	start->files.taps = start->taps;
-	start->files.tap_count = start->tap_count;
-	start->files.outputs = start->recorder.outputs;
-	start->files.output_count = start->recorder.count;
-	start->files.listeners = start->listeners.sockets;
-	start->files.listener_count = start->listeners.count;
+	name_inherited(start);
 	r = command_line_build(guest->live, &start->files, &start->argv, err);
 	if (!r)
 		r = command_line_environment(guest->live, &start->environment, err);
@@ -276,7 +294,7 @@ static int hold_tpm(struct start *start, struct spawn_request *request, struct p
 		return 0;
 	request->kept[request->kept_count++] = start->tpm_fd;
 	return tpm_hold(start->host, guest->live, &guest->user, start->tpm_own_fd, start->output_fd,
-			guest->record, &start->tpm, err);
+			guest->record, &start->companions, err);
 }
 
 static int hold_recorder(struct start *start, struct spawn_request *request, struct pt_error *err)
@@ -289,24 +307,24 @@ static int hold_recorder(struct start *start, struct spawn_request *request, str
 	for (size_t i = 0; i < recorder->count; i++)
 		request->kept[request->kept_count++] = recorder->outputs[i].fd;
 	return recorder_hold(start->host, recorder, &guest->user, start->output_fd, guest->record,
-			     &start->recording, err);
+			     &start->companions, err);
 }
 
-static int release_companion(struct spawn *spawn, const char *words, struct pt_error *err)
+static int hold_virtiofs(struct start *start, struct spawn_request *request, struct pt_error *err)
 {
-	int r = spawn->pid ? spawn_release(spawn, err) : 0;
+	const struct virtiofs *virtiofs = &start->virtiofs;
+	struct guest *guest = start->guest;
 
-	if (r < 0)
-		pt_error_prefix(err, "%s", words);
-	return r;
+	for (size_t i = 0; i < virtiofs->count; i++)
+		request->kept[request->kept_count++] = virtiofs->sockets[i].fd;
+	return virtiofs_hold(start->host, virtiofs, &guest->user, start->output_fd, guest->record,
+			     &start->companions, err);
 }
 
 static int release(struct start *start, struct pt_error *err)
 {
-	int r = release_companion(&start->tpm, TPM_WORDS, err);
+	int r = companions_release(&start->companions, err);
 
-	if (!r)
-		r = release_companion(&start->recording, RECORDER_WORDS, err);
 	return r < 0 ? r : spawn_release(&start->spawn, err);
 }
 
@@ -353,6 +371,8 @@ static int hold(struct start *start, struct pt_error *err)
 	r = hold_tpm(start, &request, err);
 	if (!r)
 		r = hold_recorder(start, &request, err);
+	if (!r)
+		r = hold_virtiofs(start, &request, err);
 	if (!r)
 		r = spawn_begin(start->host, &request, &start->spawn, err);
 	if (r < 0)
@@ -413,6 +433,7 @@ static int converse(struct start *start, struct pt_error *err)
 	close_fd(&start->output_fd);
 	close_fd(&start->vsock_fd);
 	recorder_close(&start->recorder);
+	virtiofs_close(&start->virtiofs);
 	listeners_close(&start->listeners);
 	r = guest_connect(guest, patience, err);
 	if (!r)
@@ -434,23 +455,16 @@ static int converse(struct start *start, struct pt_error *err)
 	return guest_save(start->host, guest, err);
 }
 
-/* One that was released ends by itself, or is ended within bounds (guest_end()). */
-static void cancel_companion(struct spawn *spawn)
-{
-	if (spawn->barrier_fd >= 0)
-		spawn_cancel(spawn);
-}
-
 static void undo(struct start *start)
 {
 	struct guest *guest = start->guest;
 	struct pt_error err;
 
-	cancel_companion(&start->tpm);
-	cancel_companion(&start->recording);
-	/* QEMU's ends: without ours the two end when QEMU has */
+	companions_close(&start->companions);
+	/* QEMU's ends: without ours they end when QEMU has */
 	close_fd(&start->tpm_fd);
 	recorder_close(&start->recorder);
+	virtiofs_close(&start->virtiofs);
 	if (guest->owner.pid) {
 		(void)guest_signal(guest, SIGKILL);
 		/* not even SIGKILL ends what is in a driver; its claims stay until it does */
@@ -530,8 +544,6 @@ int guest_start(struct pt_host *host, const struct definition *def,
 			      .log_fd = -1,
 			      .output_fd = -1,
 			      .spawn = SPAWN_NONE,
-			      .tpm = SPAWN_NONE,
-			      .recording = SPAWN_NONE,
 			      .tpm_fd = -1,
 			      .tpm_own_fd = -1,
 			      .vsock_fd = -1};

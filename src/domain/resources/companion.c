@@ -17,18 +17,48 @@
 /* Killed, it ends as soon as it is given a processor; what isn't waited for stays a zombie. */
 #define KILLED_MS 30000
 
-int companion_hold(struct pt_host *host, const struct spawn_request *request, const char *what,
-		   struct store_process *ret_process, struct spawn *ret_spawn, struct pt_error *err)
+int companions_hold(struct companions *companions, struct pt_host *host,
+		    const struct spawn_request *request, const char *words,
+		    struct store_process *ret_process, struct pt_error *err)
 {
-	int r = spawn_begin(host, request, ret_spawn, err);
+	struct spawn *spawn = &companions->spawns[companions->count];
+	int r;
 
+	*spawn = (struct spawn)SPAWN_NONE;
+	r = spawn_begin(host, request, spawn, err);
 	if (r < 0) {
-		pt_error_prefix(err, "%s", what);
+		pt_error_prefix(err, "%s", words);
 		return r;
 	}
-	*ret_process =
-		(struct store_process){.pid = ret_spawn->pid, .start_time = ret_spawn->start_time};
+	companions->words[companions->count++] = words;
+	*ret_process = (struct store_process){.pid = spawn->pid, .start_time = spawn->start_time};
 	return 0;
+}
+
+int companions_release(struct companions *companions, struct pt_error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < companions->count && !r; i++) {
+		r = spawn_release(&companions->spawns[i], err);
+		if (r < 0)
+			pt_error_prefix(err, "%s", companions->words[i]);
+	}
+	return r;
+}
+
+void companions_close(struct companions *companions)
+{
+	for (size_t i = 0; i < companions->count; i++) {
+		struct spawn *spawn = &companions->spawns[i];
+
+		/* one that is still held */
+		if (spawn->barrier_fd >= 0)
+			spawn_cancel(spawn);
+		else if (spawn->pidfd >= 0)
+			close(spawn->pidfd);
+	}
+	companions->count = 0;
 }
 
 int companion_open(struct pt_host *host, const struct store_process *process)
@@ -58,9 +88,10 @@ static void end_one(struct pt_host *host, const struct store_process *process, i
 {
 	siginfo_t info;
 
-	if (pidfd < 0)
-		return;
 	if (!has_ended(pidfd, until_ms)) {
+		/* with what it has started: as long as this one is there, no other has its number
+		 */
+		(void)kill(-process->pid, SIGKILL);
 		send_signal(pidfd, SIGKILL);
 		if (!has_ended(pidfd, clock_now_ms() + KILLED_MS))
 			host_log(host, PT_LOG_WARNING,
@@ -73,13 +104,18 @@ static void end_one(struct pt_host *host, const struct store_process *process, i
 
 void companions_end(struct pt_host *host, const struct store_live *record)
 {
-	AUTO_CLOSE int tpm = companion_open(host, &record->tpm);
-	AUTO_CLOSE int recorder = companion_open(host, &record->recorder);
 	int64_t until_ms = clock_now_ms() + END_MS;
+	int pidfds[STORE_COMPANIONS];
 
-	/* QEMU can have stopped them */
-	send_signal(tpm, SIGCONT);
-	send_signal(recorder, SIGCONT);
-	end_one(host, &record->tpm, tpm, until_ms);
-	end_one(host, &record->recorder, recorder, until_ms);
+	for (size_t i = 0; i < STORE_COMPANIONS; i++) {
+		pidfds[i] = companion_open(host, &record->companions[i]);
+		/* QEMU can have stopped it */
+		send_signal(pidfds[i], SIGCONT);
+	}
+	for (size_t i = 0; i < STORE_COMPANIONS; i++) {
+		if (pidfds[i] < 0)
+			continue;
+		end_one(host, &record->companions[i], pidfds[i], until_ms);
+		close(pidfds[i]);
+	}
 }

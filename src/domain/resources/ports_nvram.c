@@ -9,6 +9,7 @@
 
 #include "base/io.h"
 #include "base/safe_path.h"
+#include "domain/definition/graphics.h"
 #include "domain/definition/xml_node.h"
 #include "domain/machine/machine.h"
 
@@ -60,7 +61,7 @@ int resources_choose_ports(struct pt_host *host, struct definition *live, struct
 		uint64_t number;
 
 		if (node_attribute(at, "socket") || node_says(at, "listen@type", "socket") ||
-		    node_says(at, "listen@type", "none") ||
+		    graphics_is_silent(at) || node_has(at, "type", "egl-headless") ||
 		    node_number(at, "port", 65535, &number) == 0)
 			continue;
 		r = choose_port(host, devices, at, err);

@@ -174,7 +174,7 @@ static char *describe(const struct recorder_file *file)
 
 int recorder_hold(struct pt_host *host, const struct recorder *recorder,
 		  const struct confine_user *user, int output_fd, struct store_live *record,
-		  struct spawn *ret_spawn, struct pt_error *err)
+		  struct companions *companions, struct pt_error *err)
 {
 	char *argv[RECORDER_MAX + 3] = {(char[]){RECORDER_NAME}};
 	char *const environment[] = {(char[]){"LC_ALL=C"}, NULL};
@@ -203,8 +203,8 @@ int recorder_hold(struct pt_host *host, const struct recorder *recorder,
 		request.kept[request.kept_count++] = recorder->files[i].fd;
 	}
 	if (r == 0)
-		r = companion_hold(host, &request, RECORDER_WORDS, &record->recorder, ret_spawn,
-				   err);
+		r = companions_hold(companions, host, &request, RECORDER_WORDS,
+				    &record->companions[STORE_RECORDER], err);
 	for (size_t i = 0; i < recorder->count; i++)
 		free(argv[i + 2]);
 	return r;

@@ -21,7 +21,7 @@
 
 #include "domain/command_line/command_line.h"
 #include "domain/confine/confine.h"
-#include "domain/confine/spawn.h"
+#include "domain/resources/companion.h"
 #include "domain/definition/definition.h"
 #include "domain/store/store.h"
 
@@ -76,7 +76,7 @@ void recorder_close(struct recorder *recorder);
  */
 int recorder_hold(struct pt_host *host, const struct recorder *recorder,
 		  const struct confine_user *user, int output_fd, struct store_live *record,
-		  struct spawn *ret_spawn, struct pt_error *err);
+		  struct companions *companions, struct pt_error *err);
 
 /* ---- in its process: recording.c ---- */
 

@@ -15,6 +15,11 @@
  */
 int resources_choose_ports(struct pt_host *host, struct definition *live, struct pt_error *err);
 
+/* Before the files are looked at: the GPU that draws for the guest, where that is left open. */
+int resources_choose_render_node(struct pt_host *host, struct definition *live,
+				 const struct definition_hostdev *hostdevs, size_t count,
+				 struct pt_error *err);
+
 /* Before anything is made: are there huge pages enough, where the definition wants such? */
 int resources_check_pages(struct pt_host *host, const struct definition *live,
 			  struct pt_error *err);

@@ -178,8 +178,8 @@ int tpm_prepare(struct pt_host *host, const struct definition *live,
 }
 
 int tpm_hold(struct pt_host *host, const struct definition *live, const struct confine_user *user,
-	     int own_socket, int output_fd, struct store_live *record, struct spawn *ret_spawn,
-	     struct pt_error *err)
+	     int own_socket, int output_fd, struct store_live *record,
+	     struct companions *companions, struct pt_error *err)
 {
 	char program[PATH_SIZE], own[PATH_SIZE], state[PATH_SIZE + 32], control[64];
 	char *const argv[] = {program,
@@ -214,5 +214,6 @@ int tpm_hold(struct pt_host *host, const struct definition *live, const struct c
 	if (r < 0)
 		return pt_fail(err, PT_SYSTEM, -r, "the guest's TPM: %s", strerror(-r));
 	request.label = label_for(host, live, program);
-	return companion_hold(host, &request, TPM_WORDS, &record->tpm, ret_spawn, err);
+	return companions_hold(companions, host, &request, TPM_WORDS,
+			       &record->companions[STORE_TPM], err);
 }

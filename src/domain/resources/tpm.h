@@ -12,7 +12,7 @@
 
 #include "domain/confine/confine.h"
 #include "domain/definition/definition.h"
-#include "domain/confine/spawn.h"
+#include "domain/resources/companion.h"
 #include "domain/store/store.h"
 
 #define TPM_STATE "/var/lib/passthru/swtpm"
@@ -37,8 +37,8 @@ int tpm_prepare(struct pt_host *host, const struct definition *live,
  * @record's from here on. @output_fd: QEMU's, for its messages.
  */
 int tpm_hold(struct pt_host *host, const struct definition *live, const struct confine_user *user,
-	     int own_socket, int output_fd, struct store_live *record, struct spawn *ret_spawn,
-	     struct pt_error *err);
+	     int own_socket, int output_fd, struct store_live *record,
+	     struct companions *companions, struct pt_error *err);
 
 /* Should the TPM state of a guest that is neither defined nor running be kept? */
 bool tpm_is_kept(const struct definition *def);

@@ -22,6 +22,7 @@ const struct state_kind state_live = {
 };
 
 static const char *const phases[] = {[STORE_STARTING] = "starting", [STORE_RUNNING] = "running"};
+static const char *const companions[] = {[STORE_TPM] = "tpm", [STORE_RECORDER] = "recorder"};
 static const char *const changes[] = {
 	[STORE_ATTACHING] = "attaching",
 	[STORE_DETACHING] = "detaching",
@@ -189,18 +190,33 @@ static int set_lists(struct json_object *object, const struct store_live *live)
 	return r | set_usbs(object, live);
 }
 
-static int set_process(struct json_object *object, const char *key,
-		       const struct store_process *process)
+static struct json_object *process_to_json(const struct store_process *process)
 {
-	struct json_object *json;
-	int r;
+	struct json_object *object = json_object_new_object();
+	int r = json_set_number(object, "pid", process->pid);
 
-	if (!process->pid)
-		return 0;
-	json = json_object_new_object();
-	r = json_set_number(json, "pid", process->pid);
-	r |= json_set_number(json, "start_time", (int64_t)process->start_time);
-	return json_set(object, key, json) | r;
+	r |= json_set_number(object, "start_time", (int64_t)process->start_time);
+	if (!r)
+		return object;
+	json_object_put(object);
+	return NULL;
+}
+
+static int set_companions(struct json_object *object, const struct store_live *live)
+{
+	const struct store_process *filesystem = &live->companions[STORE_FILESYSTEM];
+	struct json_object *filesystems = NULL;
+	int r = 0;
+
+	for (size_t i = 0; i < STORE_FILESYSTEM; i++)
+		if (live->companions[i].pid)
+			r |= json_set(object, companions[i], process_to_json(&live->companions[i]));
+	for (size_t i = 0; i < STORE_FILESYSTEMS_MAX && filesystem[i].pid; i++) {
+		if (!filesystems)
+			filesystems = json_object_new_array();
+		r |= json_append(filesystems, process_to_json(&filesystem[i]));
+	}
+	return filesystems ? json_set(object, "filesystems", filesystems) | r : r;
 }
 
 struct json_object *store_live_to_json(const struct store_live *live)
@@ -221,8 +237,7 @@ struct json_object *store_live_to_json(const struct store_live *live)
 	if (live->user[0])
 		r |= json_set_text(object, "user", live->user);
 	r |= set_lists(object, live);
-	r |= set_process(object, "tpm", &live->tpm);
-	r |= set_process(object, "recorder", &live->recorder);
+	r |= set_companions(object, live);
 	if (!r)
 		return object;
 	json_object_put(object);
@@ -398,20 +413,35 @@ static int parse_all_usbs(struct json_object *object, struct store_live *live, s
 	return r;
 }
 
-static int parse_process(struct json_object *object, const char *key,
-			 struct store_process *ret_process, struct pt_error *err)
+static int parse_process(struct json_object *process, struct store_process *ret_process,
+			 struct pt_error *err)
 {
 	int64_t pid = 0, start = 0;
-	struct json_object *process;
-	int r = json_get_object(object, key, &process, err);
+	int r = json_get_number(process, "pid", 1, INT_MAX, &pid, err);
 
-	if (r < 0 || !process)
-		return r;
-	r = json_get_number(process, "pid", 1, INT_MAX, &pid, err);
 	if (!r)
 		r = json_get_number(process, "start_time", 0, INT64_MAX, &start, err);
 	ret_process->pid = (pid_t)pid;
 	ret_process->start_time = (uint64_t)start;
+	return r;
+}
+
+static int parse_companions(struct json_object *object, struct store_live *live,
+			    struct pt_error *err)
+{
+	struct json_object *process, *array;
+	int r = 0;
+
+	for (size_t i = 0; i < STORE_FILESYSTEM && !r; i++) {
+		r = json_get_object(object, companions[i], &process, err);
+		if (!r && process)
+			r = parse_process(process, &live->companions[i], err);
+	}
+	if (!r)
+		r = json_get_objects(object, "filesystems", STORE_FILESYSTEMS_MAX, &array, err);
+	for (size_t i = 0; !r && array && i < json_object_array_length(array); i++)
+		r = parse_process(json_object_array_get_idx(array, i),
+				  &live->companions[STORE_FILESYSTEM + i], err);
 	return r;
 }
 
@@ -461,9 +491,7 @@ static int store_live_from_json(struct json_object *object, struct store_live *l
 		r = parse_all_vfs(object, live, err);
 	if (!r)
 		r = parse_all_usbs(object, live, err);
-	if (!r)
-		r = parse_process(object, "tpm", &live->tpm, err);
-	return r < 0 ? r : parse_process(object, "recorder", &live->recorder, err);
+	return r < 0 ? r : parse_companions(object, live, err);
 }
 
 int store_parse_live(const char *text, size_t size, struct store_live **ret_live,

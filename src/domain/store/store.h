@@ -102,6 +102,16 @@ struct store_process {
 	uint64_t start_time; /* as in struct pt_owner */
 };
 
+/* Directories of the host that a guest has by virtiofs, with a process each. */
+#define STORE_FILESYSTEMS_MAX 16
+
+enum store_companion {
+	STORE_TPM,	  /* its swtpm (resources/tpm.h) */
+	STORE_RECORDER,	  /* of its consoles (resources/recorder.h) */
+	STORE_FILESYSTEM, /* the first of its virtiofsds (resources/virtiofs.h) */
+	STORE_COMPANIONS = STORE_FILESYSTEM + STORE_FILESYSTEMS_MAX,
+};
+
 /* A guest that runs. */
 struct store_live {
 	char name[STORE_NAME];
@@ -109,9 +119,8 @@ struct store_live {
 	pid_t pid;
 	uint64_t start_time; /* as in struct pt_owner */
 	enum store_phase phase;
-	int64_t since;		       /* seconds since the epoch */
-	struct store_process tpm;      /* its swtpm (resources/tpm.h) */
-	struct store_process recorder; /* of its consoles (resources/recorder.h) */
+	int64_t since; /* seconds since the epoch */
+	struct store_process companions[STORE_COMPANIONS];
 	bool has_pipes; /* what its consoles say goes to the recorder, and not to files of QEMU's */
 	bool has_view;	/* QEMU and swtpm see what confine/view.h says */
 	char user[64];	/* the name of the one that guests have in common; "": unknown */
