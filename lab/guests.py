@@ -48,32 +48,25 @@ LINUX_CMDLINE = (
     "trace_eval_init,bpf_tcp_ca_kfunc_init,bpf_dummy_struct_ops_init,init_encrypted,"
     "crypto_kdf108_init,drbg_init,hugetlb_init rodata=off")
 LINUX_MODULES = ["nvme"]
-SHARE_MODULES = ["virtio_pci", "virtiofs", "9pnet_virtio", "9p"]
 
 
-def linux_initrd(kernel, modules, script):
-    """The bytes of an initrd with these MODULES, which starts guest/linux/SCRIPT."""
+def linux(kernel, directory):
+    """The distribution's kernel with a drive's driver and a script as its initrd, put into DIRECTORY."""
     cpio = initrd.Cpio()
-    for name in ("dev", "proc", "sys", "bin", "mod", "mnt", "mnt/virtiofs", "mnt/9p"):
+    for name in ("dev", "proc", "sys", "bin", "mod"):
         cpio.directory(name)
     cpio.node("dev/console", 5, 1)
     cpio.file("bin/busybox", initrd.busybox())
     cpio.symlink("bin/sh", "busybox")
     order = []
-    for path in kernels.modules(kernel, modules):
+    for path in kernels.modules(kernel, LINUX_MODULES):
         order.append(os.path.basename(path).split(".ko")[0] + ".ko")
         cpio.file("mod/" + order[-1], kernels.read_module(path), 0o644)
     cpio.file("mod/order", ("\n".join(order) + "\n").encode(), 0o644)
-    for name in ("common", script):
-        with open(os.path.join(source_dir(), "guest/linux", name), "rb") as f:
-            cpio.file("init" if name == script else name, f.read())
-    return cpio.finish()
-
-
-def linux(kernel, directory):
-    """The distribution's kernel with a drive's driver and a script as its initrd, put into DIRECTORY."""
+    with open(os.path.join(source_dir(), "guest/linux/init"), "rb") as f:
+        cpio.file("init", f.read())
     with open(os.path.join(directory, "linux.cpio"), "wb") as f:
-        f.write(linux_initrd(kernel, LINUX_MODULES, "drive"))
+        f.write(cpio.finish())
     with open(os.path.join(directory, "linux.cmdline"), "w") as f:
         f.write(LINUX_CMDLINE)
     # The lab sees the machine's files under their own names.

@@ -37,6 +37,10 @@ static bool drive(struct function *f)
 		ok = nvme_drive(f);
 	} else if (options.net_echo && f->vendor == 0x1af4 && f->device == 0x1041) {
 		ok = virtio_net_echo(f);
+	} else if (options.share && f->vendor == 0x1af4 && f->device == 0x105a) {
+		ok = virtiofs_drive(f);
+	} else if (options.share && f->vendor == 0x1af4 && f->device == 0x1049) {
+		ok = p9_drive(f);
 	} else {
 		for (unsigned n = 0; n < sizeof(nics) / sizeof(nics[0]); n++) {
 			if (f->vendor != nics[n].vendor || f->device != nics[n].device)
@@ -166,6 +170,8 @@ static bool parse(const char *p)
 			options.reboot = true;
 		} else if (take_word(&p, "tpm")) {
 			options.tpm = true;
+		} else if (take_word(&p, "share")) {
+			options.share = true;
 		} else if (take_word(&p, "stay")) {
 			options.stay = true;
 		}

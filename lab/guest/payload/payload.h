@@ -21,6 +21,7 @@ struct options {
 	bool expect_none;   /* having no device to drive is not a failure */
 	bool reboot;	    /* instead of going off */
 	bool tpm;	    /* there is one, and it works */
+	bool share;	    /* there are directories of the host's */
 	bool read;
 	bool write;
 	uint64_t read_lba, read_count;
@@ -152,6 +153,8 @@ void nvme_stop(const struct function *f);
 bool nic_drive(const struct function *f, const char *name);
 bool igbvf_echo(const struct function *f);
 bool virtio_net_echo(const struct function *f);
+bool virtiofs_drive(const struct function *f);
+bool p9_drive(const struct function *f);
 bool tpm_drive(void);
 
 /* main.c and hotplug.c */

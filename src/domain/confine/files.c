@@ -348,7 +348,8 @@ static void judge_tree(const struct named_file *file, const struct finding *own,
 			text, sizeof(text),
 			"%.600s: QEMU runs as user %u, in the group of %s, which can't use the "
 			"directory: %s; permit it and all that is in it to that group (setfacl -R "
-			"-m g:%s:%s %.300s), or let virtiofsd serve it: <driver type='virtiofs'/>",
+			"-m g:%s:%s %.300s, of the package acl; or chgrp -R and chmod -R), or let "
+			"virtiofsd serve it: <driver type='virtiofs'/>",
 			file->path, user->uid, user->name, strerror(own->errnum), user->name, modes,
 			file->path);
 		judge_refuse(file, result, err, text);
