@@ -65,7 +65,7 @@ static void test_lists(void **state)
 	/* each of those that come from the table, so that none is lost when a row is rewritten */
 	expect_list(xml, "disk", "diskDevice", "disk cdrom ");
 	expect_list(xml, "disk", "bus", "virtio sata scsi usb ");
-	expect_list(xml, "graphics", "type", "vnc spice ");
+	expect_list(xml, "graphics", "type", "vnc spice egl-headless ");
 	expect_list(xml, "video", "modelType", "vga qxl virtio cirrus bochs ramfb none ");
 	expect_list(xml, "rng", "backendModel", "random builtin ");
 	expect_list(xml, "tpm", "backendModel", "passthrough emulator ");

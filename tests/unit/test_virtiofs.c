@@ -179,7 +179,7 @@ static void test_9p(void **state)
 		assert_refused(
 			plan9, -EACCES,
 			"which can't use the directory: Permission denied; permit it and all "
-			"that is in it to that group (setfacl -R -m g:nobody:rwX /srv/share)");
+			"that is in it to that group (setfacl -R -m g:nobody:rwX /srv/share, ");
 	}
 	assert_int_equal(unlinkat(host->root_fd, "srv/share", AT_REMOVEDIR), 0);
 	assert_refused(plan9, -ENOENT, "Cannot access storage file '/srv/share'");
