@@ -140,3 +140,21 @@ def test_vsock(daemon, guests):     # noqa: F811
     daemon.virsh("start", "p6")
     assert "1af4:1053" in daemon.sh("until grep -q 'guest: ' /tmp/serial-p6; do sleep 0.5; done; cat /tmp/serial-p6").out
     daemon.virsh("destroy", "p6")
+
+
+def test_drawn_by_the_host(daemon, guests):     # noqa: F811
+    """By a GPU of the host, whose node it is lent as a file; the guest sees a card that draws."""
+    daemon.sh("modprobe vgem; for n in $(seq 50); do [ -c /dev/dri/renderD128 ] && exit; sleep 0.1; done; exit 1")
+    video = "<video><model type='virtio'><acceleration accel3d='yes'/></model></video>"
+    g = guests.define("p9", "<graphics type='vnc'><listen type='none'/></graphics><graphics type='egl-headless'/>" + video,
+                      words="stay expect-none")
+    before = daemon.sh("getfacl -nps /dev/dri/renderD128").out
+    g.start()
+    try:
+        assert "<gl rendernode='/dev/dri/renderD128'/>" in daemon.virsh("dumpxml", "p9")
+        assert g.access("/dev/dri/renderD128") == "rw-"
+        assert "/dev/dri/renderD128" in daemon.sh("ls -l /proc/%d/fd" % g.pid()).out
+        assert "1af4:1050" in daemon.sh("until grep -q 'all ok' /tmp/serial-p9; do sleep 0.5; done; cat /tmp/serial-p9").out
+    finally:
+        daemon.virsh("destroy", "p9")
+    assert daemon.sh("getfacl -nps /dev/dri/renderD128").out == before
