@@ -35,7 +35,7 @@ PACKAGES = (
     # what passthru and passthrud are linked with; the last two, where they are sanitized
     "libjson-c5 libtirpc3 libnl-route-3-200 libxml2 libsystemd0 libudev1 libvirt0 libasan8 libubsan1").split()
 # SELinux's policy is installed beside AppArmor; what a lab is under is on the kernel's command line.
-# Debian 12 has no virtiofsd.
+# Debian 12 has the virtiofsd of its QEMU.
 MORE = {"trixie": "selinux-policy-default selinux-utils policycoreutils virtiofsd".split()}
 LABELS = "setfiles -m -F /etc/selinux/default/contexts/files/file_contexts"
 SELINUX = """

@@ -292,22 +292,17 @@ def test_shared_directories(world, installed, guests):
     """By virtiofs and by 9p: the guest's root is root in the one, and can leave nothing in it that would make
     somebody of the host more than he is."""
     installed.sh("mkdir -p /srv/share /srv/9p; echo of the host | tee /srv/share/from-host >/srv/9p/from-host")
-    has_virtiofsd = installed.profile != "debian12"
     try:
-        if not has_virtiofsd:
-            define_edited(guests, "d7", SHARE, "", SHARED_MEMORY)
-            assert "install the package virtiofsd" in installed.virsh_fails("start", "d7")
-        g = define_edited(guests, "d7", (SHARE if has_virtiofsd else "") + SHARE_9P, "share stay", SHARED_MEMORY)
+        g = define_edited(guests, "d7", SHARE + SHARE_9P, "share stay", SHARED_MEMORY)
         assert "setfacl -R -m g:passthru-qemu:rwX /srv/9p" in installed.virsh_fails("start", "d7")
         installed.sh("chgrp -R passthru-qemu /srv/9p; chmod -R g+rwX /srv/9p")
         g.start()
         g.wait("guest: all ok", 120)
         said = g.serial()
         assert "guest: 9p reads of the host" in said, said
-        if has_virtiofsd:
-            assert "guest: virtiofs reads of the host" in said, said
-            assert "guest: virtiofs gives away yes, set-user-ID no, makes nodes no" in said, said
-            check_virtiofsd(installed, g)
+        assert "guest: virtiofs reads of the host" in said, said
+        assert "guest: virtiofs gives away yes, set-user-ID no, makes nodes no" in said, said
+        check_virtiofsd(installed, g)
         installed.virsh("destroy", "d7")
         assert installed.sh("pgrep virtiofsd", check=False).out == ""
     finally:

@@ -89,13 +89,12 @@ static void test_served(void **state)
 	processes = &guest->record->companions[STORE_FILESYSTEM];
 	read_words(processes[0].pid, words, sizeof(words));
 	assert_int_equal(sscanf(words, "/usr/libexec/virtiofsd --fd=%d ", &fd), 1);
-	assert_non_null(strstr(words, " --shared-dir=/shared --sandbox=namespace "
-				      "--modcaps=-mknod:-setfcap "));
+	assert_non_null(strstr(words, " -f -o source=/shared,sandbox=namespace,"
+				      "modcaps=-mknod:-setfcap "));
 	assert_null(strstr(words, "--readonly"));
 	read_words(processes[1].pid, words, sizeof(words));
-	assert_non_null(strstr(words,
-			       " --sandbox=chroot --modcaps=-mknod:-setfcap --cache=never "
-			       "--thread-pool-size=4 --rlimit-nofile=99 --xattr --readonly"));
+	assert_non_null(strstr(words, ",sandbox=chroot,modcaps=-mknod:-setfcap,cache=none,xattr "
+				      "--thread-pool-size=4 --rlimit-nofile=99 --readonly"));
 	assert_int_equal(processes[2].pid, 0);
 	assert_true(io_read_at(host->root_fd, "fake/views", view, sizeof(view) - 1) > 0);
 	assert_non_null(strstr(view, "/shared"));

@@ -38,6 +38,7 @@ void virtiofs_close(struct virtiofs *virtiofs)
 		for (size_t j = 0; j < sizeof(fds) / sizeof(fds[0]); j++)
 			if (fds[j] >= 0)
 				close(fds[j]);
+		free(share->program);
 	}
 	virtiofs->count = 0;
 }
@@ -81,7 +82,9 @@ static int find_named(struct pt_host *host, const char *path, struct virtiofs_sh
 				  path);
 		return refuse(share->node, "binary@path", EPERM, why, err);
 	}
-	(void)text_copy(share->program, sizeof(share->program), at.real);
+	share->program = strdup(at.real);
+	if (!share->program)
+		return pt_fail_memory(err);
 	if (strncmp(at.real, "/usr/", 5) != 0)
 		share->program_fd = TAKE_FD(at.fd);
 	return 0;
@@ -89,7 +92,7 @@ static int find_named(struct pt_host *host, const char *path, struct virtiofs_sh
 
 static int find_program(struct pt_host *host, struct virtiofs_share *share, struct pt_error *err)
 {
-	/* of most distributions; Arch; Debian 12's name in QEMU's own folder */
+	/* of most distributions; Arch; Debian 12, with QEMU */
 	static const char *const paths[] = {"/usr/libexec/virtiofsd", "/usr/lib/virtiofsd",
 					    "/usr/lib/qemu/virtiofsd", "/usr/local/bin/virtiofsd"};
 	const char *named = node_get(share->node, "binary@path");
@@ -98,8 +101,8 @@ static int find_program(struct pt_host *host, struct virtiofs_share *share, stru
 		return find_named(host, named, share, err);
 	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
 		if (faccessat(host->root_fd, io_relative(paths[i]), X_OK, 0) == 0) {
-			(void)text_copy(share->program, sizeof(share->program), paths[i]);
-			return 0;
+			share->program = strdup(paths[i]);
+			return share->program ? 0 : pt_fail_memory(err);
 		}
 	return refuse(share->node, "driver@type", ENOENT,
 		      "virtiofsd, which serves the directory, is missing: install the package "
@@ -203,49 +206,51 @@ int virtiofs_prepare(struct pt_host *host, const struct definition *live,
 
 /* ---- its process ---- */
 
-#define WORDS_MAX 16
+#define WORDS_MAX 10
 
 struct words {
-	char text[WORDS_MAX][64];
+	char text[WORDS_MAX][128];
 	char *argv[WORDS_MAX + 2];
 	size_t count; /* of @text */
 };
 
-static void add_word(struct words *words, const char *format, const char *value)
+/* Nothing for a @value that isn't said. */
+static void add_word(struct words *words, const char *name, const char *value)
 {
 	char *text = words->text[words->count];
 
 	if (!value)
 		return;
-	/* "%s" in it, or nothing to fill in */
-	(void)text_format(text, sizeof(words->text[0]), "%s%s", format, value);
+	(void)text_format(text, sizeof(words->text[0]), "%s%s", name, value);
 	words->argv[++words->count] = text;
 }
 
-static const char *cache_of(const xmlNode *node)
-{
-	const char *mode = node_get(node, "binary/cache@mode");
-
-	return mode && strcmp(mode, "none") == 0 ? "never" : mode;
-}
-
+/*
+ * In words that both the virtiofsd of QEMU before 8.0 (Debian 12's) and the one in Rust know: -o,
+ * and -f, for the former goes to the background.
+ */
 static void fill_words(const struct virtiofs_share *share, struct words *words)
 {
 	const xmlNode *node = share->node;
 	const char *sandbox = node_get(node, "binary/sandbox@mode");
-	char fd[16];
+	const char *cache = node_get(node, "binary/cache@mode");
+	bool is_new = text_equal(cache, "metadata");
+	char text[96];
 
-	(void)text_format(fd, sizeof(fd), "%d", share->listener);
-	words->argv[0] = (char *)(uintptr_t)share->program;
-	add_word(words, "--fd=", fd);
-	add_word(words, "--shared-dir=", SHARED);
-	add_word(words, "--sandbox=", sandbox ? sandbox : "namespace");
-	add_word(words, "--modcaps=", "-mknod:-setfcap");
-	add_word(words, "--cache=", cache_of(node));
+	words->argv[0] = share->program;
+	(void)text_format(text, sizeof(text), "%d", share->listener);
+	add_word(words, "--fd=", text);
+	add_word(words, "-f", "");
+	add_word(words, "-o", "");
+	(void)text_format(text, sizeof(text),
+			  "source=" SHARED ",sandbox=%s,modcaps=-mknod:-setfcap%s%s%s",
+			  sandbox ? sandbox : "namespace", cache && !is_new ? ",cache=" : "",
+			  cache && !is_new ? cache : "",
+			  node_says(node, "binary@xattr", "on") ? ",xattr" : "");
+	add_word(words, text, "");
+	add_word(words, "--cache=", is_new ? cache : NULL);
 	add_word(words, "--thread-pool-size=", node_get(node, "binary/thread_pool@size"));
 	add_word(words, "--rlimit-nofile=", node_get(node, "binary/openfiles@max"));
-	if (node_says(node, "binary@xattr", "on"))
-		add_word(words, "--xattr", "");
 	if (node_child(node, "readonly"))
 		add_word(words, "--readonly", "");
 }

@@ -25,7 +25,7 @@
 /* One directory. */
 struct virtiofs_share {
 	const xmlNode *node;
-	char program[PATH_MAX];
+	char *program;	/* its path; ours */
 	int program_fd; /* O_PATH; -1: where every view has it */
 	int fd;		/* O_PATH, of the directory */
 	int listener;	/* virtiofsd's, to which QEMU is connected already */
