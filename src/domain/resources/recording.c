@@ -14,7 +14,7 @@
 #include "base/text.h"
 #include "domain/resources/recorder.h"
 
-#define BLOCK ((size_t)64 * 1024)
+#define BLOCK ((size_t)32 * 1024)
 
 /* At most so long for what isn't a plain file to take some more. */
 #define SLOW_MS 100
