@@ -153,11 +153,15 @@ int owner_check_process(struct pt_host *host, pid_t pid, uint64_t start_time)
 
 int owner_open_process(struct pt_host *host, pid_t pid, uint64_t start_time)
 {
-	/* the descriptor first: then the process that is compared can't be another one */
-	AUTO_CLOSE int pidfd = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
-	int errnum = pidfd < 0 ? errno : 0;
-	int r = owner_check_process(host, pid, start_time);
+	AUTO_CLOSE int pidfd = -1;
+	int errnum, r;
 
+	if (pid <= 0)
+		return -ESRCH;
+	/* the descriptor first: then the process that is compared can't be another one */
+	pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	errnum = pidfd < 0 ? errno : 0;
+	r = owner_check_process(host, pid, start_time);
 	/* where the pid is a thread's by now, there is no descriptor either */
 	if (r < 0 && r != -ECHILD)
 		return r;

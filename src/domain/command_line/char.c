@@ -9,22 +9,12 @@
 
 /* ---- the host's side ---- */
 
-static const struct command_line_output *find_inherited(const struct command_line_output *outputs,
-							size_t count, const xmlNode *node,
-							bool is_log)
-{
-	for (size_t i = 0; i < count; i++)
-		if (outputs[i].is_log == is_log && strcmp(outputs[i].alias, line_alias(node)) == 0)
-			return &outputs[i];
-	return NULL;
-}
-
 /* A socket that the definition doesn't name is in the guest's own folder, by the alias. */
 static void add_socket_path(struct option_text *option, const xmlNode *node)
 {
 	const struct command_line_files *files = option->line->files;
 	const struct command_line_output *listener =
-		find_inherited(files->listeners, files->listener_count, node, false);
+		line_find_inherited(files->listeners, files->listener_count, node, false);
 	const char *path = node_get(node, "source@path");
 	const char *folder = files->run_directory;
 	char own[256];
@@ -61,7 +51,7 @@ static const char *backend_of(const xmlNode *node)
 static const struct command_line_output *find_output(const struct command_line *line,
 						     const xmlNode *node, bool is_log)
 {
-	return find_inherited(line->files->outputs, line->files->output_count, node, is_log);
+	return line_find_inherited(line->files->outputs, line->files->output_count, node, is_log);
 }
 
 /* QEMU truncates what it doesn't append to, and a pipe can't be. */

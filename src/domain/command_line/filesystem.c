@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Directories of the host's: vhost-user-fs-pci, and -fsdev with virtio-9p-pci. */
-#include <string.h>
-
 #include "base/text.h"
 #include "domain/command_line/parts.h"
 #include "domain/definition/filesystem.h"
@@ -11,23 +9,20 @@ static void add_socket(struct command_line *line, const xmlNode *node)
 {
 	const struct command_line_files *files = line->files;
 	const char *folder = files->run_directory, *path = node_get(node, "source@socket");
+	const struct command_line_output *inherited =
+		line_find_inherited(files->filesystems, files->filesystem_count, node, false);
 	struct option_text option;
 	char id[96], own[256];
-	size_t i = 0;
 
 	if (text_format(id, sizeof(id), "chr-vu-%s", line_alias(node)) < 0)
 		line_fail(line, EINVAL, node, "the alias %.64s… is too long", line_alias(node));
-	while (i < files->filesystem_count &&
-	       strcmp(files->filesystems[i].alias, line_alias(node)) != 0)
-		i++;
-	if (i == files->filesystem_count && !path && !line->is_for_show)
+	if (!inherited && !path && !line->is_for_show)
 		line_fail(line, EOPNOTSUPP, node,
-			  "domain/devices/filesystem: no virtiofsd was "
-			  "prepared");
+			  "domain/devices/filesystem: no virtiofsd was prepared");
 	option_begin(&option, line, "socket");
 	option_add(&option, "id", id);
-	if (i < files->filesystem_count) {
-		option_add_number(&option, "fd", (uint64_t)files->filesystems[i].fd);
+	if (inherited) {
+		option_add_number(&option, "fd", (uint64_t)inherited->fd);
 	} else if (!path) {
 		if (text_format(own, sizeof(own), "%s/%s-fs.sock",
 				folder ? folder : "/run/passthru/guest", line_alias(node)) >= 0)

@@ -33,6 +33,18 @@ void line_fail_memory(struct command_line *line)
 		line->failure = pt_fail_memory(line->err);
 }
 
+/* ---- what QEMU inherits ---- */
+
+const struct command_line_output *line_find_inherited(const struct command_line_output *outputs,
+						      size_t count, const xmlNode *node,
+						      bool is_log)
+{
+	for (size_t i = 0; i < count; i++)
+		if (outputs[i].is_log == is_log && strcmp(outputs[i].alias, line_alias(node)) == 0)
+			return &outputs[i];
+	return NULL;
+}
+
 /* ---- arguments ---- */
 
 /* Takes @argument. */

@@ -37,6 +37,11 @@ void line_fail(struct command_line *line, int errnum, const xmlNode *node, const
 	__attribute__((format(printf, 4, 5)));
 void line_fail_memory(struct command_line *line);
 
+/* Of @outputs, what is for the device @node; NULL: nothing. */
+const struct command_line_output *line_find_inherited(const struct command_line_output *outputs,
+						      size_t count, const xmlNode *node,
+						      bool is_log);
+
 /* ---- arguments ---- */
 
 void line_add(struct command_line *line, const char *option);

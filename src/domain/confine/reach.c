@@ -13,6 +13,7 @@
 #include "domain/confine/confine.h"
 #include "domain/confine/files.h"
 #include "base/safe_path.h"
+#include "domain/definition/graphics.h"
 #include "domain/definition/xml_node.h"
 
 static int reach_add(void *context, const char *named, const char *path, const struct stat *st,
@@ -100,9 +101,7 @@ static int add_sockets(struct pt_host *host, struct reach *reach, const struct d
 		if (r == 0 && node_is(device, "filesystem"))
 			r = add_named(host, reach, node_get(device, "source@socket"), err);
 		if (r == 0 && node_is(device, "graphics"))
-			r = add_named(host, reach, node_attribute(device, "socket"), err);
-		if (r == 0 && node_is(device, "graphics"))
-			r = add_named(host, reach, node_get(device, "listen@socket"), err);
+			r = add_named(host, reach, graphics_socket(device), err);
 	}
 	return r;
 }

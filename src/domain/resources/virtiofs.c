@@ -14,7 +14,6 @@
 #include "base/io.h"
 #include "base/safe_path.h"
 #include "base/text.h"
-#include "domain/confine/label.h"
 #include "domain/confine/run_files.h"
 #include "domain/definition/filesystem.h"
 #include "domain/machine/machine.h"
@@ -22,11 +21,8 @@
 /* Where its view has the directory. */
 #define SHARED "/shared"
 
-bool virtiofs_is_ours(const xmlNode *filesystem)
-{
-	return node_is(filesystem, "filesystem") && filesystem_is_virtiofs(filesystem) &&
-	       filesystem_directory(filesystem);
-}
+_Static_assert(COMMAND_LINE_INHERITED_MAX <= STORE_FILESYSTEMS_MAX,
+	       "more filesystems are defined than can be noted");
 
 void virtiofs_close(struct virtiofs *virtiofs)
 {
@@ -199,7 +195,8 @@ int virtiofs_prepare(struct pt_host *host, const struct definition *live,
 	int r = 0;
 
 	for (; at && r == 0; at = node_next(at, "filesystem"))
-		if (virtiofs_is_ours(at))
+		/* without a directory it is a virtiofsd of somebody else's */
+		if (filesystem_is_virtiofs(at) && filesystem_directory(at))
 			r = prepare_one(host, live, at, ret_virtiofs, err);
 	return r;
 }

@@ -38,9 +38,6 @@ struct virtiofs {
 	size_t count;
 };
 
-/* Is it a directory that this daemon starts a virtiofsd for? */
-bool virtiofs_is_ours(const xmlNode *filesystem);
-
 /*
  * Before a start, when the guest's own folder is there: the programs and the directories are there,
  * and a definition's author gains nothing by them (base/safe_path.h). @live must last as long as
